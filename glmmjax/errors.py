@@ -1,0 +1,43 @@
+"""Named errors and warnings: every failure a user can cause has one of these types.
+
+All errors derive from ``GlmmError`` (a ``ValueError``), so ``except ValueError`` keeps working. A message names the
+argument, the value received, what is allowed, and what to try next; it is written where the check is made.
+"""
+
+__all__ = [
+    "ArgumentError",
+    "ConvergenceWarning",
+    "DesignError",
+    "DesignWarning",
+    "FormulaError",
+    "GlmmError",
+    "OutcomeError",
+]
+
+
+class GlmmError(ValueError):
+    """Base of every error that glmmjax raises on purpose."""
+
+
+class ArgumentError(GlmmError):
+    """An argument other than the formula or the data has a value outside what is allowed."""
+
+
+class FormulaError(GlmmError):
+    """A formula cannot be read, or names a column that the data do not have."""
+
+
+class DesignError(GlmmError):
+    """The data give no usable design: no rows, aliased columns, infinite values, wrong weights or offset."""
+
+
+class OutcomeError(GlmmError):
+    """The outcome lies outside the support of the family."""
+
+
+class DesignWarning(UserWarning):
+    """The design is legal but probably not what was meant."""
+
+
+class ConvergenceWarning(UserWarning):
+    """A fit carries no certificate of a maximum; the text says what was seen and what to try."""

@@ -1,0 +1,87 @@
+"""The contract of a family: the log density of ONE row as a function of its linear predictors, and what the outcome may be.
+
+Everything else (scores, curvature, modes, exact gradients and Hessians of the marginal likelihood) comes from automatic
+differentiation of ``log_density``. A family is a frozen dataclass, equal and hashable by value, so that it is a static
+argument of compiled programs: a second fit with an equal family traces nothing.
+"""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+from typing import Any, ClassVar
+
+import jax.numpy as jnp
+from jax import Array
+
+from glmmjax.errors import ArgumentError
+from glmmjax.families.links import Link
+
+__all__ = ["Family", "resolve_link"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Family(abc.ABC):
+    """Conditional distribution of one outcome row given its linear predictor.
+
+    Class attributes
+    ----------------
+    name : the text that selects the family, such as ``"binomial"``.
+    links : links allowed, the default first.
+    phi_names : names of the extra parameters on their natural scale; their number is the length of ``phi``.
+    outcome_columns : numbers of outcome columns accepted; 2 means ``cbind(a, b)``.
+    is_binary : the outcome may be boolean, or text with two levels (the second is success).
+    support : what the outcome may be, in words, and where to turn when it is not: the end of an ``OutcomeError``.
+    """
+
+    name: ClassVar[str]
+    links: ClassVar[tuple[type[Link], ...]]
+    phi_names: ClassVar[tuple[str, ...]] = ()
+    outcome_columns: ClassVar[tuple[int, ...]] = (1,)
+    is_binary: ClassVar[bool] = False
+    support: ClassVar[str]
+
+    link: Link
+
+    @property
+    def is_log_concave(self) -> bool:
+        """Whether ``log_density`` is concave in eta for every outcome, which makes the conditional mode unique."""
+        return False
+
+    @abc.abstractmethod
+    def log_density(self, y: Any, eta: Array, phi: Array) -> Array:
+        """Log density of one row, constants included.
+
+        Parameters
+        ----------
+        y : the outcome; an array, or a pair of arrays for a two-column outcome.
+        eta : linear predictor, fixed plus random part plus offset.
+        phi : (n_phi, ...) extra parameters on their free scale.
+        """
+
+    @abc.abstractmethod
+    def mean(self, eta: Array, phi: Array) -> Array:
+        """Conditional mean of the outcome (of the proportion, for a binomial) given the linear predictor."""
+
+    def initial_eta(self, y: Any) -> Array:
+        """A finite linear predictor close to each outcome, from which iterations on the fixed effects can start."""
+        return jnp.zeros_like(y)
+
+    @abc.abstractmethod
+    def in_support(self, y: Any) -> Any:
+        """Boolean numpy array, True for each row of ``y`` (numpy array, or pair of them) that the family can have produced."""
+
+
+def resolve_link(link: str | Link, allowed: tuple[type[Link], ...], family: str) -> Link:
+    """The link object meant by ``link`` (its text, or itself).
+
+    Raises
+    ------
+    ArgumentError
+        When the link is not one of those ``allowed`` for the family.
+    """
+    for choice in allowed:
+        if isinstance(link, choice) or link == choice().name:
+            return choice()
+    names = ", ".join(repr(choice().name) for choice in allowed)
+    raise ArgumentError(f"link={link!r} is not a link of the {family} family; choose one of {names}.")

@@ -1,0 +1,70 @@
+"""Binomial outcomes: 0/1, or successes out of trials."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, ClassVar
+
+import jax.numpy as jnp
+from jax import Array
+from jax.scipy.special import gammaln
+
+from glmmjax.families.base import Family, resolve_link
+from glmmjax.families.links import Cauchit, Cloglog, Link, Log, Logit, ProbabilityLink, Probit
+
+__all__ = ["Binomial"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Binomial(Family):
+    r"""Successes ``s`` among ``n = s + f`` trials with probability mu.
+
+    .. math:: \log p(s \mid \mu) = \log\binom{n}{s} + s \log \mu + f \log(1 - \mu)
+
+    Parameters
+    ----------
+    link : ``"logit"`` (default), ``"probit"``, ``"cloglog"``, ``"cauchit"``, ``"log"``, or the link object.
+
+    Outcome: 0/1, boolean or two-level (one column), or ``cbind(successes, failures)``.
+    """
+
+    name: ClassVar[str] = "binomial"
+    links: ClassVar[tuple[type[Link], ...]] = (Logit, Probit, Cloglog, Cauchit, Log)
+    outcome_columns: ClassVar[tuple[int, ...]] = (1, 2)
+    is_binary: ClassVar[bool] = True
+    support: ClassVar[str] = (
+        "0 or 1 in one column, or whole numbers >= 0 as cbind(successes, failures); "
+        "write a proportion p of n trials as cbind(p*n, n - p*n), and try family='poisson' for unbounded counts"
+    )
+
+    link: ProbabilityLink = Logit()
+
+    def __init__(self, link: str | Link = "logit"):
+        object.__setattr__(self, "link", resolve_link(link, self.links, self.name))
+
+    @property
+    def is_log_concave(self) -> bool:
+        return not isinstance(self.link, Cauchit | Log)
+
+    def log_density(self, y: Any, eta: Array, phi: Array) -> Array:
+        del phi
+        log_mu, log_one_minus_mu = self.link.log_probabilities(eta)
+        if not isinstance(y, tuple):
+            return y * log_mu + (1.0 - y) * log_one_minus_mu
+        s, f = y
+        log_choose = gammaln(s + f + 1.0) - gammaln(s + 1.0) - gammaln(f + 1.0)
+        return log_choose + s * log_mu + f * log_one_minus_mu
+
+    def mean(self, eta: Array, phi: Array) -> Array:
+        del phi
+        return self.link.inverse(eta)
+
+    def initial_eta(self, y: Any) -> Array:
+        s, n = (y[0], y[0] + y[1]) if isinstance(y, tuple) else (y, 1.0)
+        return self.link.link((s + 0.5) / (n + 1.0))
+
+    def in_support(self, y: Any) -> Any:
+        if isinstance(y, tuple):
+            s, f = y
+            return (s >= 0) & (s == s.round()) & (f >= 0) & (f == f.round())
+        return (y == 0) | (y == 1)

@@ -1,0 +1,66 @@
+"""Poisson counts."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, ClassVar
+
+import jax.numpy as jnp
+from jax import Array
+from jax.scipy.special import gammaln
+
+from glmmjax.families.base import Family, resolve_link
+from glmmjax.families.links import Identity, Link, Log, Sqrt
+
+__all__ = ["Poisson"]
+
+_SMALLEST_MEAN = 1e-10
+
+
+@dataclasses.dataclass(frozen=True)
+class Poisson(Family):
+    r"""Counts with mean mu.
+
+    .. math:: \log p(y \mid \mu) = y \log \mu - \mu - \log y!
+
+    Parameters
+    ----------
+    link : ``"log"`` (default), ``"sqrt"``, ``"identity"``, or the link object. With the identity link a mean below
+        1e-10 is held there, so that the density of a positive count is a wall and not an error.
+    """
+
+    name: ClassVar[str] = "poisson"
+    links: ClassVar[tuple[type[Link], ...]] = (Log, Sqrt, Identity)
+    support: ClassVar[str] = (
+        "whole numbers >= 0; give the counts themselves and put exposure into offset (np.log(exposure)); "
+        "for positive measurements take a continuous family"
+    )
+
+    link: Link = Log()
+
+    def __init__(self, link: str | Link = "log"):
+        object.__setattr__(self, "link", resolve_link(link, self.links, self.name))
+
+    @property
+    def is_log_concave(self) -> bool:
+        return isinstance(self.link, Log)
+
+    def log_density(self, y: Any, eta: Array, phi: Array) -> Array:
+        if isinstance(self.link, Log):
+            log_mu, mu = eta, jnp.exp(eta)
+        else:
+            mu = self.mean(eta, phi)
+            log_mu = jnp.log(mu)
+        return y * log_mu - mu - gammaln(y + 1.0)
+
+    def mean(self, eta: Array, phi: Array) -> Array:
+        del phi
+        if isinstance(self.link, Log):
+            return jnp.exp(eta)
+        return jnp.maximum(self.link.inverse(eta), _SMALLEST_MEAN)
+
+    def initial_eta(self, y: Any) -> Array:
+        return self.link.link(y + 0.1)
+
+    def in_support(self, y: Any) -> Any:
+        return (y >= 0) & (y == y.round())

@@ -1,0 +1,68 @@
+"""Settings as frozen, hashable records: the only place for a numerical default of fitting."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from glmmjax.errors import ArgumentError
+
+__all__ = ["Options", "StudentTPenalty"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """How a fit is computed.
+
+    Attributes
+    ----------
+    n_em : largest number of EM steps before quasi-Newton.
+    n_quasi_newton : largest number of quasi-Newton evaluations.
+    n_newton : largest number of evaluations of the exact Hessian.
+    certificate : a fit is converged when its Newton decrement, in log-likelihood units, is below this.
+    max_block_rows : rows of one block, the unit that stays in cache and bounds memory.
+    quadrature_tolerance : ``n_agq="auto"`` raises the number of points until the log-likelihood moves by less.
+    max_agq : the largest number of points per dimension that ``n_agq="auto"`` tries.
+    """
+
+    n_em: int = 30
+    n_quasi_newton: int = 200
+    n_newton: int = 12
+    certificate: float = 1e-6
+    max_block_rows: int = 8192
+    quadrature_tolerance: float = 1e-4
+    max_agq: int = 51
+
+    def __post_init__(self) -> None:
+        for field in ("n_em", "n_quasi_newton", "n_newton"):
+            value = getattr(self, field)
+            if not isinstance(value, int) or value < 0:
+                raise ArgumentError(f"Options({field}={value!r}) must be a whole number >= 0.")
+        for field in ("certificate", "quadrature_tolerance", "max_block_rows", "max_agq"):
+            value = getattr(self, field)
+            if not value > 0:
+                raise ArgumentError(f"Options({field}={value!r}) must be > 0.")
+
+
+@dataclasses.dataclass(frozen=True)
+class StudentTPenalty:
+    """Student's t log density on fixed effects, added to the log-likelihood that is maximised.
+
+    Attributes
+    ----------
+    mean, scale, df : of the t distribution of every penalised coefficient.
+    include_intercept : also penalise the intercept.
+    joint : the kernel of one multivariate t over ALL coefficients, intercept included and without its constant,
+        ``-(df + p)/2 log(1 + sum(((beta - mean)/scale)^2)/df)``: what GLMMadaptive's ``penalized = TRUE`` adds.
+    """
+
+    mean: float = 0.0
+    scale: float = 1.0
+    df: float = 3.0
+    include_intercept: bool = False
+    joint: bool = False
+
+    def __post_init__(self) -> None:
+        for field in ("scale", "df"):
+            value = getattr(self, field)
+            if not value > 0:
+                raise ArgumentError(f"StudentTPenalty({field}={value!r}) must be > 0.")
