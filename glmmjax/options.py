@@ -16,7 +16,9 @@ class Options:
     Attributes
     ----------
     n_em : largest number of EM steps before quasi-Newton.
+    em_gain : EM gives way to quasi-Newton once a step gains less than this, in log-likelihood units.
     n_quasi_newton : largest number of quasi-Newton evaluations.
+    quasi_newton_gain : quasi-Newton gives way to Newton once a step promises less than this.
     n_newton : largest number of evaluations of the exact Hessian.
     certificate : a fit is converged when its Newton decrement, in log-likelihood units, is below this.
     max_block_rows : rows of one block, the unit that stays in cache and bounds memory.
@@ -25,7 +27,9 @@ class Options:
     """
 
     n_em: int = 30
+    em_gain: float = 1.0
     n_quasi_newton: int = 200
+    quasi_newton_gain: float = 1e-4
     n_newton: int = 12
     certificate: float = 1e-6
     max_block_rows: int = 8192
@@ -37,7 +41,7 @@ class Options:
             value = getattr(self, field)
             if not isinstance(value, int) or value < 0:
                 raise ArgumentError(f"Options({field}={value!r}) must be a whole number >= 0.")
-        for field in ("certificate", "quadrature_tolerance", "max_block_rows", "max_agq"):
+        for field in ("em_gain", "quasi_newton_gain", "certificate", "quadrature_tolerance", "max_block_rows", "max_agq"):
             value = getattr(self, field)
             if not value > 0:
                 raise ArgumentError(f"Options({field}={value!r}) must be > 0.")

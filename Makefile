@@ -1,0 +1,47 @@
+# make demo | test | test-slow | check | bench | clean. Needs make and python3; the rest is installed into .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: demo test test-slow check format bench clean python
+
+demo: $(VENV)/.installed  ## fit the introductory examples and print their summaries and comparisons
+	$(BIN)/python -m glmmjax demo
+
+test: $(VENV)/.installed  ## the tests that take seconds
+	$(BIN)/python -m pytest
+
+test-slow: $(VENV)/.installed  ## the tests that take minutes
+	$(BIN)/python -m pytest -m slow
+
+check: $(VENV)/.installed  ## lint, layout, types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.installed  ## mend what lint and layout can mend by themselves
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.installed-bench  ## glmmjax against its peers, on this machine; BENCH=--quick for the small problems
+	$(BIN)/python -m benchmarks $(BENCH)
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# One line says what is missing; order-only, so that it never makes .venv look out of date.
+python:
+	@command -v $(PYTHON) >/dev/null 2>&1 || { echo "$(PYTHON) is missing: install Python 3.11 or later, or name it (make PYTHON=python3.12)" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and "$(PYTHON) is Python %d.%d; glmmjax needs 3.11 or later: install it, or name it (make PYTHON=python3.12)" % v[:2])'
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "$(PYTHON) has no venv module: install it (Debian and Ubuntu: apt install python3-venv)" >&2; exit 1; }
+
+$(VENV)/.installed: pyproject.toml | python
+	$(PYTHON) -m venv $(VENV)
+	$(INSTALL) -e ".[dev,plot]"
+	@touch $@
+
+$(VENV)/.installed-bench: $(VENV)/.installed
+	$(INSTALL) -e ".[bench]" || echo "some peers cannot be installed here; they are reported as not installed"
+	@touch $@

@@ -1,0 +1,35 @@
+"""glmmjax: adaptive quadrature, 11 points per random effect."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+
+from benchmarks.libraries.base import Library, Result
+from benchmarks.problems import Problem
+from benchmarks.timing import version_of, warm_median
+
+__all__ = ["LIBRARIES"]
+
+_COLD = """
+import glmmjax as gj
+from glmmjax.datasets import load_intro_binomial
+print(gj.mixed_model("y ~ sex * time", random="~ 1 | id", data=load_intro_binomial(), family="binomial").llf)
+"""
+
+
+def fit(problem: Problem) -> Result:
+    """Formula and table to a certified maximum, standard errors and quadrature error included."""
+    import glmmjax as gj
+
+    def run():
+        return gj.mixed_model(problem.fixed, random=problem.random, data=problem.data, family=problem.family, n_agq=problem.n_agq)
+
+    seconds, runs, fitted = warm_median(run)
+    sd = np.sqrt(np.diag(np.asarray(fitted.cov_re)))
+    estimates = {**fitted.fe_params.to_dict(), **{f"sd {name}": value for name, value in zip(fitted.cov_re.index, sd, strict=True)}}
+    return Result(seconds, float(fitted.llf), estimates, runs, "" if fitted.converged else "not converged")
+
+
+LIBRARIES = {"glmmjax": Library(lambda: version_of("jax") and version_of("glmmjax"), fit, lambda: [sys.executable, "-c", _COLD])}

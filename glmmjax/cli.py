@@ -1,0 +1,141 @@
+"""The command line: ``fit`` a user's CSV file, or run the ``demo`` on the shipped data.
+
+Exit status: 0 for a converged fit, 1 for one that is not (its summary is printed all the same), 2 for wrong input.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import sys
+import warnings
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import pandas as pd
+
+import glmmjax as gj
+from glmmjax import datasets
+from glmmjax.errors import GlmmError
+from glmmjax.families import FAMILIES, Family, resolve_family
+
+__all__ = ["main"]
+
+_DESCRIPTION = "Generalized linear mixed models by adaptive Gauss-Hermite quadrature."
+_EXAMPLE = """example:
+  python -m glmmjax fit visits.csv "y ~ sex * time" "~ 1 | id" --family binomial"""
+_POISSON_NOTE = (
+    "For this example GLMMadaptive reports log-likelihood -2782.306 with intercept 2.945; the maximum is -2756.2984 with intercept 2.1110."
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status."""
+    options = build_parser().parse_args(arguments)
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = _print_warning
+            return options.run(options)
+    except OSError as error:
+        return _fail(f"cannot read {error.filename}: {error.strerror}" if error.filename else str(error), 2)
+    except (GlmmError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        return _fail(str(error), 2)
+    except KeyboardInterrupt as error:
+        return _fail(str(error) or "interrupted", 130)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of both commands; ``run`` is the function that carries one out."""
+    parser = argparse.ArgumentParser(
+        prog="python -m glmmjax", description=_DESCRIPTION, epilog=_EXAMPLE, formatter_class=argparse.RawTextHelpFormatter
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    fit = commands.add_parser("fit", help="fit a model to a CSV file and print its summary")
+    fit.add_argument("data", metavar="DATA.csv", help="a file with a header line")
+    fit.add_argument("fixed", help='outcome and fixed effects, such as "y ~ sex * time"')
+    fit.add_argument(
+        "random", nargs="?", help='random effects, such as "~ time | id"; leave out for none, or for lme4\'s one-formula spelling'
+    )
+    fit.add_argument("--family", required=True, help=f"one of {', '.join(FAMILIES)}")
+    fit.add_argument("--link", help="the family's own by default")
+    fit.add_argument("--n-agq", type=_n_agq, metavar="N", help='quadrature points per random effect, or "auto"')
+    fit.add_argument("--penalized", action="store_true", help="Student's t penalty on the fixed effects")
+    fit.add_argument("--progress", action="store_true", help="show the iterations on one line")
+    fit.set_defaults(run=run_fit)
+
+    commands.add_parser("demo", help="fit the introductory examples and compare the models").set_defaults(run=run_demo)
+    return parser
+
+
+def run_fit(options: argparse.Namespace) -> int:
+    """Fit the model that the options describe."""
+    extra: dict[str, Any] = {} if options.n_agq is None else {"n_agq": options.n_agq}
+    fit = gj.mixed_model(
+        options.fixed,
+        random=options.random,
+        data=pd.read_csv(options.data),
+        family=_family(options.family, options.link),
+        penalized=options.penalized,
+        progress=options.progress,
+        **extra,
+    )
+    print(fit.summary())
+    return 0 if fit.converged else 1
+
+
+def run_demo(options: argparse.Namespace) -> int:
+    """Fit the two introductory examples with growing random-effects structures and compare them."""
+    del options
+    return max(_demo_binomial(), _demo_poisson())
+
+
+def _demo_binomial() -> int:
+    data, fixed = datasets.load_intro_binomial(), "y ~ sex * time"
+    structures = {"no random effects": None, "~ 1 | id": "~ 1 | id", "~ time || id": "~ time || id", "~ time | id": "~ time | id"}
+    fits = {name: gj.mixed_model(fixed, random=random, data=data, family="binomial") for name, random in structures.items()}
+    for name in list(fits)[1:]:
+        _show(f"Binary outcome: {fixed}, {name}", fits[name].summary())
+    for smaller, larger in itertools.pairwise(fits):
+        # the smaller model sets a variance to 0, on its boundary; the last step adds a correlation only
+        _show(f"{smaller}  against  {larger}", gj.anova(fits[smaller], fits[larger], boundary=larger != "~ time | id"))
+    return _status(fits.values())
+
+
+def _demo_poisson() -> int:
+    data, formulas = datasets.load_intro_poisson(), ("y ~ sex + time", "y ~ sex * time")
+    smaller, larger = (gj.mixed_model(fixed, random="~ 1 | id", data=data, family="poisson") for fixed in formulas)
+    _show(f"Count outcome: {formulas[1]}, ~ 1 | id", larger.summary())
+    print(_POISSON_NOTE)
+    _show("  against  ".join(formulas), gj.anova(smaller, larger))
+    return _status([smaller, larger])
+
+
+def _family(name: str, link: str | None) -> Family:
+    family = resolve_family(name)
+    return family if link is None else type(family)(link=link)  # type: ignore[call-arg]
+
+
+def _n_agq(text: str) -> int | str:
+    try:
+        return text if text == "auto" else int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f'{text!r} is neither a whole number nor "auto"') from None
+
+
+def _status(fits: Iterable[Any]) -> int:
+    return 0 if all(fit.converged for fit in fits) else 1
+
+
+def _show(title: str, body: object) -> None:
+    print(f"\n{title}\n{'=' * len(title)}\n{body}")
+
+
+def _fail(text: str, status: int) -> int:
+    """One line on standard error, whatever line breaks the message has."""
+    print(f"glmmjax: {' '.join(text.split())}", file=sys.stderr)
+    return status
+
+
+def _print_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    print(f"glmmjax: warning: {' '.join(str(message).split())}", file=sys.stderr)

@@ -1,0 +1,135 @@
+"""Reading of formula texts as Python tokens: brackets, top-level operators and the names used.
+
+Pure text. Tokens (and not characters or regular expressions) keep quotes, nested brackets and keyword arguments apart from
+operators of the formula. What the operators mean is the business of ``formula``.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import keyword
+import tokenize
+from typing import NamedTuple
+
+from glmmjax.errors import FormulaError
+
+__all__ = ["Name", "Token", "call_argument", "names_in", "read_tokens", "split_at", "unquoted_name"]
+
+_OPENING, _CLOSING = {"(": ")", "[": "]", "{": "}"}, {")", "]", "}"}
+_IGNORED = {tokenize.NL, tokenize.NEWLINE, tokenize.ENDMARKER, tokenize.INDENT, tokenize.DEDENT}
+
+
+class Token(NamedTuple):
+    """One token of a formula; ``text[start:end]`` of the stripped formula is its text."""
+
+    text: str
+    kind: int  # number of the ``tokenize`` module
+    start: int
+    end: int
+    depth: int  # brackets around it; a bracket is outside itself
+    in_python: bool  # inside the brackets of a call or an index, where operators are Python's and not the formula's
+
+
+class Name(NamedTuple):
+    """A name that a formula looks up."""
+
+    text: str
+    is_called: bool  # ``name(``
+    is_bare: bool  # a whole variable of a term, neither called nor inside brackets nor ``name.attribute``
+
+
+def read_tokens(text: str) -> list[Token]:
+    """Tokens of ``text``, which must be stripped and on one line, with their bracket depth.
+
+    Raises
+    ------
+    FormulaError
+        For an open string, a bracket without its partner, a comment or a character that Python does not know.
+    """
+    tokens: list[Token] = []
+    open_brackets: list[tuple[str, bool]] = []
+    for kind, string, start, end in _python_tokens(text):
+        if string in _CLOSING and (not open_brackets or _OPENING[open_brackets.pop()[0]] != string):
+            raise FormulaError(f"cannot read the formula {text!r}: {string!r} at character {start + 1} closes no bracket.")
+        in_python = any(python for _, python in open_brackets)
+        tokens.append(Token(string, kind, start, end, len(open_brackets), in_python))
+        if string in _OPENING:
+            open_brackets.append((string, string != "(" or _is_callable(tokens[:-1])))
+    if open_brackets:
+        raise FormulaError(f"cannot read the formula {text!r}: {open_brackets[-1][0]!r} is never closed.")
+    return tokens
+
+
+def split_at(text: str, operator: str) -> list[str]:
+    """Pieces of ``text`` between the top-level occurrences of a one-character ``operator``, each stripped."""
+    text = text.strip()
+    cuts = [token for token in read_tokens(text) if token.depth == 0 and token.text == operator]
+    starts, ends = [0, *(c.end for c in cuts)], [*(c.start for c in cuts), len(text)]
+    return [text[start:end].strip() for start, end in zip(starts, ends, strict=True)]
+
+
+def call_argument(text: str, function: str) -> str | None:
+    """What stands between the brackets when ``text`` as a whole is ``function(...)``, else None; ``""`` is a plain ``(...)``."""
+    text = text.strip()
+    tokens = read_tokens(text)
+    head = 1 if function else 0
+    if len(tokens) < head + 2 or (function and tokens[0].text != function) or tokens[head].text != "(":
+        return None
+    closing = next(token for token in tokens[head + 1 :] if token.depth == 0)
+    return text[tokens[head].end : closing.start].strip() if closing is tokens[-1] else None
+
+
+def names_in(text: str) -> tuple[Name, ...]:
+    """Names that a formula or an expression looks up, without keywords, keyword arguments and attributes.
+
+    ``Q("my column")`` counts as the bare name ``my column``.
+    """
+    text = text.strip()
+    tokens = read_tokens(text)
+    texts = ["", *(token.text for token in tokens), "", ""]
+    names = []
+    for k, token in enumerate(tokens):
+        before, after = texts[k], texts[k + 2]
+        is_keyword_argument = after == "=" and token.depth > 0
+        if token.kind != tokenize.NAME or keyword.iskeyword(token.text) or before == "." or is_keyword_argument:
+            continue
+        if token.text == "Q" and after == "(" and k + 2 < len(tokens) and tokens[k + 2].kind == tokenize.STRING:
+            names.append(Name(ast.literal_eval(tokens[k + 2].text), is_called=False, is_bare=not token.in_python))
+        else:
+            names.append(Name(token.text, is_called=after == "(", is_bare=after not in ("(", ".", "[") and not token.in_python))
+    return tuple(dict.fromkeys(names))
+
+
+def unquoted_name(text: str) -> str | None:
+    """The column meant by ``text`` when it is a single name or ``Q("any text")``, else None."""
+    if text.isidentifier():
+        return text
+    argument = call_argument(text, "Q")
+    tokens = read_tokens(argument) if argument else []
+    return ast.literal_eval(argument) if len(tokens) == 1 and tokens[0].kind == tokenize.STRING else None
+
+
+def _python_tokens(text: str) -> list[tuple[int, str, int, int]]:
+    """(kind, text, start, end) of the tokens that matter."""
+    found = []
+    try:
+        for kind, string, (line, start), (_, end), _ in tokenize.generate_tokens(io.StringIO(text).readline):
+            # Python 3.11 reports a stray quote as an error token, 3.12 raises; a second line can only be the end marker
+            if kind in (tokenize.ERRORTOKEN, tokenize.COMMENT) and string.strip():
+                raise FormulaError(f"cannot read the formula {text!r}: unexpected {string!r} at character {start + 1}.")
+            if kind not in _IGNORED and string.strip() and line == 1:
+                found.append((kind, string, start, end))
+    except (tokenize.TokenError, SyntaxError) as error:
+        # an unclosed bracket ends here as well; the tokens so far are all of them, and the caller counts the brackets
+        if "multi-line statement" not in str(error):
+            raise FormulaError(f"cannot read the formula {text!r}: {error.args[0]}.") from None
+    return found
+
+
+def _is_callable(before: list[Token]) -> bool:
+    """Whether an opening bracket after these tokens calls or indexes what stands before it."""
+    if not before:
+        return False
+    last = before[-1]
+    return last.text in _CLOSING or (last.kind == tokenize.NAME and not keyword.iskeyword(last.text)) or last.kind == tokenize.STRING

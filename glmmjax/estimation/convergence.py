@@ -1,0 +1,131 @@
+"""What the end of a fit means: codes, their texts, and the certificate that alone makes a fit ``converged``."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+
+import jax.numpy as jnp
+from jax import Array
+
+from glmmjax.estimation.newton import FLAT, Newton, spectrum
+from glmmjax.estimation.objective import Problem
+from glmmjax.estimation.starting_values import Start
+from glmmjax.likelihood.covariance import canonical
+from glmmjax.options import Options
+
+__all__ = ["Code", "Convergence", "code_of", "is_singular"]
+
+_MODE_ERROR = 1e-8  # squared posterior standard deviations; a Newton step from a warm start leaves far less
+_DIVERGING = 0.01  # change of a linear predictor that a last Newton step may still ask for
+_SINGULAR = 1e-4  # relative size of a diagonal entry of L below which D counts as singular
+
+
+class Code(enum.IntEnum):
+    """Outcome of a fit; ``text`` says what was seen and what to try."""
+
+    CONVERGED = 0
+    CONVERGED_ON_BOUNDARY = 1
+    DECREMENT_TOO_LARGE = 2
+    NOT_A_MAXIMUM = 3
+    DIVERGING = 4
+    MODES_NOT_FOUND = 5
+    NOT_FINITE = 6
+
+    @property
+    def text(self) -> str:
+        """One or two sentences for people."""
+        return _TEXTS[self]
+
+
+_TEXTS = {
+    Code.CONVERGED: "certified maximum: the Newton decrement is below the tolerance and the negative Hessian is positive definite",
+    Code.CONVERGED_ON_BOUNDARY: (
+        "certified maximum on the boundary: the covariance matrix of the random effects is singular, "
+        "and only directions inside it are flat"
+    ),
+    Code.DECREMENT_TOO_LARGE: (
+        "no certificate: another Newton step still promises a gain above the tolerance. "
+        "Try options=Options(n_quasi_newton=1000, n_newton=50), rescaled covariates, or initial_values from a simpler model."
+    ),
+    Code.NOT_A_MAXIMUM: (
+        "no certificate: the Hessian is not negative definite, so the estimates are not a strict maximum; a random effect or a "
+        "coefficient may not be identified by these data. Try fewer random effects, or more quadrature points (n_agq)."
+    ),
+    Code.DIVERGING: (
+        "no certificate: the log-likelihood keeps rising while an estimate runs off to infinity (complete or quasi-complete "
+        "separation, or a variance without bound). Try penalized=True, or drop the covariate that separates the outcome."
+    ),
+    Code.MODES_NOT_FOUND: (
+        "no certificate: the conditional modes of some clusters were not found to full precision. "
+        "Try rescaled covariates, or initial_values from a simpler model."
+    ),
+    Code.NOT_FINITE: (
+        "no certificate: the log-likelihood is not finite at the starting values. "
+        "Try initial_values inside the domain of the link, another link, or rescaled covariates."
+    ),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Convergence:
+    """The record of how a fit ended, ``fit.convergence``."""
+
+    code: Code
+    message: str
+    newton_decrement: float  # log-likelihood units; exact Hessian, modes re-solved, at the reported parameters
+    gradient_norm: float  # largest absolute entry of the gradient in theta
+    n_em: int  # evaluations of value and gradient in the EM phase
+    n_quasi_newton: int  # and in the quasi-Newton phase
+    n_newton: int  # evaluations of value, gradient and Hessian
+    quadrature_error: float  # log-likelihood by a finer rule minus the reported one, at the estimates
+    n_agq: int
+    finer_n_agq: int
+
+    @property
+    def has_converged(self) -> bool:
+        """Whether the fit carries the certificate."""
+        return self.code in (Code.CONVERGED, Code.CONVERGED_ON_BOUNDARY)
+
+    @property
+    def n_evaluations(self) -> int:
+        """Evaluations of the likelihood with derivatives, all phases."""
+        return self.n_em + self.n_quasi_newton + self.n_newton
+
+
+def is_singular(chol: Array, reach: Array) -> Array:
+    """() whether D = L L' has lost rank: a diagonal entry of L negligible beside its row, or on the scale of the predictor.
+
+    ``reach`` (q,) is the largest absolute value of each random-effects column.
+    """
+    if chol.shape[0] == 0:
+        return jnp.array(False)
+    diagonal = jnp.abs(jnp.diagonal(canonical(chol)))
+    deviation = jnp.sqrt((chol * chol).sum(1))
+    return jnp.any((diagonal < _SINGULAR * deviation) | (deviation * reach < _SINGULAR))
+
+
+def code_of(problem: Problem, options: Options, start: Start, s: Newton) -> Array:
+    """() int: the ``Code`` of a finished fit. Pure, so that batched fits have one each."""
+    layout, q = problem.layout, problem.layout.covariance.q
+    finite = jnp.isfinite(s.at.value) & jnp.all(jnp.isfinite(s.hessian))
+    found = spectrum(jnp.where(finite, s.hessian, -jnp.eye(layout.size, dtype=s.theta.dtype)), s.at.gradient)
+    chol = layout.covariance.factor(s.theta[layout.random])
+    columns = [layout.covariance.entries.index((r, r)) for r in range(q)]
+    singular = is_singular(chol, start.reach[layout.random][jnp.array(columns, int)])
+
+    inside_random = (found.vectors[layout.random] ** 2).sum(0) > 1.0 - 1e-6
+    flat = jnp.abs(found.values) <= 1e3 * FLAT
+    is_definite = jnp.all((found.values > 1e3 * FLAT) | (flat & inside_random & singular))
+    positive = found.values > 1e3 * FLAT
+    last_step = found.scale * (found.vectors @ jnp.where(positive, found.gradient / jnp.where(positive, found.values, 1.0), 0.0))
+    diverges = jnp.any(jnp.abs(last_step) * start.reach > _DIVERGING)
+    checks = [
+        (~finite, Code.NOT_FINITE),
+        (s.at.mode_error > _MODE_ERROR, Code.MODES_NOT_FOUND),
+        (diverges & (s.decrement < options.certificate), Code.DIVERGING),
+        (~is_definite, Code.NOT_A_MAXIMUM),
+        (~(s.decrement < options.certificate), Code.DECREMENT_TOO_LARGE),
+        (singular, Code.CONVERGED_ON_BOUNDARY),
+    ]
+    return jnp.select([c for c, _ in checks], [int(code) for _, code in checks], int(Code.CONVERGED))

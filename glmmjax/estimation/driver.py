@@ -1,0 +1,149 @@
+"""The jit boundary of a fit from Python: three compiled programs, and the loop that runs them, shows progress and can be stopped.
+
+``_begin`` finds starting values, ``_first_order`` and ``_second_order`` run up to a number of steps of their phase that is decided
+at each call. The number of quadrature points is an argument of the programs too, so the same ones serve every step, every
+``n_agq`` and the finer rule that judges the result.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from glmmjax.estimation import first_order, newton
+from glmmjax.estimation.convergence import Code, Convergence, code_of
+from glmmjax.estimation.objective import Problem
+from glmmjax.estimation.starting_values import Start, starting_values
+from glmmjax.likelihood.clusters import Bucket
+from glmmjax.likelihood.gauss_hermite import finer, padded_rule
+from glmmjax.options import Options
+
+__all__ = ["Maximum", "Progress", "maximise"]
+
+_ALL = 1_000_000  # steps of a phase in one call, when nothing has to be shown in between
+_QUIET_WORK = 20_000_000  # rows x nodes of an evaluation up to which a whole phase runs in one call (well below a second a step)
+
+
+class Progress(NamedTuple):
+    """What a monitor is told between steps."""
+
+    phase: str  # "EM", "quasi-Newton" or "Newton"
+    iteration: int
+    log_likelihood: float
+    gradient_norm: float
+
+
+class Maximum(NamedTuple):
+    """Where a fit ended; numpy arrays."""
+
+    theta: np.ndarray  # (P,)
+    hessian: np.ndarray  # (P, P) of the objective
+    log_likelihood: float
+    objective: float  # with the penalty
+    modes: tuple[np.ndarray, ...]  # (S, q, B) a bucket
+    convergence: Convergence
+
+
+Monitor = Callable[[Progress], None]
+
+
+def maximise(
+    problem: Problem, options: Options, buckets: tuple[Bucket, ...], n_agq: int, initial: np.ndarray | None = None, monitor: Monitor | None = None
+) -> Maximum:
+    """Maximise the penalised log-likelihood from ``initial`` (P,), or from starting values of its own.
+
+    Runs under the precision of ``buckets``. ``monitor`` is called after every step.
+    """
+    q = problem.layout.covariance.q
+    rule = padded_rule(n_agq, q)
+    chunk = 1 if monitor is not None or _work(buckets, n_agq**q) > _QUIET_WORK else _ALL
+    given = np.zeros(problem.layout.size) if initial is None else np.asarray(initial, float)
+    start, state = _begin(problem, buckets, given, np.bool_(initial is not None))
+    while not state.is_done:
+        state = _first_order(problem, options, start, state, buckets, rule, np.int32(chunk))
+        if monitor is not None:
+            monitor(_progress("EM" if state.in_em else "quasi-Newton", int(state.n_em + state.n_quasi_newton), state.at))
+    end, code = _second_order(problem, options, start, _to_newton(state), buckets, rule, np.int32(chunk))
+    while not end.is_done:
+        if monitor is not None:
+            monitor(_progress("Newton", int(end.n_newton), end.at))
+        end, code = _second_order(problem, options, start, end, buckets, rule, np.int32(chunk))
+    error = _finer_log_likelihood(problem, options, start, state, end, buckets, n_agq) - float(end.at.log_likelihood)
+    return _maximum(state, end, Code(int(code)), error, n_agq)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _begin(problem: Problem, buckets: tuple[Bucket, ...], given: Any, use_given: Any) -> tuple[Start, first_order.FirstOrder]:
+    start = starting_values(problem, buckets)
+    start = start._replace(theta=jnp.where(use_given, given, start.theta))
+    return start, first_order.init(problem, start, buckets)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _first_order(problem: Problem, options: Options, start: Start, state: first_order.FirstOrder, buckets, rule, max_steps) -> first_order.FirstOrder:
+    step = lambda s: first_order.step(problem, options, start, s, buckets, rule)  # noqa: E731
+    return _loop(step, state, max_steps)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _second_order(problem: Problem, options: Options, start: Start, state: newton.Newton, buckets, rule, max_steps) -> tuple[newton.Newton, Any]:
+    end = _loop(lambda s: newton.step(problem, options, s, buckets, rule), state, max_steps)
+    return end, code_of(problem, options, start, end)
+
+
+def _loop(step, state, max_steps):
+    """At most ``max_steps`` steps, until the state is done."""
+    unfinished = lambda c: (c[0] < max_steps) & ~c[1].is_done  # noqa: E731
+    return jax.lax.while_loop(unfinished, lambda c: (c[0] + 1, step(c[1])), (jnp.zeros((), jnp.int32), state))[1]
+
+
+def _to_newton(s: first_order.FirstOrder) -> newton.Newton:
+    """``newton.init`` by numpy: eager JAX operations would each compile a program of their own."""
+    size = s.theta.shape[0]
+    dtype = s.theta.dtype
+    zero = np.zeros((), np.int32)
+    unfinite = np.bool_(not np.isfinite(s.at.value))
+    return newton.Newton(s.theta, s.at, np.full((size, size), np.nan, dtype), np.zeros(size, dtype), dtype.type(np.inf), zero, zero, unfinite)
+
+
+def _finer_log_likelihood(problem, options, start, state, end, buckets, n_agq: int) -> float:
+    """Log-likelihood at the estimates by the finer rule: one step of the compiled first-order program, taken there."""
+    zero = np.zeros((), np.int32)
+    at_end = state._replace(
+        theta=end.theta, at=end.at, proposal=np.zeros(end.theta.shape, end.theta.dtype), n_em=zero, n_quasi_newton=zero, is_done=np.bool_(False)
+    )
+    rule = padded_rule(n_agq, problem.layout.covariance.q)
+    fine = padded_rule(finer(n_agq), problem.layout.covariance.q)
+    size = rule.log_weights.shape[0]  # holds the finer rule, by construction
+    fine = fine._replace(nodes=fine.nodes[:size], log_weights=fine.log_weights[:size])
+    return float(_first_order(problem, options, start, at_end, buckets, fine, np.int32(1)).at.log_likelihood)
+
+
+def _maximum(state: first_order.FirstOrder, end: newton.Newton, code: Code, quadrature_error: float, n_agq: int) -> Maximum:
+    convergence = Convergence(
+        code=code,
+        message=code.text,
+        newton_decrement=float(end.decrement),
+        gradient_norm=float(np.max(np.abs(np.asarray(end.at.gradient)), initial=0.0)),
+        n_em=int(state.n_em),
+        n_quasi_newton=int(state.n_quasi_newton),
+        n_newton=int(end.n_newton),
+        quadrature_error=quadrature_error,
+        n_agq=n_agq,
+        finer_n_agq=finer(n_agq),
+    )
+    modes = tuple(np.asarray(m) for m in end.at.modes)
+    return Maximum(np.asarray(end.theta), np.asarray(end.hessian), float(end.at.log_likelihood), float(end.at.value), modes, convergence)
+
+
+def _work(buckets: tuple[Bucket, ...], n_nodes: int) -> int:
+    return n_nodes * sum(bucket.row_weight.size for bucket in buckets)
+
+
+def _progress(phase: str, iteration: int, at) -> Progress:
+    return Progress(phase, iteration, float(at.log_likelihood), float(np.max(np.abs(np.asarray(at.gradient)), initial=0.0)))

@@ -1,0 +1,102 @@
+"""A whole fit as one pure function: traced, jitted, vmapped over data sets or starting values, and differentiated at its end."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from glmmjax.estimation import first_order, newton
+from glmmjax.estimation.convergence import code_of
+from glmmjax.estimation.objective import Problem, evaluate
+from glmmjax.estimation.starting_values import starting_values
+from glmmjax.families.base import Family
+from glmmjax.likelihood.clusters import Bucket, ClusterData
+from glmmjax.likelihood.covariance import BlockDiagonal, canonical, unstructured
+from glmmjax.likelihood.gauss_hermite import tensor_rule
+from glmmjax.likelihood.marginal import start_modes
+from glmmjax.likelihood.params import Params, Theta
+from glmmjax.options import Options, StudentTPenalty
+
+__all__ = ["FitInfo", "fit_params"]
+
+
+class FitInfo(NamedTuple):
+    """How a pure fit ended; arrays, so that a batch of fits has a batch of each."""
+
+    code: Array  # () ``Code`` as an integer: 0 and 1 are certified maxima
+    log_likelihood: Array  # () without the penalty
+    objective: Array  # () with it
+    newton_decrement: Array  # ()
+    gradient: Array  # (P,) in the free vector (beta, free entries of chol by row, phi, gamma)
+    hessian: Array  # (P, P) of the objective
+    n_evaluations: Array  # ()
+
+
+def fit_params(
+    clusters: ClusterData,
+    family: Family,
+    init: Params | None = None,
+    options: Options = Options(),
+    *,
+    n_agq: int = 11,
+    covariance: BlockDiagonal | None = None,
+    penalty: StudentTPenalty | None = None,
+    is_intercept: tuple[bool, ...] = (),
+) -> tuple[Params, FitInfo]:
+    """Maximum-likelihood estimates of a data set, as a pure function of its arrays.
+
+    Parameters
+    ----------
+    clusters : ``design.clusters``; the fit runs in its dtype, and float64 is what the certificate is meant for.
+    family, options, n_agq, covariance, penalty, is_intercept : static. ``covariance`` is the structure of D
+        (``design.covariance``; unstructured when not given), ``is_intercept`` marks the coefficient that a penalty spares.
+    init : starting values; found from the data when not given.
+
+    Returns
+    -------
+    ``Params`` with a non-negative diagonal of ``chol``, and ``FitInfo``. Derivatives of the ``Params`` in the floating-point
+    leaves of ``clusters`` follow from the implicit function theorem, ``d theta = -H^-1 d(gradient)``, exact at a certified
+    maximum; ``FitInfo`` is closed to differentiation.
+    """
+    q = sum(z.shape[1] for z in clusters.buckets[0].Z)
+    structure = unstructured(q) if covariance is None else covariance
+    layout = Theta(clusters.buckets[0].X[0].shape[1], structure, len(family.phi_names))
+    problem = Problem(family, layout, penalty, is_intercept or (False,) * layout.p)
+    fixed = jax.lax.stop_gradient(clusters.buckets)
+    theta, info = _maximise(problem, options, n_agq, fixed, None if init is None else layout.vector(jax.lax.stop_gradient(init)))
+    params = layout.params(_attach_derivative(problem, n_agq, jax.lax.stop_gradient(theta), info.hessian, clusters.buckets))
+    return params._replace(chol=canonical(params.chol)), jax.lax.stop_gradient(info)
+
+
+def _maximise(problem: Problem, options: Options, n_agq: int, buckets: tuple[Bucket, ...], initial: Array | None) -> tuple[Array, FitInfo]:
+    rule = tensor_rule(n_agq, problem.layout.covariance.q)
+    start = starting_values(problem, buckets)
+    if initial is not None:
+        start = start._replace(theta=initial)
+    ascent = jax.lax.while_loop(
+        lambda s: ~s.is_done, lambda s: first_order.step(problem, options, start, s, buckets, rule), first_order.init(problem, start, buckets)
+    )
+    end = jax.lax.while_loop(lambda s: ~s.is_done, lambda s: newton.step(problem, options, s, buckets, rule), newton.init(ascent))
+    n_evaluations = ascent.n_em + ascent.n_quasi_newton + end.n_newton
+    code = code_of(problem, options, start, end)
+    return end.theta, FitInfo(code, end.at.log_likelihood, end.at.value, end.decrement, end.at.gradient, end.hessian, n_evaluations)
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
+def _attach_derivative(problem: Problem, n_agq: int, theta: Array, hessian: Array, buckets: Any) -> Array:
+    """``theta`` itself, with the derivative in the data that the implicit function theorem gives."""
+    del problem, n_agq, hessian, buckets
+    return theta
+
+
+@_attach_derivative.defjvp
+def _attach_derivative_jvp(problem, n_agq, primals, tangents):
+    theta, hessian, buckets = primals
+    rule, q = tensor_rule(n_agq, problem.layout.covariance.q), problem.layout.covariance.q
+    gradient = lambda data: evaluate(problem, theta, data, rule, start_modes(data, q)).gradient  # noqa: E731
+    _, change = jax.jvp(gradient, (buckets,), (tangents[2],))
+    return theta, jnp.linalg.solve(-hessian, change)

@@ -1,0 +1,58 @@
+"""Tensor-product Gauss-Hermite rules in the form that adaptive quadrature uses.
+
+With nodes ``z_k`` and log weights ``log w_k`` of this file, and any invertible ``R``,
+
+    log of the integral of exp(f(u)) N(u; 0, I) du  ~  log|det R| + log sum_k exp(f(u_k) - |u_k|^2 / 2 + log w_k),
+
+where ``u_k = u_hat + R z_k``: the factor ``exp(z^2 / 2)`` and the constant of the normal density are part of the weights.
+Source: Liu and Pierce (1994), Biometrika 81, 624-629.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from typing import Any, NamedTuple
+
+import numpy as np
+
+__all__ = ["Rule", "finer", "padded_rule", "tensor_rule"]
+
+
+class Rule(NamedTuple):
+    """Nodes of a quadrature rule; only the first ``count`` rows are used."""
+
+    nodes: Any  # (K, q)
+    log_weights: Any  # (K,)
+    count: Any  # number of nodes in use: a Python int (loop of fixed length) or a traced scalar
+
+
+@functools.lru_cache(maxsize=64)
+def tensor_rule(n_agq: int, q: int) -> Rule:
+    """The rule with ``n_agq`` points in each of ``q`` dimensions, ``n_agq ** q`` nodes in all; 1 point is Laplace's method.
+
+    Exact for a polynomial of degree ``2 n_agq - 1`` times the adapted normal density, in each dimension.
+    """
+    z, w = np.polynomial.hermite_e.hermegauss(n_agq)
+    log_w = np.log(w) + 0.5 * z**2 - 0.5 * np.log(2.0 * np.pi)
+    nodes = np.array(list(itertools.product(z, repeat=q))).reshape(n_agq**q, q)
+    log_weights = np.array([sum(term) for term in itertools.product(log_w, repeat=q)], dtype=float)
+    return Rule(nodes, log_weights, n_agq**q)
+
+
+def padded_rule(n_agq: int, q: int) -> Rule:
+    """The same rule in arrays whose length is a power of four, 64 at least, that also holds the ``finer`` rule.
+
+    A compiled program that takes it as an argument serves every ``n_agq`` with the same padded length.
+    """
+    rule = tensor_rule(n_agq, q)
+    length = 64
+    while length < finer(n_agq) ** q:
+        length *= 4
+    extra = length - rule.count
+    return Rule(np.pad(rule.nodes, ((0, extra), (0, 0))), np.pad(rule.log_weights, (0, extra)), np.int32(rule.count))
+
+
+def finer(n_agq: int) -> int:
+    """Points per dimension of the rule that judges ``n_agq``: half as many again, at least four more, odd."""
+    return (n_agq + max(4, n_agq // 2)) | 1

@@ -1,0 +1,130 @@
+"""One block of clusters as the integrand sees it: f(u) = sum_j log p(y_j | eta_j + zl_j' u) - |u|^2 / 2.
+
+Arrays are written for one cluster, (w,) rows and (q,) random effects, with a trailing axis of clusters that every operation
+broadcasts over. ``zl = L' z`` folds the factor of D into the random-effects design, so that ``u ~ N(0, I)`` and no inverse of
+D is ever formed.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from glmmjax.families.base import Family
+from glmmjax.likelihood.clusters import Bucket
+from glmmjax.likelihood.params import Params
+from glmmjax.likelihood.small_matrices import Matrix, symmetric
+
+__all__ = ["Outcome", "Predictors", "log_joint", "log_joint_derivatives", "outcome_of", "predictors_of", "row_log_density"]
+
+
+class Predictors(NamedTuple):
+    """What of the integrand depends on the parameters. ``E`` predictors, ``q`` random effects."""
+
+    eta: Array  # (E, w, B) fixed part and offset
+    zl: Array  # (E, q, w, B) random-effects columns times L
+    phi: Array  # (n_phi, B) extra parameters, one copy a cluster
+
+
+class Outcome(NamedTuple):
+    """What of the integrand does not. No derivative is taken with respect to it."""
+
+    y: Any  # (w, B), or a pair of them
+    row_weight: Array  # (w, B)
+
+
+def predictors_of(params: Params, block: Bucket) -> Predictors:
+    """Linear predictors of a block: ``eta = x' beta + offset`` and ``zl = L' z``, for the main part and the zero part."""
+    coefficients = (params.beta, params.gamma)[: len(block.X)]
+    eta = jnp.stack([jnp.tensordot(c, x, 1) + o for c, x, o in zip(coefficients, block.X, block.offset, strict=True)])
+    zl, first, q = [], 0, params.chol.shape[-1]
+    for z in block.Z:
+        rows = params.chol[first : first + z.shape[0]]
+        columns = [sum((rows[b, a] * z[b] for b in range(z.shape[0])), jnp.zeros_like(eta[0])) for a in range(q)]
+        zl.append(jnp.stack(columns) if q else jnp.zeros((0, *eta.shape[1:]), eta.dtype))
+        first += z.shape[0]
+    phi = jnp.asarray(params.phi, eta.dtype)
+    return Predictors(eta, jnp.stack(zl), jnp.broadcast_to(phi[:, None], (phi.shape[0], eta.shape[-1])))
+
+
+def outcome_of(block: Bucket) -> Outcome:
+    """Outcome and row weights of a block, closed to differentiation."""
+    return jax.lax.stop_gradient(Outcome(block.y, block.row_weight))
+
+
+def row_log_density(family: Family, outcome: Outcome, eta: Array, phi: Array) -> Array:
+    """(w, B) log density of every row, unweighted."""
+    return family.log_density(outcome.y, eta[0], phi, *eta[1:])
+
+
+def at(x: Predictors, u: Array) -> Array:
+    """(E, w, B) linear predictors at random effects ``u``."""
+    return x.eta + sum((x.zl[:, a] * u[a] for a in range(u.shape[0])), jnp.zeros((), x.eta.dtype))
+
+
+def log_joint(family: Family, x: Predictors, outcome: Outcome, u: Array) -> Array:
+    """(B,) values of f at ``u`` (q, B), without the constant of the normal density."""
+    density = row_log_density(family, outcome, at(x, u), x.phi)
+    return (outcome.row_weight * density).sum(0) - 0.5 * (u * u).sum(0)
+
+
+def log_joint_derivatives(family: Family, x: Predictors, outcome: Outcome, u: Array) -> tuple[Array, tuple[Array, ...], Matrix]:
+    """Value, gradient and negative Hessian of f in ``u``, from two derivatives of the density per row.
+
+    Where the density is not log-concave and the exact negative Hessian of a cluster is not positive definite, that cluster
+    takes the one with every row's curvature cut off at 0, which is never smaller than the identity.
+    """
+    q = u.shape[0]
+    value, score, curvature = _row_derivatives(family, x, outcome, at(x, u))
+    gradient = tuple((x.zl[:, a] * score).sum((0, 1)) - u[a] for a in range(q))
+    hessian = _negative_hessian(x.zl, curvature, q)
+    if not family.is_log_concave and q:
+        safe = _negative_hessian(x.zl, _cut_off(curvature), q)
+        keep = _is_positive_definite(hessian)
+        hessian = tuple(tuple(jnp.where(keep, h, s) for h, s in zip(*rows, strict=True)) for rows in zip(hessian, safe, strict=True))
+    return value.sum(0) - 0.5 * (u * u).sum(0), gradient, hessian
+
+
+def _row_derivatives(family: Family, x: Predictors, outcome: Outcome, eta: Array) -> tuple[Array, Array, tuple[Array, ...]]:
+    """Weighted log density (w, B), score (E, w, B) and, for each predictor e, d score / d eta_e (E, w, B)."""
+
+    def value_and_score(eta):
+        value, pullback = jax.vjp(lambda e: row_log_density(family, outcome, e, x.phi), eta)
+        return value * outcome.row_weight, pullback(outcome.row_weight)[0]
+
+    curvature = []
+    for e in range(eta.shape[0]):
+        direction = jnp.zeros_like(eta).at[e].set(1.0) if eta.shape[0] > 1 else jnp.ones_like(eta)
+        (value, score), (_, second) = jax.jvp(value_and_score, (eta,), (direction,))
+        curvature.append(second)
+    return value, score, tuple(curvature)
+
+
+def _negative_hessian(zl: Array, curvature: tuple[Array, ...], q: int) -> Matrix:
+    lower = {}
+    for a in range(q):
+        for b in range(a + 1):
+            total = sum((zl[:, a] * second * zl[e, b]).sum((0, 1)) for e, second in enumerate(curvature))
+            lower[a, b] = (1.0 if a == b else 0.0) - total
+    return symmetric(lower, q)
+
+
+def _cut_off(curvature: tuple[Array, ...]) -> tuple[Array, ...]:
+    """Each predictor's own curvature, no higher than 0; cross terms between predictors are left out."""
+    return tuple(jnp.zeros_like(second).at[e].set(jnp.minimum(second[e], 0.0)) for e, second in enumerate(curvature))
+
+
+def _is_positive_definite(a: Matrix) -> Array:
+    """(B,) whether all pivots of an elimination without square roots are safely positive."""
+    rows = [list(row) for row in a]
+    q, good = len(rows), jnp.ones(rows[0][0].shape, bool)
+    for k in range(q):
+        good = good & (rows[k][k] > 1e-3)
+        pivot = jnp.where(good, rows[k][k], 1.0)
+        for r in range(k + 1, q):
+            for c in range(k + 1, r + 1):
+                rows[r][c] = rows[r][c] - rows[r][k] * rows[c][k] / pivot
+    return good

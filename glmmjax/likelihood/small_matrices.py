@@ -1,0 +1,55 @@
+"""Algebra of q x q matrices for many clusters at once, written out into elementwise operations.
+
+A matrix is a nested tuple ``A[r][c]`` of arrays that all have the clusters on their last axis. For the q of quadrature this
+is several times faster to run, and to compile, than a batched LAPACK call on small matrices.
+"""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+from jax import Array
+
+__all__ = ["Matrix", "cholesky", "inverse_transpose", "solve_cholesky", "symmetric"]
+
+Matrix = tuple[tuple[Array, ...], ...]
+
+
+def symmetric(lower: dict[tuple[int, int], Array], q: int) -> Matrix:
+    """The symmetric matrix with the given entries ``(r, c)``, ``r >= c``."""
+    return tuple(tuple(lower[max(r, c), min(r, c)] for c in range(q)) for r in range(q))
+
+
+def cholesky(a: Matrix) -> Matrix:
+    """Rows of the lower factor C, ``A = C C'``; row r has r + 1 entries. NaN where A is not positive definite."""
+    rows: list[tuple[Array, ...]] = []
+    for r in range(len(a)):
+        row: list[Array] = []
+        for c in range(r + 1):
+            above = row if r == c else list(rows[c])
+            rest = a[r][c] - sum(row[k] * above[k] for k in range(c))
+            row.append(jnp.sqrt(rest) if r == c else rest / rows[c][c])
+        rows.append(tuple(row))
+    return tuple(rows)
+
+
+def solve_cholesky(c: Matrix, g: tuple[Array, ...]) -> tuple[Array, ...]:
+    """``(C C')^-1 g`` by forward and back substitution."""
+    q = len(c)
+    y: list[Array] = []
+    for r in range(q):
+        y.append((g[r] - sum(c[r][k] * y[k] for k in range(r))) / c[r][r])
+    x: list[Array] = [g[0]] * q
+    for r in reversed(range(q)):
+        x[r] = (y[r] - sum(c[k][r] * x[k] for k in range(r + 1, q))) / c[r][r]
+    return tuple(x)
+
+
+def inverse_transpose(c: Matrix) -> Matrix:
+    """Upper-triangular ``R = C^-T``, so that ``R R' = (C C')^-1``; R[r][s] for s >= r holds the entries, 0 below."""
+    q = len(c)
+    inverse: list[list[Array]] = [[jnp.zeros_like(c[0][0])] * q for _ in range(q)]
+    for s in range(q):
+        for r in range(s, q):
+            unit = 1.0 if r == s else 0.0
+            inverse[r][s] = (unit - sum(c[r][k] * inverse[k][s] for k in range(s, r))) / c[r][r]
+    return tuple(tuple(inverse[s][r] for s in range(q)) for r in range(q))
