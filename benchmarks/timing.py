@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-__all__ = ["LONG", "machine", "median_of", "version_of", "warm_median"]
+__all__ = ["LONG", "cores", "machine", "median_of", "version_of", "warm_median"]
 
 RUNS = 5
 LONG = 20.0  # seconds: a fit that takes longer is timed by its first run alone
@@ -42,11 +42,15 @@ def version_of(distribution: str) -> str | None:
         return None
 
 
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def machine() -> str:
-    """CPU, cores that this process may use, load, and Python."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    """CPU, cores, load, and Python."""
     load = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
-    return f"{_cpu_name()}, {cores} cores{load}; Python {platform.python_version()}, {platform.system()}"
+    return f"{_cpu_name()}, {cores()} cores{load}; Python {platform.python_version()}, {platform.system()}"
 
 
 def _cpu_name() -> str:

@@ -16,7 +16,7 @@ import pandas as pd
 
 import glmmjax as gj
 from glmmjax import datasets
-from glmmjax.errors import GlmmError
+from glmmjax.errors import ArgumentError, GlmmError
 from glmmjax.families import FAMILIES, Family, resolve_family
 
 __all__ = ["main"]
@@ -113,7 +113,13 @@ def _demo_poisson() -> int:
 
 def _family(name: str, link: str | None) -> Family:
     family = resolve_family(name)
-    return family if link is None else type(family)(link=link)  # type: ignore[call-arg]
+    if link is None:
+        return family
+    constructor: Any = type(family)
+    try:
+        return constructor(link=link)
+    except TypeError:
+        raise ArgumentError(f"--link={link!r}: the {name} family has no choice of link; leave --link out.") from None
 
 
 def _n_agq(text: str) -> int | str:
@@ -133,7 +139,7 @@ def _show(title: str, body: object) -> None:
 
 def _fail(text: str, status: int) -> int:
     """One line on standard error, whatever line breaks the message has."""
-    print(f"glmmjax: {' '.join(text.split())}", file=sys.stderr)
+    print(f"glmmjax: {' '.join(text.removeprefix('glmmjax: ').split())}", file=sys.stderr)
     return status
 
 

@@ -6,7 +6,7 @@ import dataclasses
 
 from glmmjax.errors import ArgumentError
 
-__all__ = ["Options", "StudentTPenalty"]
+__all__ = ["Options", "StudentTPenalty", "default_n_agq"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,3 +70,8 @@ class StudentTPenalty:
             value = getattr(self, field)
             if not value > 0:
                 raise ArgumentError(f"StudentTPenalty({field}={value!r}) must be > 0.")
+
+
+def default_n_agq(q: int) -> int:
+    """Quadrature points per dimension when none are asked for, by the number of random effects."""
+    return {0: 11, 1: 11, 2: 11, 3: 7}.get(q, 5)

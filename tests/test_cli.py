@@ -32,8 +32,8 @@ class StandIn:
 @pytest.fixture
 def stand_in(monkeypatch):
     fake = StandIn()
-    monkeypatch.setattr(gj, "mixed_model", fake.mixed_model, raising=False)
-    monkeypatch.setattr(gj, "anova", fake.anova, raising=False)
+    monkeypatch.setitem(vars(gj), "mixed_model", fake.mixed_model)
+    monkeypatch.setitem(vars(gj), "anova", fake.anova)
     return fake
 
 
@@ -101,7 +101,7 @@ def test_an_error_of_the_model_is_one_line_and_2(monkeypatch, table, capsys):
     def fail(*_, **__):
         raise FormulaError("fixed='y ~ z' names the column z;\n  the data have id, y.")
 
-    monkeypatch.setattr(gj, "mixed_model", fail, raising=False)
+    monkeypatch.setitem(vars(gj), "mixed_model", fail)
     assert main(["fit", table, "y ~ z", "--family", "binomial"]) == 2
     assert capsys.readouterr().err == "glmmjax: fixed='y ~ z' names the column z; the data have id, y.\n"
 
@@ -110,7 +110,7 @@ def test_interruption_is_one_line(monkeypatch, table, capsys):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(gj, "mixed_model", interrupt, raising=False)
+    monkeypatch.setitem(vars(gj), "mixed_model", interrupt)
     assert main(["fit", table, "y ~ 1", "--family", "binomial"]) == 130
     assert capsys.readouterr().err == "glmmjax: interrupted\n"
 
@@ -121,7 +121,7 @@ def test_a_warning_is_one_line(monkeypatch, stand_in, table, capsys):
         warnings.warn("no certificate;\n try more steps", ConvergenceWarning, stacklevel=1)
         return stand_in.mixed_model(fixed, **keywords)
 
-    monkeypatch.setattr(gj, "mixed_model", warn, raising=False)
+    monkeypatch.setitem(vars(gj), "mixed_model", warn)
     assert main(["fit", table, "y ~ 1", "--family", "binomial"]) == 0
     assert capsys.readouterr().err == "glmmjax: warning: no certificate; try more steps\n"
 
@@ -166,3 +166,12 @@ def test_the_module_runs():
     environment = {**os.environ, "COLUMNS": "200"}
     shown = subprocess.run([sys.executable, "-m", "glmmjax", "fit", "--help"], capture_output=True, text=True, check=True, env=environment)
     assert "--n-agq" in shown.stdout
+
+
+def test_a_link_for_a_family_that_has_none_is_one_line(stand_in, monkeypatch, table, capsys):
+    class NoLink:
+        pass
+
+    monkeypatch.setattr("glmmjax.cli.resolve_family", lambda name: NoLink())
+    assert main(["fit", table, "y ~ 1", "--family", "binomial", "--link", "log"]) == 2
+    assert capsys.readouterr().err == "glmmjax: --link='log': the binomial family has no choice of link; leave --link out.\n"

@@ -68,6 +68,7 @@ def test_penalty_is_that_of_the_stored_values():
     for name in ("o05", "o06"):
         case = load_case(name)
         kernel, p = case.penalty, len(case.fixed_names)
+        assert kernel is not None
         for point in case.points:
             z = (point.beta - kernel.mean) / kernel.scale
             assert point.penalty == pytest.approx(-(kernel.df + p) / 2 * np.log1p(z @ z / kernel.df), abs=1e-12)

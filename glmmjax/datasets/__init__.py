@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import resources
 
 import pandas as pd
@@ -60,7 +61,7 @@ def load_bacteria() -> pd.DataFrame:
     return _read("bacteria", {"trt": ("placebo", "drug", "drug+")})
 
 
-def _read(name: str, factors: dict[str, tuple[str, ...]]) -> pd.DataFrame:
+def _read(name: str, factors: Mapping[str, tuple[str, ...]]) -> pd.DataFrame:
     """The shipped table ``name`` with its factors as categoricals, their levels in the order given."""
     with resources.files(__package__).joinpath(f"{name}.csv").open(encoding="utf-8") as file:
         table = pd.read_csv(file, dtype=dict.fromkeys(factors, str))

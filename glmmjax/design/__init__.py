@@ -1,1 +1,14 @@
-"""."""
+"""From formulas and tables to arrays, and the only home of patsy and pandas below the tables.
+
+``formula`` splits the text (``tokens`` reads it), ``columns`` finds the rows and columns used, ``matrices`` calls patsy,
+``predictor`` puts one linear predictor together (``rank`` checks it), ``outcome`` and ``groups`` read the outcome and the
+clusters, ``grouping`` lays rows out in blocks, and ``design`` does all of it in order.
+"""
+
+from glmmjax.design.design import Design as Design
+from glmmjax.design.design import build_design as build_design
+from glmmjax.design.design import make_design as make_design
+from glmmjax.design.formula import Bar as Bar
+from glmmjax.design.formula import FormulaParts as FormulaParts
+from glmmjax.design.formula import split_formula as split_formula
+from glmmjax.design.matrices import caller_namespace as caller_namespace

@@ -3,12 +3,31 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+import warnings
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
-from glmmjax.likelihood.clusters import ClusterData
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+from jax import Array, dtypes
+
+from glmmjax.design.columns import Table, as_frame, column_of, complete_rows, describe_unknown, find_columns, plain_types
+from glmmjax.design.formula import FormulaParts, RightSide, split_formula
+from glmmjax.design.grouping import BucketLayout, Layout, group_rows, pack
+from glmmjax.design.groups import Groups, as_numbers, cluster_weights, number_clusters, offset_values, weights_column
+from glmmjax.design.matrices import caller_namespace, evaluate, formula_namespace
+from glmmjax.design.outcome import Outcome, check_outcome_columns, read_outcome
+from glmmjax.design.predictor import Predictor, build_predictor
+from glmmjax.errors import DesignWarning, FormulaError
+from glmmjax.families import Family, resolve_family
+from glmmjax.likelihood.clusters import Bucket, ClusterData
 from glmmjax.likelihood.covariance import BlockDiagonal
+from glmmjax.options import Options
 
-__all__ = ["Design"]
+__all__ = ["Design", "build_design", "make_design"]
+
+_OFFSET_ARGUMENT = "offset="  # cannot be the name of a variable in a formula
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,3 +47,149 @@ class Design:
     row_labels: Any  # (n,) pandas Index: the caller's labels of the rows used, in the caller's order
     row_slots: Any  # (n,) numpy int: where each row used stands in the buckets laid end to end, each flattened to (S * w * B,)
     n_dropped: int  # rows dropped for missing values
+    formula: FormulaParts  # the formulas in pieces of plain text: with the data, all that new data need for matrices alike
+
+
+class _Rows(NamedTuple):
+    """The rows used, with every column that the model needs."""
+
+    table: Table
+    frame: pd.DataFrame  # variables of the formulas, in plain types
+    namespace: Mapping[str, Any]  # what other names in the formulas mean
+
+
+def make_design(
+    fixed: str,
+    random: str | None = None,
+    *,
+    data: Any,
+    family: str | Family,
+    weights: Any = None,
+    offset: Any = None,
+    options: Options | None = None,
+) -> Design:
+    """Arrays of a mixed model, for the pure layer.
+
+    Parameters
+    ----------
+    fixed : ``"y ~ sex * time"``, with ``cbind(a, b)`` for an outcome in two columns, ``offset(np.log(t))`` among the terms,
+        and random effects as ``+ (time | id)`` unless ``random`` gives them. Names are columns, else variables of the caller.
+    random : ``"~ time | id"``, ``"~ time || id"`` for independent effects, or None.
+    data : DataFrame, or a dict of columns. Rows with a missing value in a used column are dropped and counted.
+    family : text such as ``"binomial"``, or a family object.
+    weights : one for each cluster: an array in order of first appearance in the rows used, a Series or dict by cluster label,
+        or the name of a column that is constant in each cluster.
+    offset : column name, or an array with one value for each row of ``data``; added to those of the formula.
+    options : ``max_block_rows`` bounds the blocks.
+
+    Raises
+    ------
+    ArgumentError, FormulaError, OutcomeError, DesignError
+        For an argument, formula, outcome or data that give no model; each text says what to try.
+
+    Warns
+    -----
+    DesignWarning
+        When no cluster has two rows, or there is one cluster only.
+    """
+    return build_design(fixed, random, data, family, weights, offset, caller_namespace(), options)
+
+
+def build_design(
+    fixed: str, random: str | None, data: Any, family: str | Family, weights: Any, offset: Any, env: Any, options: Options | None = None
+) -> Design:
+    """``make_design`` for callers that have captured their user's names: ``env = caller_namespace()`` in the public function."""
+    family = resolve_family(family)
+    parts = split_formula(fixed, random)
+    check_outcome_columns(parts, family)
+    rows = _read_rows(parts, as_frame(data), formula_namespace(env), weights, offset)
+    labels = rows.table.labels
+    values = tuple(evaluate(column, rows.frame, rows.namespace, parts.text) for column in parts.outcome_columns)
+    outcome = read_outcome(values, parts, family, labels)
+    added_offset = as_numbers(rows.table.frame[_OFFSET_ARGUMENT], "offset") if offset is not None else None
+    right = RightSide(parts.fixed, parts.offsets, parts.bars)
+    predictors = (build_predictor(right, rows.frame, rows.namespace, labels, parts.text, added_offset),)
+    groups = _groups(parts, rows.table)
+    problem = _group_problem(parts, groups)
+    if problem:
+        warnings.warn(problem, DesignWarning, stacklevel=3)
+    weight = cluster_weights(weights, groups, rows.table.frame[weights] if isinstance(weights, str) else None)
+    layout = group_rows(groups.codes, len(groups.labels), (options or Options()).max_block_rows)
+    return Design(
+        clusters=_cluster_data(layout, outcome, predictors, weight),
+        covariance=BlockDiagonal(tuple(size for predictor in predictors for size in predictor.block_sizes)),
+        outcome_name=parts.outcome,
+        success_level=outcome.success_level,
+        fixed_names=predictors[0].fixed.names,
+        random_names=tuple(name for predictor in predictors for name in predictor.random.names),
+        zi_fixed_names=(),
+        group_name=parts.group,
+        groups=groups.labels,
+        cluster_sizes=np.bincount(groups.codes, minlength=len(groups.labels)),
+        row_labels=labels,
+        row_slots=layout.row_slots,
+        n_dropped=rows.table.n_dropped,
+        formula=parts,
+    )
+
+
+def _read_rows(parts: FormulaParts, data: pd.DataFrame, namespace: Mapping[str, Any], weights: Any, offset: Any) -> _Rows:
+    """Rows without a missing value in any column that the formulas or an argument names."""
+    expressions = (*parts.outcome_columns, parts.fixed, *parts.offsets, *(bar.terms for bar in parts.bars))
+    variables = find_columns(expressions, data, namespace, parts.text)
+    columns = dict(variables)
+    if parts.group is not None:
+        if parts.group not in data.columns:
+            raise FormulaError(describe_unknown(parts.group, data, f"{parts.text} as cluster variable"))
+        columns[parts.group] = column_of(data, parts.group)
+    columns.update(weights_column(weights, data))
+    if offset is not None:
+        columns[_OFFSET_ARGUMENT] = offset_values(offset, data)
+    table = complete_rows(columns, data.index)
+    return _Rows(table, plain_types(table.frame[list(variables)]), namespace)
+
+
+def _groups(parts: FormulaParts, table: Table) -> Groups:
+    """Clusters of the rows; without random effects every row is one, under its own label."""
+    if parts.group is None:
+        return Groups(np.arange(len(table.labels)), table.labels)
+    return number_clusters(table.frame[parts.group], parts.group)
+
+
+def _group_problem(parts: FormulaParts, groups: Groups) -> str | None:
+    """Why the cluster variable is probably not the one that was meant."""
+    if parts.group is None:
+        return None
+    if len(groups.labels) == len(groups.codes):
+        return (
+            f"nothing repeats: the cluster variable {parts.group!r} has a different value in each of the {len(groups.codes)} rows. "
+            "If it numbers the rows, name the column that identifies the clusters instead."
+        )
+    if len(groups.labels) == 1:
+        return f"the cluster variable {parts.group!r} has one value only, and one cluster says nothing on the variance between clusters."
+    return None
+
+
+def _cluster_data(layout: Layout, outcome: Outcome, predictors: tuple[Predictor, ...], weight: np.ndarray) -> ClusterData:
+    """Gather the rows into buckets. One contiguous row of memory a column makes the gathers fast."""
+    fixed = [np.ascontiguousarray(predictor.fixed.values.T) for predictor in predictors]
+    random = [np.ascontiguousarray(predictor.random.values.T) for predictor in predictors]
+    offset = np.stack([predictor.offset for predictor in predictors])
+
+    def bucket(index: BucketLayout) -> Bucket:
+        y = tuple(_on_device(pack(index, column)) for column in outcome.columns)
+        return Bucket(
+            y=y if len(y) > 1 else y[0],
+            X=tuple(_on_device(pack(index, columns)) for columns in fixed),
+            Z=tuple(_on_device(pack(index, columns)) for columns in random),
+            offset=_on_device(pack(index, offset)),
+            row_weight=_on_device(index.is_row.astype(np.float64)),
+            cluster_weight=_on_device(np.where(index.is_cluster, weight[index.clusters], 0.0)),
+        )
+
+    return ClusterData(tuple(bucket(index) for index in layout.buckets), _on_device(layout.slots.astype(np.int32)))
+
+
+def _on_device(values: np.ndarray) -> Array:
+    """A JAX array in the widest type that the caller's precision allows: float32 without a warning in a 32-bit process."""
+    return jnp.asarray(values, dtypes.canonicalize_dtype(values.dtype))

@@ -32,7 +32,7 @@ class Bar:
 class FormulaParts:
     """A model formula in pieces, all plain text, enough to build the same matrices for other data."""
 
-    text: str  # both formulas as written, for messages
+    text: str  # the arguments as written, for messages
     outcome: str  # left side as written
     outcome_columns: tuple[str, ...]  # one expression, or the two of ``cbind(a, b)``
     fixed: str  # right side of the fixed effects in patsy's language
@@ -70,12 +70,12 @@ def split_formula(fixed: str, random: str | None = None) -> FormulaParts:
     if not sides[1]:
         raise FormulaError(f"fixed={fixed!r} has nothing after the ~; write '{sides[0]} ~ 1' for a model with an intercept only.")
     right = split_right_side(sides[1], fixed)
-    text = fixed if random is None else f"{fixed}', random='{' '.join(str(random).split())}"
     bars = right.bars
     if random is not None:
         if bars:
             raise FormulaError(f"random={random!r} and the bar in fixed={fixed!r} both give random effects; keep one of them.")
         bars = (_split_random(_clean(random, "random", "'~ 1 | id'")),)
+    text = f"fixed={fixed!r}" if random is None else f"fixed={fixed!r}, random={random!r}"
     _check_one_group(bars, text)
     return FormulaParts(text, sides[0], _outcome_columns(sides[0], fixed), right.fixed, right.offsets, bars)
 
@@ -179,7 +179,7 @@ def _check_one_group(bars: tuple[Bar, ...], text: str) -> None:
     groups = list(dict.fromkeys(bar.group for bar in bars))
     if len(groups) > 1:
         raise FormulaError(
-            f"one grouping factor is supported, and {text!r} has {len(groups)}: {', '.join(map(repr, groups))}. "
+            f"one grouping factor is supported, and {text} has {len(groups)}: {', '.join(map(repr, groups))}. "
             "Keep the one whose rows are dependent, and put the other into the fixed effects, as C(name)."
         )
 

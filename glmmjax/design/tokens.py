@@ -45,13 +45,16 @@ def read_tokens(text: str) -> list[Token]:
     Raises
     ------
     FormulaError
-        For an open string, a bracket without its partner, a comment or a character that Python does not know.
+        For an open string, a bracket without its partner, a comment, a character that Python does not know, and for R's ``^``,
+        which Python would take for something else without an error.
     """
     tokens: list[Token] = []
     open_brackets: list[tuple[str, bool]] = []
     for kind, string, start, end in _python_tokens(text):
         if string in _CLOSING and (not open_brackets or _OPENING[open_brackets.pop()[0]] != string):
             raise FormulaError(f"cannot read the formula {text!r}: {string!r} at character {start + 1} closes no bracket.")
+        if string == "^":
+            raise FormulaError(f"the formula {text!r} has a ^, which in Python is an exclusive or: write ** for a power, as in I(x**2).")
         in_python = any(python for _, python in open_brackets)
         tokens.append(Token(string, kind, start, end, len(open_brackets), in_python))
         if string in _OPENING:
@@ -105,8 +108,8 @@ def unquoted_name(text: str) -> str | None:
     """The column meant by ``text`` when it is a single name or ``Q("any text")``, else None."""
     if text.isidentifier():
         return text
-    argument = call_argument(text, "Q")
-    tokens = read_tokens(argument) if argument else []
+    argument = call_argument(text, "Q") or ""
+    tokens = read_tokens(argument)
     return ast.literal_eval(argument) if len(tokens) == 1 and tokens[0].kind == tokenize.STRING else None
 
 

@@ -53,7 +53,12 @@ Monitor = Callable[[Progress], None]
 
 
 def maximise(
-    problem: Problem, options: Options, buckets: tuple[Bucket, ...], n_agq: int, initial: np.ndarray | None = None, monitor: Monitor | None = None
+    problem: Problem,
+    options: Options,
+    buckets: tuple[Bucket, ...],
+    n_agq: int,
+    initial: np.ndarray | None = None,
+    monitor: Monitor | None = None,
 ) -> Maximum:
     """Maximise the penalised log-likelihood from ``initial`` (P,), or from starting values of its own.
 
@@ -85,13 +90,17 @@ def _begin(problem: Problem, buckets: tuple[Bucket, ...], given: Any, use_given:
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
-def _first_order(problem: Problem, options: Options, start: Start, state: first_order.FirstOrder, buckets, rule, max_steps) -> first_order.FirstOrder:
+def _first_order(
+    problem: Problem, options: Options, start: Start, state: first_order.FirstOrder, buckets, rule, max_steps
+) -> first_order.FirstOrder:
     step = lambda s: first_order.step(problem, options, start, s, buckets, rule)  # noqa: E731
     return _loop(step, state, max_steps)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
-def _second_order(problem: Problem, options: Options, start: Start, state: newton.Newton, buckets, rule, max_steps) -> tuple[newton.Newton, Any]:
+def _second_order(
+    problem: Problem, options: Options, start: Start, state: newton.Newton, buckets, rule, max_steps
+) -> tuple[newton.Newton, Any]:
     end = _loop(lambda s: newton.step(problem, options, s, buckets, rule), state, max_steps)
     return end, code_of(problem, options, start, end)
 
@@ -108,14 +117,21 @@ def _to_newton(s: first_order.FirstOrder) -> newton.Newton:
     dtype = s.theta.dtype
     zero = np.zeros((), np.int32)
     unfinite = np.bool_(not np.isfinite(s.at.value))
-    return newton.Newton(s.theta, s.at, np.full((size, size), np.nan, dtype), np.zeros(size, dtype), dtype.type(np.inf), zero, zero, unfinite)
+    return newton.Newton(
+        s.theta, s.at, np.full((size, size), np.nan, dtype), np.zeros(size, dtype), dtype.type(np.inf), zero, zero, unfinite
+    )
 
 
 def _finer_log_likelihood(problem, options, start, state, end, buckets, n_agq: int) -> float:
     """Log-likelihood at the estimates by the finer rule: one step of the compiled first-order program, taken there."""
     zero = np.zeros((), np.int32)
     at_end = state._replace(
-        theta=end.theta, at=end.at, proposal=np.zeros(end.theta.shape, end.theta.dtype), n_em=zero, n_quasi_newton=zero, is_done=np.bool_(False)
+        theta=end.theta,
+        at=end.at,
+        proposal=np.zeros(end.theta.shape, end.theta.dtype),
+        n_em=zero,
+        n_quasi_newton=zero,
+        is_done=np.bool_(False),
     )
     rule = padded_rule(n_agq, problem.layout.covariance.q)
     fine = padded_rule(finer(n_agq), problem.layout.covariance.q)

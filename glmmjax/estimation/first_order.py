@@ -45,7 +45,12 @@ def init(problem: Problem, start: Start, buckets: tuple[Bucket, ...]) -> FirstOr
     theta, q = start.theta, problem.layout.covariance.q
     zero, dtype = jnp.zeros_like(theta), theta.dtype
     nothing = Evaluated(
-        jnp.array(-jnp.inf, dtype), zero, jnp.array(-jnp.inf, dtype), jnp.zeros((q, q), dtype), start_modes(buckets, q), jnp.array(jnp.inf, dtype)
+        jnp.array(-jnp.inf, dtype),
+        zero,
+        jnp.array(-jnp.inf, dtype),
+        jnp.zeros((q, q), dtype),
+        start_modes(buckets, q),
+        jnp.array(jnp.inf, dtype),
     )
     count = jnp.zeros((), jnp.int32)
     inverse = initial_metric(problem, start, theta)
@@ -77,4 +82,3 @@ def step(problem: Problem, options: Options, start: Start, s: FirstOrder, bucket
     is_small = ~in_em & accepted & (0.5 * slope < options.quasi_newton_gain)
     stop = is_small | (n_rejected > _MAX_REJECTED) | (n_quasi_newton >= options.n_quasi_newton) | (is_first & ~accepted)
     return FirstOrder(theta, at, proposal, slope, inverse, in_em, n_em, n_quasi_newton, n_rejected, stop)
-

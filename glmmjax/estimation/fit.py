@@ -78,7 +78,9 @@ def _maximise(problem: Problem, options: Options, n_agq: int, buckets: tuple[Buc
     if initial is not None:
         start = start._replace(theta=initial)
     ascent = jax.lax.while_loop(
-        lambda s: ~s.is_done, lambda s: first_order.step(problem, options, start, s, buckets, rule), first_order.init(problem, start, buckets)
+        lambda s: ~s.is_done,
+        lambda s: first_order.step(problem, options, start, s, buckets, rule),
+        first_order.init(problem, start, buckets),
     )
     end = jax.lax.while_loop(lambda s: ~s.is_done, lambda s: newton.step(problem, options, s, buckets, rule), newton.init(ascent))
     n_evaluations = ascent.n_em + ascent.n_quasi_newton + end.n_newton

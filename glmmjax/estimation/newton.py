@@ -94,4 +94,3 @@ def _newton_step(s: Spectrum) -> Array:
     escape = 0.5 / jnp.sqrt(size) * jnp.where(s.gradient < 0, -1.0, 1.0)
     is_saddle = (s.values < -1e-6) & (jnp.abs(along) < jnp.abs(escape))
     return s.scale * (s.vectors @ jnp.where(is_saddle, escape, along))
-

@@ -38,7 +38,9 @@ def initial_metric(problem: Problem, start: Start, theta: Array) -> Array:
     if layout.covariance.q:
         chol = layout.covariance.factor(theta[layout.random])
         variance = jnp.maximum((chol * chol).sum(1), 1e-4 * jnp.max(chol * chol))
-        scale = [variance[r] / jnp.maximum(start.moment_information[r, c], 1.0) * (0.5 if r == c else 1.0) for r, c in layout.covariance.entries]
+        scale = [
+            variance[r] / jnp.maximum(start.moment_information[r, c], 1.0) * (0.5 if r == c else 1.0) for r, c in layout.covariance.entries
+        ]
         inverse = inverse.at[layout.random, layout.random].set(jnp.diag(jnp.stack(scale)))
     rest = jnp.arange(layout.random.stop, layout.size)
     return inverse.at[rest, rest].set(1.0 / start.total_weight)

@@ -48,12 +48,11 @@ class Binomial(Family):
 
     def log_density(self, y: Any, eta: Array, phi: Array) -> Array:
         del phi
-        log_mu, log_one_minus_mu = self.link.log_probabilities(eta)
         if not isinstance(y, tuple):
-            return y * log_mu + (1.0 - y) * log_one_minus_mu
+            return self.link.log_probability(y, 1.0 - y, eta)
         s, f = y
         log_choose = gammaln(s + f + 1.0) - gammaln(s + 1.0) - gammaln(f + 1.0)
-        return log_choose + s * log_mu + f * log_one_minus_mu
+        return log_choose + self.link.log_probability(s, f, eta)
 
     def mean(self, eta: Array, phi: Array) -> Array:
         del phi

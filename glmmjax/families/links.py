@@ -17,25 +17,37 @@ __all__ = ["Cauchit", "Cloglog", "Identity", "Link", "Log", "Logit", "Probabilit
 
 
 @jax.custom_jvp
-def sigmoid(x: Array) -> Array:
-    """1 / (1 + exp(-x)), with the derivative sigmoid(x) sigmoid(-x) that stays exact in both tails."""
+def sigmoid_pair(x: Array) -> tuple[Array, Array]:
+    """(sigmoid(x), sigmoid(-x)) from one exp and one division, both exact in both tails to any order of derivative."""
     e = jnp.exp(-jnp.abs(x))
-    return jnp.where(x >= 0, 1.0, e) / (1.0 + e)
+    larger = 1.0 / (1.0 + e)
+    smaller = e * larger
+    return jnp.where(x >= 0, larger, smaller), jnp.where(x >= 0, smaller, larger)
 
 
-@sigmoid.defjvp
-def _sigmoid_jvp(primals, tangents):
+@sigmoid_pair.defjvp
+def _sigmoid_pair_jvp(primals, tangents):
     (x,), (dx,) = primals, tangents
-    value = sigmoid(x)
-    return value, value * sigmoid(-x) * dx
+    up, down = sigmoid_pair(x)
+    change = up * down * dx
+    return (up, down), (change, -change)
+
+
+@jax.custom_jvp
+def softplus(x: Array) -> Array:
+    """log(1 + exp(x)); its derivative is written out because |x| has none at 0, where a fit without an intercept starts."""
+    return jnp.maximum(x, 0.0) + jnp.log1p(jnp.exp(-jnp.abs(x)))
+
+
+@softplus.defjvp
+def _softplus_jvp(primals, tangents):
+    (x,), (dx,) = primals, tangents
+    return softplus(x), sigmoid_pair(x)[0] * dx
 
 
 @jax.custom_jvp
 def log_sigmoid_pair(x: Array) -> tuple[Array, Array]:
-    """(log sigmoid(x), log sigmoid(-x)) from one exp and one log1p.
-
-    The derivative is written out because |x| has none at 0, where every fit without an intercept starts.
-    """
+    """(log sigmoid(x), log sigmoid(-x)) from one exp and one log1p, both exact in both tails."""
     tail = jnp.log1p(jnp.exp(-jnp.abs(x)))
     return jnp.minimum(x, 0.0) - tail, jnp.minimum(-x, 0.0) - tail
 
@@ -43,7 +55,8 @@ def log_sigmoid_pair(x: Array) -> tuple[Array, Array]:
 @log_sigmoid_pair.defjvp
 def _log_sigmoid_pair_jvp(primals, tangents):
     (x,), (dx,) = primals, tangents
-    return log_sigmoid_pair(x), (sigmoid(-x) * dx, -sigmoid(x) * dx)
+    up, down = sigmoid_pair(x)
+    return log_sigmoid_pair(x), (down * dx, -up * dx)
 
 
 @jax.custom_jvp
@@ -85,6 +98,11 @@ class Link:
 class ProbabilityLink(Link):
     """A link whose mean is a probability."""
 
+    def log_probability(self, s: Array, f: Array, eta: Array) -> Array:
+        """s log mu + f log(1 - mu): ``s`` successes and ``f`` failures, without the binomial coefficient."""
+        log_mu, log_one_minus_mu = self.log_probabilities(eta)
+        return s * log_mu + f * log_one_minus_mu
+
     def log_probabilities(self, eta: Array) -> tuple[Array, Array]:
         """(log mu, log(1 - mu)), exact where one of them is close to 0."""
         raise TypeError(f"{type(self).__name__} defines no log_probabilities()")
@@ -98,10 +116,14 @@ class Logit(ProbabilityLink):
         return jnp.log(mu) - jnp.log1p(-mu)
 
     def inverse(self, eta):
-        return sigmoid(eta)
+        return sigmoid_pair(eta)[0]
 
     def log_probabilities(self, eta):
         return log_sigmoid_pair(eta)
+
+    def log_probability(self, s, f, eta):
+        # one log1p and one product fewer than the general form: this is the inner loop of most fits
+        return s * eta - (s + f) * softplus(eta)
 
 
 @dataclasses.dataclass(frozen=True)

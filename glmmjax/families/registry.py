@@ -25,4 +25,6 @@ def resolve_family(family: str | Family) -> Family:
     if isinstance(family, str) and family in FAMILIES:
         return FAMILIES[family]()
     names = ", ".join(repr(name) for name in FAMILIES)
-    raise ArgumentError(f"family={family!r} is not known; choose one of {names}, or pass an object such as glmmjax.families.Binomial(link='probit').")
+    raise ArgumentError(
+        f"family={family!r} is not known; choose one of {names}, or pass an object such as glmmjax.families.Binomial(link='probit')."
+    )

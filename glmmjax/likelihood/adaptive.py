@@ -38,8 +38,7 @@ class _Sums(NamedTuple):
     """Sums over nodes weighted by ``p_k = exp(f(u_k) + log w_k - shift)``; s is the score of a row."""
 
     total: Array  # (B,) sum p
-    score: Array  # (E, w, B) sum p s
-    score_z: Array  # (E, q, w, B) sum p s z'
+    score: Array  # (1 + q, E, w, B) sum p s and sum p s z', in one array because one pass over it costs less than two
     phi: Array  # (n_phi, B) sum p d/d phi
     u: Array  # (q, B) sum p u
     u_z: Array  # (q, q, B) sum p u z'
@@ -60,7 +59,9 @@ def integrate(family: Family, x: Predictors, outcome: Outcome, post: Posterior, 
     """(B,) log marginal likelihood of each cluster of a block."""
     # f at the mode bounds the terms of the sum, so no running maximum is needed; the value does not depend on it
     shift = jax.lax.stop_gradient(log_joint(family, x, outcome, post.mode))
-    return post.log_det + _log_sum(family, rule.count if isinstance(rule.count, int) else None, x, post.mode, post.root, outcome, rule, shift)
+    return post.log_det + _log_sum(
+        family, rule.count if isinstance(rule.count, int) else None, x, post.mode, post.root, outcome, rule, shift
+    )
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
@@ -81,19 +82,21 @@ def _log_sum_jvp(family, count, primals, tangents):
     q = mode.shape[0]
     sums = _sum_over_nodes(family, count, x, mode, root, outcome, rule, shift)
     scale = 1.0 / sums.total
-    score, score_z = sums.score * scale, sums.score_z * scale
+    score, score_z = sums.score[0] * scale, sums.score[1:] * scale
     change = (score * dx.eta).sum((0, 1)) + (sums.phi * scale * dx.phi).sum(0)
     for a in range(q):
-        by_zl = score * mode[a] + sum(root[a, b] * score_z[:, b] for b in range(a, q))
+        by_zl = score * mode[a] + sum(root[a, b] * score_z[b] for b in range(a, q))
         by_mode = (x.zl[:, a] * score).sum((0, 1)) - sums.u[a] * scale
         change += (by_zl * dx.zl[:, a]).sum((0, 1)) + by_mode * d_mode[a]
         for b in range(a, q):
-            by_root = (x.zl[:, a] * score_z[:, b]).sum((0, 1)) - sums.u_z[a, b] * scale
+            by_root = (x.zl[:, a] * score_z[b]).sum((0, 1)) - sums.u_z[a, b] * scale
             change += by_root * d_root[a, b]
     return shift + jnp.log(sums.total), change
 
 
 def _sum_over_nodes(family, count, x: Predictors, mode, root, outcome: Outcome, rule: Rule, shift) -> _Sums:
+    q, zero, one = mode.shape[0], jnp.zeros_like(shift), jnp.ones(1, shift.dtype)
+
     def add(k, sums: _Sums) -> _Sums:
         u, z, log_weight = _node(mode, root, rule, k)
         density, pullback = jax.vjp(lambda eta, phi: row_log_density(family, outcome, eta, phi), at(x, u), x.phi)
@@ -102,15 +105,19 @@ def _sum_over_nodes(family, count, x: Predictors, mode, root, outcome: Outcome, 
         score, by_phi = pullback(outcome.row_weight * p)
         return _Sums(
             total=sums.total + p,
-            score=sums.score + score,
-            score_z=sums.score_z + score[:, None] * z[:, None, None],
+            score=sums.score + jnp.concatenate([one, z])[:, None, None, None] * score,
             phi=sums.phi + by_phi,
             u=sums.u + p * u,
             u_z=sums.u_z + p * u[:, None] * z[:, None],
         )
 
-    q, zero = mode.shape[0], jnp.zeros_like(shift)
-    empty = _Sums(zero, jnp.zeros_like(x.eta), jnp.zeros_like(x.zl), jnp.zeros_like(x.phi), jnp.zeros_like(mode), jnp.zeros((q, q, *zero.shape), zero.dtype))
+    empty = _Sums(
+        total=zero,
+        score=jnp.zeros((1 + q, *x.eta.shape), zero.dtype),
+        phi=jnp.zeros_like(x.phi),
+        u=jnp.zeros_like(mode),
+        u_z=jnp.zeros((q, q, *zero.shape), zero.dtype),
+    )
     return jax.lax.fori_loop(0, _loop_length(count, rule), add, empty)
 
 

@@ -74,24 +74,26 @@ def cluster_log_likelihoods(params: Params, clusters: ClusterData, family: Famil
 
 def value_and_gradient(params: Params, buckets: tuple[Bucket, ...], family: Family, rule: Rule, modes: Modes) -> Evaluation:
     """Log-likelihood and exact gradient at ``params``, the search for modes starting at ``modes``."""
-    dtype = params.beta.dtype
-    carry = (jnp.zeros((), dtype), jax.tree.map(jnp.zeros_like, params), jnp.zeros((), dtype))
-    found = []
+    totals, found = [], []
 
     def weighted(params, block, start):
         values, modes, error = block_values(params, block, family, rule, start)
         return (block.cluster_weight * values).sum(), (modes, error)
 
+    def add(total, block_and_start):
+        (value, (mode, error)), gradient = jax.value_and_grad(weighted, has_aux=True)(params, *block_and_start)
+        value_sum, gradient_sum, worst = total
+        return (value_sum + value, jax.tree.map(jnp.add, gradient_sum, gradient), jnp.maximum(worst, error)), mode
+
+    zero = jnp.zeros((), params.beta.dtype)
     for bucket, start in zip(buckets, modes, strict=True):
-
-        def add(carry, block_and_start):
-            (value, (mode, error)), gradient = jax.value_and_grad(weighted, has_aux=True)(params, *block_and_start)
-            total, sums, worst = carry
-            return (total + value, jax.tree.map(jnp.add, sums, gradient), jnp.maximum(worst, error)), mode
-
-        carry, mode = jax.lax.scan(add, carry, (bucket, start))
+        # every bucket sums from zero: loops that do not wait for each other run on different cores
+        total, mode = jax.lax.scan(add, (zero, jax.tree.map(jnp.zeros_like, params), zero), (bucket, start))
+        totals.append(total)
         found.append(mode)
-    return Evaluation(carry[0], carry[1], tuple(found), carry[2])
+    values, gradients, errors = zip(*totals, strict=True)
+    gradient = jax.tree.map(lambda *parts: sum(parts[1:], parts[0]), *gradients)
+    return Evaluation(sum(values[1:], values[0]), gradient, tuple(found), jnp.max(jnp.stack(errors)))
 
 
 def start_modes(buckets: tuple[Bucket, ...], q: int) -> Modes:

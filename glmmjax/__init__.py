@@ -1,0 +1,74 @@
+"""Generalized linear mixed models by adaptive Gauss-Hermite quadrature, on JAX.
+
+The names below are all that is public; each is loaded when it is first used, so that ``import glmmjax`` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from glmmjax import datasets as datasets
+    from glmmjax import errors as errors
+    from glmmjax import families as families
+    from glmmjax.compilation_cache import enable_compilation_cache as enable_compilation_cache
+    from glmmjax.design.design import make_design as make_design
+    from glmmjax.estimation.fit import fit_params as fit_params
+    from glmmjax.likelihood.marginal import cluster_log_likelihoods as cluster_log_likelihoods
+    from glmmjax.likelihood.marginal import log_likelihood as log_likelihood
+    from glmmjax.likelihood.params import Params as Params
+    from glmmjax.model import mixed_model as mixed_model
+    from glmmjax.options import Options as Options
+    from glmmjax.options import StudentTPenalty as StudentTPenalty
+    from glmmjax.results import MixedModelResults as MixedModelResults
+    from glmmjax.results import anova as anova
+
+__version__ = "0.1.0"
+
+_MODULES = ("datasets", "errors", "families")
+_HOMES = {
+    "MixedModelResults": "results",
+    "Options": "options",
+    "Params": "likelihood.params",
+    "StudentTPenalty": "options",
+    "anova": "results",
+    "cluster_log_likelihoods": "likelihood.marginal",
+    "enable_compilation_cache": "compilation_cache",
+    "fit_params": "estimation.fit",
+    "log_likelihood": "likelihood.marginal",
+    "make_design": "design.design",
+    "mixed_model": "model",
+}
+
+__all__ = [
+    "MixedModelResults",
+    "Options",
+    "Params",
+    "StudentTPenalty",
+    "anova",
+    "cluster_log_likelihoods",
+    "datasets",
+    "enable_compilation_cache",
+    "errors",
+    "families",
+    "fit_params",
+    "log_likelihood",
+    "make_design",
+    "mixed_model",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name on first use (PEP 562)."""
+    if name in _MODULES:
+        return importlib.import_module(f"{__name__}.{name}")
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}; it has {', '.join(__all__)}")
+    value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

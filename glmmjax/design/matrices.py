@@ -1,0 +1,130 @@
+"""Matrices from formula texts. The only file that calls patsy; nothing of patsy leaves it."""
+
+from __future__ import annotations
+
+import builtins
+import sys
+from collections import ChainMap
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import patsy
+import patsy.builtins
+
+from glmmjax.design.columns import show_label
+from glmmjax.errors import DesignError, FormulaError
+
+__all__ = ["Matrix", "caller_namespace", "check_finite", "column_vector", "evaluate", "formula_namespace", "right_side_matrix"]
+
+# patsy must neither drop rows nor complain: missing values are gone by now, and what a formula makes of the rest
+# (the log of a negative number) is named by check_finite
+_KEEP_ALL_ROWS = patsy.NAAction(on_NA="raise", NA_types=[])
+
+
+class Matrix(NamedTuple):
+    """Columns of a design with patsy's names."""
+
+    values: np.ndarray  # (n, k) float64
+    names: tuple[str, ...]  # (k,)
+
+
+def caller_namespace(depth: int = 0) -> Mapping[str, Any]:
+    """Names visible in the function that called the caller of this one (``depth`` frames further out), for ``env``."""
+    frame = sys._getframe(depth + 2)
+    return ChainMap(frame.f_locals, frame.f_globals)
+
+
+def formula_namespace(env: Any) -> Mapping[str, Any]:
+    """What names in a formula can mean beside columns: ``env``, then ``np``, patsy's functions and Python's.
+
+    Parameters
+    ----------
+    env : mapping of names, a ``patsy.EvalEnvironment``, or None.
+    """
+    caller = getattr(env, "namespace", env) if env is not None else {}
+    transforms = {name: getattr(patsy.builtins, name) for name in patsy.builtins.__all__}
+    return ChainMap(caller, {"np": np}, transforms, vars(builtins))
+
+
+def right_side_matrix(terms: str, frame: pd.DataFrame, namespace: Mapping[str, Any], formula: str) -> Matrix:
+    """Design matrix of ``terms``, a right side in patsy's language.
+
+    Raises
+    ------
+    FormulaError
+        When patsy, or an expression in the formula, fails; the text holds the cause.
+    """
+    env = patsy.EvalEnvironment([namespace])
+    try:
+        with np.errstate(all="ignore"):
+            design = patsy.dmatrix(terms, frame, env, NA_action=_KEEP_ALL_ROWS)
+    except Exception as error:  # an expression can raise anything
+        raise FormulaError(f"{formula}: the terms {terms!r} cannot be evaluated: {_cause(error)}") from None
+    values = np.asarray(design)
+    if values.dtype.kind not in "fiub":
+        raise FormulaError(f"{formula}: the terms {terms!r} give {values.dtype} values, and must give real numbers.")
+    return Matrix(values.astype(np.float64, copy=False), tuple(design.design_info.column_names))
+
+
+def evaluate(expression: str, frame: pd.DataFrame, namespace: Mapping[str, Any], formula: str) -> Any:
+    """Value of a Python expression of columns, such as an outcome or an offset.
+
+    Raises
+    ------
+    FormulaError
+        When the expression fails.
+    """
+    try:
+        with np.errstate(all="ignore"):
+            return patsy.EvalEnvironment([namespace]).eval(expression.strip(), inner_namespace=frame)
+    except Exception as error:
+        raise FormulaError(f"{formula}: {expression!r} cannot be evaluated: {_cause(error)}") from None
+
+
+def column_vector(value: Any, n: int, what: str, formula: str) -> np.ndarray:
+    """``value`` as n real numbers; one number stands for all rows. ``what`` names it in messages.
+
+    Raises
+    ------
+    FormulaError
+        When it is no number, or has another length.
+    """
+    values = np.asarray(value)
+    if values.dtype.kind not in "fiub":
+        raise FormulaError(f"{formula}: {what} has values of type {values.dtype}, and must be numbers.")
+    if values.shape not in ((), (n,)):
+        raise FormulaError(f"{formula}: {what} has shape {values.shape}, and must have one value for each of the {n} rows used.")
+    return np.broadcast_to(values.astype(np.float64, copy=False), (n,))
+
+
+def check_finite(values: np.ndarray, names: tuple[str, ...], labels: pd.Index, what: str) -> None:
+    """Refuse infinite values and NaN.
+
+    Parameters
+    ----------
+    values : (n, k) columns called ``names``, rows called ``labels``; ``what`` they are, such as ``"the fixed effects"``.
+
+    Raises
+    ------
+    DesignError
+        Naming the first column and row.
+    """
+    finite = np.isfinite(values)
+    if finite.all():
+        return
+    column = int(np.flatnonzero(~finite.all(axis=0))[0])
+    rows = np.flatnonzero(~finite[:, column])
+    others = f" (and {len(rows) - 1} more rows)" if len(rows) > 1 else ""
+    raise DesignError(
+        f"{what}: {names[column]!r} is {values[rows[0], column]} in row {show_label(labels[rows[0]])}{others}; every value must be "
+        "finite. Correct or drop these rows, or choose a transformation that is defined there."
+    )
+
+
+def _cause(error: Exception) -> str:
+    """Type and first line of an error; patsy adds a drawing of the formula below it."""
+    text = str(getattr(error, "message", error)).strip()
+    first = text.splitlines()[0] if text else "no further text"
+    return first if isinstance(error, patsy.PatsyError) else f"{type(error).__name__}: {first}"

@@ -1,0 +1,119 @@
+"""The outcome as the numbers a family works with: levels of a two-level outcome, two columns, and the family's support."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from glmmjax.design.columns import show_label
+from glmmjax.design.formula import FormulaParts
+from glmmjax.design.matrices import check_finite, column_vector
+from glmmjax.errors import FormulaError, OutcomeError
+from glmmjax.families import Family
+
+__all__ = ["Outcome", "check_outcome_columns", "read_outcome"]
+
+
+class Outcome(NamedTuple):
+    """Outcome values in the order of the rows."""
+
+    columns: tuple[np.ndarray, ...]  # one or two, (n,) float64
+    success_level: Any  # level counted as 1, None for a numeric outcome
+
+
+def check_outcome_columns(parts: FormulaParts, family: Family) -> None:
+    """Refuse a number of outcome columns that the family does not take.
+
+    Raises
+    ------
+    OutcomeError
+    """
+    given, allowed = len(parts.outcome_columns), family.outcome_columns
+    if given not in allowed:
+        form = "two columns, cbind(a, b)" if allowed == (2,) else "one column"
+        raise OutcomeError(f"{family.name}: the outcome {parts.outcome!r} has {given} column(s) and must be {form}: {family.support}.")
+
+
+def read_outcome(values: tuple[Any, ...], parts: FormulaParts, family: Family, labels: pd.Index) -> Outcome:
+    """Numbers from the evaluated outcome expressions.
+
+    Parameters
+    ----------
+    values : what each expression of ``parts.outcome_columns`` gave.
+    labels : (n,) row labels, for messages.
+
+    Raises
+    ------
+    OutcomeError
+        For values that the family cannot have produced, levels where it takes numbers, and a binary outcome that never varies.
+    FormulaError
+        For an expression that gives no column.
+    """
+    if all(np.ndim(value) == 0 for value in values):
+        raise FormulaError(f"{parts.text}: the outcome {parts.outcome!r} is one value, and must have one for each row.")
+    if len(values) == 1 and _has_levels(values[0]):
+        codes, success_level = _read_levels(values[0], parts.outcome, family)
+        return Outcome((codes,), success_level)
+    columns = tuple(_numbers(v, name, parts, family, len(labels)) for v, name in zip(values, parts.outcome_columns, strict=True))
+    check_finite(np.column_stack(columns), parts.outcome_columns, labels, f"{parts.text}: the outcome")
+    _check_support(columns, parts.outcome, family, labels)
+    if family.is_binary and len(columns) == 1 and (columns[0] == columns[0][0]).all():
+        raise OutcomeError(_never_varies(family, parts.outcome, f"{columns[0][0]:g}"))
+    return Outcome(columns, None)
+
+
+def _has_levels(value: Any) -> bool:
+    """Boolean, text or categorical values, not numbers."""
+    dtype = getattr(value, "dtype", None)
+    return isinstance(dtype, pd.CategoricalDtype) or np.asarray(value).dtype.kind in "bOUST"
+
+
+def _read_levels(value: Any, name: str, family: Family) -> tuple[np.ndarray, Any]:
+    """0/1 codes and the level coded 1: the second in the order of the categories, or sorted."""
+    value = pd.Series(value)
+    if not isinstance(value.dtype, pd.CategoricalDtype):
+        value = value.astype("category")
+    value = value.cat.remove_unused_categories()
+    levels = value.cat.categories.tolist()
+    shown = ", ".join(map(repr, levels[:5])) + (", ..." if len(levels) > 5 else "")
+    if not family.is_binary:
+        raise OutcomeError(
+            f"{family.name}: the outcome {name!r} has the levels {shown} and no numbers; it must be {family.support}. "
+            "Turn text into numbers with pd.to_numeric(), and True/False with .astype(int)."
+        )
+    if len(levels) == 1:
+        raise OutcomeError(_never_varies(family, name, repr(levels[0])))
+    if len(levels) > 2:
+        raise OutcomeError(
+            f"{family.name}: the outcome {name!r} has {len(levels)} levels ({shown}) and must have two. Write the event as the outcome, "
+            f"such as I({name} == {levels[-1]!r}) ~ ..., or merge levels."
+        )
+    return value.cat.codes.to_numpy(np.float64), levels[1]
+
+
+def _numbers(value: Any, name: str, parts: FormulaParts, family: Family, n: int) -> np.ndarray:
+    if _has_levels(value) and np.asarray(value).dtype.kind != "b":
+        raise OutcomeError(f"{family.name}: the outcome {name!r} of {parts.outcome!r} is not numeric; it must be {family.support}.")
+    return column_vector(value, n, f"the outcome {name!r}", parts.text)
+
+
+def _check_support(columns: tuple[np.ndarray, ...], name: str, family: Family, labels: pd.Index) -> None:
+    supported = np.asarray(family.in_support(columns[0] if len(columns) == 1 else columns))
+    if supported.all():
+        return
+    rows = np.flatnonzero(~supported)
+    shown = ", ".join(f"{column[rows[0]]:g}" for column in columns)
+    shown = shown if len(columns) == 1 else f"({shown})"
+    others = f" (and {len(rows) - 1} more rows)" if len(rows) > 1 else ""
+    raise OutcomeError(
+        f"{family.name}: the outcome {name!r} is {shown} in row {show_label(labels[rows[0]])}{others}; it must be {family.support}."
+    )
+
+
+def _never_varies(family: Family, name: str, level: str) -> str:
+    return (
+        f"{family.name}: every outcome is {level}, so that {name!r} leaves nothing to estimate; "
+        "check how the outcome is coded and which rows are left."
+    )

@@ -1,0 +1,100 @@
+"""One linear predictor of a model: fixed-effects columns, random-effects columns, and what is added to them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from glmmjax.design.formula import Bar, RightSide
+from glmmjax.design.matrices import Matrix, check_finite, column_vector, evaluate, right_side_matrix
+from glmmjax.design.rank import check_rank
+from glmmjax.errors import FormulaError
+
+__all__ = ["Predictor", "build_predictor"]
+
+
+class Predictor(NamedTuple):
+    """Columns of one predictor, rows in the order of the table."""
+
+    fixed: Matrix  # (n, p)
+    random: Matrix  # (n, q), q = 0 without random effects
+    block_sizes: tuple[int, ...]  # sizes of the independent blocks of D, their sum is q
+    offset: np.ndarray  # (n,)
+
+
+def build_predictor(
+    right: RightSide,
+    frame: pd.DataFrame,
+    namespace: Mapping[str, Any],
+    labels: pd.Index,
+    formula: str,
+    added_offset: np.ndarray | None = None,
+) -> Predictor:
+    """Matrices of one right side.
+
+    Parameters
+    ----------
+    right : the right side in pieces.
+    frame : columns that it uses, without missing values.
+    namespace : what else names mean.
+    labels : (n,) row labels, for messages, as ``formula`` is.
+    added_offset : (n,) added to the offsets of the formula.
+
+    Raises
+    ------
+    FormulaError
+        When terms cannot be evaluated, or random effects have no column or the same one twice.
+    DesignError
+        For values that are not finite, and fixed effects of deficient rank.
+    """
+    fixed = right_side_matrix(right.fixed, frame, namespace, formula)
+    check_finite(fixed.values, fixed.names, labels, "the fixed effects")
+    check_rank(fixed.values, fixed.names)
+    random, block_sizes = _random_effects(right.bars, frame, namespace, formula)
+    check_finite(random.values, random.names, labels, "the random effects")
+    return Predictor(fixed, random, block_sizes, _total_offset(right.offsets, added_offset, frame, namespace, labels, formula))
+
+
+def _random_effects(
+    bars: tuple[Bar, ...], frame: pd.DataFrame, namespace: Mapping[str, Any], formula: str
+) -> tuple[Matrix, tuple[int, ...]]:
+    """Columns of all bars side by side, and the sizes of their blocks of D."""
+    parts = [right_side_matrix(bar.terms, frame, namespace, formula) for bar in bars]
+    sizes: list[int] = []
+    for bar, part in zip(bars, parts, strict=True):
+        if not part.names:
+            raise FormulaError(f"{formula}: the random effects {bar.terms!r} have no columns; write 1 for a random intercept.")
+        sizes += [1] * len(part.names) if bar.independent else [len(part.names)]
+    names = tuple(name for part in parts for name in part.names)
+    repeated = next((name for k, name in enumerate(names) if name in names[:k]), None)
+    if repeated is not None:
+        raise FormulaError(
+            f"{formula}: the random effect {repeated!r} is in two bars, and their variances cannot be told apart. An intercept is "
+            "implied in every bar; leave it out of the second with 0, as in (1 | id) + (0 + x | id)."
+        )
+    values = np.concatenate([np.empty((len(frame), 0)), *(part.values for part in parts)], axis=1)
+    return Matrix(values, names), tuple(sizes)
+
+
+def _total_offset(
+    expressions: tuple[str, ...],
+    added: np.ndarray | None,
+    frame: pd.DataFrame,
+    namespace: Mapping[str, Any],
+    labels: pd.Index,
+    formula: str,
+) -> np.ndarray:
+    names = [f"offset({expression})" for expression in expressions]
+    columns = [
+        column_vector(evaluate(expression, frame, namespace, formula), len(frame), name, formula)
+        for expression, name in zip(expressions, names, strict=True)
+    ]
+    if added is not None:
+        names, columns = [*names, "offset"], [*columns, added]
+    if not columns:
+        return np.zeros(len(frame))
+    check_finite(np.column_stack(columns), tuple(names), labels, "the offset")
+    return np.sum(columns, axis=0)

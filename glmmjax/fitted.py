@@ -1,0 +1,36 @@
+"""FittedModel: the one record of a fit, without methods; what every post-fit function takes."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from glmmjax.design.design import Design
+from glmmjax.estimation.convergence import Convergence
+from glmmjax.estimation.objective import Problem
+from glmmjax.likelihood.params import Params
+from glmmjax.options import Options
+
+__all__ = ["FittedModel"]
+
+
+@dataclasses.dataclass(frozen=True)
+class FittedModel:
+    """Estimates with everything that they came from. Arrays are numpy, float64, on the host."""
+
+    design: Design
+    problem: Problem  # family, layout of theta, penalty
+    options: Options
+    n_agq: int  # points per dimension in use, also after n_agq="auto"
+    theta: np.ndarray  # (P,) free vector: beta, free entries of L by row, phi, gamma; the diagonal of L is non-negative
+    params: Params  # the same as beta (p,), chol (q, q), phi (n_phi,), gamma (p_zi,)
+    information: np.ndarray  # (P, P) negative Hessian in theta of the penalised log-likelihood
+    log_likelihood: float  # without the penalty
+    objective: float  # with it; the same number without a penalty
+    modes: np.ndarray  # (m, q) conditional modes in spherical coordinates u; b = L u; in the order of design.groups
+    is_singular: bool  # D has lost rank
+    convergence: Convergence
+    call: Mapping[str, Any]  # the arguments of mixed_model, for update()

@@ -1,0 +1,205 @@
+"""``mixed_model``: check the arguments, build the design, maximise, and wrap the result."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from glmmjax.design import Design, build_design, caller_namespace
+from glmmjax.errors import ArgumentError, ConvergenceWarning
+from glmmjax.estimation.convergence import Code, is_singular
+from glmmjax.estimation.driver import Maximum, maximise
+from glmmjax.estimation.objective import Problem
+from glmmjax.families import Family, resolve_family
+from glmmjax.fitted import FittedModel
+from glmmjax.initial_values import read_initial_values
+from glmmjax.likelihood.gauss_hermite import finer
+from glmmjax.likelihood.params import Params, Theta
+from glmmjax.options import Options, StudentTPenalty, default_n_agq
+from glmmjax.postfit.random_covariance import random_reach
+from glmmjax.progress import Watch
+from glmmjax.results import MixedModelResults
+
+__all__ = ["mixed_model"]
+
+
+def mixed_model(
+    fixed: str,
+    random: str | None = None,
+    *,
+    data: Any,
+    family: str | Family,
+    weights: Any = None,
+    offset: Any = None,
+    penalized: bool | StudentTPenalty = False,
+    n_agq: int | str | None = None,
+    initial_values: Params | Mapping[str, Any] | None = None,
+    options: Options = Options(),
+    progress: Any = False,
+) -> MixedModelResults:
+    """Fit a generalized linear mixed model by maximum likelihood with adaptive Gauss-Hermite quadrature.
+
+    Parameters
+    ----------
+    fixed : outcome and fixed effects, ``"y ~ sex * time"``; random effects may stand in it as ``+ (time | id)``. Two outcome
+        columns are ``cbind(successes, failures)``; ``offset(np.log(t))`` may be among the terms.
+    random : random effects and cluster variable, ``"~ time | id"``, or ``"~ time || id"`` for independent ones. None when the
+        formula has them, else the model has none.
+    data : DataFrame, or a dict of columns. Rows with a missing value in a used column are dropped and counted.
+    family : ``"binomial"``, ``"poisson"``, or a family object such as ``glmmjax.families.Binomial(link="probit")``.
+    weights : one for each cluster; see ``make_design``.
+    offset : column name, or one number for each row of ``data``.
+    penalized : True for Student's t penalties (mean 0, scale 1, 3 degrees of freedom) on all fixed effects but the intercept,
+        or a ``StudentTPenalty``.
+    n_agq : quadrature points per random effect, 1 is Laplace's method; by default 11 for one or two random effects, 7 for three, 5
+        for more. ``"auto"`` takes more until the log-likelihood moves by less than ``options.quadrature_tolerance``.
+    initial_values : a ``Params``, or a dict of ``beta`` (p,) and ``D`` (q, q), with ``phi`` (free scale) and ``gamma`` where the
+        model has them; found from the data when not given.
+    options : ``Options``.
+    progress : True shows one updating line, a function is called with a record of every step.
+
+    Raises
+    ------
+    ArgumentError, FormulaError, OutcomeError, DesignError
+        For an argument, formula, outcome or data that give no model; each text says what to try.
+
+    Warns
+    -----
+    ConvergenceWarning
+        When the fit carries no certificate of a maximum, or ``n_agq="auto"`` did not settle. A singular fit is neither.
+    DesignWarning
+        When no cluster has two rows, or there is one cluster only.
+    """
+    call = {
+        "fixed": fixed, "random": random, "data": data, "family": family, "weights": weights, "offset": offset, "penalized": penalized,
+        "n_agq": n_agq, "initial_values": initial_values, "options": options, "progress": progress,
+    }  # fmt: skip
+    _check_arguments(call)
+    with jax.enable_x64(True):
+        design = build_design(fixed, random, data, family, weights, offset, caller_namespace(), options)
+        fitted = _fit(design, call)
+    _warn(fitted, stacklevel=3)
+    return MixedModelResults(fitted, _refit)
+
+
+def _refit(fitted: FittedModel, changes: Mapping[str, Any]) -> MixedModelResults:
+    """``MixedModelResults.update``: names in the formulas mean what they mean to its caller."""
+    unknown = [name for name in changes if name not in fitted.call]
+    if unknown:
+        raise ArgumentError(f"update({unknown[0]}=...) is no keyword of mixed_model; choose among {', '.join(fitted.call)}.")
+    call = {**fitted.call, "initial_values": None, **changes}
+    _check_arguments(call)
+    names = ("fixed", "random", "data", "family", "weights", "offset")
+    with jax.enable_x64(True):
+        design = build_design(*(call[name] for name in names), caller_namespace(1), call["options"])
+        new = _fit(design, call, fitted)
+    _warn(new, stacklevel=4)
+    return MixedModelResults(new, _refit)
+
+
+def _fit(design: Design, call: Mapping[str, Any], previous: FittedModel | None = None) -> FittedModel:
+    """Maximise, from the estimates of ``previous`` when its parameters have the same names."""
+    problem = _problem(design, resolve_family(call["family"]), _penalty(call["penalized"]))
+    initial = read_initial_values(call["initial_values"], problem.layout)
+    if initial is None and previous is not None and _same_parameters(previous, design, problem):
+        initial = previous.theta
+    n_agq = call["n_agq"] if isinstance(call["n_agq"], int) else default_n_agq(design.covariance.q)
+    with Watch(call["progress"]) as watch:
+        maximum = maximise(problem, call["options"], design.clusters.buckets, n_agq, initial, watch.monitor)
+        while call["n_agq"] == "auto" and _is_unsettled(maximum, call["options"]) and n_agq < call["options"].max_agq:
+            n_agq = min(finer(n_agq), call["options"].max_agq)
+            maximum = maximise(problem, call["options"], design.clusters.buckets, n_agq, maximum.theta, watch.monitor)
+    return _fitted_model(design, problem, maximum, call)
+
+
+def _fitted_model(design: Design, problem: Problem, maximum: Maximum, call: Mapping[str, Any]) -> FittedModel:
+    """The record of a fit; the diagonal of L is made non-negative here, in everything that depends on its sign."""
+    layout, structure = problem.layout, design.covariance
+    rows, columns = [list(part) for part in zip(*structure.entries, strict=True)] or ([], [])
+    diagonal = maximum.theta[layout.random][[k for k, (r, c) in enumerate(structure.entries) if r == c]]
+    sign = np.where(diagonal < 0, -1.0, 1.0)
+    flip = np.ones(layout.size)
+    flip[layout.random] = sign[columns]
+    theta = maximum.theta * flip
+    chol = np.zeros((structure.q, structure.q))
+    chol[rows, columns] = theta[layout.random]
+    return FittedModel(
+        design=design,
+        problem=problem,
+        options=call["options"],
+        n_agq=maximum.convergence.n_agq,
+        theta=theta,
+        params=Params(theta[layout.fixed], chol, theta[layout.extra], theta[layout.zero]),
+        information=-maximum.hessian * np.outer(flip, flip),
+        log_likelihood=maximum.log_likelihood,
+        objective=maximum.objective,
+        modes=_modes_by_cluster(maximum, design) * sign,
+        is_singular=_is_singular(chol, maximum, design),
+        convergence=maximum.convergence,
+        call=call,
+    )
+
+
+def _modes_by_cluster(maximum: Maximum, design: Design) -> np.ndarray:
+    """(m, q) from the (S, q, B) arrays of the buckets."""
+    flat = [modes.swapaxes(1, 2).reshape(modes.shape[0] * modes.shape[2], design.covariance.q) for modes in maximum.modes]
+    return np.concatenate(flat)[np.asarray(design.clusters.slots)]
+
+
+def _is_singular(chol: np.ndarray, maximum: Maximum, design: Design) -> bool:
+    if maximum.convergence.has_converged:
+        return maximum.convergence.code is Code.CONVERGED_ON_BOUNDARY
+    return bool(np.isfinite(chol).all() and is_singular(chol, random_reach(design.clusters.buckets)))
+
+
+def _problem(design: Design, family: Family, penalty: StudentTPenalty | None) -> Problem:
+    layout = Theta(len(design.fixed_names), design.covariance, len(family.phi_names), len(design.zi_fixed_names))
+    is_intercept = tuple(name == "Intercept" for name in design.fixed_names) if penalty else ()
+    return Problem(family, layout, penalty, is_intercept)
+
+
+def _same_parameters(previous: FittedModel, design: Design, problem: Problem) -> bool:
+    old = previous.design
+    same_names = (old.fixed_names, old.random_names, old.zi_fixed_names) == (design.fixed_names, design.random_names, design.zi_fixed_names)
+    return same_names and previous.problem.layout == problem.layout and bool(np.isfinite(previous.theta).all())
+
+
+def _is_unsettled(maximum: Maximum, options: Options) -> bool:
+    return not abs(maximum.convergence.quadrature_error) < options.quadrature_tolerance
+
+
+def _penalty(penalized: bool | StudentTPenalty) -> StudentTPenalty | None:
+    if isinstance(penalized, StudentTPenalty):
+        return penalized
+    return StudentTPenalty() if penalized else None
+
+
+def _check_arguments(call: Mapping[str, Any]) -> None:
+    n_agq, penalized, options = call["n_agq"], call["penalized"], call["options"]
+    is_count = isinstance(n_agq, int) and not isinstance(n_agq, bool) and n_agq >= 1
+    if not (n_agq is None or n_agq == "auto" or is_count):
+        raise ArgumentError(
+            f"n_agq={n_agq!r} must be a whole number >= 1 (1 is Laplace's method), or 'auto'; leave it out for the default."
+        )
+    if not isinstance(penalized, bool | StudentTPenalty):
+        raise ArgumentError(f"penalized={penalized!r} must be True, False, or a StudentTPenalty(mean, scale, df).")
+    if not isinstance(options, Options):
+        raise ArgumentError(f"options={options!r} must be a glmmjax.Options, such as Options(n_newton=30).")
+    Watch(call["progress"])
+
+
+def _warn(fitted: FittedModel, stacklevel: int) -> None:
+    found = fitted.convergence
+    if not found.has_converged:
+        text = f"{found.message} (Newton decrement {found.newton_decrement:.2g}, log-likelihood {fitted.log_likelihood:.4f})"
+        warnings.warn(text, ConvergenceWarning, stacklevel=stacklevel)
+    elif fitted.call["n_agq"] == "auto" and not abs(found.quadrature_error) < fitted.options.quadrature_tolerance:
+        text = (
+            f"n_agq='auto' has not settled: with {fitted.n_agq} points the log-likelihood still moves by {found.quadrature_error:.2g} when "
+            f"{found.finer_n_agq} are taken. Try options=Options(max_agq={2 * fitted.options.max_agq + 1}), or fewer random effects."
+        )
+        warnings.warn(text, ConvergenceWarning, stacklevel=stacklevel)

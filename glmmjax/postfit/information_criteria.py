@@ -1,0 +1,34 @@
+"""What the fit statistics count: parameters, rows, clusters; AIC and BIC."""
+
+from __future__ import annotations
+
+import math
+
+from glmmjax.fitted import FittedModel
+
+__all__ = ["aic", "bic", "n_groups", "n_parameters", "n_rows"]
+
+
+def n_parameters(fitted: FittedModel) -> int:
+    """Free parameters: fixed effects, entries of D, extra parameters. A singular D has no fewer."""
+    return fitted.problem.layout.size
+
+
+def n_rows(fitted: FittedModel) -> int:
+    """Rows used."""
+    return len(fitted.design.row_labels)
+
+
+def n_groups(fitted: FittedModel) -> int:
+    """Clusters; without random effects every row is one."""
+    return len(fitted.design.groups)
+
+
+def aic(fitted: FittedModel) -> float:
+    """``-2 log L + 2 df``, with the log-likelihood without penalty."""
+    return -2.0 * fitted.log_likelihood + 2.0 * n_parameters(fitted)
+
+
+def bic(fitted: FittedModel, n: int | None = None) -> float:
+    """``-2 log L + df log(n)``; n counts clusters, the independent units, when not given."""
+    return -2.0 * fitted.log_likelihood + n_parameters(fitted) * math.log(n_groups(fitted) if n is None else n)

@@ -1,0 +1,63 @@
+"""What a running fit shows: one updating line, or the caller's own monitor; and what is said when it is interrupted."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from glmmjax.errors import ArgumentError
+from glmmjax.estimation.driver import Progress
+
+__all__ = ["Watch"]
+
+
+class Watch:
+    """Follows one fit. A context manager that ends the line, and names the point reached when the fit is interrupted.
+
+    Parameters
+    ----------
+    progress : False shows nothing, True one line on standard error, a callable gets every ``Progress`` record.
+    """
+
+    def __init__(self, progress: Any):
+        if not (isinstance(progress, bool) or callable(progress)):
+            raise ArgumentError(f"progress={progress!r} must be True, False, or a function of one Progress record.")
+        self._show: Callable[[Progress], None] | None = _show_line if progress is True else progress or None
+        self._shows_line = progress is True
+        self._last: Progress | None = None
+
+    @property
+    def monitor(self) -> Callable[[Progress], None] | None:
+        """What ``maximise`` calls after every step; None lets whole phases run in one call."""
+        return None if self._show is None else self._report
+
+    def __enter__(self) -> Watch:
+        return self
+
+    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
+        if self._shows_line and self._last is not None:
+            print("" if sys.stderr.isatty() else describe(self._last), file=sys.stderr)
+        if isinstance(error, KeyboardInterrupt):
+            raise KeyboardInterrupt(f"glmmjax: fit stopped by the user{self._place()}") from None
+
+    def _report(self, step: Progress) -> None:
+        self._last = step
+        if self._show is not None:
+            self._show(step)
+
+    def _place(self) -> str:
+        if self._last is None:
+            return "; progress=True tells how far a fit has come"
+        last = self._last
+        return f" in the {last.phase} phase, after iteration {last.iteration} (log-likelihood {last.log_likelihood:.4f})"
+
+
+def describe(step: Progress) -> str:
+    """One line on one step."""
+    return f"glmmjax: {step.phase}, iteration {step.iteration}, log-likelihood {step.log_likelihood:.4f}, gradient norm {step.gradient_norm:.2e}"
+
+
+def _show_line(step: Progress) -> None:
+    if sys.stderr.isatty():
+        print(f"\r{describe(step):<100}", end="", file=sys.stderr, flush=True)

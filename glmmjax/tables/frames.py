@@ -1,0 +1,92 @@
+"""Numbers of a fit as labelled DataFrames."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from glmmjax.fitted import FittedModel
+from glmmjax.postfit.information_criteria import aic, bic
+from glmmjax.postfit.p_values import normal_two_sided
+from glmmjax.postfit.random_covariance import Spread, random_covariance, spread, spread_errors
+from glmmjax.postfit.random_effects import random_effects, random_effects_covariance
+from glmmjax.postfit.vcov import fixed_covariance, standard_errors, theta_covariance
+
+__all__ = [
+    "coefficient_frame",
+    "fixed_covariance_frame",
+    "correlation_pairs",
+    "phi_frame",
+    "random_covariance_frame",
+    "random_effects_covariance_frame",
+    "random_effects_frame",
+    "spread_frame",
+    "statistics_frame",
+]
+
+
+def coefficient_frame(fitted: FittedModel, part: str = "fixed") -> pd.DataFrame:
+    """Estimates with Wald tests, of the ``"fixed"`` effects or those of the ``"zero"`` part."""
+    where = getattr(fitted.problem.layout, part)
+    names = fitted.design.fixed_names if part == "fixed" else fitted.design.zi_fixed_names
+    estimate, error = fitted.theta[where], standard_errors(fitted)[where]
+    z = estimate / error
+    columns = {"Estimate": estimate, "Std.Err": error, "z-value": z, "p-value": normal_two_sided(z)}
+    return pd.DataFrame(columns, index=pd.Index(names))
+
+
+def phi_frame(fitted: FittedModel) -> pd.DataFrame:
+    """Extra parameters on their natural scale, standard errors by the delta method."""
+    estimate = np.exp(fitted.params.phi)
+    columns = {"Estimate": estimate, "Std.Err": estimate * standard_errors(fitted)[fitted.problem.layout.extra]}
+    return pd.DataFrame(columns, index=pd.Index(fitted.problem.family.phi_names))
+
+
+def fixed_covariance_frame(fitted: FittedModel) -> pd.DataFrame:
+    """Covariance matrix of the fixed effects."""
+    return pd.DataFrame(fixed_covariance(fitted), index=fitted.design.fixed_names, columns=fitted.design.fixed_names)
+
+
+def random_covariance_frame(fitted: FittedModel) -> pd.DataFrame:
+    """Covariance matrix D of the random effects."""
+    return pd.DataFrame(random_covariance(fitted), index=fitted.design.random_names, columns=fitted.design.random_names)
+
+
+def spread_frame(fitted: FittedModel) -> pd.DataFrame:
+    """Standard deviations and correlations of the random effects, one row each; no standard errors (NaN) at a singular D."""
+    names, estimates, errors = fitted.design.random_names, spread(fitted), _spread_errors(fitted)
+    pairs = correlation_pairs(fitted)
+    index = [f"sd({name})" for name in names] + [f"corr({names[c]}, {names[r]})" for r, c in pairs]
+    columns = {
+        column: [*part.deviations, *(part.correlations[pair] for pair in pairs)]
+        for column, part in (("Estimate", estimates), ("Std.Err", errors))
+    }
+    return pd.DataFrame(columns, index=index, dtype=float)
+
+
+def random_effects_frame(fitted: FittedModel) -> pd.DataFrame:
+    """Conditional modes, one row a cluster."""
+    return pd.DataFrame(random_effects(fitted), index=fitted.design.groups, columns=list(fitted.design.random_names))
+
+
+def random_effects_covariance_frame(fitted: FittedModel) -> pd.DataFrame:
+    """Conditional covariances, one row a cluster, one column a pair of random effects."""
+    names, values = fitted.design.random_names, random_effects_covariance(fitted)
+    columns = pd.MultiIndex.from_tuples([(a, b) for a in names for b in names], names=["effect", "with"])
+    return pd.DataFrame(values.reshape(len(values), -1), index=fitted.design.groups, columns=columns)
+
+
+def statistics_frame(fitted: FittedModel) -> pd.DataFrame:
+    """Log-likelihood (without penalty) and information criteria."""
+    return pd.DataFrame([[fitted.log_likelihood, aic(fitted), bic(fitted)]], columns=["log.Lik", "AIC", "BIC"], index=[""])
+
+
+def _spread_errors(fitted: FittedModel) -> Spread:
+    return spread_errors(fitted, theta_covariance(fitted)) or spread(fitted)._replace(
+        deviations=np.full(len(fitted.design.random_names), np.nan), correlations=np.full(fitted.params.chol.shape, np.nan)
+    )
+
+
+def correlation_pairs(fitted: FittedModel) -> list[tuple[int, int]]:
+    """(row, column) of the correlations that the structure of D has."""
+    return [(r, c) for r, c in fitted.design.covariance.entries if r != c]

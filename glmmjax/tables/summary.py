@@ -1,0 +1,167 @@
+"""The summary of a fit, in the order in which GLMMadaptive prints it, with the certificate and the quadrature error."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from glmmjax.families.base import Family
+from glmmjax.fitted import FittedModel
+from glmmjax.options import Options, StudentTPenalty
+from glmmjax.postfit.information_criteria import n_groups, n_rows
+from glmmjax.postfit.random_covariance import LostEffect, lost_effects, spread
+from glmmjax.tables.frames import coefficient_frame, correlation_pairs, phi_frame, spread_frame, statistics_frame
+from glmmjax.tables.text import UNDEFINED, Section, Summary, coefficient_texts, number_texts
+
+__all__ = ["one_line", "summary"]
+
+
+def summary(fitted: FittedModel) -> Summary:
+    """Everything that a fit reports on one page."""
+    parts = [
+        ("fit statistics", statistics_frame(fitted), _statistics_section),
+        ("random effects", spread_frame(fitted), _random_section),
+        ("fixed effects", coefficient_frame(fitted), _fixed_section),
+        ("zero part", coefficient_frame(fitted, "zero"), lambda _, frame: Section("Zero part", frame=coefficient_texts(frame))),
+        ("phi", phi_frame(fitted), lambda _, frame: Section("Extra parameters", frame=number_texts(frame))),
+    ]
+    present = [(name, frame, section(fitted, frame)) for name, frame, section in parts if len(frame)]
+    head = (Section("Call", (_call_text(fitted.call),)), _data_section(fitted), _model_section(fitted))
+    tail = (_integration_section(fitted),) if fitted.design.random_names else ()
+    sections = (*head, *(section for _, _, section in present), *tail, _optimization_section(fitted))
+    return Summary(sections, {name: frame for name, frame, _ in present})
+
+
+def one_line(fitted: FittedModel) -> str:
+    """What a fit is, for ``repr``."""
+    family, outcome = fitted.problem.family, "converged" if fitted.convergence.has_converged else "NOT CONVERGED"
+    formula = ", ".join(text for text in (fitted.call["fixed"], fitted.call["random"]) if text)
+    size = f"{n_rows(fitted)} rows" + (f" in {n_groups(fitted)} clusters" if fitted.design.group_name is not None else "")
+    return (
+        f"<MixedModelResults: {family.name}({family.link.name}), {formula}; {size}, log-likelihood {fitted.log_likelihood:.4f}, {outcome}>"
+    )
+
+
+def _call_text(call: Mapping[str, Any]) -> str:
+    """The call with the arguments that were given; arrays and tables are shortened."""
+    shown = [repr(call["fixed"])]
+    for name, value in call.items():
+        if name == "data":
+            shown.append("data=...")
+        elif name != "fixed" and not _is_default(value):
+            shown.append(f"{name}={_argument_text(value)}")
+    return f"mixed_model({', '.join(shown)})"
+
+
+def _is_default(value: Any) -> bool:
+    return value is None or value is False or (isinstance(value, Options) and value == Options())
+
+
+def _argument_text(value: Any) -> str:
+    if isinstance(value, Family):
+        return f"{type(value).__name__}(link={value.link.name!r})"
+    if isinstance(value, Options):
+        changed = {name: chosen for name, chosen in vars(value).items() if chosen != getattr(Options(), name)}
+        return f"Options({', '.join(f'{name}={chosen!r}' for name, chosen in changed.items())})"
+    return repr(value) if isinstance(value, str | int | float | StudentTPenalty) else "..."
+
+
+def _data_section(fitted: FittedModel) -> Section:
+    design = fitted.design
+    lines = [f"Number of Observations: {n_rows(fitted)}"]
+    if design.group_name is not None:
+        smallest, largest = int(min(design.cluster_sizes)), int(max(design.cluster_sizes))
+        sizes = f"{smallest}" if smallest == largest else f"{smallest} to {largest}"
+        lines.append(f"Number of Groups: {n_groups(fitted)} ({design.group_name}, {sizes} rows each)")
+    if design.n_dropped:
+        lines.append(f"Rows dropped for missing values: {design.n_dropped}")
+    if design.success_level is not None:
+        lines.append(f"Success: {design.outcome_name} = {design.success_level}")
+    return Section("Data Descriptives", tuple(lines))
+
+
+def _model_section(fitted: FittedModel) -> Section:
+    family, penalty = fitted.problem.family, fitted.problem.penalty
+    return Section("Model", (f"family: {family.name}", f"link: {family.link.name}", *([_penalty_text(penalty)] if penalty else [])))
+
+
+def _penalty_text(penalty: StudentTPenalty) -> str:
+    settings = f"mean {penalty.mean:g}, scale {penalty.scale:g}, df {penalty.df:g}"
+    if penalty.joint:
+        return f"penalty: joint Student's t ({settings}) on all fixed effects"
+    which = "all fixed effects" if penalty.include_intercept else "all fixed effects but the intercept"
+    return f"penalty: Student's t ({settings}) on {which}"
+
+
+def _statistics_section(fitted: FittedModel, frame: pd.DataFrame) -> Section:
+    notes: tuple[str, ...] = ()
+    if fitted.problem.penalty is not None:
+        notes = (f"penalised objective: {fitted.objective:.4f} (what was maximised; log.Lik, AIC and BIC are without the penalty)",)
+    return Section("Fit statistics", (), frame.map(lambda value: f"{value:.4f}"), notes)
+
+
+def _random_section(fitted: FittedModel, numbers: pd.DataFrame) -> Section:
+    """Standard deviations down, correlations to the right of them; standard errors in brackets."""
+    names, q = fitted.design.random_names, len(fitted.design.random_names)
+    texts = number_texts(numbers)
+    frame = pd.DataFrame({"StdDev": list(texts["Estimate"][:q])}, index=list(names))
+    if not fitted.is_singular:
+        frame["Std.Err"] = list(texts["Std.Err"][:q])
+    cells = np.full((q, q), "", dtype=object)
+    for pair, (estimate, error) in zip(correlation_pairs(fitted), texts.iloc[q:].to_numpy(), strict=True):
+        cells[pair] = estimate if fitted.is_singular else f"{estimate} ({error})"
+    used = [c for c in range(q) if any(column == c for _, column in correlation_pairs(fitted))]
+    cells[0, used] = [names[c] for c in used]
+    headers = ["Corr" if k == 0 else " " * k for k in range(len(used))]
+    frame = pd.concat([frame, pd.DataFrame(cells[:, used], index=frame.index, columns=headers)], axis=1)
+    return Section("Random effects covariance matrix", (), frame, _singular_notes(fitted))
+
+
+def _singular_notes(fitted: FittedModel) -> tuple[str, ...]:
+    if not fitted.is_singular:
+        return ()
+    reasons = "; ".join(_lost_text(fitted, lost) for lost in lost_effects(fitted))
+    return (f"The matrix is singular: {reasons}.", "The maximum lies on the boundary, where StdDev and Corr have no standard errors.")
+
+
+def _lost_text(fitted: FittedModel, lost: LostEffect) -> str:
+    names = fitted.design.random_names
+    if not lost.given:
+        return f"{names[lost.effect]} has no variance"
+    if len(lost.given) == 1:
+        sign = np.sign(spread(fitted).correlations[lost.effect, lost.given[0]])
+        return f"the correlation of {names[lost.given[0]]} and {names[lost.effect]} is {sign:.0f}"
+    return f"{names[lost.effect]} is a linear combination of {', '.join(names[k] for k in lost.given)}"
+
+
+def _fixed_section(fitted: FittedModel, frame: pd.DataFrame) -> Section:
+    notes = ()
+    if frame["Std.Err"].isna().any():
+        notes = (f"{UNDEFINED}: not defined, because the Hessian is not negative definite there",)
+    title = "Fixed effects" if fitted.problem.penalty is None else "Fixed effects (penalised)"
+    return Section(title, (), coefficient_texts(frame), notes)
+
+
+def _integration_section(fitted: FittedModel) -> Section:
+    convergence, q = fitted.convergence, len(fitted.design.random_names)
+    lines = (
+        "method: adaptive Gauss-Hermite quadrature rule" + (" (Laplace's method)" if fitted.n_agq == 1 else ""),
+        f"quadrature points: {fitted.n_agq}" + (f" per random effect, {fitted.n_agq**q} in all" if q > 1 else ""),
+        f"quadrature error: {convergence.quadrature_error:.1e} (change of log.Lik with {convergence.finer_n_agq} points)",
+    )
+    return Section("Integration", lines)
+
+
+def _optimization_section(fitted: FittedModel) -> Section:
+    found = fitted.convergence
+    counts = (("EM", found.n_em), ("quasi-Newton", found.n_quasi_newton), ("Newton", found.n_newton))
+    lines = (
+        "method: " + ", ".join(f"{name} ({count})" for name, count in counts if count) + "; evaluations in brackets",
+        f"converged: {found.has_converged}",
+        f"Newton decrement: {found.newton_decrement:.1e} (log-likelihood units; at most {fitted.options.certificate:.0e} is a maximum)",
+        found.message,
+    )
+    return Section("Optimization", lines)

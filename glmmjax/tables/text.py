@@ -1,0 +1,75 @@
+"""Numbers as text, and the page that holds them: as plain text, or HTML in notebooks."""
+
+from __future__ import annotations
+
+import dataclasses
+import html
+import math
+from collections.abc import Iterable, Mapping
+
+import pandas as pd
+
+__all__ = ["UNDEFINED", "Section", "Summary", "coefficient_texts", "number_texts", "p_text"]
+
+UNDEFINED = "-"
+
+
+@dataclasses.dataclass(frozen=True)
+class Section:
+    """One part of a summary: lines of text, then a table of texts, then notes."""
+
+    title: str
+    lines: tuple[str, ...] = ()
+    frame: pd.DataFrame | None = None
+    notes: tuple[str, ...] = ()
+
+    def text(self) -> str:
+        table = [] if self.frame is None else [self.frame.to_string()]
+        return "\n".join([f"{self.title}:", *self.lines, *table, *self.notes])
+
+    def html(self) -> str:
+        paragraphs = ["<br>".join(map(html.escape, lines)) for lines in (self.lines, self.notes)]
+        table = "" if self.frame is None else self.frame.to_html(border=0)
+        before, after = (f"<p>{text}</p>" if text else "" for text in paragraphs)
+        return f"<h4>{html.escape(self.title)}</h4>{before}{table}{after}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Summary:
+    """The summary of a fit: printed as text, shown as HTML by notebooks, and as numbers in ``tables``."""
+
+    sections: tuple[Section, ...]
+    tables: Mapping[str, pd.DataFrame]
+
+    def __str__(self) -> str:
+        return "\n\n".join(section.text() for section in self.sections)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return "".join(section.html() for section in self.sections)
+
+
+def coefficient_texts(frame: pd.DataFrame) -> pd.DataFrame:
+    texts = number_texts(frame[["Estimate", "Std.Err"]])
+    texts["z-value"] = _texts(frame["z-value"], 4)
+    texts["p-value"] = [p_text(p) for p in frame["p-value"]]
+    return texts
+
+
+def number_texts(frame: pd.DataFrame) -> pd.DataFrame:
+    """Four decimals, more where the smallest standard error (or estimate) would have less than two digits."""
+    reference = frame["Std.Err"] if frame["Std.Err"].notna().any() else frame["Estimate"]
+    sizes = [abs(value) for value in reference if math.isfinite(value) and value != 0.0]
+    decimals = min(10, max(4, 1 - math.floor(math.log10(min(sizes))))) if sizes else 4
+    return pd.DataFrame({name: _texts(column, decimals) for name, column in frame.items()}, index=frame.index)
+
+
+def _texts(values: Iterable[float], decimals: int) -> list[str]:
+    return [f"{value:.{decimals}f}" if math.isfinite(value) else UNDEFINED for value in values]
+
+
+def p_text(p: float) -> str:
+    if math.isnan(p):
+        return UNDEFINED
+    return "<1e-04" if p < 1e-4 else f"{p:.4f}"

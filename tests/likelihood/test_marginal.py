@@ -1,0 +1,207 @@
+"""The marginal likelihood against brute-force integration, its derivatives against differences, and what must not change it."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.integrate
+import scipy.special
+import scipy.stats
+
+import glmmjax as gj
+from glmmjax.likelihood.gauss_hermite import padded_rule
+from glmmjax.likelihood.marginal import start_modes, value_and_gradient
+
+BETA = np.array([-0.4, 0.6])
+CHOL = {"~ 1 | id": np.array([[0.9]]), "~ x | id": np.array([[0.8, 0.0], [0.3, 0.5]])}
+RANDOM = list(CHOL)
+
+
+def simulate(family, sizes, seed=1):
+    rng = np.random.default_rng(seed)
+    cluster = np.repeat(np.arange(len(sizes)), sizes)
+    x = rng.normal(size=cluster.size)
+    eta = BETA[0] + BETA[1] * x + rng.normal(size=len(sizes))[cluster]
+    y = rng.random(cluster.size) < scipy.special.expit(eta) if family == "binomial" else rng.poisson(np.exp(eta))
+    return pd.DataFrame({"y": y.astype(float), "x": x, "id": cluster, "exposure": 0.1 * rng.normal(size=cluster.size)})
+
+
+def design_of(data, family, random, **keywords):
+    return gj.make_design("y ~ x", random=random, data=data, family=family, **keywords)
+
+
+def params_of(random):
+    return gj.Params(jnp.asarray(BETA), jnp.asarray(CHOL[random]), jnp.zeros(0), jnp.zeros(0))
+
+
+def log_density(family, y, eta):
+    if family == "binomial":
+        return scipy.stats.bernoulli.logpmf(y, scipy.special.expit(eta))
+    return scipy.stats.poisson.logpmf(y, np.exp(eta))
+
+
+def brute_force(data, family, random):
+    """(m,) log integrals by scipy, sharing nothing with the library."""
+    chol, values = CHOL[random], []
+    for _, rows in data.groupby("id"):
+        z = np.stack([np.ones(len(rows)), rows.x])[: chol.shape[0]]
+
+        def integrand(*u, rows=rows, z=z):
+            eta = BETA[0] + BETA[1] * rows.x.to_numpy() + z.T @ (chol @ np.array(u[::-1]))
+            return np.exp(log_density(family, rows.y, eta).sum() + scipy.stats.norm.logpdf(u).sum())
+
+        bounds = [(-8.5, 8.5)] * chol.shape[0]
+        values.append(np.log(scipy.integrate.nquad(integrand, bounds, opts={"epsabs": 0.0, "epsrel": 1e-10, "limit": 200})[0]))
+    return np.array(values)
+
+
+@pytest.mark.parametrize("family", ["binomial", "poisson"])
+@pytest.mark.parametrize("random", RANDOM)
+def test_brute_force(family, random):
+    data = simulate(family, [1, 3, 5] if random == RANDOM[0] else [4, 3])
+    with jax.enable_x64(True):
+        design = design_of(data, family, random)
+        values = gj.cluster_log_likelihoods(params_of(random), design.clusters, gj.families.resolve_family(family), n_agq=31)
+        total = gj.log_likelihood(params_of(random), design.clusters, gj.families.resolve_family(family), n_agq=31)
+    expected = brute_force(data, family, random)
+    np.testing.assert_allclose(values, expected, rtol=0, atol=1e-8)
+    np.testing.assert_allclose(total, expected.sum(), rtol=0, atol=1e-8)
+
+
+MIXED = list(range(1, 61, 7)) + [60, 2, 2]
+
+
+@pytest.mark.parametrize("family", ["binomial", "poisson"])
+@pytest.mark.parametrize("random", RANDOM)
+def test_gradient_and_hessian_match_differences(family, random):
+    """At 1, 2, 5 and 11 points: at few points the movement of mode and scale is most of what a wrong rule gets wrong."""
+    data = simulate(family, MIXED)
+    resolved = gj.families.resolve_family(family)
+    with jax.enable_x64(True):
+        design = design_of(data, family, random)
+        layout = layout_of(design)
+        theta = layout.vector(params_of(random))
+        for n_agq in (1, 2, 5, 11):
+            f = jax.jit(lambda t, n=n_agq: gj.log_likelihood(layout.params(t), design.clusters, resolved, n))
+            gradient, hessian = jax.jit(jax.grad(f)), jax.jit(jax.hessian(f))
+            by_value, by_gradient = differences(f, theta), differences(gradient, theta)
+            np.testing.assert_allclose(gradient(theta), by_value, rtol=1e-6, atol=1e-6 * np.abs(by_value).max())
+            np.testing.assert_allclose(hessian(theta), by_gradient, rtol=1e-6, atol=1e-6 * np.abs(by_gradient).max())
+
+
+def differences(f, theta, h=2e-3):
+    """Central differences with two Richardson steps, error O(h^6)."""
+
+    def central(h):
+        return np.array([(np.asarray(f(theta + h * e)) - np.asarray(f(theta - h * e))) / (2 * h) for e in np.eye(theta.size)])
+
+    a, b, c = central(h), central(h / 2), central(h / 4)
+    d, e = (4 * b - a) / 3, (4 * c - b) / 3
+    return (16 * e - d) / 15
+
+
+def layout_of(design):
+    from glmmjax.likelihood.params import Theta
+
+    return Theta(len(design.fixed_names), design.covariance)
+
+
+def test_blockwise_gradient_is_the_gradient():
+    """What a fit uses (blocks, traced number of nodes, warm modes) is the gradient of the public function."""
+    data = simulate("poisson", MIXED)
+    family = gj.families.Poisson()
+    with jax.enable_x64(True):
+        design, params = design_of(data, family, RANDOM[1]), params_of(RANDOM[1])
+        modes = start_modes(design.clusters.buckets, 2)
+        at = jax.jit(value_and_gradient, static_argnums=2)(params, design.clusters.buckets, family, padded_rule(11, 2), modes)
+        value, gradient = jax.value_and_grad(gj.log_likelihood)(params, design.clusters, family)
+    np.testing.assert_allclose(at.value, value, rtol=1e-13)
+    np.testing.assert_allclose(at.gradient.beta, gradient.beta, rtol=1e-10)
+    np.testing.assert_allclose(at.gradient.chol, gradient.chol, rtol=1e-10)
+    assert float(at.mode_error) < 1e-20
+
+
+def test_gradient_in_the_data():
+    """An offset made by another JAX program gets its exact gradient."""
+    data = simulate("binomial", [3, 4, 5])
+    family = gj.families.Binomial()
+    with jax.enable_x64(True):
+        design, params = design_of(data, family, RANDOM[0]), params_of(RANDOM[0])
+
+        def f(shift):
+            buckets = tuple(b._replace(offset=b.offset + shift * b.X[0][:, 1:2]) for b in design.clusters.buckets)
+            return gj.log_likelihood(params, design.clusters._replace(buckets=buckets), family)
+
+        np.testing.assert_allclose(jax.grad(f)(0.2), differences(lambda t: f(t[0]), jnp.array([0.2]))[0], rtol=1e-6)
+
+
+def test_padding_order_and_blocks_change_nothing():
+    data = simulate("binomial", MIXED)
+    family, random = gj.families.Binomial(), RANDOM[1]
+    weights = dict(zip(range(len(MIXED)), np.linspace(0.5, 2.0, len(MIXED)), strict=True))
+    with jax.enable_x64(True):
+        variants = {
+            "plain": design_of(data, family, random, weights=weights),
+            "small blocks": design_of(data, family, random, weights=weights, options=gj.Options(max_block_rows=64)),
+            "rows shuffled": design_of(data.sample(frac=1.0, random_state=3), family, random, weights=weights),
+            "clusters reversed": design_of(data.iloc[::-1], family, random, weights=weights),
+        }
+        results = {}
+        for name, design in variants.items():
+            total, gradient = jax.value_and_grad(gj.log_likelihood)(params_of(random), design.clusters, family)
+            clusters = gj.cluster_log_likelihoods(params_of(random), design.clusters, family)
+            results[name] = (total, gradient, pd.Series(np.asarray(clusters), index=design.groups).sort_index())
+    total, gradient, clusters = results.pop("plain")
+    np.testing.assert_allclose(total, (clusters * pd.Series(weights)).sum(), rtol=1e-13)
+    for other_total, other_gradient, other_clusters in results.values():
+        np.testing.assert_allclose(other_total, total, rtol=0, atol=1e-10)
+        np.testing.assert_allclose(other_gradient.beta, gradient.beta, rtol=0, atol=1e-10)
+        np.testing.assert_allclose(other_gradient.chol, gradient.chol, rtol=0, atol=1e-10)
+        np.testing.assert_allclose(other_clusters, clusters, rtol=0, atol=1e-10)
+
+
+def test_one_long_cluster_gets_a_width_of_its_own():
+    data = simulate("binomial", [3000] + [5] * 60)
+    family = gj.families.Binomial()
+    with jax.enable_x64(True):
+        design = design_of(data, family, RANDOM[0])
+        apart = gj.cluster_log_likelihoods(params_of(RANDOM[0]), design.clusters, family)
+        alone = design_of(data[data.id > 0], family, RANDOM[0])
+        np.testing.assert_allclose(apart[1:], gj.cluster_log_likelihoods(params_of(RANDOM[0]), alone.clusters, family), rtol=1e-12)
+    assert len(design.clusters.buckets) == 2
+    assert sum(b.row_weight.size for b in design.clusters.buckets) < 4 * len(data)
+
+
+def test_singular_covariance_is_an_ordinary_point():
+    data = simulate("binomial", [3, 4, 5])
+    family = gj.families.Binomial()
+    with jax.enable_x64(True):
+        design = design_of(data, family, RANDOM[1])
+        nothing = gj.Params(jnp.asarray(BETA), jnp.zeros((2, 2)), jnp.zeros(0), jnp.zeros(0))
+        value, gradient = jax.value_and_grad(gj.log_likelihood)(nothing, design.clusters, family)
+    eta = BETA[0] + BETA[1] * data.x
+    np.testing.assert_allclose(value, log_density("binomial", data.y, eta).sum(), rtol=1e-12)
+    np.testing.assert_allclose(gradient.chol, 0.0, atol=1e-10)  # even in every column of L
+
+
+def test_float32_process_is_left_alone():
+    """The public functions follow the caller's precision and every transformation works there."""
+    assert not jax.config.jax_enable_x64
+    data = simulate("binomial", [3, 4, 5])
+    family = gj.families.Binomial()
+    design = design_of(data, family, RANDOM[0])
+    params = gj.Params(jnp.asarray(BETA), jnp.asarray(CHOL[RANDOM[0]]), jnp.zeros(0), jnp.zeros(0))
+    f = lambda b: gj.log_likelihood(params._replace(beta=b), design.clusters, family)  # noqa: E731
+    value, gradient, hessian = jax.jit(f)(params.beta), jax.grad(f)(params.beta), jax.hessian(f)(params.beta)
+    batch = jax.vmap(f)(jnp.stack([params.beta, 2 * params.beta]))
+    assert value.dtype == gradient.dtype == hessian.dtype == batch.dtype == jnp.float32
+    with jax.enable_x64(True):
+        exact = design_of(data, family, RANDOM[0])
+        params64 = params_of(RANDOM[0])
+        f64 = lambda b: gj.log_likelihood(params64._replace(beta=b), exact.clusters, family)  # noqa: E731
+        np.testing.assert_allclose(value, f64(params64.beta), rtol=1e-5)
+        np.testing.assert_allclose(gradient, jax.grad(f64)(params64.beta), rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(hessian, jax.hessian(f64)(params64.beta), rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(batch[0], value, rtol=1e-6)
+    assert not jax.config.jax_enable_x64
