@@ -25,7 +25,7 @@ def main() -> None:
     print(machine())
     print(f"jax {version_of('jax') or 'not installed'}, numpy {version_of('numpy')}, pandas {version_of('pandas')}")
     print_versions()
-    print("medians of five after a warm-up; a fit that takes longer than 20 s is run once")
+    print("medians of five after a warm-up; a fit that takes longer than 20 s is timed once")
     if "likelihood" in parts and "glmmjax" in names and importlib.util.find_spec("jax"):
         from benchmarks.likelihood import print_likelihood
 

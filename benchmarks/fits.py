@@ -36,6 +36,6 @@ def _line(library: Library, problem: Problem) -> str:
     except Exception as error:  # a peer that fails must not end the comparison
         return f"failed: {type(error).__name__}: {' '.join(str(error).split())[:150]}"
     estimates = ", ".join(f"{value:.4f}" for value in result.estimates.values())
-    runs = "" if result.runs > 1 else " (one run)"
+    runs = "" if result.runs > 1 else " (timed once)"
     note = f"  [{result.note}]" if result.note else ""
     return f"{result.seconds_warm:10.4f} s{runs}  logLik {result.loglik:.4f}  {estimates}{note}"

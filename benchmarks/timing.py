@@ -14,7 +14,7 @@ from typing import Any
 __all__ = ["LONG", "cores", "machine", "median_of", "version_of", "warm_median"]
 
 RUNS = 5
-LONG = 20.0  # seconds: a fit that takes longer is timed by its first run alone
+LONG = 20.0  # seconds: a warm fit that takes longer is timed once (in R, where nothing is compiled, by its first run)
 
 
 def median_of(run: Callable[[], Any], runs: int = RUNS) -> float:
@@ -23,9 +23,12 @@ def median_of(run: Callable[[], Any], runs: int = RUNS) -> float:
 
 
 def warm_median(run: Callable[[], Any]) -> tuple[float, int, Any]:
-    """(median seconds after a warm-up, number of runs behind it, what ``run`` returned)."""
-    first, result = _seconds(run)
-    return (first, 1, result) if first > LONG else (median_of(run), RUNS, result)
+    """(median seconds after a warm-up, number of runs behind it, what ``run`` returned). The warm-up is never counted: it compiles."""
+    result = run()
+    first, _ = _seconds(run)
+    if first > LONG:
+        return first, 1, result
+    return statistics.median([first, *(_seconds(run)[0] for _ in range(RUNS - 1))]), RUNS, result
 
 
 def _seconds(run: Callable[[], Any]) -> tuple[float, Any]:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 from collections.abc import Mapping
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from glmmjax.design import Design, build_design, caller_namespace
 from glmmjax.errors import ArgumentError, ConvergenceWarning
-from glmmjax.estimation.convergence import Code, is_singular
+from glmmjax.estimation.convergence import Code, Convergence, is_singular
 from glmmjax.estimation.driver import Maximum, maximise
 from glmmjax.estimation.objective import Problem
 from glmmjax.families import Family, resolve_family
 from glmmjax.fitted import FittedModel
-from glmmjax.initial_values import read_initial_values
 from glmmjax.likelihood.gauss_hermite import finer
 from glmmjax.likelihood.params import Params, Theta
 from glmmjax.options import Options, StudentTPenalty, default_n_agq
@@ -25,6 +26,9 @@ from glmmjax.progress import Watch
 from glmmjax.results import MixedModelResults
 
 __all__ = ["mixed_model"]
+
+_DEFAULTS = Options()
+_INITIAL_NAMES = ("beta", "D", "chol", "phi", "gamma")
 
 
 def mixed_model(
@@ -38,7 +42,7 @@ def mixed_model(
     penalized: bool | StudentTPenalty = False,
     n_agq: int | str | None = None,
     initial_values: Params | Mapping[str, Any] | None = None,
-    options: Options = Options(),
+    options: Options = _DEFAULTS,
     progress: Any = False,
 ) -> MixedModelResults:
     """Fit a generalized linear mixed model by maximum likelihood with adaptive Gauss-Hermite quadrature.
@@ -93,9 +97,9 @@ def _refit(fitted: FittedModel, changes: Mapping[str, Any]) -> MixedModelResults
         raise ArgumentError(f"update({unknown[0]}=...) is no keyword of mixed_model; choose among {', '.join(fitted.call)}.")
     call = {**fitted.call, "initial_values": None, **changes}
     _check_arguments(call)
-    names = ("fixed", "random", "data", "family", "weights", "offset")
+    data = [call[name] for name in ("fixed", "random", "data", "family", "weights", "offset")]
     with jax.enable_x64(True):
-        design = build_design(*(call[name] for name in names), caller_namespace(1), call["options"])
+        design = build_design(*data, caller_namespace(1), call["options"])  # type: ignore[call-arg]
         new = _fit(design, call, fitted)
     _warn(new, stacklevel=4)
     return MixedModelResults(new, _refit)
@@ -104,15 +108,17 @@ def _refit(fitted: FittedModel, changes: Mapping[str, Any]) -> MixedModelResults
 def _fit(design: Design, call: Mapping[str, Any], previous: FittedModel | None = None) -> FittedModel:
     """Maximise, from the estimates of ``previous`` when its parameters have the same names."""
     problem = _problem(design, resolve_family(call["family"]), _penalty(call["penalized"]))
-    initial = read_initial_values(call["initial_values"], problem.layout)
+    initial = _initial_theta(call["initial_values"], problem.layout)
     if initial is None and previous is not None and _same_parameters(previous, design, problem):
         initial = previous.theta
     n_agq = call["n_agq"] if isinstance(call["n_agq"], int) else default_n_agq(design.covariance.q)
+    options, buckets = call["options"], design.clusters.buckets
+    compiled = _compiled_options(options)
     with Watch(call["progress"]) as watch:
-        maximum = maximise(problem, call["options"], design.clusters.buckets, n_agq, initial, watch.monitor)
-        while call["n_agq"] == "auto" and _is_unsettled(maximum, call["options"]) and n_agq < call["options"].max_agq:
-            n_agq = min(finer(n_agq), call["options"].max_agq)
-            maximum = maximise(problem, call["options"], design.clusters.buckets, n_agq, maximum.theta, watch.monitor)
+        maximum = maximise(problem, compiled, buckets, n_agq, initial, watch.monitor)
+        while call["n_agq"] == "auto" and _is_unsettled(maximum.convergence, options) and n_agq < options.max_agq:
+            n_agq = min(finer(n_agq), options.max_agq)
+            maximum = maximise(problem, compiled, buckets, n_agq, maximum.theta, watch.monitor)
     return _fitted_model(design, problem, maximum, call)
 
 
@@ -127,13 +133,14 @@ def _fitted_model(design: Design, problem: Problem, maximum: Maximum, call: Mapp
     theta = maximum.theta * flip
     chol = np.zeros((structure.q, structure.q))
     chol[rows, columns] = theta[layout.random]
+    parts: Any = (theta[layout.fixed], chol, theta[layout.extra], theta[layout.zero])
     return FittedModel(
         design=design,
         problem=problem,
         options=call["options"],
         n_agq=maximum.convergence.n_agq,
         theta=theta,
-        params=Params(theta[layout.fixed], chol, theta[layout.extra], theta[layout.zero]),
+        params=Params(*parts),
         information=-maximum.hessian * np.outer(flip, flip),
         log_likelihood=maximum.log_likelihood,
         objective=maximum.objective,
@@ -150,10 +157,10 @@ def _modes_by_cluster(maximum: Maximum, design: Design) -> np.ndarray:
     return np.concatenate(flat)[np.asarray(design.clusters.slots)]
 
 
-def _is_singular(chol: np.ndarray, maximum: Maximum, design: Design) -> bool:
+def _is_singular(chol: Any, maximum: Maximum, design: Design) -> bool:
     if maximum.convergence.has_converged:
         return maximum.convergence.code is Code.CONVERGED_ON_BOUNDARY
-    return bool(np.isfinite(chol).all() and is_singular(chol, random_reach(design.clusters.buckets)))
+    return bool(np.isfinite(chol).all() and is_singular(chol, jnp.asarray(random_reach(design.clusters.buckets))))
 
 
 def _problem(design: Design, family: Family, penalty: StudentTPenalty | None) -> Problem:
@@ -162,14 +169,66 @@ def _problem(design: Design, family: Family, penalty: StudentTPenalty | None) ->
     return Problem(family, layout, penalty, is_intercept)
 
 
+def _initial_theta(values: Any, layout: Theta) -> np.ndarray | None:
+    """(P,) free vector of ``initial_values=``, None when there are none."""
+    if values is None:
+        return None
+    given = values._asdict() if isinstance(values, Params) else values
+    if not isinstance(given, Mapping) or any(name not in _INITIAL_NAMES for name in given):
+        raise ArgumentError(f"initial_values={values!r} must be a Params, or a dict with the names {', '.join(_INITIAL_NAMES)}.")
+    q, entries = layout.covariance.q, layout.covariance.entries
+    chol = _factor(_initial_array(given, "D", (q, q))) if "D" in given else _initial_array(given, "chol", (q, q))
+    kept = np.zeros((q, q))
+    for entry in entries:
+        kept[entry] = chol[entry]
+    if not np.allclose(chol, kept, rtol=0.0, atol=1e-12 * np.abs(chol).max(initial=0.0)):
+        raise ArgumentError(
+            "initial_values: chol (D = chol chol') must be lower triangular, with 0 where the model has no covariance; "
+            f"its free entries are {entries}."
+        )
+    beta = _initial_array(given, "beta", (layout.p,))
+    others = [_initial_array(given, name, (size,)) for name, size in (("phi", layout.n_phi), ("gamma", layout.p_zi))]
+    return np.concatenate([beta, [kept[entry] for entry in entries], *others])
+
+
+def _initial_array(given: Mapping[str, Any], name: str, shape: tuple[int, ...]) -> np.ndarray:
+    """The named values as float64; an empty array may be left out."""
+    if name not in given:
+        if 0 in shape:
+            return np.zeros(shape)
+        raise ArgumentError(f"initial_values has no {'D' if name == 'chol' else name!r}; this model needs it, with shape {shape}.")
+    try:
+        values = np.asarray(given[name], np.float64)
+    except (TypeError, ValueError):
+        values = np.array(np.nan)
+    if values.shape != shape or not np.isfinite(values).all():
+        raise ArgumentError(f"initial_values[{name!r}]={given[name]!r} must be finite numbers with shape {shape}.")
+    return values
+
+
+def _factor(d: np.ndarray) -> np.ndarray:
+    """Lower factor of a covariance matrix, which may be singular."""
+    values, vectors = np.linalg.eigh(0.5 * (d + d.T))
+    if not np.allclose(d, d.T) or (values < -1e-8 * np.abs(values).max(initial=0.0)).any():
+        raise ArgumentError(f"initial_values['D']={d.tolist()} must be a covariance matrix: symmetric, with no negative eigenvalue.")
+    upper: Any = np.linalg.qr((vectors * np.sqrt(np.maximum(values, 0.0))).T, mode="r")
+    return upper.T
+
+
 def _same_parameters(previous: FittedModel, design: Design, problem: Problem) -> bool:
     old = previous.design
     same_names = (old.fixed_names, old.random_names, old.zi_fixed_names) == (design.fixed_names, design.random_names, design.zi_fixed_names)
     return same_names and previous.problem.layout == problem.layout and bool(np.isfinite(previous.theta).all())
 
 
-def _is_unsettled(maximum: Maximum, options: Options) -> bool:
-    return not abs(maximum.convergence.quadrature_error) < options.quadrature_tolerance
+def _compiled_options(options: Options) -> Options:
+    """``options`` with those at their defaults that no compiled program reads, so that a change of them compiles nothing."""
+    unread = ("max_block_rows", "quadrature_tolerance", "max_agq")
+    return dataclasses.replace(options, **{name: getattr(_DEFAULTS, name) for name in unread})
+
+
+def _is_unsettled(found: Convergence, options: Options) -> bool:
+    return not abs(found.quadrature_error) < options.quadrature_tolerance
 
 
 def _penalty(penalized: bool | StudentTPenalty) -> StudentTPenalty | None:
@@ -182,9 +241,7 @@ def _check_arguments(call: Mapping[str, Any]) -> None:
     n_agq, penalized, options = call["n_agq"], call["penalized"], call["options"]
     is_count = isinstance(n_agq, int) and not isinstance(n_agq, bool) and n_agq >= 1
     if not (n_agq is None or n_agq == "auto" or is_count):
-        raise ArgumentError(
-            f"n_agq={n_agq!r} must be a whole number >= 1 (1 is Laplace's method), or 'auto'; leave it out for the default."
-        )
+        raise ArgumentError(f"n_agq={n_agq!r} must be a whole number >= 1 (1 is Laplace's method) or 'auto'; leave it out for the default.")
     if not isinstance(penalized, bool | StudentTPenalty):
         raise ArgumentError(f"penalized={penalized!r} must be True, False, or a StudentTPenalty(mean, scale, df).")
     if not isinstance(options, Options):
@@ -197,7 +254,7 @@ def _warn(fitted: FittedModel, stacklevel: int) -> None:
     if not found.has_converged:
         text = f"{found.message} (Newton decrement {found.newton_decrement:.2g}, log-likelihood {fitted.log_likelihood:.4f})"
         warnings.warn(text, ConvergenceWarning, stacklevel=stacklevel)
-    elif fitted.call["n_agq"] == "auto" and not abs(found.quadrature_error) < fitted.options.quadrature_tolerance:
+    elif fitted.call["n_agq"] == "auto" and _is_unsettled(found, fitted.options):
         text = (
             f"n_agq='auto' has not settled: with {fitted.n_agq} points the log-likelihood still moves by {found.quadrature_error:.2g} when "
             f"{found.finer_n_agq} are taken. Try options=Options(max_agq={2 * fitted.options.max_agq + 1}), or fewer random effects."

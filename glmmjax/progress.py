@@ -55,7 +55,8 @@ class Watch:
 
 def describe(step: Progress) -> str:
     """One line on one step."""
-    return f"glmmjax: {step.phase}, iteration {step.iteration}, log-likelihood {step.log_likelihood:.4f}, gradient norm {step.gradient_norm:.2e}"
+    place = f"{step.phase}, iteration {step.iteration}"
+    return f"glmmjax: {place}, log-likelihood {step.log_likelihood:.4f}, gradient norm {step.gradient_norm:.2e}"
 
 
 def _show_line(step: Progress) -> None:

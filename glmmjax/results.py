@@ -11,6 +11,7 @@ from glmmjax.fitted import FittedModel
 from glmmjax.likelihood.params import Params
 from glmmjax.postfit import information_criteria
 from glmmjax.postfit.anova import Comparison, compare
+from glmmjax.tables import Summary
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -140,7 +141,7 @@ class MixedModelResults:
         """Covariance matrix (p, p) of the fixed effects: their block of the inverse of the exact negative Hessian."""
         return tables.fixed_covariance_frame(self.fitted_model)
 
-    def summary(self) -> tables.Summary:
+    def summary(self) -> Summary:
         """The page that GLMMadaptive prints, with the certificate of the maximum and the quadrature error.
 
         GLMMadaptive may print other estimates for the same model because it can stop short of the maximum and still say that

@@ -28,7 +28,7 @@ def fit(problem: Problem) -> Result:
 
     seconds, runs, fitted = warm_median(run)
     sd = np.sqrt(np.diag(np.asarray(fitted.cov_re)))
-    estimates = {**fitted.fe_params.to_dict(), **{f"sd {name}": value for name, value in zip(fitted.cov_re.index, sd, strict=True)}}
+    estimates = {**fitted.fe_params.to_dict(), **{f"sd {name}": float(value) for name, value in zip(fitted.cov_re.index, sd, strict=True)}}
     return Result(seconds, float(fitted.llf), estimates, runs, "" if fitted.converged else "not converged")
 
 

@@ -73,8 +73,10 @@ def compare(fit0: FittedModel, fit1: FittedModel, boundary: bool = False) -> Com
     statistic = 2.0 * (rows[1].log_likelihood - rows[0].log_likelihood)
     problem = _no_test(statistic, df)
     notes += [problem, *(_certificate_note(name, fit) for name, fit in (smaller, larger))]
-    test = (None, None, None) if problem else (statistic, df, mixture_tail(statistic, weights))
-    return Comparison(rows[0], rows[1], *test, weights if not problem else {}, tuple(note for note in notes if note))
+    texts = tuple(note for note in notes if note)
+    if problem:
+        return Comparison(rows[0], rows[1], None, None, None, {}, texts)
+    return Comparison(rows[0], rows[1], statistic, df, mixture_tail(statistic, weights), weights, texts)
 
 
 def _row(name: str, fit: FittedModel, n: int) -> Row:
@@ -86,8 +88,8 @@ def _row(name: str, fit: FittedModel, n: int) -> Row:
 def _check_unpenalised(name: str, fit: FittedModel) -> None:
     if fit.problem.penalty is not None:
         raise ArgumentError(
-            f"{name} is a penalised fit, {fit.problem.penalty}: the log-likelihood at its estimates is no maximum, so that a likelihood ratio "
-            f"has no chi-square distribution. Refit it with {name}.update(penalized=False)."
+            f"{name} is a penalised fit: the log-likelihood at its estimates is no maximum, and the ratio of two "
+            f"such numbers has no chi-square distribution. Refit it with {name}.update(penalized=False)."
         )
 
 
@@ -99,9 +101,7 @@ def _check_same_data(fit0: FittedModel, fit1: FittedModel) -> None:
     if not all(np.array_equal(x, y) for x, y in zip(_outcome(a), _outcome(b), strict=True)):
         raise ArgumentError(f"fit0 ({a.outcome_name}) and fit1 ({b.outcome_name}) have different outcomes. {advice}")
     if a.group_name and b.group_name and not (a.group_name == b.group_name and a.groups.equals(b.groups)):
-        raise ArgumentError(
-            f"fit0 has clusters by {a.group_name!r} and fit1 by {b.group_name!r}, or other clusters; they must be the same."
-        )
+        raise ArgumentError(f"fit0 (by {a.group_name!r}) and fit1 (by {b.group_name!r}) have different clusters. {advice}")
     if not np.array_equal(_row_weights(a), _row_weights(b)):
         raise ArgumentError("fit0 and fit1 have different cluster weights; likelihoods with different weights cannot be compared.")
 
@@ -139,7 +139,7 @@ def _no_test(statistic: float, df: int) -> str:
     if df == 0:
         return "No test: both models have the same number of parameters."
     if statistic < -_LRT_SLACK:
-        return "No test: the model with more parameters has the lower log-likelihood, so the models are not nested or a fit is not at its maximum."
+        return "No test: the larger model has the lower log-likelihood; the models are not nested, or a fit is not at its maximum."
     return ""
 
 
@@ -158,8 +158,8 @@ def _boundary_hint(smaller: Design, larger: Design) -> str:
     if not added or set(smaller.random_names) - set(larger.random_names):
         return ""
     return (
-        f"The smaller model sets the variance of {', '.join(sorted(added))} to 0, on the boundary, where this chi-square p-value is too large; "
-        "see boundary=True."
+        f"The smaller model sets the variance of {', '.join(sorted(added))} to 0, on the boundary, where this chi-square p-value is too "
+        "large; see boundary=True."
     )
 
 
@@ -194,8 +194,8 @@ def _check_mixture_applies(smaller: FittedModel, larger: FittedModel) -> None:
         )
     if not set(a.random_names) < set(b.random_names):
         raise ArgumentError(
-            f"boundary=True: from random effects {_show(_blocks(a))} to {_show(_blocks(b))} no variance is added, so no null hypothesis lies "
-            "on the boundary (a covariance of 0 lies inside). Use boundary=False."
+            f"boundary=True: from random effects {_show(_blocks(a))} to {_show(_blocks(b))} no variance is added, so no null hypothesis "
+            "lies on the boundary (a covariance of 0 lies inside). Use boundary=False."
         )
     if smaller.is_singular:
         raise ArgumentError(

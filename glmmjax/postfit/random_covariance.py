@@ -31,7 +31,7 @@ class LostEffect(NamedTuple):
 
 def random_covariance(fitted: FittedModel) -> np.ndarray:
     """(q, q) D."""
-    chol = fitted.params.chol
+    chol = np.asarray(fitted.params.chol)
     return chol @ chol.T
 
 
@@ -53,7 +53,7 @@ def spread_errors(fitted: FittedModel, theta_covariance: np.ndarray) -> Spread |
     if fitted.is_singular:
         return None
     deviations, correlations = spread(fitted)
-    change = _covariance_derivative(fitted.design.covariance, fitted.params.chol)
+    change = _covariance_derivative(fitted.design.covariance, np.asarray(fitted.params.chol))
     relative = 0.5 * np.diagonal(change, axis1=1, axis2=2) / deviations**2
     by_correlation = change / np.outer(deviations, deviations) - correlations * (relative[:, :, None] + relative[:, None, :])
     random = fitted.problem.layout.random

@@ -8,7 +8,7 @@ import math
 import pandas as pd
 
 from glmmjax.postfit.anova import Comparison
-from glmmjax.tables.text import p_text
+from glmmjax.tables.text import p_text, wrapped
 
 __all__ = ["anova_frame", "anova_html", "anova_text"]
 
@@ -24,7 +24,7 @@ def anova_frame(comparison: Comparison) -> pd.DataFrame:
 
 def anova_text(comparison: Comparison) -> str:
     """The comparison with the formulas above it, and what has to be said on it below."""
-    notes = ["", *comparison.notes] if comparison.notes else []
+    notes = ["", *map(wrapped, comparison.notes)] if comparison.notes else []
     return "\n".join([*_formulas(comparison), "", _texts(comparison).to_string(), *notes])
 
 

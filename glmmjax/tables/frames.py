@@ -14,8 +14,8 @@ from glmmjax.postfit.vcov import fixed_covariance, standard_errors, theta_covari
 
 __all__ = [
     "coefficient_frame",
-    "fixed_covariance_frame",
     "correlation_pairs",
+    "fixed_covariance_frame",
     "phi_frame",
     "random_covariance_frame",
     "random_effects_covariance_frame",

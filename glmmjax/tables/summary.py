@@ -18,6 +18,11 @@ from glmmjax.tables.text import UNDEFINED, Section, Summary, coefficient_texts, 
 
 __all__ = ["one_line", "summary"]
 
+_SINGULAR_NOTE = (
+    "The maximum lies on the boundary: StdDev and Corr have no standard errors there, and those of the fixed effects hold for a "
+    "matrix of this rank."
+)
+
 
 def summary(fitted: FittedModel) -> Summary:
     """Everything that a fit reports on one page."""
@@ -124,7 +129,7 @@ def _singular_notes(fitted: FittedModel) -> tuple[str, ...]:
     if not fitted.is_singular:
         return ()
     reasons = "; ".join(_lost_text(fitted, lost) for lost in lost_effects(fitted))
-    return (f"The matrix is singular: {reasons}.", "The maximum lies on the boundary, where StdDev and Corr have no standard errors.")
+    return (f"The matrix is singular: {reasons}.", _SINGULAR_NOTE)
 
 
 def _lost_text(fitted: FittedModel, lost: LostEffect) -> str:
@@ -138,7 +143,7 @@ def _lost_text(fitted: FittedModel, lost: LostEffect) -> str:
 
 
 def _fixed_section(fitted: FittedModel, frame: pd.DataFrame) -> Section:
-    notes = ()
+    notes: tuple[str, ...] = ()
     if frame["Std.Err"].isna().any():
         notes = (f"{UNDEFINED}: not defined, because the Hessian is not negative definite there",)
     title = "Fixed effects" if fitted.problem.penalty is None else "Fixed effects (penalised)"
@@ -147,21 +152,27 @@ def _fixed_section(fitted: FittedModel, frame: pd.DataFrame) -> Section:
 
 def _integration_section(fitted: FittedModel) -> Section:
     convergence, q = fitted.convergence, len(fitted.design.random_names)
+    error, tolerance = convergence.quadrature_error, fitted.options.quadrature_tolerance
     lines = (
         "method: adaptive Gauss-Hermite quadrature rule" + (" (Laplace's method)" if fitted.n_agq == 1 else ""),
         f"quadrature points: {fitted.n_agq}" + (f" per random effect, {fitted.n_agq**q} in all" if q > 1 else ""),
-        f"quadrature error: {convergence.quadrature_error:.1e} (change of log.Lik with {convergence.finer_n_agq} points)",
+        f"quadrature error: {error:.1e} (change of log.Lik with {convergence.finer_n_agq} points)",
+        *(
+            []
+            if abs(error) < tolerance or fitted.call["n_agq"] == "auto"
+            else [f"n_agq='auto' takes more points until it is below {tolerance:.0e}"]
+        ),
     )
     return Section("Integration", lines)
 
 
 def _optimization_section(fitted: FittedModel) -> Section:
-    found = fitted.convergence
+    found, certificate = fitted.convergence, fitted.options.certificate
     counts = (("EM", found.n_em), ("quasi-Newton", found.n_quasi_newton), ("Newton", found.n_newton))
     lines = (
-        "method: " + ", ".join(f"{name} ({count})" for name, count in counts if count) + "; evaluations in brackets",
         f"converged: {found.has_converged}",
-        f"Newton decrement: {found.newton_decrement:.1e} (log-likelihood units; at most {fitted.options.certificate:.0e} is a maximum)",
         found.message,
+        f"Newton decrement: {found.newton_decrement:.1e} (gain in log.Lik that is left; a maximum has less than {certificate:.0e})",
+        "evaluations: " + ", ".join(f"{name} {count}" for name, count in counts if count),
     )
     return Section("Optimization", lines)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import dataclasses
 import html
 import math
+import textwrap
 from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
-__all__ = ["UNDEFINED", "Section", "Summary", "coefficient_texts", "number_texts", "p_text"]
+__all__ = ["UNDEFINED", "Section", "Summary", "coefficient_texts", "number_texts", "p_text", "wrapped"]
 
 UNDEFINED = "-"
+_WIDTH = 100
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,7 +27,7 @@ class Section:
 
     def text(self) -> str:
         table = [] if self.frame is None else [self.frame.to_string()]
-        return "\n".join([f"{self.title}:", *self.lines, *table, *self.notes])
+        return "\n".join([f"{self.title}:", *map(wrapped, self.lines), *table, *map(wrapped, self.notes)])
 
     def html(self) -> str:
         paragraphs = ["<br>".join(map(html.escape, lines)) for lines in (self.lines, self.notes)]
@@ -48,6 +50,11 @@ class Summary:
 
     def _repr_html_(self) -> str:
         return "".join(section.html() for section in self.sections)
+
+
+def wrapped(line: str) -> str:
+    """A line of prose in the width of a page, continued with an indent."""
+    return textwrap.fill(line, _WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
 
 
 def coefficient_texts(frame: pd.DataFrame) -> pd.DataFrame:

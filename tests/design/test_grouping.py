@@ -8,7 +8,7 @@ import pytest
 
 from glmmjax.design.grouping import block_shape, choose_widths, group_rows, ladder, pack
 
-BUCKET_COST = 100_000
+BUCKET_COST = 500_000
 
 
 def skewed_codes(rng, sizes):

@@ -1,0 +1,324 @@
+"""From a formula and a table to results: known maxima, arguments and their errors, update, progress, interruption, the public names."""
+
+import dataclasses
+import pickle
+import subprocess
+import sys
+import tomllib
+import warnings
+from pathlib import Path
+
+import jax
+import numpy as np
+import pandas as pd
+import pytest
+
+import glmmjax as gj
+from glmmjax import datasets, model
+from glmmjax.errors import ArgumentError, ConvergenceWarning, FormulaError
+from glmmjax.estimation.convergence import Code
+
+FIXED = "y ~ sex * time"
+INTRO = {"fixed": FIXED, "random": "~ 1 | id", "family": "binomial"}
+ROOT = Path(__file__).parents[1]
+
+
+def run(code, *arguments):
+    """Standard output of ``code`` in a fresh interpreter."""
+    return subprocess.run([sys.executable, "-c", code, *arguments], check=True, capture_output=True, text=True, cwd=ROOT).stdout
+
+
+# known maxima
+
+
+def test_introductory_binomial_fit(intro_fit):
+    assert intro_fit.converged
+    assert not intro_fit.is_singular
+    assert intro_fit.llf == pytest.approx(-374.519707, abs=1e-5)
+    assert intro_fit.fe_params.to_list() == pytest.approx([-2.61934, -1.32350, 0.28524, 0.04010], abs=1e-5)
+    assert list(intro_fit.fe_params.index) == ["Intercept", "sex[T.female]", "time", "sex[T.female]:time"]
+    assert intro_fit.bse_fe.to_list() == pytest.approx([0.44505, 0.64386, 0.039568, 0.054480], rel=2e-4)
+    assert intro_fit.cov_re.loc["Intercept", "Intercept"] == pytest.approx(4.2680, abs=1e-4)
+    assert (intro_fit.aic, intro_fit.bic) == pytest.approx((759.0394, 772.0653), abs=1e-4)
+    assert (intro_fit.nobs, intro_fit.n_groups, intro_fit.df_params) == (800, 100, 5)
+
+
+def test_introductory_poisson_fit(poisson_fit):
+    assert poisson_fit.converged
+    assert poisson_fit.llf == pytest.approx(-2756.29836, abs=1e-4)
+    assert poisson_fit.fe_params.to_list() == pytest.approx([2.11101, -0.30655, 0.24021, -0.050985], abs=1e-5)
+    assert poisson_fit.cov_re.iloc[0, 0] == pytest.approx(0.567586, abs=1e-5)
+
+
+def test_singular_and_diagonal_fits(singular_fit, diagonal_fit):
+    assert diagonal_fit.llf >= -359.4720
+    assert singular_fit.convergence.code is Code.CONVERGED_ON_BOUNDARY
+    assert diagonal_fit.cov_re.loc["Intercept", "time"] == 0.0
+    assert (np.diagonal(singular_fit.params.chol) >= 0).all()
+
+
+def test_wald_statistics_follow_from_estimates(intro_fit):
+    np.testing.assert_allclose(intro_fit.zvalues, intro_fit.fe_params / intro_fit.bse_fe)
+    assert intro_fit.pvalues["sex[T.female]"] == pytest.approx(0.0398, abs=5e-5)
+    np.testing.assert_allclose(np.sqrt(np.diagonal(intro_fit.cov_params())), intro_fit.bse_fe)
+    assert list(intro_fit.cov_params().columns) == list(intro_fit.fe_params.index)
+    assert len(intro_fit.phi) == len(intro_fit.zi_params) == 0
+
+
+def test_params_give_the_log_likelihood_back(intro_fit, singular_fit):
+    for fit in (intro_fit, singular_fit):
+        with jax.enable_x64(True):
+            value = gj.log_likelihood(fit.params, fit.fitted_model.design.clusters, fit.fitted_model.problem.family, n_agq=11)
+        assert float(value) == pytest.approx(fit.llf, abs=1e-8)
+
+
+def test_a_fit_leaves_the_precision_of_the_process_alone(intro_fit):
+    assert jax.numpy.ones(1).dtype == np.float32
+    assert intro_fit.fe_params.dtype == np.float64
+
+
+def test_penalised_fit_has_two_log_likelihoods(penalized_fit, intro_fit):
+    assert penalized_fit.penalized_llf < penalized_fit.llf < intro_fit.llf
+    assert abs(penalized_fit.fe_params["sex[T.female]"]) < abs(intro_fit.fe_params["sex[T.female]"])
+    assert penalized_fit.fitted_model.problem.is_intercept == (True, False, False, False)
+    assert intro_fit.penalized_llf == intro_fit.llf
+
+
+def test_sign_of_the_factor_is_canonical_in_everything_that_has_it(intro_fit):
+    fitted = intro_fit.fitted_model
+    flip = np.array([1.0, 1, 1, 1, -1])
+    maximum = model.Maximum(
+        fitted.theta * flip,
+        -fitted.information * np.outer(flip, flip),
+        fitted.log_likelihood,
+        fitted.objective,
+        _blocks_of(fitted, -fitted.modes),
+        fitted.convergence,
+    )
+    again = model._fitted_model(fitted.design, fitted.problem, maximum, fitted.call)
+    np.testing.assert_allclose(again.theta, fitted.theta)
+    np.testing.assert_allclose(again.information, fitted.information)
+    np.testing.assert_allclose(again.modes, fitted.modes)
+
+
+def _blocks_of(fitted, modes):
+    (bucket,) = fitted.design.clusters.buckets
+    flat = np.zeros((bucket.cluster_weight.size, 1))
+    flat[np.asarray(fitted.design.clusters.slots)] = modes
+    return (flat.reshape(*bucket.cluster_weight.shape, 1).swapaxes(1, 2),)
+
+
+# arguments
+
+
+@pytest.mark.parametrize(
+    ("keywords", "message"),
+    [
+        ({"n_agq": 0}, "n_agq=0 must be a whole number >= 1"),
+        ({"n_agq": 2.5}, r"n_agq=2\.5 must be a whole number"),
+        ({"n_agq": True}, "n_agq=True must be a whole number"),
+        ({"n_agq": "many"}, "n_agq='many' must be .* or 'auto'"),
+        ({"penalized": 1}, r"penalized=1 must be True, False, or a StudentTPenalty"),
+        ({"options": {}}, r"options=\{\} must be a glmmjax.Options"),
+        ({"progress": "yes"}, "progress='yes' must be True, False, or a function"),
+        ({"initial_values": 3}, "initial_values=3 must be a Params, or a dict"),
+        ({"initial_values": {"betas": [0]}}, "must be a Params, or a dict with the names beta, D"),
+        ({"initial_values": {"beta": [0, 0], "D": [[1]]}}, r"initial_values\['beta'\]=\[0, 0\] must be finite numbers with shape \(4,\)"),
+        ({"initial_values": {"beta": ["a"] * 4, "D": [[1]]}}, r"initial_values\['beta'\].* must be finite numbers"),
+        ({"initial_values": {"beta": [0] * 4}}, r"initial_values has no 'D'; this model needs it, with shape \(1, 1\)"),
+        ({"initial_values": {"beta": [0] * 4, "D": [[-1]]}}, "must be a covariance matrix"),
+        ({"initial_values": {"beta": [0] * 4, "D": [[np.nan]]}}, "must be finite numbers"),
+    ],
+)
+def test_a_wrong_argument_is_named_with_what_is_allowed(intro_binomial, keywords, message):
+    with pytest.raises(ArgumentError, match=message):
+        gj.mixed_model(**INTRO, data=intro_binomial, **keywords)
+
+
+def test_initial_values_outside_the_structure_are_refused(intro_binomial):
+    start = {"beta": [0] * 4, "D": [[1.0, 0.5], [0.5, 1.0]]}
+    with pytest.raises(ArgumentError, match=r"0 where the model has no covariance; its free entries are \(\(0, 0\), \(1, 1\)\)"):
+        gj.mixed_model(FIXED, random="~ time || id", data=intro_binomial, family="binomial", initial_values=start)
+
+
+@pytest.mark.parametrize("as_params", [True, False])
+def test_initial_values_at_the_maximum_leave_little_to_do(intro_binomial, intro_fit, as_params):
+    start = intro_fit.params if as_params else {"beta": intro_fit.fe_params, "D": intro_fit.cov_re}
+    fit = gj.mixed_model(**INTRO, data=intro_binomial, initial_values=start)
+    assert fit.llf == pytest.approx(intro_fit.llf, abs=1e-9)
+    assert fit.convergence.n_evaluations < intro_fit.convergence.n_evaluations
+
+
+def test_a_singular_initial_covariance_is_accepted(singular_fit):
+    layout = singular_fit.fitted_model.problem.layout
+    theta = model._initial_theta({"beta": np.zeros(4), "D": [[1.0, 2.0], [2.0, 4.0]]}, layout)
+    chol = np.array([[theta[4], 0.0], theta[5:7]])
+    np.testing.assert_allclose(chol @ chol.T, [[1.0, 2.0], [2.0, 4.0]], atol=1e-12)
+
+
+def test_random_effects_may_stand_in_the_formula(intro_binomial, intro_fit):
+    fit = gj.mixed_model(FIXED + " + (1 | id)", data=intro_binomial, family=gj.families.Binomial())
+    assert fit.llf == pytest.approx(intro_fit.llf, abs=1e-10)
+
+
+def test_names_in_formulas_are_those_of_the_caller(intro_binomial):
+    def half(x):
+        return x / 2
+
+    fit = gj.mixed_model("y ~ sex * half(time)", random="~ 1 | id", data=intro_binomial, family="binomial")
+    assert "half(time)" in fit.fe_params.index
+    assert fit.update(n_agq=5).fe_params["half(time)"] == pytest.approx(fit.fe_params["half(time)"], rel=0.05)
+
+
+def test_names_that_the_caller_lacks_are_an_error(intro_binomial):
+    with pytest.raises(FormulaError, match="no_such_function"):
+        gj.mixed_model("y ~ no_such_function(time)", random="~ 1 | id", data=intro_binomial, family="binomial")
+
+
+def test_default_numbers_of_points():
+    assert [gj.options.default_n_agq(q) for q in range(6)] == [11, 11, 11, 7, 5, 5]
+
+
+def test_auto_raises_the_number_of_points_until_the_value_settles(intro_fit):
+    assert intro_fit.update(n_agq="auto").convergence.n_agq == 11
+    finer = intro_fit.update(n_agq="auto", options=gj.Options(quadrature_tolerance=1e-6))
+    assert finer.convergence.n_agq > 11
+    assert abs(finer.convergence.quadrature_error) < 1e-6
+    with pytest.warns(ConvergenceWarning, match=r"n_agq='auto' has not settled: with 12 points .*options=Options\(max_agq=25\)"):
+        intro_fit.update(n_agq="auto", options=gj.Options(quadrature_tolerance=1e-6, max_agq=12))
+
+
+# update
+
+
+def test_update_refits_from_the_estimates(intro_fit):
+    same = intro_fit.update()
+    assert same.convergence.n_evaluations < intro_fit.convergence.n_evaluations
+    assert same.llf == pytest.approx(intro_fit.llf, abs=1e-9)
+    assert intro_fit.update(n_agq=1).convergence.n_agq == 1
+
+
+def test_update_to_another_model_starts_afresh(intro_fit, no_effects_fit):
+    assert intro_fit.update(random=None).llf == pytest.approx(no_effects_fit.llf, abs=1e-9)
+
+
+def test_update_refuses_an_unknown_keyword(intro_fit):
+    with pytest.raises(ArgumentError, match=r"update\(nAGQ=...\) is no keyword of mixed_model; choose among fixed, random"):
+        intro_fit.update(nAGQ=3)
+
+
+def test_results_survive_pickling(intro_fit):
+    again = pickle.loads(pickle.dumps(intro_fit))
+    assert str(again) == str(intro_fit)
+    assert again.update().llf == pytest.approx(intro_fit.llf, abs=1e-9)
+
+
+# warnings, progress, interruption
+
+
+def test_a_fit_without_certificate_gives_one_warning(monkeypatch, intro_fit, intro_binomial):
+    def stop_short(*arguments):
+        found = intro_fit.fitted_model
+        code = Code.DECREMENT_TOO_LARGE
+        convergence = dataclasses.replace(found.convergence, code=code, message=code.text, newton_decrement=0.25)
+        return model.Maximum(found.theta, -found.information, -380.0, -380.0, _blocks_of(found, found.modes), convergence)
+
+    monkeypatch.setattr(model, "maximise", stop_short)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        fit = gj.mixed_model(**INTRO, data=intro_binomial)
+        fit.update()
+    assert [warning.category for warning in caught] == [ConvergenceWarning] * 2
+    assert {warning.filename for warning in caught} == {__file__}
+    assert "promises a gain" in str(caught[0].message)
+    assert "(Newton decrement 0.25, log-likelihood -380.0000)" in str(caught[0].message)
+    assert not fit.converged
+
+
+def test_a_monitor_is_told_every_step(intro_fit):
+    steps = []
+    fit = intro_fit.update(progress=steps.append, initial_values=intro_fit.params._replace(beta=np.zeros(4)))
+    assert {step.phase for step in steps} >= {"quasi-Newton", "Newton"}
+    assert steps[-1].log_likelihood == pytest.approx(fit.llf)
+
+
+def test_progress_prints_a_final_line_where_there_is_no_terminal(intro_fit, capsys):
+    intro_fit.update(progress=True)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert err.startswith("glmmjax: ")
+    assert "log-likelihood -374.5197, gradient norm" in err
+
+
+def test_progress_updates_one_line_in_a_terminal(intro_fit, capsys, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    intro_fit.update(progress=True, initial_values=intro_fit.params._replace(beta=np.zeros(4)))
+    err = capsys.readouterr().err
+    assert err.count("\r") > 2
+    assert err.count("\n") == 1
+    assert err.endswith("\n")
+
+
+def test_interruption_says_how_far_the_fit_came(intro_fit):
+    def interrupt(step):
+        if step.phase == "Newton":
+            raise KeyboardInterrupt
+
+    text = r"glmmjax: fit stopped by the user in the Newton phase, after iteration \d+ \(log-likelihood -374\.\d{4}\)"
+    with pytest.raises(KeyboardInterrupt, match=text) as caught:
+        intro_fit.update(progress=interrupt, initial_values=intro_fit.params._replace(beta=np.zeros(4)))
+    assert caught.value.__suppress_context__
+
+
+def test_interruption_before_the_first_step(monkeypatch, intro_fit):
+    def interrupt(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(model, "maximise", interrupt)
+    with pytest.raises(KeyboardInterrupt, match="fit stopped by the user; progress=True tells"):
+        intro_fit.update()
+
+
+# the package
+
+
+def test_public_names_are_there():
+    assert set(gj.__all__) < set(dir(gj))
+    assert all(getattr(gj, name) is not None for name in gj.__all__)
+    with pytest.raises(AttributeError, match="has no attribute 'glmer'"):
+        gj.glmer  # noqa: B018
+
+
+def test_version_is_that_of_the_project():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert gj.__version__ == project["version"]
+
+
+def test_compilation_cache_is_filled(tmp_path):
+    code = """
+import sys, jax, glmmjax as gj
+folder = gj.enable_compilation_cache(sys.argv[1])
+jax.jit(lambda x: x + 1)(1.0)
+print(any(folder.iterdir()))
+"""
+    assert run(code, str(tmp_path / "cache")).strip() == "True"
+
+
+def test_compilation_cache_goes_to_the_user_cache_folder(tmp_path):
+    code = "import glmmjax as gj; print(gj.enable_compilation_cache())"
+    shown = subprocess.run(
+        [sys.executable, "-c", code],
+        check=True, capture_output=True, text=True, cwd=ROOT,
+        env={"PATH": "", "XDG_CACHE_HOME": str(tmp_path), "HOME": str(tmp_path), "LOCALAPPDATA": str(tmp_path)},
+    ).stdout  # fmt: skip
+    assert Path(shown.strip()).is_relative_to(tmp_path)
+    assert Path(shown.strip()).name == "glmmjax"
+
+
+def test_data_may_be_a_dict_and_labels_any_type(intro_fit):
+    data = datasets.load_intro_binomial()
+    labels = [("school", int(i)) for i in data["id"]]
+    fit = gj.mixed_model(**INTRO, data={**{name: data[name] for name in ("y", "sex", "time")}, "id": pd.Series(labels)})
+    assert fit.llf == pytest.approx(intro_fit.llf, abs=1e-9)
+    assert fit.random_effects.index[0] == ("school", int(data["id"].iloc[0]))
