@@ -118,7 +118,8 @@ def _fit(design: Design, call: Mapping[str, Any], previous: FittedModel | None =
         maximum = maximise(problem, compiled, buckets, n_agq, initial, watch.monitor)
         while call["n_agq"] == "auto" and _is_unsettled(maximum.convergence, options) and n_agq < options.max_agq:
             n_agq = min(finer(n_agq), options.max_agq)
-            maximum = maximise(problem, compiled, buckets, n_agq, maximum.theta, watch.monitor)
+            before, maximum = maximum, maximise(problem, compiled, buckets, n_agq, maximum.theta, watch.monitor)
+            maximum = maximum._replace(convergence=_with_evaluations_of(before.convergence, maximum.convergence))
     return _fitted_model(design, problem, maximum, call)
 
 
@@ -225,6 +226,11 @@ def _compiled_options(options: Options) -> Options:
     """``options`` with those at their defaults that no compiled program reads, so that a change of them compiles nothing."""
     unread = ("max_block_rows", "quadrature_tolerance", "max_agq")
     return dataclasses.replace(options, **{name: getattr(_DEFAULTS, name) for name in unread})
+
+
+def _with_evaluations_of(before: Convergence, after: Convergence) -> Convergence:
+    counts = {name: getattr(before, name) + getattr(after, name) for name in ("n_em", "n_quasi_newton", "n_newton")}
+    return dataclasses.replace(after, **counts)
 
 
 def _is_unsettled(found: Convergence, options: Options) -> bool:

@@ -7,6 +7,7 @@ import sys
 import tomllib
 import warnings
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -17,9 +18,10 @@ import glmmjax as gj
 from glmmjax import datasets, model
 from glmmjax.errors import ArgumentError, ConvergenceWarning, FormulaError
 from glmmjax.estimation.convergence import Code
+from glmmjax.estimation.driver import Progress
 
 FIXED = "y ~ sex * time"
-INTRO = {"fixed": FIXED, "random": "~ 1 | id", "family": "binomial"}
+INTRO: dict[str, Any] = {"fixed": FIXED, "random": "~ 1 | id", "family": "binomial"}
 ROOT = Path(__file__).parents[1]
 
 
@@ -152,6 +154,7 @@ def test_initial_values_at_the_maximum_leave_little_to_do(intro_binomial, intro_
 def test_a_singular_initial_covariance_is_accepted(singular_fit):
     layout = singular_fit.fitted_model.problem.layout
     theta = model._initial_theta({"beta": np.zeros(4), "D": [[1.0, 2.0], [2.0, 4.0]]}, layout)
+    assert theta is not None
     chol = np.array([[theta[4], 0.0], theta[5:7]])
     np.testing.assert_allclose(chol @ chol.T, [[1.0, 2.0], [2.0, 4.0]], atol=1e-12)
 
@@ -183,6 +186,7 @@ def test_auto_raises_the_number_of_points_until_the_value_settles(intro_fit):
     assert intro_fit.update(n_agq="auto").convergence.n_agq == 11
     finer = intro_fit.update(n_agq="auto", options=gj.Options(quadrature_tolerance=1e-6))
     assert finer.convergence.n_agq > 11
+    assert finer.convergence.n_newton > 1
     assert abs(finer.convergence.quadrature_error) < 1e-6
     with pytest.warns(ConvergenceWarning, match=r"n_agq='auto' has not settled: with 12 points .*options=Options\(max_agq=25\)"):
         intro_fit.update(n_agq="auto", options=gj.Options(quadrature_tolerance=1e-6, max_agq=12))
@@ -236,7 +240,7 @@ def test_a_fit_without_certificate_gives_one_warning(monkeypatch, intro_fit, int
 
 
 def test_a_monitor_is_told_every_step(intro_fit):
-    steps = []
+    steps: list[Progress] = []
     fit = intro_fit.update(progress=steps.append, initial_values=intro_fit.params._replace(beta=np.zeros(4)))
     assert {step.phase for step in steps} >= {"quasi-Newton", "Newton"}
     assert steps[-1].log_likelihood == pytest.approx(fit.llf)

@@ -118,11 +118,13 @@ def code_of(problem: Problem, options: Options, start: Start, s: Newton) -> Arra
     is_definite = jnp.all((found.values > 1e3 * FLAT) | (flat & inside_random & singular))
     positive = found.values > 1e3 * FLAT
     last_step = found.scale * (found.vectors @ jnp.where(positive, found.gradient / jnp.where(positive, found.values, 1.0), 0.0))
-    diverges = jnp.any(jnp.abs(last_step) * start.reach > _DIVERGING)
+    # the columns of X are not aliased, so a flat direction among the fixed effects means that their information has run out
+    emptied = jnp.any(flat & ((found.vectors[layout.fixed] ** 2).sum(0) > 0.5))
+    diverges = emptied | (jnp.any(jnp.abs(last_step) * start.reach > _DIVERGING) & (s.decrement < options.certificate))
     checks = [
         (~finite, Code.NOT_FINITE),
         (s.at.mode_error > _MODE_ERROR, Code.MODES_NOT_FOUND),
-        (diverges & (s.decrement < options.certificate), Code.DIVERGING),
+        (diverges, Code.DIVERGING),
         (~is_definite, Code.NOT_A_MAXIMUM),
         (~(s.decrement < options.certificate), Code.DECREMENT_TOO_LARGE),
         (singular, Code.CONVERGED_ON_BOUNDARY),

@@ -20,7 +20,7 @@ from glmmjax.likelihood.modes import mode_error
 from glmmjax.likelihood.params import Params
 from glmmjax.likelihood.rows import outcome_of, predictors_of
 
-__all__ = ["Evaluation", "cluster_log_likelihoods", "log_likelihood", "start_modes", "value_and_gradient"]
+__all__ = ["Evaluation", "cluster_log_likelihoods", "log_likelihood", "log_likelihood_by_rule", "start_modes", "value_and_gradient"]
 
 Modes = tuple[Array, ...]  # one (S, q, B) array a bucket
 
@@ -54,7 +54,11 @@ def log_likelihood(params: Params, clusters: ClusterData, family: Family, n_agq:
 
     Source: Pinheiro and Bates (1995), JCGS 4, 12-35; Pinheiro and Chao (2006), JCGS 15, 58-81.
     """
-    rule = tensor_rule(n_agq, params.chol.shape[-1])
+    return log_likelihood_by_rule(params, clusters, family, tensor_rule(n_agq, params.chol.shape[-1]))
+
+
+def log_likelihood_by_rule(params: Params, clusters: ClusterData, family: Family, rule: Rule) -> Array:
+    """``log_likelihood`` with a rule in place of ``n_agq``; a ``padded_rule`` as a traced argument serves many of them."""
     total = jnp.zeros((), params.beta.dtype)
     for bucket in clusters.buckets:
 

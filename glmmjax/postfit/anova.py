@@ -76,6 +76,7 @@ def compare(fit0: FittedModel, fit1: FittedModel, boundary: bool = False) -> Com
     texts = tuple(note for note in notes if note)
     if problem:
         return Comparison(rows[0], rows[1], None, None, None, {}, texts)
+    statistic = max(statistic, 0.0)
     return Comparison(rows[0], rows[1], statistic, df, mixture_tail(statistic, weights), weights, texts)
 
 

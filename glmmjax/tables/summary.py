@@ -18,10 +18,7 @@ from glmmjax.tables.text import UNDEFINED, Section, Summary, coefficient_texts, 
 
 __all__ = ["one_line", "summary"]
 
-_SINGULAR_NOTE = (
-    "The maximum lies on the boundary: StdDev and Corr have no standard errors there, and those of the fixed effects hold for a "
-    "matrix of this rank."
-)
+_SINGULAR_NOTE = "On this boundary StdDev and Corr have no standard errors, and those of the fixed effects hold for a matrix of this rank."
 
 
 def summary(fitted: FittedModel) -> Summary:
@@ -111,7 +108,8 @@ def _statistics_section(fitted: FittedModel, frame: pd.DataFrame) -> Section:
 def _random_section(fitted: FittedModel, numbers: pd.DataFrame) -> Section:
     """Standard deviations down, correlations to the right of them; standard errors in brackets."""
     names, q = fitted.design.random_names, len(fitted.design.random_names)
-    texts = number_texts(numbers)
+    without_variance = [f"sd({names[lost.effect]})" for lost in lost_effects(fitted) if fitted.is_singular and not lost.given]
+    texts = number_texts(numbers.assign(Estimate=numbers["Estimate"].where(~numbers.index.isin(without_variance), 0.0)))
     frame = pd.DataFrame({"StdDev": list(texts["Estimate"][:q])}, index=list(names))
     if not fitted.is_singular:
         frame["Std.Err"] = list(texts["Std.Err"][:q])

@@ -2,25 +2,26 @@
 
 import json
 import types
+from typing import Any
 
 import numpy as np
 import pytest
 
 from glmmjax.likelihood.covariance import BlockDiagonal, unstructured
-from glmmjax.likelihood.params import Params, Theta
+from glmmjax.likelihood.params import Theta
 from glmmjax.postfit.random_covariance import LostEffect, lost_effects, moving_directions, spread, spread_errors
 from glmmjax.postfit.vcov import fixed_covariance, standard_errors, theta_covariance
 from tests.reference_cases import FOLDER
 
 
-def stub(chol, information, is_singular=False, structure=None, reach=1.0, p=2):
+def stub(chol, information, is_singular=False, structure=None, reach=1.0, p=2) -> Any:
     """The parts of a fit that these functions read, with p fixed effects."""
     chol = np.array(chol, float)
     structure = structure or unstructured(len(chol))
     z = np.full((1, len(chol), 3, 2), reach)
     clusters = types.SimpleNamespace(buckets=(types.SimpleNamespace(Z=(z,)),))
     return types.SimpleNamespace(
-        params=Params(np.zeros(p), chol),
+        params=types.SimpleNamespace(chol=chol),
         information=np.array(information, float),
         is_singular=is_singular,
         design=types.SimpleNamespace(covariance=structure, clusters=clusters),
@@ -45,7 +46,7 @@ def test_standard_deviations_have_the_standard_errors_of_the_exact_hessian(intro
     for fit, name, factor in ((intro_fit, "o01_seed_binomial_ri", 1.0), (diagonal_fit, "o02_seed_binomial_diag", 0.5)):
         stored = json.loads((FOLDER / f"postfit_{name}.json").read_text())["vcov"]["engine"]
         expected = factor * np.sqrt(np.diagonal(stored))[4:] * spread(fit.fitted_model).deviations
-        errors = spread_errors(fit.fitted_model, theta_covariance(fit.fitted_model))
+        errors: Any = spread_errors(fit.fitted_model, theta_covariance(fit.fitted_model))
         np.testing.assert_allclose(errors.deviations, expected, rtol=2e-4)
 
 
@@ -66,7 +67,7 @@ def test_delta_method_equals_finite_differences():
     step = 1e-3
     slope = np.array([(values_at(free + step * e) - values_at(free - step * e)) / (2 * step) for e in np.eye(4)]).T
     expected = np.sqrt(np.diagonal(slope @ covariance[2:, 2:] @ slope.T))
-    errors = spread_errors(fit_at(free), covariance)
+    errors: Any = spread_errors(fit_at(free), covariance)
     np.testing.assert_allclose([*errors.deviations, errors.correlations[1, 0]], expected, rtol=1e-3)
     assert np.isnan(errors.correlations[2, 0])
 

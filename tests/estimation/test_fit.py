@@ -1,0 +1,243 @@
+"""The optimiser's phases, the certificate, and the pure fit under every transformation."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+import pytest
+
+import glmmjax as gj
+from glmmjax.datasets import load_intro_binomial
+from glmmjax.errors import ConvergenceWarning
+from glmmjax.estimation import driver, first_order, newton
+from glmmjax.estimation.convergence import Code, is_singular
+from glmmjax.estimation.objective import Problem, evaluate
+from glmmjax.estimation.penalty import log_penalty
+from glmmjax.estimation.quasi_newton import updated_metric
+from glmmjax.estimation.starting_values import starting_values
+from glmmjax.families import Binomial
+from glmmjax.likelihood.covariance import unstructured
+from glmmjax.likelihood.gauss_hermite import padded_rule
+from glmmjax.likelihood.params import Theta
+from glmmjax.options import Options, StudentTPenalty
+
+FIXED, RANDOM = "y ~ x", "~ 1 | id"
+
+
+def simulate(seed, clusters=40, size=6, sd=1.0, beta=(-0.3, 0.7)):
+    rng = np.random.default_rng(seed)
+    cluster, x = np.repeat(np.arange(clusters), size), rng.normal(size=clusters * size)
+    eta = beta[0] + beta[1] * x + sd * rng.normal(size=clusters)[cluster]
+    return pd.DataFrame({"y": (rng.random(x.size) < 1 / (1 + np.exp(-eta))) * 1.0, "x": x, "id": cluster})
+
+
+@pytest.fixture(scope="module")
+def design():
+    with jax.enable_x64(True):
+        return gj.make_design(FIXED, random=RANDOM, data=simulate(1), family="binomial")
+
+
+@pytest.fixture(scope="module")
+def problem(design):
+    return Problem(Binomial(), Theta(2, design.covariance), None, (True, False))
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return gj.mixed_model(FIXED, random=RANDOM, data=simulate(1), family="binomial")
+
+
+def test_em_never_lowers_and_agrees_with_quasi_newton(design, problem, fitted):
+    """EM alone, slow as it is, ends where the whole fit ends."""
+    options, buckets = Options(n_em=400, em_gain=1e-12), design.clusters.buckets
+    with jax.enable_x64(True):
+        rule = padded_rule(11, 1)
+        start, state = driver._begin(problem, buckets, np.zeros(3), np.bool_(False))
+        values = []
+        for _ in range(80):
+            state = driver._first_order(problem, options, start, state, buckets, rule, np.int32(1))
+            values.append(float(state.at.value))
+        assert int(state.n_quasi_newton) == 0
+        em = np.asarray(state.theta)
+    assert np.all(np.diff(values) >= 0)
+    np.testing.assert_allclose(em, fitted.fitted.theta, atol=2e-3)
+
+
+def test_starting_values_of_the_glm_solve_the_score_equations(design, problem):
+    """With D held at 0 the working model is the GLM: its score at beta is zero."""
+    nothing = Problem(Binomial(), Theta(2, unstructured(0)))
+    with jax.enable_x64(True):
+        flat = gj.make_design(FIXED, data=simulate(1), family="binomial")
+        start = starting_values(nothing, flat.clusters.buckets)
+        f = lambda beta: gj.log_likelihood(gj.Params(beta, jnp.zeros((0, 0)), (), ()), flat.clusters, Binomial())  # noqa: E731
+        gradient, hessian = jax.grad(f)(start.theta), jax.hessian(f)(start.theta)
+    np.testing.assert_allclose(gradient, 0.0, atol=1e-4)
+    np.testing.assert_allclose(start.information, -hessian, rtol=1e-3)
+
+
+def test_bfgs_update_satisfies_the_secant_equation():
+    rng = np.random.default_rng(2)
+    root = rng.normal(size=(3, 3))
+    hessian, inverse, step = root @ root.T + np.eye(3), np.eye(3), rng.normal(size=3)
+    with jax.enable_x64(True):
+        at = lambda gradient: first_order.Evaluated(0.0, jnp.asarray(gradient), 0.0, 0.0, (), 0.0)  # noqa: E731
+        new = updated_metric(jnp.asarray(inverse), jnp.asarray(step), at(np.zeros(3)), at(-hessian @ step))
+        np.testing.assert_allclose(new @ (hessian @ step), step, rtol=1e-10)
+        kept = updated_metric(jnp.asarray(inverse), jnp.asarray(step), at(np.zeros(3)), at(hessian @ step))
+        np.testing.assert_array_equal(kept, inverse)
+
+
+def test_certificate_is_the_decrement_at_the_reported_parameters(design, problem, fitted):
+    record = fitted.convergence
+    assert record.code is Code.CONVERGED
+    with jax.enable_x64(True):
+        f = lambda t: gj.log_likelihood(problem.layout.params(t), design.clusters, Binomial())  # noqa: E731
+        theta = jnp.asarray(fitted.fitted.theta)
+        gradient, hessian = np.asarray(jax.grad(f)(theta)), np.asarray(jax.hessian(f)(theta))
+    assert np.all(np.linalg.eigvalsh(-hessian) > 0)
+    assert 0.5 * gradient @ np.linalg.solve(-hessian, gradient) < 1e-9
+    np.testing.assert_allclose(fitted.fitted.information, -hessian, rtol=1e-8)
+    assert record.n_evaluations == record.n_em + record.n_quasi_newton + record.n_newton
+
+
+def test_saddle_at_zero_variance_is_left():
+    """At L = 0 the gradient in L vanishes by symmetry, whether or not the likelihood rises from there."""
+    fit = gj.mixed_model(FIXED, random=RANDOM, data=simulate(1), family="binomial", initial_values={"beta": [0.0, 0.0], "D": [[0.0]]})
+    assert fit.converged
+    assert np.asarray(fit.cov_re)[0, 0] > 0.2
+
+
+def test_zero_variance_is_a_certified_singular_fit():
+    rng = np.random.default_rng(5)
+    data = simulate(5, sd=0.0)
+    data["y"] = np.tile([0.0, 1.0], len(data) // 2)  # every cluster alike: less variation than chance
+    data["x"] = rng.normal(size=len(data))
+    fit = gj.mixed_model(FIXED, random=RANDOM, data=data, family="binomial")
+    assert fit.converged
+    assert fit.is_singular
+    assert fit.convergence.code is Code.CONVERGED_ON_BOUNDARY
+    flat = gj.mixed_model(FIXED, data=data, family="binomial")
+    assert fit.llf == pytest.approx(flat.llf, abs=1e-7)
+
+
+def test_rotation_at_a_singular_covariance_is_not_a_failure():
+    """Without variance in the first effect, (1, 0) and (1, 1) entries of L turn the second one into itself."""
+    rng = np.random.default_rng(8)
+    cluster, t = np.repeat(np.arange(60), 8), np.tile(np.linspace(-1, 1, 8), 60)
+    eta = 1.5 * t * rng.normal(size=60)[cluster]
+    y = (rng.random(t.size) < 1 / (1 + np.exp(-eta))) * 1.0
+    fit = gj.mixed_model("y ~ t", random="~ t | id", data={"y": y, "t": t, "id": cluster}, family="binomial")
+    assert fit.converged, fit.convergence.message
+    assert fit.convergence.newton_decrement < 1e-6
+
+
+def test_separation_is_not_called_converged():
+    data = simulate(1)
+    data["x"] = np.where(data["y"] > 0, 1.0, -1.0) + 0.1 * data["x"]
+    with pytest.warns(ConvergenceWarning, match="separation"):
+        fit = gj.mixed_model(FIXED, random=RANDOM, data=data, family="binomial")
+    assert not fit.converged
+    penalized = gj.mixed_model(FIXED, random=RANDOM, data=data, family="binomial", penalized=True)
+    assert penalized.converged
+    assert penalized.penalized_llf < penalized.llf
+
+
+def test_too_few_steps_are_said_so():
+    with pytest.warns(ConvergenceWarning, match="no certificate"):
+        fit = gj.mixed_model(
+            FIXED, random=RANDOM, data=simulate(1), family="binomial", options=Options(n_em=1, n_quasi_newton=1, n_newton=1)
+        )
+    assert not fit.converged
+
+
+@pytest.mark.parametrize("penalty", [StudentTPenalty(), StudentTPenalty(0.3, 2.0, 5.0, include_intercept=True), StudentTPenalty(joint=True)])
+def test_penalty_is_the_t_density(penalty):
+    import scipy.stats
+
+    beta = np.array([1.2, -0.4, 0.7])
+    scaled = (beta - penalty.mean) / penalty.scale
+    if penalty.joint:
+        expected = -0.5 * (penalty.df + 3) * np.log1p((scaled**2).sum() / penalty.df)
+    else:
+        terms = scipy.stats.t.logpdf(scaled, penalty.df) - np.log(penalty.scale)
+        expected = terms.sum() if penalty.include_intercept else terms[1:].sum()
+    with jax.enable_x64(True):
+        assert float(log_penalty(jnp.asarray(beta), penalty, (True, False, False))) == pytest.approx(expected, rel=1e-12)
+
+
+def test_is_singular_sees_rank_and_scale():
+    with jax.enable_x64(True):
+        one = jnp.ones(2)
+        assert not is_singular(jnp.array([[1.0, 0.0], [0.5, -0.5]]), one)
+        assert is_singular(jnp.array([[1.0, 0.0], [0.5, 1e-6]]), one)
+        assert is_singular(jnp.array([[1e-7, 0.0], [0.0, 1.0]]), one)
+        assert not is_singular(jnp.array([[1.0, 0.0], [0.0, 1e-5]]), jnp.array([1.0, 1e5]))
+        assert not is_singular(jnp.zeros((0, 0)), jnp.zeros(0))
+
+
+def test_spectrum_decrement():
+    hessian, gradient = -np.diag([4.0, 1.0]), np.array([2.0, 1.0])
+    with jax.enable_x64(True):
+        assert float(newton.spectrum(jnp.asarray(hessian), jnp.asarray(gradient)).decrement) == pytest.approx(0.5 * (4 / 4 + 1))
+
+
+# the pure fit
+
+
+def stacked(designs):
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *[d.clusters for d in designs])
+
+
+def test_pure_fit_equals_the_driver_and_vmaps(fitted):
+    with jax.enable_x64(True):
+        designs = [gj.make_design(FIXED, random=RANDOM, data=simulate(seed), family="binomial") for seed in (1, 2, 3)]
+        params, info = jax.jit(jax.vmap(lambda c: gj.fit_params(c, Binomial())))(stacked(designs))
+    np.testing.assert_allclose(params.beta[0], fitted.fe_params, atol=1e-7)
+    np.testing.assert_allclose(params.chol[0, 0, 0] ** 2, np.asarray(fitted.cov_re)[0, 0], atol=1e-6)
+    assert np.all(np.isin(info.code, [int(Code.CONVERGED), int(Code.CONVERGED_ON_BOUNDARY)]))
+    one = gj.mixed_model(FIXED, random=RANDOM, data=simulate(3), family="binomial")
+    np.testing.assert_allclose(info.log_likelihood[2], one.llf, atol=1e-8)
+
+
+def test_pure_fit_is_differentiable_in_the_data():
+    """The implicit derivative of the estimates against refits of moved data."""
+    with jax.enable_x64(True):
+        clusters = gj.make_design(FIXED, random=RANDOM, data=simulate(1), family="binomial").clusters
+
+        def estimates(shift):
+            buckets = tuple(b._replace(offset=b.offset + shift * b.X[0][:, 1:2] ** 2) for b in clusters.buckets)
+            params, _ = gj.fit_params(clusters._replace(buckets=buckets), Binomial())
+            return jnp.concatenate([params.beta, params.chol.ravel()])
+
+        forward = jax.jit(jax.jacfwd(estimates))(0.1)
+        reverse = jax.jit(jax.jacrev(estimates))(0.1)
+        h, run = 1e-3, jax.jit(estimates)
+        by_refits = (run(0.1 + h) - run(0.1 - h)) / (2 * h)
+    np.testing.assert_allclose(forward, by_refits, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(reverse, forward, rtol=1e-9)
+
+
+def test_second_fit_of_the_same_shapes_traces_nothing():
+    """Also with another number of points and other data whose sizes fall into the same padded classes."""
+    data = load_intro_binomial()
+    gj.mixed_model("y ~ sex * time", random="~ 1 | id", data=data, family="binomial")
+    programs = (driver._begin, driver._first_order, driver._second_order)
+    before = [program._cache_size() for program in programs]
+    gj.mixed_model("y ~ sex * time", random="~ 1 | id", data=data, family=Binomial(), n_agq=15)
+    gj.mixed_model("y ~ sex * time", random="~ 1 | id", data=data[data["id"] > 2], family="binomial")
+    assert [program._cache_size() for program in programs] == before
+
+
+def test_objective_gradient_includes_the_penalty(design):
+    problem = Problem(Binomial(), Theta(2, design.covariance), StudentTPenalty(), (True, False))
+    with jax.enable_x64(True):
+        theta = jnp.array([0.2, -0.4, 0.8])
+        _, state = driver._begin(problem, design.clusters.buckets, np.asarray(theta), np.bool_(True))
+        at = jax.jit(evaluate, static_argnums=0)(problem, theta, design.clusters.buckets, padded_rule(5, 1), state.at.modes)
+
+        def penalised(t):
+            value = gj.log_likelihood(problem.layout.params(t), design.clusters, Binomial(), 5)
+            return value + log_penalty(t[:2], problem.penalty, problem.is_intercept)
+
+        np.testing.assert_allclose(at.gradient, jax.grad(penalised)(theta), rtol=1e-9)
+    assert float(at.value) < float(at.log_likelihood)
