@@ -28,6 +28,7 @@ from glmmjax.results import MixedModelResults
 __all__ = ["mixed_model"]
 
 _DEFAULTS = Options()
+_UNSETTLED = 0.2  # change of the log-likelihood with a finer rule from which every fit but Laplace's is warned about
 _INITIAL_NAMES = ("beta", "D", "chol", "phi", "gamma")
 
 
@@ -115,10 +116,10 @@ def _fit(design: Design, call: Mapping[str, Any], previous: FittedModel | None =
     options, buckets = call["options"], design.clusters.buckets
     compiled = _compiled_options(options)
     with Watch(call["progress"]) as watch:
-        maximum = maximise(problem, compiled, buckets, n_agq, initial, watch.monitor)
+        maximum = maximise(problem, compiled, buckets, n_agq, initial, watch.report, watch.is_shown)
         while call["n_agq"] == "auto" and _is_unsettled(maximum.convergence, options) and n_agq < options.max_agq:
             n_agq = min(finer(n_agq), options.max_agq)
-            before, maximum = maximum, maximise(problem, compiled, buckets, n_agq, maximum.theta, watch.monitor)
+            before, maximum = maximum, maximise(problem, compiled, buckets, n_agq, maximum.theta, watch.report, watch.is_shown)
             maximum = maximum._replace(convergence=_with_evaluations_of(before.convergence, maximum.convergence))
     return _fitted_model(design, problem, maximum, call)
 
@@ -259,6 +260,12 @@ def _warn(fitted: FittedModel, stacklevel: int) -> None:
     found = fitted.convergence
     if not found.has_converged:
         text = f"{found.message} (Newton decrement {found.newton_decrement:.2g}, log-likelihood {fitted.log_likelihood:.4f})"
+        warnings.warn(text, ConvergenceWarning, stacklevel=stacklevel)
+    elif fitted.n_agq > 1 and abs(found.quadrature_error) > _UNSETTLED and fitted.call["n_agq"] != "auto":
+        text = (
+            f"the integral is not settled: the log-likelihood at these estimates moves by {found.quadrature_error:.2g} when "
+            f"{found.finer_n_agq} points are taken in place of {fitted.n_agq}. Try n_agq='auto', or more points."
+        )
         warnings.warn(text, ConvergenceWarning, stacklevel=stacklevel)
     elif fitted.call["n_agq"] == "auto" and _is_unsettled(found, fitted.options):
         text = (

@@ -28,9 +28,9 @@ class Watch:
         self._last: Progress | None = None
 
     @property
-    def monitor(self) -> Callable[[Progress], None] | None:
-        """What ``maximise`` calls after every step; None lets whole phases run in one call."""
-        return None if self._show is None else self._report
+    def is_shown(self) -> bool:
+        """Whether every step has to be told; otherwise whole phases may run in one call."""
+        return self._show is not None
 
     def __enter__(self) -> Watch:
         return self
@@ -41,14 +41,15 @@ class Watch:
         if isinstance(error, KeyboardInterrupt):
             raise KeyboardInterrupt(f"glmmjax: fit stopped by the user{self._place()}") from None
 
-    def _report(self, step: Progress) -> None:
+    def report(self, step: Progress) -> None:
+        """What ``maximise`` calls whenever it comes back from compiled code."""
         self._last = step
         if self._show is not None:
             self._show(step)
 
     def _place(self) -> str:
         if self._last is None:
-            return "; progress=True tells how far a fit has come"
+            return " before its first step"
         last = self._last
         return f" in the {last.phase} phase, after iteration {last.iteration} (log-likelihood {last.log_likelihood:.4f})"
 

@@ -43,6 +43,11 @@ class MixedModelResults:
         return tables.coefficient_frame(self.fitted_model)["Std.Err"].rename("bse_fe")
 
     @property
+    def bse_re(self) -> pd.Series:
+        """Standard errors of the random effects' standard deviations and correlations; NaN at a singular D, which has none."""
+        return tables.spread_frame(self.fitted_model)["Std.Err"].rename("bse_re")
+
+    @property
     def zvalues(self) -> pd.Series:
         """Fixed effects divided by their standard errors."""
         return tables.coefficient_frame(self.fitted_model)["z-value"].rename("zvalues")

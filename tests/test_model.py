@@ -280,7 +280,7 @@ def test_interruption_before_the_first_step(monkeypatch, intro_fit):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(model, "maximise", interrupt)
-    with pytest.raises(KeyboardInterrupt, match="fit stopped by the user; progress=True tells"):
+    with pytest.raises(KeyboardInterrupt, match="fit stopped by the user before its first step"):
         intro_fit.update()
 
 

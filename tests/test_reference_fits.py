@@ -86,6 +86,8 @@ def penalized(case, beta, D, n_agq):
 @pytest.mark.parametrize("name", [name for name in CASES if load_case(name).maximum.bse is not None and not load_case(name).singular])
 def test_standard_errors_are_those_of_the_exact_hessian(name):
     case, fit = load_case(name), fit_of(name)
+    assert case.maximum.bse is not None
+    assert case.maximum.theta_bse is not None
     np.testing.assert_allclose(fit.bse_fe, case.maximum.bse, rtol=1e-3)
     if case.q == 1:
         deviation = np.sqrt(np.asarray(fit.cov_re)[0, 0])

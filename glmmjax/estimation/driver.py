@@ -59,25 +59,27 @@ def maximise(
     n_agq: int,
     initial: np.ndarray | None = None,
     monitor: Monitor | None = None,
+    every_step: bool = False,
 ) -> Maximum:
     """Maximise the penalised log-likelihood from ``initial`` (P,), or from starting values of its own.
 
-    Runs under the precision of ``buckets``. ``monitor`` is called after every step.
+    Runs under the precision of ``buckets``. ``monitor`` is called whenever compiled code comes back: after
+    every step with ``every_step`` or on large data, after a phase otherwise.
     """
     q = problem.layout.covariance.q
     rule = padded_rule(n_agq, q)
-    chunk = 1 if monitor is not None or _work(buckets, n_agq**q) > _QUIET_WORK else _ALL
+    chunk = 1 if every_step or _work(buckets, n_agq**q) > _QUIET_WORK else _ALL
     given = np.zeros(problem.layout.size) if initial is None else np.asarray(initial, float)
     start, state = _begin(problem, buckets, given, np.bool_(initial is not None))
     while not state.is_done:
-        state = _first_order(problem, options, start, state, buckets, rule, np.int32(chunk))
+        state, end = _first_order(problem, options, start, state, buckets, rule, np.int32(chunk))
         if monitor is not None:
             monitor(_progress("EM" if state.in_em else "quasi-Newton", int(state.n_em + state.n_quasi_newton), state.at))
-    end, code = _second_order(problem, options, start, _to_newton(state), buckets, rule, np.int32(chunk))
+    code = Code.NOT_FINITE
     while not end.is_done:
+        end, code = _second_order(problem, options, start, end, buckets, rule, np.int32(chunk))
         if monitor is not None:
             monitor(_progress("Newton", int(end.n_newton), end.at))
-        end, code = _second_order(problem, options, start, end, buckets, rule, np.int32(chunk))
     error = _finer_log_likelihood(problem, options, start, state, end, buckets, n_agq) - float(end.at.log_likelihood)
     return _maximum(state, end, Code(int(code)), error, n_agq)
 
@@ -92,9 +94,10 @@ def _begin(problem: Problem, buckets: tuple[Bucket, ...], given: Any, use_given:
 @functools.partial(jax.jit, static_argnums=(0, 1))
 def _first_order(
     problem: Problem, options: Options, start: Start, state: first_order.FirstOrder, buckets, rule, max_steps
-) -> first_order.FirstOrder:
-    step = lambda s: first_order.step(problem, options, start, s, buckets, rule)  # noqa: E731
-    return _loop(step, state, max_steps)
+) -> tuple[first_order.FirstOrder, newton.Newton]:
+    """The phase's new state, and the state in which the second-order phase would take it up."""
+    state = _loop(lambda s: first_order.step(problem, options, start, s, buckets, rule), state, max_steps)
+    return state, newton.init(state)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
@@ -109,17 +112,6 @@ def _loop(step, state, max_steps):
     """At most ``max_steps`` steps, until the state is done."""
     unfinished = lambda c: (c[0] < max_steps) & ~c[1].is_done  # noqa: E731
     return jax.lax.while_loop(unfinished, lambda c: (c[0] + 1, step(c[1])), (jnp.zeros((), jnp.int32), state))[1]
-
-
-def _to_newton(s: first_order.FirstOrder) -> newton.Newton:
-    """``newton.init`` by numpy: eager JAX operations would each compile a program of their own."""
-    size = s.theta.shape[0]
-    dtype = s.theta.dtype
-    zero = np.zeros((), np.int32)
-    unfinite = np.bool_(not np.isfinite(s.at.value))
-    return newton.Newton(
-        s.theta, s.at, np.full((size, size), np.nan, dtype), np.zeros(size, dtype), dtype.type(np.inf), zero, zero, unfinite
-    )
 
 
 def _finer_log_likelihood(problem, options, start, state, end, buckets, n_agq: int) -> float:
@@ -137,7 +129,7 @@ def _finer_log_likelihood(problem, options, start, state, end, buckets, n_agq: i
     fine = padded_rule(finer(n_agq), problem.layout.covariance.q)
     size = rule.log_weights.shape[0]  # holds the finer rule, by construction
     fine = fine._replace(nodes=fine.nodes[:size], log_weights=fine.log_weights[:size])
-    return float(_first_order(problem, options, start, at_end, buckets, fine, np.int32(1)).at.log_likelihood)
+    return float(_first_order(problem, options, start, at_end, buckets, fine, np.int32(1))[0].at.log_likelihood)
 
 
 def _maximum(state: first_order.FirstOrder, end: newton.Newton, code: Code, quadrature_error: float, n_agq: int) -> Maximum:

@@ -23,6 +23,8 @@ from glmmjax.options import Options, StudentTPenalty
 
 __all__ = ["FitInfo", "fit_params"]
 
+_DEFAULT_OPTIONS = Options()
+
 
 class FitInfo(NamedTuple):
     """How a pure fit ended; arrays, so that a batch of fits has a batch of each."""
@@ -40,7 +42,7 @@ def fit_params(
     clusters: ClusterData,
     family: Family,
     init: Params | None = None,
-    options: Options = Options(),
+    options: Options = _DEFAULT_OPTIONS,
     *,
     n_agq: int = 11,
     covariance: BlockDiagonal | None = None,

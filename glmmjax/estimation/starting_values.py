@@ -67,7 +67,7 @@ class _Glm(NamedTuple):
     value: Array
     information: Array
     change: Array
-    count: Array
+    n_steps: Array
 
 
 def starting_values(problem: Problem, buckets: tuple[Bucket, ...]) -> Start:
@@ -77,7 +77,7 @@ def starting_values(problem: Problem, buckets: tuple[Bucket, ...]) -> Start:
     working = _fit_working_model(problem, buckets, beta, information)
     theta = jnp.zeros(layout.size, beta.dtype).at[layout.fixed].set(beta + working.shift)
     theta = theta.at[layout.random].set(layout.covariance.free(working.chol))
-    total_weight = sum(bucket.cluster_weight.sum() for bucket in buckets)
+    total_weight = jnp.stack([bucket.cluster_weight.sum() for bucket in buckets]).sum()
     return Start(theta, working.information, working.reliability, total_weight, _reach(problem, buckets))
 
 
@@ -98,21 +98,21 @@ def _fit_glm(family: Family, buckets: tuple[Bucket, ...]) -> tuple[Array, Array]
     zero = jnp.zeros(p, dtype)
 
     def step(s: _Glm) -> _Glm:
-        normal = _normal_equations(family, buckets, s.beta, s.count == 0)
+        normal = _normal_equations(family, buckets, s.beta, s.n_steps == 0)
         # the first pass uses eta near the outcomes, so its value is no yardstick
-        good = (s.count < 2) | (normal.value >= s.value - 1e-8 * jnp.abs(s.value))
+        good = (s.n_steps < 2) | (normal.value >= s.value - 1e-8 * jnp.abs(s.value))
         proposal = _solve(normal.information, normal.right)
         return _Glm(
             beta=jnp.where(good, proposal, 0.5 * (s.beta + s.previous)),
             previous=jnp.where(good, s.beta, s.previous),
             value=jnp.where(good, normal.value, s.value),
             information=jnp.where(good, normal.information, s.information),
-            change=jnp.where(good & (s.count > 0), jnp.abs(normal.value - s.value) / (1.0 + jnp.abs(s.value)), jnp.inf).astype(dtype),
-            count=s.count + 1,
+            change=jnp.where(good & (s.n_steps > 0), jnp.abs(normal.value - s.value) / (1.0 + jnp.abs(s.value)), jnp.inf).astype(dtype),
+            n_steps=s.n_steps + 1,
         )
 
-    first = _Glm(zero, zero, jnp.array(-jnp.inf, dtype), jnp.eye(p, dtype=dtype), jnp.array(jnp.inf, dtype), 0)
-    last = jax.lax.while_loop(lambda s: (s.count < _GLM_STEPS) & (s.change > 1e-6), step, first)
+    first = _Glm(zero, zero, jnp.array(-jnp.inf, dtype), jnp.eye(p, dtype=dtype), jnp.array(jnp.inf, dtype), jnp.zeros((), jnp.int32))
+    last = jax.lax.while_loop(lambda s: (s.n_steps < _GLM_STEPS) & (s.change > 1e-6), step, first)
     return last.previous, last.information
 
 
@@ -172,8 +172,8 @@ def _working_step(c: _Clusters, glm_information: Array, mask: Array, s: _Working
     q, p = s.chol.shape[0], s.shift.shape[0]
     eye = jnp.eye(q, dtype=s.chol.dtype)
     precision = jnp.einsum("ba,bcm,cd->adm", s.chol, c.zwz, s.chol) + eye[:, :, None]
-    root = inverse_transpose(cholesky(tuple(tuple(row) for row in precision)))
-    root = jnp.stack([jnp.stack(row) for row in root])  # (q, q, m), R R' = (I + L'Z'WZL)^-1
+    rows = inverse_transpose(cholesky(tuple(tuple(row) for row in precision)))
+    root = jnp.stack([jnp.stack(row) for row in rows])  # (q, q, m), R R' = (I + L'Z'WZL)^-1
     half_xz = jnp.einsum("pbm,ba,acm->pcm", c.xwz, s.chol, root)
     half_s = jnp.einsum("bm,ba,acm->cm", c.zs, s.chol, root)
     information = glm_information - jnp.einsum("pcm,kcm,m->pk", half_xz, half_xz, c.weight)

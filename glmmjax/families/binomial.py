@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, ClassVar
 
-import jax.numpy as jnp
 from jax import Array
 from jax.scipy.special import gammaln
 
@@ -37,7 +36,7 @@ class Binomial(Family):
         "write a proportion p of n trials as cbind(p*n, n - p*n), and try family='poisson' for unbounded counts"
     )
 
-    link: ProbabilityLink = Logit()
+    link: ProbabilityLink = dataclasses.field(default_factory=Logit)
 
     def __init__(self, link: str | Link = "logit"):
         object.__setattr__(self, "link", resolve_link(link, self.links, self.name))

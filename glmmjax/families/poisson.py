@@ -36,7 +36,7 @@ class Poisson(Family):
         "for positive measurements take a continuous family"
     )
 
-    link: Link = Log()
+    link: Link = dataclasses.field(default_factory=Log)
 
     def __init__(self, link: str | Link = "log"):
         object.__setattr__(self, "link", resolve_link(link, self.links, self.name))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from glmmjax.errors import ArgumentError
 from glmmjax.families.base import Family
 from glmmjax.families.binomial import Binomial
@@ -23,7 +25,8 @@ def resolve_family(family: str | Family) -> Family:
     if isinstance(family, Family):
         return family
     if isinstance(family, str) and family in FAMILIES:
-        return FAMILIES[family]()
+        with_default_link: Any = FAMILIES[family]
+        return with_default_link()
     names = ", ".join(repr(name) for name in FAMILIES)
     raise ArgumentError(
         f"family={family!r} is not known; choose one of {names}, or pass an object such as glmmjax.families.Binomial(link='probit')."

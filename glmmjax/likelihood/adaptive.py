@@ -52,7 +52,7 @@ def posterior(family: Family, x: Predictors, outcome: Outcome, start: Array) -> 
         return Posterior(mode, jnp.zeros((0, 0, *mode.shape[1:]), mode.dtype), jnp.zeros(mode.shape[1:], mode.dtype))
     c = cholesky(log_joint_derivatives(family, x, outcome, mode)[2])
     root = jnp.stack([jnp.stack(row) for row in inverse_transpose(c)])
-    return Posterior(mode, root, -sum(jnp.log(c[a][a]) for a in range(q)))
+    return Posterior(mode, root, -jnp.log(jnp.stack([c[a][a] for a in range(q)])).sum(0))
 
 
 def integrate(family: Family, x: Predictors, outcome: Outcome, post: Posterior, rule: Rule) -> Array:

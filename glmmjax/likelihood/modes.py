@@ -30,7 +30,7 @@ class _Search(NamedTuple):
     value: Array  # (B,) f there
     step: Array  # (q, B) proposed step from it
     size: Array  # (B,) squared length of the full Newton step in posterior standard deviations
-    count: Array  # () trials made
+    n_trials: Array  # ()
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
@@ -39,11 +39,11 @@ def conditional_mode(family: Family, x: Predictors, outcome: Outcome, start: Arr
     if start.shape[0] == 0:
         return start
     tolerance = jnp.finfo(start.dtype).eps ** 0.75
-    first = _Search(start, jnp.full(start.shape[1:], -jnp.inf), jnp.zeros_like(start), jnp.full(start.shape[1:], jnp.inf), 0)
-    first = first._replace(value=first.value.astype(start.dtype), size=first.size.astype(start.dtype))
+    unknown = jnp.full(start.shape[1:], jnp.inf, start.dtype)
+    first = _Search(start, -unknown, jnp.zeros_like(start), unknown, jnp.zeros((), jnp.int32))
 
     def unfinished(s: _Search) -> Array:
-        return (s.count < _MAX_STEPS) & jnp.any(s.size > tolerance)
+        return (s.n_trials < _MAX_STEPS) & jnp.any(s.size > tolerance)
 
     last = jax.lax.while_loop(unfinished, functools.partial(_newton_trial, family, x, outcome), first)
     return last.u + last.step
@@ -71,7 +71,7 @@ def mode_error(family: Family, x: Predictors, outcome: Outcome, u: Array) -> Arr
         return jnp.zeros(u.shape[1:], u.dtype)
     _, gradient, hessian = log_joint_derivatives(family, x, outcome, u)
     step = solve_cholesky(cholesky(hessian), gradient)
-    return sum(g * s for g, s in zip(gradient, step, strict=True))
+    return (jnp.stack(gradient) * jnp.stack(step)).sum(0)
 
 
 def _newton_trial(family: Family, x: Predictors, outcome: Outcome, s: _Search) -> _Search:
@@ -81,11 +81,11 @@ def _newton_trial(family: Family, x: Predictors, outcome: Outcome, s: _Search) -
     newton = jnp.stack(solve_cholesky(cholesky(hessian), gradient))
     size = (newton * jnp.stack(gradient)).sum(0)
     slack = 100.0 * jnp.finfo(value.dtype).eps * (1.0 + jnp.abs(s.value))
-    good = (value >= s.value - slack) & jnp.isfinite(size) | (s.count == 0)
+    good = (value >= s.value - slack) & jnp.isfinite(size) | (s.n_trials == 0)
     return _Search(
         u=jnp.where(good, trial, s.u),
         value=jnp.where(good, value, s.value),
         step=jnp.where(good, newton, 0.25 * s.step),
         size=jnp.where(good, size, s.size),
-        count=s.count + 1,
+        n_trials=s.n_trials + 1,
     )

@@ -107,8 +107,8 @@ def _negative_hessian(zl: Array, curvature: tuple[Array, ...], q: int) -> Matrix
     lower = {}
     for a in range(q):
         for b in range(a + 1):
-            total = sum((zl[:, a] * second * zl[e, b]).sum((0, 1)) for e, second in enumerate(curvature))
-            lower[a, b] = (1.0 if a == b else 0.0) - total
+            prior = jnp.full(zl.shape[-1:], 1.0 if a == b else 0.0, zl.dtype)
+            lower[a, b] = prior - sum((zl[:, a] * second * zl[e, b]).sum((0, 1)) for e, second in enumerate(curvature))
     return symmetric(lower, q)
 
 

@@ -9,6 +9,7 @@ from glmmjax.tables.frames import phi_frame as phi_frame
 from glmmjax.tables.frames import random_covariance_frame as random_covariance_frame
 from glmmjax.tables.frames import random_effects_covariance_frame as random_effects_covariance_frame
 from glmmjax.tables.frames import random_effects_frame as random_effects_frame
+from glmmjax.tables.frames import spread_frame as spread_frame
 from glmmjax.tables.summary import one_line as one_line
 from glmmjax.tables.summary import summary as summary
 from glmmjax.tables.text import Summary as Summary
