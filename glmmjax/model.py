@@ -119,7 +119,9 @@ def _fit(design: Design, call: Mapping[str, Any], previous: FittedModel | None =
         maximum = maximise(problem, compiled, buckets, n_agq, initial, watch.report, watch.is_shown)
         while call["n_agq"] == "auto" and _is_unsettled(maximum.convergence, options) and n_agq < options.max_agq:
             n_agq = min(finer(n_agq), options.max_agq)
-            before, maximum = maximum, maximise(problem, compiled, buckets, n_agq, maximum.theta, watch.report, watch.is_shown)
+            # a rank that the coarser rule lost may be there after all, and is slow to come back from
+            again = None if maximum.convergence.code is Code.CONVERGED_ON_BOUNDARY else maximum.theta
+            before, maximum = maximum, maximise(problem, compiled, buckets, n_agq, again, watch.report, watch.is_shown)
             maximum = maximum._replace(convergence=_with_evaluations_of(before.convergence, maximum.convergence))
     return _fitted_model(design, problem, maximum, call)
 

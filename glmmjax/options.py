@@ -30,7 +30,7 @@ class Options:
     em_gain: float = 1.0
     n_quasi_newton: int = 200
     quasi_newton_gain: float = 1e-4
-    n_newton: int = 12
+    n_newton: int = 30
     certificate: float = 1e-6
     max_block_rows: int = 8192
     quadrature_tolerance: float = 1e-4

@@ -18,6 +18,7 @@ import numpy as np
 from glmmjax.estimation import first_order, newton
 from glmmjax.estimation.convergence import Code, Convergence, code_of
 from glmmjax.estimation.objective import Problem
+from glmmjax.estimation.precompile import precompile
 from glmmjax.estimation.starting_values import Start, starting_values
 from glmmjax.likelihood.clusters import Bucket
 from glmmjax.likelihood.gauss_hermite import finer, padded_rule
@@ -70,14 +71,22 @@ def maximise(
     rule = padded_rule(n_agq, q)
     chunk = 1 if every_step or _work(buckets, n_agq**q) > _QUIET_WORK else _ALL
     given = np.zeros(problem.layout.size) if initial is None else np.asarray(initial, float)
-    start, state = _begin(problem, buckets, given, np.bool_(initial is not None))
+    use_given, n_steps = np.bool_(initial is not None), np.int32(chunk)
+    wait = precompile(
+        _second_order,
+        (problem, options),
+        (buckets, rule),
+        lambda: (*jax.eval_shape(functools.partial(_shapes, problem), buckets, given, use_given), buckets, rule, n_steps),
+    )
+    start, state = _begin(problem, buckets, given, use_given)
     while not state.is_done:
-        state, end = _first_order(problem, options, start, state, buckets, rule, np.int32(chunk))
+        state, end = _first_order(problem, options, start, state, buckets, rule, n_steps)
         if monitor is not None:
-            monitor(_progress("EM" if state.in_em else "quasi-Newton", int(state.n_em + state.n_quasi_newton), state.at))
+            monitor(_progress("EM" if state.in_em else "quasi-Newton", int(state.n_em) + int(state.n_quasi_newton), state.at))
+    wait()
     code = Code.NOT_FINITE
     while not end.is_done:
-        end, code = _second_order(problem, options, start, end, buckets, rule, np.int32(chunk))
+        end, code = _second_order(problem, options, start, end, buckets, rule, n_steps)
         if monitor is not None:
             monitor(_progress("Newton", int(end.n_newton), end.at))
     error = _finer_log_likelihood(problem, options, start, state, end, buckets, n_agq) - float(end.at.log_likelihood)
@@ -89,6 +98,12 @@ def _begin(problem: Problem, buckets: tuple[Bucket, ...], given: Any, use_given:
     start = starting_values(problem, buckets)
     start = start._replace(theta=jnp.where(use_given, given, start.theta))
     return start, first_order.init(problem, start, buckets)
+
+
+def _shapes(problem: Problem, buckets: tuple[Bucket, ...], given: Any, use_given: Any) -> tuple[Start, newton.Newton]:
+    """What the second-order phase takes, for abstract evaluation."""
+    start, state = _begin(problem, buckets, given, use_given)
+    return start, newton.init(state)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))

@@ -41,12 +41,13 @@ def tensor_rule(n_agq: int, q: int) -> Rule:
 
 
 def padded_rule(n_agq: int, q: int) -> Rule:
-    """The same rule in arrays whose length is a power of four, 64 at least, that also holds the ``finer`` rule.
+    """The same rule in arrays whose length is a power of four that also holds the ``finer`` rule.
 
-    A compiled program that takes it as an argument serves every ``n_agq`` with the same padded length.
+    A compiled program that takes it as an argument serves every ``n_agq`` with the same padded length: at least 64 nodes for one
+    dimension and 4,096 for more, so that most fits share one.
     """
     rule = tensor_rule(n_agq, q)
-    length = 64
+    length = 64 if q < 2 else 4096
     while length < finer(n_agq) ** q:
         length *= 4
     extra = length - rule.count

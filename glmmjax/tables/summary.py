@@ -127,7 +127,10 @@ def _singular_notes(fitted: FittedModel) -> tuple[str, ...]:
     if not fitted.is_singular:
         return ()
     reasons = "; ".join(_lost_text(fitted, lost) for lost in lost_effects(fitted))
-    return (f"The matrix is singular: {reasons}.", _SINGULAR_NOTE)
+    notes = (f"The matrix is singular: {reasons}.", _SINGULAR_NOTE)
+    if abs(fitted.convergence.quadrature_error) < fitted.options.quadrature_tolerance:
+        return notes
+    return (*notes, f"The rule of {fitted.n_agq} points is not settled here and may have made it so: check with n_agq='auto'.")
 
 
 def _lost_text(fitted: FittedModel, lost: LostEffect) -> str:
