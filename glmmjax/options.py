@@ -16,7 +16,7 @@ class Options:
     Attributes
     ----------
     n_em : largest number of EM steps before quasi-Newton.
-    em_gain : EM gives way to quasi-Newton once a step gains less than this, in log-likelihood units.
+    em_gain : EM gives way to quasi-Newton once a step gains less than this, in log-likelihood units a cluster.
     n_quasi_newton : largest number of quasi-Newton evaluations.
     quasi_newton_gain : quasi-Newton gives way to Newton once a step promises less than this.
     n_newton : largest number of evaluations of the exact Hessian.
@@ -27,9 +27,9 @@ class Options:
     """
 
     n_em: int = 30
-    em_gain: float = 1.0
+    em_gain: float = 0.01
     n_quasi_newton: int = 200
-    quasi_newton_gain: float = 1e-4
+    quasi_newton_gain: float = 1e-6
     n_newton: int = 30
     certificate: float = 1e-6
     max_block_rows: int = 8192

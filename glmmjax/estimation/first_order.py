@@ -68,7 +68,7 @@ def step(problem: Problem, options: Options, start: Start, s: FirstOrder, bucket
     inverse = jnp.where(accepted & ~s.in_em, updated_metric(s.inverse, s.proposal, s.at, new), s.inverse)
     n_em = s.n_em + s.in_em
     gain = new.value - s.at.value
-    leave_em = s.in_em & ((n_em >= options.n_em) | (accepted & ~is_first & (gain < options.em_gain)))
+    leave_em = s.in_em & ((n_em >= options.n_em) | (accepted & ~is_first & (gain < options.em_gain * start.total_weight)))
     at = choose(accepted, new, s.at)
     theta = jnp.where(accepted, theta, s.theta)
     inverse = jnp.where(leave_em, initial_metric(problem, start, theta), inverse)
