@@ -18,7 +18,7 @@ from glmmjax.estimation.driver import Maximum, maximise
 from glmmjax.estimation.objective import Problem
 from glmmjax.families import Family, resolve_family
 from glmmjax.fitted import FittedModel
-from glmmjax.likelihood.gauss_hermite import finer
+from glmmjax.likelihood.gauss_hermite import check_n_agq, finer
 from glmmjax.likelihood.params import Params, Theta
 from glmmjax.options import Options, StudentTPenalty, default_n_agq
 from glmmjax.postfit.random_covariance import random_reach
@@ -28,7 +28,7 @@ from glmmjax.results import MixedModelResults
 __all__ = ["mixed_model"]
 
 _DEFAULTS = Options()
-_UNSETTLED = 0.2  # change of the log-likelihood with a finer rule from which every fit but Laplace's is warned about
+_MOST_NODES = 200_000  # of a rule: each is evaluated for every row
 _INITIAL_NAMES = ("beta", "D", "chol", "phi", "gamma")
 
 
@@ -60,8 +60,8 @@ def mixed_model(
     offset : column name, or one number for each row of ``data``.
     penalized : True for Student's t penalties (mean 0, scale 1, 3 degrees of freedom) on all fixed effects but the intercept,
         or a ``StudentTPenalty``.
-    n_agq : quadrature points per random effect, 1 is Laplace's method; by default 11 for one or two random effects, 7 for three, 5
-        for more. ``"auto"`` takes more until the log-likelihood moves by less than ``options.quadrature_tolerance``.
+    n_agq : quadrature points per random effect, 1 is Laplace's method; by default 11 for one or two random effects, 7 for three, 5, 3
+        and 1 for four, five and more. ``"auto"`` takes more until the log-likelihood moves by less than ``options.quadrature_tolerance``.
     initial_values : a ``Params``, or a dict of ``beta`` (p,) and ``D`` (q, q), with ``phi`` (free scale) and ``gamma`` where the
         model has them; found from the data when not given.
     options : ``Options``.
@@ -112,18 +112,28 @@ def _fit(design: Design, call: Mapping[str, Any], previous: FittedModel | None =
     initial = _initial_theta(call["initial_values"], problem.layout)
     if initial is None and previous is not None and _same_parameters(previous, design, problem):
         initial = previous.theta
-    n_agq = call["n_agq"] if isinstance(call["n_agq"], int) else default_n_agq(design.covariance.q)
+    n_agq = _n_agq(call["n_agq"], design.covariance.q)
     options, buckets = call["options"], design.clusters.buckets
     compiled = _compiled_options(options)
     with Watch(call["progress"]) as watch:
         maximum = maximise(problem, compiled, buckets, n_agq, initial, watch.report, watch.is_shown)
         while call["n_agq"] == "auto" and _is_unsettled(maximum.convergence, options) and n_agq < options.max_agq:
-            n_agq = min(finer(n_agq), options.max_agq)
+            n_agq = min(finer(n_agq, design.covariance.q), options.max_agq)
             # a rank that the coarser rule lost may be there after all, and is slow to come back from
             again = None if maximum.convergence.code is Code.CONVERGED_ON_BOUNDARY else maximum.theta
             before, maximum = maximum, maximise(problem, compiled, buckets, n_agq, again, watch.report, watch.is_shown)
             maximum = maximum._replace(convergence=_with_evaluations_of(before.convergence, maximum.convergence))
     return _fitted_model(design, problem, maximum, call)
+
+
+def _n_agq(asked: Any, q: int) -> int:
+    n_agq = int(asked) if isinstance(asked, int | np.integer) else default_n_agq(q)
+    if n_agq**q > _MOST_NODES:
+        raise ArgumentError(
+            f"n_agq={n_agq} with {q} random effects makes {n_agq**q:,} quadrature nodes, each evaluated for every row; at most "
+            f"{_MOST_NODES:,} are allowed. Take fewer points (n_agq=1 is Laplace's method) or fewer random effects."
+        )
+    return n_agq
 
 
 def _fitted_model(design: Design, problem: Problem, maximum: Maximum, call: Mapping[str, Any]) -> FittedModel:
@@ -227,7 +237,7 @@ def _same_parameters(previous: FittedModel, design: Design, problem: Problem) ->
 
 def _compiled_options(options: Options) -> Options:
     """``options`` with those at their defaults that no compiled program reads, so that a change of them compiles nothing."""
-    unread = ("max_block_rows", "quadrature_tolerance", "max_agq")
+    unread = ("max_block_rows", "quadrature_tolerance", "quadrature_limit", "max_agq")
     return dataclasses.replace(options, **{name: getattr(_DEFAULTS, name) for name in unread})
 
 
@@ -248,9 +258,8 @@ def _penalty(penalized: bool | StudentTPenalty) -> StudentTPenalty | None:
 
 def _check_arguments(call: Mapping[str, Any]) -> None:
     n_agq, penalized, options = call["n_agq"], call["penalized"], call["options"]
-    is_count = isinstance(n_agq, int) and not isinstance(n_agq, bool) and n_agq >= 1
-    if not (n_agq is None or n_agq == "auto" or is_count):
-        raise ArgumentError(f"n_agq={n_agq!r} must be a whole number >= 1 (1 is Laplace's method) or 'auto'; leave it out for the default.")
+    if not (n_agq is None or (isinstance(n_agq, str) and n_agq == "auto")):
+        check_n_agq(n_agq)
     if not isinstance(penalized, bool | StudentTPenalty):
         raise ArgumentError(f"penalized={penalized!r} must be True, False, or a StudentTPenalty(mean, scale, df).")
     if not isinstance(options, Options):
@@ -261,12 +270,9 @@ def _check_arguments(call: Mapping[str, Any]) -> None:
 def _warn(fitted: FittedModel, stacklevel: int) -> None:
     found = fitted.convergence
     if not found.has_converged:
-        text = f"{found.message} (Newton decrement {found.newton_decrement:.2g}, log-likelihood {fitted.log_likelihood:.4f})"
-        warnings.warn(text, ConvergenceWarning, stacklevel=stacklevel)
-    elif fitted.n_agq > 1 and abs(found.quadrature_error) > _UNSETTLED and fitted.call["n_agq"] != "auto":
         text = (
-            f"the integral is not settled: the log-likelihood at these estimates moves by {found.quadrature_error:.2g} when "
-            f"{found.finer_n_agq} points are taken in place of {fitted.n_agq}. Try n_agq='auto', or more points."
+            f"{found.message} (Newton decrement {found.newton_decrement:.2g}, log-likelihood {fitted.log_likelihood:.4f}, "
+            f"quadrature error {found.quadrature_error:.2g})"
         )
         warnings.warn(text, ConvergenceWarning, stacklevel=stacklevel)
     elif fitted.call["n_agq"] == "auto" and _is_unsettled(found, fitted.options):

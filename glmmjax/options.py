@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 from glmmjax.errors import ArgumentError
 
@@ -23,6 +24,8 @@ class Options:
     certificate : a fit is converged when its Newton decrement, in log-likelihood units, is below this.
     max_block_rows : rows of one block, the unit that stays in cache and bounds memory.
     quadrature_tolerance : ``n_agq="auto"`` raises the number of points until the log-likelihood moves by less.
+    quadrature_limit : a fit by more than one point is not converged when a finer rule moves its log-likelihood by more than this
+        times the square root of the number of clusters, which is when estimates begin to feel it.
     max_agq : the largest number of points per dimension that ``n_agq="auto"`` tries.
     """
 
@@ -34,17 +37,17 @@ class Options:
     certificate: float = 1e-6
     max_block_rows: int = 8192
     quadrature_tolerance: float = 1e-4
+    quadrature_limit: float = 0.02
     max_agq: int = 51
 
     def __post_init__(self) -> None:
-        for field in ("n_em", "n_quasi_newton", "n_newton"):
-            value = getattr(self, field)
+        for name in ("n_em", "n_quasi_newton", "n_newton"):
+            value = getattr(self, name)
             if not isinstance(value, int) or value < 0:
-                raise ArgumentError(f"Options({field}={value!r}) must be a whole number >= 0.")
-        for field in ("em_gain", "quasi_newton_gain", "certificate", "quadrature_tolerance", "max_block_rows", "max_agq"):
-            value = getattr(self, field)
-            if not value > 0:
-                raise ArgumentError(f"Options({field}={value!r}) must be > 0.")
+                raise ArgumentError(f"Options({name}={value!r}) must be a whole number >= 0.")
+        positive = ("em_gain", "quasi_newton_gain", "certificate", "max_block_rows", "quadrature_tolerance", "quadrature_limit", "max_agq")
+        for name in positive:
+            _check_positive("Options", name, getattr(self, name))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,12 +69,18 @@ class StudentTPenalty:
     joint: bool = False
 
     def __post_init__(self) -> None:
-        for field in ("scale", "df"):
-            value = getattr(self, field)
-            if not value > 0:
-                raise ArgumentError(f"StudentTPenalty({field}={value!r}) must be > 0.")
+        _check_positive("StudentTPenalty", "scale", self.scale)
+        _check_positive("StudentTPenalty", "df", self.df)
+        mean: object = self.mean
+        if not isinstance(mean, float | int) or not math.isfinite(mean):
+            raise ArgumentError(f"StudentTPenalty(mean={self.mean!r}) must be a finite number.")
+
+
+def _check_positive(owner: str, name: str, value: object) -> None:
+    if not isinstance(value, float | int) or not 0 < value < math.inf:
+        raise ArgumentError(f"{owner}({name}={value!r}) must be a finite number > 0.")
 
 
 def default_n_agq(q: int) -> int:
     """Quadrature points per dimension when none are asked for, by the number of random effects."""
-    return {0: 11, 1: 11, 2: 11, 3: 7}.get(q, 5)
+    return {0: 11, 1: 11, 2: 11, 3: 7, 4: 5, 5: 3}.get(q, 1)

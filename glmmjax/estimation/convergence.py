@@ -31,6 +31,7 @@ class Code(enum.IntEnum):
     DIVERGING = 4
     MODES_NOT_FOUND = 5
     NOT_FINITE = 6
+    QUADRATURE_NOT_SETTLED = 7
 
     @property
     def text(self) -> str:
@@ -60,8 +61,13 @@ _TEXTS = {
         "Try rescaled covariates, or initial_values from a simpler model."
     ),
     Code.NOT_FINITE: (
-        "no certificate: the log-likelihood is not finite at the starting values. "
+        "no certificate: the log-likelihood or its Hessian is not finite where the search began or ended. "
         "Try initial_values inside the domain of the link, another link, or rescaled covariates."
+    ),
+    Code.QUADRATURE_NOT_SETTLED: (
+        "the integral is not settled: the maximum of this quadrature rule is certified, but a finer rule moves the log-likelihood "
+        "there by so much that the estimates may be far from the maximum-likelihood ones. Try n_agq='auto', or more points; "
+        "a random effect whose variance has no bound in these data stays unsettled under any rule."
     ),
 }
 
@@ -114,9 +120,9 @@ def code_of(problem: Problem, options: Options, start: Start, s: Newton) -> Arra
     singular = is_singular(chol, start.reach[layout.random][jnp.array(columns, int)])
 
     inside_random = (found.vectors[layout.random] ** 2).sum(0) > 1.0 - 1e-6
-    flat = jnp.abs(found.values) <= 1e3 * FLAT
-    is_definite = jnp.all((found.values > 1e3 * FLAT) | (flat & inside_random & singular))
-    positive = found.values > 1e3 * FLAT
+    flat = jnp.abs(found.values) <= 10.0 * FLAT
+    is_definite = jnp.all((found.values > 10.0 * FLAT) | (flat & inside_random & singular))
+    positive = found.values > 10.0 * FLAT
     last_step = found.scale * (found.vectors @ jnp.where(positive, found.gradient / jnp.where(positive, found.values, 1.0), 0.0))
     # the columns of X are not aliased, so a flat direction among the fixed effects means that their information has run out
     emptied = jnp.any(flat & ((found.vectors[layout.fixed] ** 2).sum(0) > 0.5))

@@ -84,13 +84,16 @@ def maximise(
         if monitor is not None:
             monitor(_progress("EM" if state.in_em else "quasi-Newton", int(state.n_em) + int(state.n_quasi_newton), state.at))
     wait()
-    code = Code.NOT_FINITE
+    code, n_clusters = Code.NOT_FINITE, float(start.total_weight)
     while not end.is_done:
         end, code = _second_order(problem, options, start, end, buckets, rule, n_steps)
         if monitor is not None:
             monitor(_progress("Newton", int(end.n_newton), end.at))
     error = _finer_log_likelihood(problem, options, start, state, end, buckets, n_agq) - float(end.at.log_likelihood)
-    return _maximum(state, end, Code(int(code)), error, n_agq)
+    code = Code(int(code))
+    if code in (Code.CONVERGED, Code.CONVERGED_ON_BOUNDARY) and n_agq > 1 and not abs(error) < options.quadrature_limit * n_clusters**0.5:
+        code = Code.QUADRATURE_NOT_SETTLED
+    return _maximum(state, end, code, error, n_agq, q)
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -141,13 +144,13 @@ def _finer_log_likelihood(problem, options, start, state, end, buckets, n_agq: i
         is_done=np.bool_(False),
     )
     rule = padded_rule(n_agq, problem.layout.covariance.q)
-    fine = padded_rule(finer(n_agq), problem.layout.covariance.q)
+    fine = padded_rule(finer(n_agq, problem.layout.covariance.q), problem.layout.covariance.q)
     size = rule.log_weights.shape[0]  # holds the finer rule, by construction
     fine = fine._replace(nodes=fine.nodes[:size], log_weights=fine.log_weights[:size])
     return float(_first_order(problem, options, start, at_end, buckets, fine, np.int32(1))[0].at.log_likelihood)
 
 
-def _maximum(state: first_order.FirstOrder, end: newton.Newton, code: Code, quadrature_error: float, n_agq: int) -> Maximum:
+def _maximum(state: first_order.FirstOrder, end: newton.Newton, code: Code, quadrature_error: float, n_agq: int, q: int) -> Maximum:
     convergence = Convergence(
         code=code,
         message=code.text,
@@ -158,7 +161,7 @@ def _maximum(state: first_order.FirstOrder, end: newton.Newton, code: Code, quad
         n_newton=int(end.n_newton),
         quadrature_error=quadrature_error,
         n_agq=n_agq,
-        finer_n_agq=finer(n_agq),
+        finer_n_agq=finer(n_agq, q),
     )
     modes = tuple(np.asarray(m) for m in end.at.modes)
     return Maximum(np.asarray(end.theta), np.asarray(end.hessian), float(end.at.log_likelihood), float(end.at.value), modes, convergence)

@@ -9,14 +9,16 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from glmmjax.errors import ArgumentError
 from glmmjax.estimation import first_order, newton
 from glmmjax.estimation.convergence import code_of
 from glmmjax.estimation.objective import Problem, evaluate
 from glmmjax.estimation.starting_values import starting_values
 from glmmjax.families.base import Family
+from glmmjax.families.registry import resolve_family
 from glmmjax.likelihood.clusters import Bucket, ClusterData
 from glmmjax.likelihood.covariance import BlockDiagonal, canonical, unstructured
-from glmmjax.likelihood.gauss_hermite import tensor_rule
+from glmmjax.likelihood.gauss_hermite import check_n_agq, tensor_rule
 from glmmjax.likelihood.marginal import start_modes
 from glmmjax.likelihood.params import Params, Theta
 from glmmjax.options import Options, StudentTPenalty
@@ -40,7 +42,7 @@ class FitInfo(NamedTuple):
 
 def fit_params(
     clusters: ClusterData,
-    family: Family,
+    family: str | Family,
     init: Params | None = None,
     options: Options = _DEFAULT_OPTIONS,
     *,
@@ -63,15 +65,35 @@ def fit_params(
     ``Params`` with a non-negative diagonal of ``chol``, and ``FitInfo``. Derivatives of the ``Params`` in the floating-point
     leaves of ``clusters`` follow from the implicit function theorem, ``d theta = -H^-1 d(gradient)``, exact at a certified
     maximum; ``FitInfo`` is closed to differentiation.
+
+    Raises
+    ------
+    ArgumentError
+        For clusters, shapes, family, penalty or ``n_agq`` that do not fit.
     """
+    if not isinstance(clusters, ClusterData):
+        raise ArgumentError(f"clusters must be a ClusterData, not {type(clusters).__name__}; pass design.clusters of make_design.")
+    if not isinstance(penalty, StudentTPenalty | None):
+        raise ArgumentError(f"penalty={penalty!r} must be None or a StudentTPenalty(mean, scale, df).")
+    resolved, n_agq = resolve_family(family), check_n_agq(n_agq)
     q = sum(z.shape[1] for z in clusters.buckets[0].Z)
     structure = unstructured(q) if covariance is None else covariance
-    layout = Theta(clusters.buckets[0].X[0].shape[1], structure, len(family.phi_names))
-    problem = Problem(family, layout, penalty, is_intercept or (False,) * layout.p)
+    layout = Theta(clusters.buckets[0].X[0].shape[1], structure, len(resolved.phi_names))
+    problem = Problem(resolved, layout, penalty, is_intercept or (False,) * layout.p)
     fixed = jax.lax.stop_gradient(clusters.buckets)
-    theta, info = _maximise(problem, options, n_agq, fixed, None if init is None else layout.vector(jax.lax.stop_gradient(init)))
+    theta, info = _maximise(problem, options, n_agq, fixed, None if init is None else _initial(layout, init, fixed))
     params = layout.params(_attach_derivative(problem, n_agq, jax.lax.stop_gradient(theta), info.hessian, clusters.buckets))
     return params._replace(chol=canonical(params.chol)), jax.lax.stop_gradient(info)
+
+
+def _initial(layout: Theta, init: Params, buckets: tuple[Bucket, ...]) -> Array:
+    shapes, needed = (jnp.shape(init.beta), jnp.shape(init.chol)), ((layout.p,), (layout.covariance.q,) * 2)
+    if shapes != needed:
+        raise ArgumentError(
+            f"init has beta of shape {shapes[0]} and chol of shape {shapes[1]}; these clusters need {needed[0]} and {needed[1]}."
+        )
+    dtype = buckets[0].cluster_weight.dtype
+    return jax.lax.stop_gradient(layout.vector(jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), init)))
 
 
 def _maximise(problem: Problem, options: Options, n_agq: int, buckets: tuple[Bucket, ...], initial: Array | None) -> tuple[Array, FitInfo]:

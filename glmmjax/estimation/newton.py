@@ -20,7 +20,7 @@ from glmmjax.options import Options
 
 __all__ = ["FLAT", "Newton", "Spectrum", "init", "spectrum", "step"]
 
-FLAT = 1e-9  # eigenvalues of the unit-diagonal negative Hessian closer to 0 than this carry no information
+FLAT = 1e-11  # eigenvalues of the unit-diagonal negative Hessian closer to 0 than this carry no information
 _FINISHED = 1e-11
 _MAX_REJECTED = 10
 
@@ -67,7 +67,7 @@ def step(problem: Problem, options: Options, s: Newton, buckets: tuple[Bucket, .
     new, hessian = evaluate_with_hessian(problem, theta, buckets, rule, s.at.modes)
     finite = jnp.isfinite(new.value) & jnp.all(jnp.isfinite(hessian))
     slack = 1e4 * jnp.finfo(theta.dtype).eps * (1.0 + jnp.abs(s.at.value))
-    accepted = finite & (new.value >= s.at.value - slack)
+    accepted = finite & ((new.value >= s.at.value - slack) | (s.n_newton == 0))
     n_newton, n_rejected = s.n_newton + 1, jnp.where(accepted, 0, s.n_rejected + 1)
 
     found = spectrum(jnp.where(finite, hessian, -jnp.eye(theta.shape[0], dtype=theta.dtype)), new.gradient)
@@ -82,7 +82,7 @@ def step(problem: Problem, options: Options, s: Newton, buckets: tuple[Bucket, .
 def spectrum(hessian: Array, gradient: Array) -> Spectrum:
     """The negative of ``hessian`` (P, P), scaled and decomposed, with ``gradient`` (P,)."""
     diagonal = jnp.abs(jnp.diagonal(hessian))
-    scale = 1.0 / jnp.sqrt(jnp.maximum(diagonal, 1e-12 * jnp.maximum(jnp.max(diagonal), 1e-300)))
+    scale = 1.0 / jnp.sqrt(jnp.where(diagonal > 0, diagonal, 1.0))
     values, vectors = jnp.linalg.eigh(-hessian * scale[:, None] * scale)
     return Spectrum(scale, values, vectors, vectors.T @ (scale * gradient))
 

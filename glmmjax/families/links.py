@@ -62,7 +62,8 @@ def _log_sigmoid_pair_jvp(primals, tangents):
 @jax.custom_jvp
 def log_cloglog(x: Array) -> Array:
     """log(1 - exp(-exp(x))), with the derivative exp(x - exp(x)) / (1 - exp(-exp(x))) taken on the log scale."""
-    return jnp.log(-jnp.expm1(-_capped_exp(x)))
+    near = jnp.log(-jnp.expm1(-_capped_exp(jnp.maximum(x, -20.0))))
+    return jnp.where(x < -20.0, x, near)  # in float32 exp(x) of a far tail is 0
 
 
 @log_cloglog.defjvp

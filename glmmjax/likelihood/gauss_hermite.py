@@ -16,7 +16,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["Rule", "finer", "padded_rule", "tensor_rule"]
+from glmmjax.errors import ArgumentError
+
+__all__ = ["Rule", "check_n_agq", "finer", "padded_rule", "tensor_rule"]
+
+_MOST_NODES = 50_000  # of a rule that only judges another
 
 
 class Rule(NamedTuple):
@@ -48,12 +52,29 @@ def padded_rule(n_agq: int, q: int) -> Rule:
     """
     rule = tensor_rule(n_agq, q)
     length = 64 if q < 2 else 4096
-    while length < finer(n_agq) ** q:
+    while length < finer(n_agq, q) ** q:
         length *= 4
     extra = length - rule.count
     return Rule(np.pad(rule.nodes, ((0, extra), (0, 0))), np.pad(rule.log_weights, (0, extra)), np.int32(rule.count))
 
 
-def finer(n_agq: int) -> int:
-    """Points per dimension of the rule that judges ``n_agq``: half as many again, at least four more, odd."""
-    return (n_agq + max(4, n_agq // 2)) | 1
+def finer(n_agq: int, q: int) -> int:
+    """Points per dimension of the rule that judges ``n_agq``: half as many again, at least four more, odd; fewer for a large q."""
+    wanted = (n_agq + max(4, n_agq // 2)) | 1
+    affordable = [n for n in range(wanted, n_agq, -1) if n**q <= max(_MOST_NODES, n_agq**q)]
+    return affordable[0] if affordable else n_agq + 1
+
+
+def check_n_agq(n_agq: object) -> int:
+    """``n_agq`` as an int.
+
+    Raises
+    ------
+    ArgumentError
+        When it is not a whole number >= 1.
+    """
+    if isinstance(n_agq, bool) or not isinstance(n_agq, int | np.integer) or n_agq < 1:
+        raise ArgumentError(
+            f"n_agq={n_agq!r} must be a whole number >= 1, where 1 is Laplace's method; mixed_model takes 'auto' too, or none."
+        )
+    return int(n_agq)

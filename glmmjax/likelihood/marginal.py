@@ -12,10 +12,12 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from glmmjax.errors import ArgumentError
 from glmmjax.families.base import Family
+from glmmjax.families.registry import resolve_family
 from glmmjax.likelihood.adaptive import integrate, posterior
 from glmmjax.likelihood.clusters import Bucket, ClusterData
-from glmmjax.likelihood.gauss_hermite import Rule, tensor_rule
+from glmmjax.likelihood.gauss_hermite import Rule, check_n_agq, tensor_rule
 from glmmjax.likelihood.modes import mode_error
 from glmmjax.likelihood.params import Params
 from glmmjax.likelihood.rows import outcome_of, predictors_of
@@ -34,7 +36,7 @@ class Evaluation(NamedTuple):
     mode_error: Array  # () largest squared Newton step left in any mode, in posterior standard deviations
 
 
-def log_likelihood(params: Params, clusters: ClusterData, family: Family, n_agq: int = 11) -> Array:
+def log_likelihood(params: Params, clusters: ClusterData, family: str | Family, n_agq: int = 11) -> Array:
     r"""Marginal log-likelihood by adaptive Gauss-Hermite quadrature.
 
     .. math:: \sum_i w_i \log \int \prod_j p(y_{ij} \mid \eta_{ij} + z_{ij}' L u)\, N(u; 0, I)\, du
@@ -43,18 +45,24 @@ def log_likelihood(params: Params, clusters: ClusterData, family: Family, n_agq:
     ----------
     params : ``Params``; ``beta`` (p,), ``chol`` (q, q) with D = L L', ``phi`` (n_phi,) on the free scale, ``gamma`` (p_zi,).
     clusters : ``design.clusters`` of ``make_design``, or a ``ClusterData`` made by hand.
-    family : a ``Family``; static under ``jit``.
+    family : a ``Family``, or its name; static under ``jit``.
     n_agq : points per dimension, 1 is Laplace's method; static under ``jit``.
 
     Returns
     -------
-    Scalar in the dtype of the inputs. ``jit``, ``vmap``, ``grad``, ``hessian`` work in ``params`` and in the floating-point
+    Scalar in the dtype of the data. ``jit``, ``vmap``, ``grad``, ``hessian`` work in ``params`` and in the floating-point
     leaves of ``clusters`` but ``y`` and ``row_weight``, whose derivative is taken as 0. The derivative includes the movement of
     mode and scale.
 
+    Raises
+    ------
+    ArgumentError
+        For a shape, family or ``n_agq`` that does not fit.
+
     Source: Pinheiro and Bates (1995), JCGS 4, 12-35; Pinheiro and Chao (2006), JCGS 15, 58-81.
     """
-    return log_likelihood_by_rule(params, clusters, family, tensor_rule(n_agq, params.chol.shape[-1]))
+    params, clusters, family, rule = _arguments(params, clusters, family, n_agq)
+    return log_likelihood_by_rule(params, clusters, family, rule)
 
 
 def log_likelihood_by_rule(params: Params, clusters: ClusterData, family: Family, rule: Rule) -> Array:
@@ -69,11 +77,25 @@ def log_likelihood_by_rule(params: Params, clusters: ClusterData, family: Family
     return total
 
 
-def cluster_log_likelihoods(params: Params, clusters: ClusterData, family: Family, n_agq: int = 11) -> Array:
+def cluster_log_likelihoods(params: Params, clusters: ClusterData, family: str | Family, n_agq: int = 11) -> Array:
     """(m,) log marginal likelihood of each cluster, unweighted, in the order of ``design.groups``; see ``log_likelihood``."""
-    rule = tensor_rule(n_agq, params.chol.shape[-1])
+    params, clusters, family, rule = _arguments(params, clusters, family, n_agq)
     values = [jax.lax.map(lambda block: block_values(params, block, family, rule)[0], bucket).ravel() for bucket in clusters.buckets]
     return jnp.concatenate(values)[clusters.slots]
+
+
+def _arguments(params: Params, clusters: ClusterData, family: str | Family, n_agq: int) -> tuple[Params, ClusterData, Family, Rule]:
+    """The arguments of a public function, checked; parameters take the dtype of the data."""
+    if not isinstance(clusters, ClusterData):
+        raise ArgumentError(f"clusters must be a ClusterData, not {type(clusters).__name__}; pass design.clusters of make_design.")
+    dtype = clusters.buckets[0].cluster_weight.dtype
+    params = jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), params)
+    q, p = (sum(a.shape[1] for a in arrays) for arrays in (clusters.buckets[0].Z, clusters.buckets[0].X))
+    if params.beta.shape != (p,) or params.chol.shape != (q, q):
+        raise ArgumentError(
+            f"params has beta of shape {params.beta.shape} and chol of shape {params.chol.shape}; these clusters need {(p,)} and {(q, q)}."
+        )
+    return params, clusters, resolve_family(family), tensor_rule(check_n_agq(n_agq), q)
 
 
 def value_and_gradient(params: Params, buckets: tuple[Bucket, ...], family: Family, rule: Rule, modes: Modes) -> Evaluation:

@@ -32,8 +32,8 @@ def test_padded_rule_holds_the_finer_one():
     for n_agq, q in [(1, 1), (11, 1), (51, 1), (11, 2), (7, 3), (11, 0)]:
         rule = padded_rule(n_agq, q)
         assert rule.count == n_agq**q
-        assert rule.log_weights.shape[0] >= finer(n_agq) ** q
-        assert finer(n_agq) > n_agq
+        assert rule.log_weights.shape[0] >= finer(n_agq, q) ** q
+        assert finer(n_agq, q) > n_agq
 
 
 @pytest.mark.parametrize("q", [1, 2, 3, 5])

@@ -1,5 +1,7 @@
 """The marginal likelihood against brute-force integration, its derivatives against differences, and what must not change it."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,6 +12,7 @@ import scipy.special
 import scipy.stats
 
 import glmmjax as gj
+from glmmjax.errors import ArgumentError
 from glmmjax.likelihood.gauss_hermite import padded_rule
 from glmmjax.likelihood.marginal import start_modes, value_and_gradient
 
@@ -25,6 +28,11 @@ def simulate(family, sizes, seed=1):
     eta = BETA[0] + BETA[1] * x + rng.normal(size=len(sizes))[cluster]
     y = rng.random(cluster.size) < scipy.special.expit(eta) if family == "binomial" else rng.poisson(np.exp(eta))
     return pd.DataFrame({"y": y.astype(float), "x": x, "id": cluster, "exposure": 0.1 * rng.normal(size=cluster.size)})
+
+
+def anything(value) -> Any:
+    """A value that the type checker lets pass as a mistake."""
+    return value
 
 
 def design_of(data, family, random, **keywords):
@@ -162,7 +170,7 @@ def test_padding_order_and_blocks_change_nothing():
 
 
 def test_one_long_cluster_gets_a_width_of_its_own():
-    data = simulate("binomial", [3000] + [5] * 60)
+    data = simulate("binomial", [9000] + [5] * 70)
     family = gj.families.Binomial()
     with jax.enable_x64(True):
         design = design_of(data, family, RANDOM[0])
@@ -205,3 +213,29 @@ def test_float32_process_is_left_alone():
         np.testing.assert_allclose(hessian, jax.hessian(f64)(params64.beta), rtol=1e-3, atol=1e-3)
     np.testing.assert_allclose(batch[0], value, rtol=1e-6)
     assert jnp.zeros(()).dtype == jnp.float32
+
+
+def test_estimates_of_a_fit_serve_a_float32_process():
+    """Parameters take the dtype of the data, whatever a fit in float64 left them in."""
+    data = simulate("binomial", [3, 4, 5])
+    design = design_of(data, "binomial", RANDOM[0])
+    estimates = gj.Params(np.asarray(BETA), np.asarray(CHOL[RANDOM[0]]), np.zeros(0), np.zeros(0))
+    gradient = jax.grad(gj.log_likelihood)(estimates._replace(beta=jnp.asarray(BETA)), design.clusters, "binomial")
+    assert gradient.beta.dtype == jnp.float32
+
+
+def test_pure_functions_name_what_does_not_fit():
+    design = design_of(simulate("binomial", [3, 4, 5]), "binomial", RANDOM[0])
+    good = params_of(RANDOM[0])
+    with pytest.raises(ArgumentError, match=r"clusters must be a ClusterData, not Design; pass design\.clusters"):
+        gj.log_likelihood(good, anything(design), "binomial")
+    with pytest.raises(ArgumentError, match=r"chol of shape \(2, 2\); these clusters need \(2,\) and \(1, 1\)"):
+        gj.log_likelihood(params_of(RANDOM[1]), design.clusters, "binomial")
+    with pytest.raises(ArgumentError, match="n_agq='auto' must be a whole number >= 1"):
+        gj.cluster_log_likelihoods(good, design.clusters, "binomial", n_agq=anything("auto"))
+    with pytest.raises(ArgumentError, match="family='probit' is not known"):
+        gj.fit_params(design.clusters, "probit")
+    with pytest.raises(ArgumentError, match="penalty=True must be None or a StudentTPenalty"):
+        gj.fit_params(design.clusters, "binomial", penalty=anything(True))
+    with pytest.raises(ArgumentError, match=r"init has beta of shape \(3,\)"):
+        gj.fit_params(design.clusters, "binomial", init=gj.Params(jnp.zeros(3), jnp.eye(1)))
