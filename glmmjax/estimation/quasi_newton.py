@@ -37,7 +37,10 @@ def initial_metric(problem: Problem, start: Start, theta: Array) -> Array:
     inverse = inverse.at[layout.fixed, layout.fixed].set(jnp.linalg.inv(start.information))
     if layout.covariance.q:
         chol = layout.covariance.factor(theta[layout.random])
-        variance = jnp.maximum((chol * chol).sum(1), 1e-4 * jnp.max(chol * chol))
+        entries = layout.covariance.entries
+        reach = start.reach[layout.random][jnp.array([entries.index((r, r)) for r in range(chol.shape[0])])]
+        on_predictor = (chol * chol).sum(1) * reach**2  # variances in units of the linear predictor, where they can be compared
+        variance = jnp.maximum(on_predictor, 1e-4 * jnp.max(on_predictor)) / jnp.where(reach > 0, reach, 1.0) ** 2
         scale = [
             variance[r] / jnp.maximum(start.moment_information[r, c], 1.0) * (0.5 if r == c else 1.0) for r, c in layout.covariance.entries
         ]
