@@ -7,23 +7,15 @@ is smaller, to run and to compile, than a limited-memory one.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import jax.numpy as jnp
 from jax import Array
 
 from glmmjax.estimation.objective import Evaluated, Problem
 from glmmjax.estimation.starting_values import Start
 
-__all__ = ["Metric", "initial_metric", "shorten", "updated_metric"]
+__all__ = ["initial_metric", "is_sufficient", "shorten", "updated_metric"]
 
 _SUFFICIENT_INCREASE = 1e-4
-
-
-class Metric(NamedTuple):
-    """Approximate inverse of the negative Hessian."""
-
-    inverse: Array  # (P, P)
 
 
 def initial_metric(problem: Problem, start: Start, theta: Array) -> Array:
