@@ -41,12 +41,12 @@ class Options:
     max_agq: int = 51
 
     def __post_init__(self) -> None:
-        for name in ("n_em", "n_quasi_newton", "n_newton"):
+        least = {"n_em": 0, "n_quasi_newton": 0, "n_newton": 0, "max_block_rows": 1, "max_agq": 1}
+        for name, smallest in least.items():
             value = getattr(self, name)
-            if not isinstance(value, int) or value < 0:
-                raise ArgumentError(f"Options({name}={value!r}) must be a whole number >= 0.")
-        positive = ("em_gain", "quasi_newton_gain", "certificate", "max_block_rows", "quadrature_tolerance", "quadrature_limit", "max_agq")
-        for name in positive:
+            if not isinstance(value, int) or value < smallest:
+                raise ArgumentError(f"Options({name}={value!r}) must be a whole number >= {smallest}.")
+        for name in ("em_gain", "quasi_newton_gain", "certificate", "quadrature_tolerance", "quadrature_limit"):
             _check_positive("Options", name, getattr(self, name))
 
 

@@ -1,0 +1,39 @@
+"""Settings are checked when they are made, and are equal by value."""
+
+from typing import Any
+
+import pytest
+
+from glmmjax.errors import ArgumentError
+from glmmjax.options import Options, StudentTPenalty, default_n_agq
+
+
+def test_options_are_hashable_and_equal_by_value():
+    assert hash(Options(n_em=3)) == hash(Options(n_em=3))
+    assert Options(n_em=3) != Options()
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"n_em": -1}, r"Options\(n_em=-1\) must be a whole number >= 0"),
+        ({"max_agq": 2.5}, r"Options\(max_agq=2.5\) must be a whole number >= 1"),
+        ({"max_block_rows": "a"}, r"Options\(max_block_rows='a'\) must be a whole number >= 1"),
+        ({"certificate": float("nan")}, r"Options\(certificate=nan\) must be a finite number > 0"),
+        ({"em_gain": "x"}, r"Options\(em_gain='x'\) must be a finite number > 0"),
+    ],
+)
+def test_options_name_what_is_wrong(changes: dict[str, Any], text):
+    with pytest.raises(ArgumentError, match=text):
+        Options(**changes)
+
+
+@pytest.mark.parametrize(("changes", "name"), [({"scale": 0}, "scale"), ({"df": "x"}, "df"), ({"mean": float("nan")}, "mean")])
+def test_penalty_names_what_is_wrong(changes: dict[str, Any], name):
+    with pytest.raises(ArgumentError, match=rf"StudentTPenalty\({name}="):
+        StudentTPenalty(**changes)
+
+
+def test_default_points_keep_the_number_of_nodes_in_reach():
+    assert [default_n_agq(q) for q in (0, 1, 2, 3)] == [11, 11, 11, 7]
+    assert all(default_n_agq(q) ** q <= 1000 for q in range(20))
