@@ -1,25 +1,17 @@
-"""The jit boundary of a fit from Python: three compiled programs, and the loop that runs them, shows progress and can be stopped.
-
-``_begin`` finds starting values, ``_first_order`` and ``_second_order`` run up to a number of steps of their phase that is decided
-at each call. The number of quadrature points is an argument of the programs too, so the same ones serve every step, every
-``n_agq`` and the finer rule that judges the result.
-"""
+"""A fit from Python: the loop that runs the compiled ``programs``, shows progress, can be stopped, and judges the result."""
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from glmmjax.estimation import first_order, newton
-from glmmjax.estimation.convergence import Code, Convergence, code_of
+from glmmjax.estimation.convergence import Code, Convergence
 from glmmjax.estimation.objective import Problem
 from glmmjax.estimation.precompile import precompile
-from glmmjax.estimation.starting_values import Start, starting_values
+from glmmjax.estimation.programs import Programs, programs
 from glmmjax.likelihood.clusters import Bucket
 from glmmjax.likelihood.gauss_hermite import finer, padded_rule
 from glmmjax.options import Options
@@ -27,6 +19,7 @@ from glmmjax.options import Options
 __all__ = ["Maximum", "Progress", "maximise"]
 
 _ALL = 1_000_000  # steps of a phase in one call, when nothing has to be shown in between
+_SMALL_WORK = 2_000_000  # rows x nodes of an evaluation up to which time goes to compiling and not to running
 _QUIET_WORK = 20_000_000  # rows x nodes of an evaluation up to which a whole phase runs in one call (well below a second a step)
 
 
@@ -69,70 +62,36 @@ def maximise(
     """
     q = problem.layout.covariance.q
     rule = padded_rule(n_agq, q)
-    chunk = 1 if every_step or _work(buckets, n_agq**q) > _QUIET_WORK else _ALL
+    work = n_agq**q * sum(bucket.row_weight.size for bucket in buckets)
+    chunk = 1 if every_step or work > _QUIET_WORK else _ALL
     given = np.zeros(problem.layout.size) if initial is None else np.asarray(initial, float)
     use_given, n_steps = np.bool_(initial is not None), np.int32(chunk)
+    run = programs(is_small=work <= _SMALL_WORK)
     wait = precompile(
-        _second_order,
+        run.second_order,
         (problem, options),
         (buckets, rule),
-        lambda: (*jax.eval_shape(functools.partial(_shapes, problem), buckets, given, use_given), buckets, rule, n_steps),
+        lambda: (*run.shapes(problem, buckets, given, use_given), buckets, rule, n_steps),
     )
-    start, state = _begin(problem, buckets, given, use_given)
+    start, state = run.begin(problem, buckets, given, use_given)
     while not state.is_done:
-        state, end = _first_order(problem, options, start, state, buckets, rule, n_steps)
+        state, end = run.first_order(problem, options, start, state, buckets, rule, n_steps)
         if monitor is not None:
             monitor(_progress("EM" if state.in_em else "quasi-Newton", int(state.n_em) + int(state.n_quasi_newton), state.at))
     wait()
     code, n_clusters = Code.NOT_FINITE, float(start.total_weight)
     while not end.is_done:
-        end, code = _second_order(problem, options, start, end, buckets, rule, n_steps)
+        end, code = run.second_order(problem, options, start, end, buckets, rule, n_steps)
         if monitor is not None:
             monitor(_progress("Newton", int(end.n_newton), end.at))
-    error = _finer_log_likelihood(problem, options, start, state, end, buckets, n_agq) - float(end.at.log_likelihood)
+    error = _finer_log_likelihood(run, problem, options, start, state, end, buckets, n_agq) - float(end.at.log_likelihood)
     code = Code(int(code))
     if code in (Code.CONVERGED, Code.CONVERGED_ON_BOUNDARY) and n_agq > 1 and not abs(error) < options.quadrature_limit * n_clusters**0.5:
         code = Code.QUADRATURE_NOT_SETTLED
     return _maximum(state, end, code, error, n_agq, q)
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def _begin(problem: Problem, buckets: tuple[Bucket, ...], given: Any, use_given: Any) -> tuple[Start, first_order.FirstOrder]:
-    start = starting_values(problem, buckets)
-    start = start._replace(theta=jnp.where(use_given, given, start.theta))
-    return start, first_order.init(problem, start, buckets)
-
-
-def _shapes(problem: Problem, buckets: tuple[Bucket, ...], given: Any, use_given: Any) -> tuple[Start, newton.Newton]:
-    """What the second-order phase takes, for abstract evaluation."""
-    start, state = _begin(problem, buckets, given, use_given)
-    return start, newton.init(state)
-
-
-@functools.partial(jax.jit, static_argnums=(0, 1))
-def _first_order(
-    problem: Problem, options: Options, start: Start, state: first_order.FirstOrder, buckets, rule, max_steps
-) -> tuple[first_order.FirstOrder, newton.Newton]:
-    """The phase's new state, and the state in which the second-order phase would take it up."""
-    state = _loop(lambda s: first_order.step(problem, options, start, s, buckets, rule), state, max_steps)
-    return state, newton.init(state)
-
-
-@functools.partial(jax.jit, static_argnums=(0, 1))
-def _second_order(
-    problem: Problem, options: Options, start: Start, state: newton.Newton, buckets, rule, max_steps
-) -> tuple[newton.Newton, Any]:
-    end = _loop(lambda s: newton.step(problem, options, s, buckets, rule), state, max_steps)
-    return end, code_of(problem, options, start, end)
-
-
-def _loop(step, state, max_steps):
-    """At most ``max_steps`` steps, until the state is done."""
-    unfinished = lambda c: (c[0] < max_steps) & ~c[1].is_done  # noqa: E731
-    return jax.lax.while_loop(unfinished, lambda c: (c[0] + 1, step(c[1])), (jnp.zeros((), jnp.int32), state))[1]
-
-
-def _finer_log_likelihood(problem, options, start, state, end, buckets, n_agq: int) -> float:
+def _finer_log_likelihood(run: Programs, problem, options, start, state, end, buckets, n_agq: int) -> float:
     """Log-likelihood at the estimates by the finer rule: one step of the compiled first-order program, taken there."""
     zero = np.zeros((), np.int32)
     at_end = state._replace(
@@ -147,7 +106,7 @@ def _finer_log_likelihood(problem, options, start, state, end, buckets, n_agq: i
     fine = padded_rule(finer(n_agq, problem.layout.covariance.q), problem.layout.covariance.q)
     size = rule.log_weights.shape[0]  # holds the finer rule, by construction
     fine = fine._replace(nodes=fine.nodes[:size], log_weights=fine.log_weights[:size])
-    return float(_first_order(problem, options, start, at_end, buckets, fine, np.int32(1))[0].at.log_likelihood)
+    return float(run.first_order(problem, options, start, at_end, buckets, fine, np.int32(1))[0].at.log_likelihood)
 
 
 def _maximum(state: first_order.FirstOrder, end: newton.Newton, code: Code, quadrature_error: float, n_agq: int, q: int) -> Maximum:
@@ -165,10 +124,6 @@ def _maximum(state: first_order.FirstOrder, end: newton.Newton, code: Code, quad
     )
     modes = tuple(np.asarray(m) for m in end.at.modes)
     return Maximum(np.asarray(end.theta), np.asarray(end.hessian), float(end.at.log_likelihood), float(end.at.value), modes, convergence)
-
-
-def _work(buckets: tuple[Bucket, ...], n_nodes: int) -> int:
-    return n_nodes * sum(bucket.row_weight.size for bucket in buckets)
 
 
 def _progress(phase: str, iteration: int, at) -> Progress:

@@ -11,10 +11,11 @@ import pytest
 import glmmjax as gj
 from glmmjax.datasets import load_intro_binomial
 from glmmjax.errors import ConvergenceWarning
-from glmmjax.estimation import driver, newton
+from glmmjax.estimation import newton
 from glmmjax.estimation.convergence import Code, is_singular
 from glmmjax.estimation.objective import Evaluated, Problem, evaluate
 from glmmjax.estimation.penalty import log_penalty
+from glmmjax.estimation.programs import programs
 from glmmjax.estimation.quasi_newton import updated_metric
 from glmmjax.estimation.starting_values import starting_values
 from glmmjax.families import Binomial
@@ -24,6 +25,7 @@ from glmmjax.likelihood.params import Theta
 from glmmjax.options import Options, StudentTPenalty
 
 FIXED, RANDOM = "y ~ x", "~ 1 | id"
+RUN = programs(is_small=True)
 
 
 def simulate(seed, clusters=40, size=6, sd=1.0, beta=(-0.3, 0.7)):
@@ -54,10 +56,10 @@ def test_em_never_lowers_and_agrees_with_quasi_newton(design, problem, fitted):
     options, buckets = Options(n_em=400, em_gain=1e-12), design.clusters.buckets
     with jax.enable_x64(True):
         rule = padded_rule(11, 1)
-        start, state = driver._begin(problem, buckets, np.zeros(3), np.bool_(False))
+        start, state = RUN.begin(problem, buckets, np.zeros(3), np.bool_(False))
         values = []
         for _ in range(80):
-            state, _ = driver._first_order(problem, options, start, state, buckets, rule, np.int32(1))
+            state, _ = RUN.first_order(problem, options, start, state, buckets, rule, np.int32(1))
             values.append(float(state.at.value))
         assert int(state.n_quasi_newton) == 0
         em = np.asarray(state.theta)
@@ -228,18 +230,18 @@ def test_second_fit_of_the_same_shapes_traces_nothing():
     """Also with another number of points and other data whose sizes fall into the same padded classes."""
     data = load_intro_binomial()
     gj.mixed_model("y ~ sex * time", random="~ 1 | id", data=data, family="binomial")
-    programs: tuple[Any, ...] = (driver._begin, driver._first_order, driver._second_order)
-    before = [program._cache_size() for program in programs]
+    compiled: tuple[Any, ...] = tuple(RUN)
+    before = [program._cache_size() for program in compiled]
     gj.mixed_model("y ~ sex * time", random="~ 1 | id", data=data, family=Binomial(), n_agq=15)
     gj.mixed_model("y ~ sex * time", random="~ 1 | id", data=data[data["id"] > 2], family="binomial")
-    assert [program._cache_size() for program in programs] == before
+    assert [program._cache_size() for program in compiled] == before
 
 
 def test_objective_gradient_includes_the_penalty(design):
     problem = Problem(Binomial(), Theta(2, design.covariance), StudentTPenalty(), (True, False))
     with jax.enable_x64(True):
         theta = jnp.array([0.2, -0.4, 0.8])
-        _, state = driver._begin(problem, design.clusters.buckets, np.asarray(theta), np.bool_(True))
+        _, state = RUN.begin(problem, design.clusters.buckets, np.asarray(theta), np.bool_(True))
         at = jax.jit(evaluate, static_argnums=0)(problem, theta, design.clusters.buckets, padded_rule(5, 1), state.at.modes)
 
         def penalised(t):
