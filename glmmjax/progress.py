@@ -49,7 +49,7 @@ class Watch:
 
     def _place(self) -> str:
         if self._last is None:
-            return " before its first step"
+            return " while it was compiled or looked for starting values"
         last = self._last
         return f" in the {last.phase} phase, after iteration {last.iteration} (log-likelihood {last.log_likelihood:.4f})"
 

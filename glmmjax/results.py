@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from glmmjax import tables
+from glmmjax.errors import ArgumentError
 from glmmjax.estimation.convergence import Convergence
 from glmmjax.fitted import FittedModel
 from glmmjax.likelihood.params import Params
@@ -199,7 +200,7 @@ class AnovaResults:
         return tables.anova_html(self.comparison)
 
 
-def anova(fit0: MixedModelResults, fit1: MixedModelResults, boundary: bool = False) -> AnovaResults:
+def anova(fit0: MixedModelResults, fit1: MixedModelResults, *, boundary: bool = False) -> AnovaResults:
     """Compare two nested fits of the same data by a likelihood-ratio test, AIC and BIC.
 
     Parameters
@@ -212,8 +213,11 @@ def anova(fit0: MixedModelResults, fit1: MixedModelResults, boundary: bool = Fal
     Raises
     ------
     ArgumentError
-        For fits of different data, a penalised fit, and a ``boundary`` test that no known mixture covers.
+        For anything but two fits, fits of different data, a penalised fit, and a ``boundary`` test that no known mixture covers.
 
     Source: Self and Liang (1987), JASA 82, 605-610; Stram and Lee (1994), Biometrics 50, 1171-1177.
     """
+    for name, fit in (("fit0", fit0), ("fit1", fit1)):
+        if not isinstance(fit, MixedModelResults):
+            raise ArgumentError(f"{name} must be a fit of mixed_model, not {type(fit).__name__}; anova compares two of them.")
     return AnovaResults(compare(fit0.fitted_model, fit1.fitted_model, boundary))

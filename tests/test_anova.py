@@ -2,6 +2,8 @@
 
 import dataclasses
 import math
+import re
+from typing import Any
 
 import numpy as np
 import pytest
@@ -170,3 +172,24 @@ def test_html_has_the_table_and_the_notes(no_effects_fit, intro_fit):
     assert "162.07" in shown
     assert "BIC counts" in shown
     assert "&lt;1e-04" in shown
+
+
+def test_models_that_are_not_nested_are_not_tested(intro_binomial, no_effects_fit, intro_fit):
+    sex = gj.mixed_model("y ~ sex", random="~ 1 | id", data=intro_binomial, family="binomial")
+    time = gj.mixed_model("y ~ time", random="~ time || id", data=intro_binomial, family="binomial")
+    probit = gj.mixed_model("y ~ sex * time", data=intro_binomial, family=gj.families.Binomial("probit"))
+    for found, why in (
+        (gj.anova(sex, time), "the fixed effects of the smaller one are no part"),
+        (gj.anova(probit, intro_fit), r"binomial\(probit\) and binomial\(logit\)"),
+        (gj.anova(intro_fit.update(n_agq=1), time.update(fixed="y ~ sex * time")), "by 1 and 11 points"),
+    ):
+        assert found.p_value is None
+        assert re.search(why, " ".join(str(found).split()))
+    # other columns with the same span are nested
+    assert gj.anova(sex.update(fixed="y ~ 0 + sex"), intro_fit).p_value is not None
+
+
+def test_what_is_no_fit_is_refused(intro_fit):
+    anything: Any = 3
+    with pytest.raises(ArgumentError, match="fit1 must be a fit of mixed_model, not int"):
+        gj.anova(intro_fit, anything)

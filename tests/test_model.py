@@ -116,7 +116,7 @@ def _blocks_of(fitted, modes):
 @pytest.mark.parametrize(
     ("keywords", "message"),
     [
-        ({"n_agq": 0}, "n_agq=0 must be a whole number >= 1"),
+        ({"n_agq": 0}, "n_agq=0 must be a whole number from 1"),
         ({"n_agq": 2.5}, r"n_agq=2\.5 must be a whole number"),
         ({"n_agq": True}, "n_agq=True must be a whole number"),
         ({"n_agq": "many"}, "n_agq='many' must be .* or 'auto'"),
@@ -280,7 +280,7 @@ def test_interruption_before_the_first_step(monkeypatch, intro_fit):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(model, "maximise", interrupt)
-    with pytest.raises(KeyboardInterrupt, match="fit stopped by the user before its first step"):
+    with pytest.raises(KeyboardInterrupt, match="fit stopped by the user while it was compiled"):
         intro_fit.update()
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
 from glmmjax.estimation import first_order, newton
@@ -61,34 +63,49 @@ def maximise(
     every step with ``every_step`` or on large data, after a phase otherwise.
     """
     q = problem.layout.covariance.q
-    rule = padded_rule(n_agq, q)
     work = n_agq**q * sum(bucket.row_weight.size for bucket in buckets)
-    chunk = 1 if every_step or work > _QUIET_WORK else _ALL
-    given = np.zeros(problem.layout.size) if initial is None else np.asarray(initial, float)
-    use_given, n_steps = np.bool_(initial is not None), np.int32(chunk)
     run = programs(is_small=work <= _SMALL_WORK)
-    wait = precompile(
-        run.second_order,
-        (problem, options),
-        (buckets, rule),
-        lambda: (*run.shapes(problem, buckets, given, use_given), buckets, rule, n_steps),
-    )
-    start, state = run.begin(problem, buckets, given, use_given)
-    while not state.is_done:
-        state, end = run.first_order(problem, options, start, state, buckets, rule, n_steps)
-        if monitor is not None:
-            monitor(_progress("EM" if state.in_em else "quasi-Newton", int(state.n_em) + int(state.n_quasi_newton), state.at))
-    wait()
-    code, n_clusters = Code.NOT_FINITE, float(start.total_weight)
-    while not end.is_done:
-        end, code = run.second_order(problem, options, start, end, buckets, rule, n_steps)
-        if monitor is not None:
-            monitor(_progress("Newton", int(end.n_newton), end.at))
-    error = _finer_log_likelihood(run, problem, options, start, state, end, buckets, n_agq) - float(end.at.log_likelihood)
-    code = Code(int(code))
-    if code in (Code.CONVERGED, Code.CONVERGED_ON_BOUNDARY) and n_agq > 1 and not abs(error) < options.quadrature_limit * n_clusters**0.5:
-        code = Code.QUADRATURE_NOT_SETTLED
-    return _maximum(state, end, code, error, n_agq, q)
+    n_steps = np.int32(1 if every_step or work > _QUIET_WORK else _ALL)
+    given = np.zeros(problem.layout.size) if initial is None else np.asarray(initial, float)
+    begin_with, rule = (problem, buckets, given, np.bool_(initial is not None)), padded_rule(n_agq, q)
+    wait = precompile(run.second_order, (problem, options), (buckets, rule), lambda: (*run.shapes(*begin_with), buckets, rule, n_steps))
+
+    in_flight: list[Any] = []
+    with _left_in_order(in_flight, wait):
+        start, state = run.begin(*begin_with)
+        while not state.is_done:
+            state, end = run.first_order(problem, options, start, state, buckets, rule, n_steps)
+            in_flight[:] = [state]
+            if monitor is not None:
+                monitor(_progress("EM" if state.in_em else "quasi-Newton", int(state.n_em) + int(state.n_quasi_newton), state.at))
+        wait()
+        code = Code.NOT_FINITE
+        while not end.is_done:
+            end, code = run.second_order(problem, options, start, end, buckets, rule, n_steps)
+            in_flight[:] = [end]
+            if monitor is not None:
+                monitor(_progress("Newton", int(end.n_newton), end.at))
+        finer_value = _finer_log_likelihood(run, problem, options, start, state, end, buckets, n_agq)
+    error = finer_value - float(end.at.log_likelihood)
+    return _maximum(state, end, _judged(Code(int(code)), error, n_agq, options, float(start.total_weight)), error, n_agq, q)
+
+
+@contextlib.contextmanager
+def _left_in_order(in_flight: list[Any], wait: Callable[[], None]) -> Iterator[None]:
+    """On Ctrl-C, let running programs end before Python does: an interpreter that goes away under one of them crashes."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        wait()
+        jax.block_until_ready(in_flight)
+        raise
+
+
+def _judged(code: Code, quadrature_error: float, n_agq: int, options: Options, n_clusters: float) -> Code:
+    """``code``, unless a certified maximum of a rule with several points says little on the integral."""
+    is_certified = code in (Code.CONVERGED, Code.CONVERGED_ON_BOUNDARY)
+    is_settled = n_agq == 1 or abs(quadrature_error) < options.quadrature_limit * n_clusters**0.5
+    return Code.QUADRATURE_NOT_SETTLED if is_certified and not is_settled else code
 
 
 def _finer_log_likelihood(run: Programs, problem, options, start, state, end, buckets, n_agq: int) -> float:

@@ -19,7 +19,7 @@ from glmmjax.families.registry import resolve_family
 from glmmjax.likelihood.clusters import Bucket, ClusterData
 from glmmjax.likelihood.covariance import BlockDiagonal, canonical, unstructured
 from glmmjax.likelihood.gauss_hermite import check_n_agq, tensor_rule
-from glmmjax.likelihood.marginal import start_modes
+from glmmjax.likelihood.marginal import in_ambient_precision, start_modes
 from glmmjax.likelihood.params import Params, Theta
 from glmmjax.options import Options, StudentTPenalty
 
@@ -76,7 +76,15 @@ def fit_params(
     if not isinstance(penalty, StudentTPenalty | None):
         raise ArgumentError(f"penalty={penalty!r} must be None or a StudentTPenalty(mean, scale, df).")
     resolved, n_agq = resolve_family(family), check_n_agq(n_agq)
+    if penalty is not None and not (penalty.joint or penalty.include_intercept or is_intercept):
+        raise ArgumentError(
+            "penalty spares the intercept, so is_intercept must say which coefficient that is: "
+            "tuple(name == 'Intercept' for name in design.fixed_names). To penalise all, take StudentTPenalty(include_intercept=True)."
+        )
+    clusters = in_ambient_precision(clusters)
     q = sum(z.shape[1] for z in clusters.buckets[0].Z)
+    if covariance is not None and covariance.q != q:
+        raise ArgumentError(f"covariance is for {covariance.q} random effects, and clusters have {q}; pass design.covariance.")
     structure = unstructured(q) if covariance is None else covariance
     layout = Theta(clusters.buckets[0].X[0].shape[1], structure, len(resolved.phi_names))
     problem = Problem(resolved, layout, penalty, is_intercept or (False,) * layout.p)
@@ -96,6 +104,7 @@ def _initial(layout: Theta, init: Params, buckets: tuple[Bucket, ...]) -> Array:
     return jax.lax.stop_gradient(layout.vector(jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), init)))
 
 
+@functools.partial(jax.jit, static_argnums=(0, 1, 2))
 def _maximise(problem: Problem, options: Options, n_agq: int, buckets: tuple[Bucket, ...], initial: Array | None) -> tuple[Array, FitInfo]:
     rule = tensor_rule(n_agq, problem.layout.covariance.q)
     start = starting_values(problem, buckets)

@@ -199,4 +199,6 @@ def _cluster_statistics(family: Family, bucket: Bucket, beta: Array) -> _Cluster
         xwz = jnp.stack([(x * wz[a]).sum(1) for a in range(z.shape[0])], axis=1)
         return _Clusters((z * score).sum(1), (z[:, None] * wz[None]).sum(2), xwz, block.cluster_weight)
 
-    return _Clusters(*(jnp.moveaxis(out, 0, -2).reshape(*out.shape[1:-1], -1) for out in jax.lax.map(of_block, bucket)))
+    # (S, ..., B) -> (..., S * B)
+    blocks = jax.lax.map(of_block, bucket)
+    return _Clusters(*(jnp.moveaxis(out, 0, -2).reshape(*out.shape[1:-1], out.shape[0] * out.shape[-1]) for out in blocks))

@@ -21,6 +21,7 @@ from glmmjax.errors import ArgumentError
 __all__ = ["Rule", "check_n_agq", "finer", "padded_rule", "tensor_rule"]
 
 _MOST_NODES = 50_000  # of a rule that only judges another
+_MOST_POINTS = 200  # weights of much longer rules underflow
 
 
 class Rule(NamedTuple):
@@ -73,8 +74,8 @@ def check_n_agq(n_agq: object) -> int:
     ArgumentError
         When it is not a whole number >= 1.
     """
-    if isinstance(n_agq, bool) or not isinstance(n_agq, int | np.integer) or n_agq < 1:
+    if isinstance(n_agq, bool) or not isinstance(n_agq, int | np.integer) or not 1 <= n_agq <= _MOST_POINTS:
         raise ArgumentError(
-            f"n_agq={n_agq!r} must be a whole number >= 1, where 1 is Laplace's method; mixed_model takes 'auto' too, or none."
+            f"n_agq={n_agq!r} must be a whole number from 1 to {_MOST_POINTS}, where 1 is Laplace's method; mixed_model also takes 'auto'."
         )
     return int(n_agq)

@@ -6,6 +6,7 @@ its gradient taken block by block, so that memory stays at one block whatever th
 
 from __future__ import annotations
 
+import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -22,7 +23,15 @@ from glmmjax.likelihood.modes import mode_error
 from glmmjax.likelihood.params import Params
 from glmmjax.likelihood.rows import outcome_of, predictors_of
 
-__all__ = ["Evaluation", "cluster_log_likelihoods", "log_likelihood", "log_likelihood_by_rule", "start_modes", "value_and_gradient"]
+__all__ = [
+    "Evaluation",
+    "cluster_log_likelihoods",
+    "in_ambient_precision",
+    "log_likelihood",
+    "log_likelihood_by_rule",
+    "start_modes",
+    "value_and_gradient",
+]
 
 Modes = tuple[Array, ...]  # one (S, q, B) array a bucket
 
@@ -61,8 +70,7 @@ def log_likelihood(params: Params, clusters: ClusterData, family: str | Family, 
 
     Source: Pinheiro and Bates (1995), JCGS 4, 12-35; Pinheiro and Chao (2006), JCGS 15, 58-81.
     """
-    params, clusters, family, rule = _arguments(params, clusters, family, n_agq)
-    return log_likelihood_by_rule(params, clusters, family, rule)
+    return _log_likelihood(*_arguments(params, clusters, family, n_agq))
 
 
 def log_likelihood_by_rule(params: Params, clusters: ClusterData, family: Family, rule: Rule) -> Array:
@@ -79,15 +87,37 @@ def log_likelihood_by_rule(params: Params, clusters: ClusterData, family: Family
 
 def cluster_log_likelihoods(params: Params, clusters: ClusterData, family: str | Family, n_agq: int = 11) -> Array:
     """(m,) log marginal likelihood of each cluster, unweighted, in the order of ``design.groups``; see ``log_likelihood``."""
-    params, clusters, family, rule = _arguments(params, clusters, family, n_agq)
+    return _cluster_log_likelihoods(*_arguments(params, clusters, family, n_agq))
+
+
+# compiled once for eager callers too; inside another program they are inlined there
+@functools.partial(jax.jit, static_argnums=(2, 3))
+def _log_likelihood(params: Params, clusters: ClusterData, family: Family, n_agq: int) -> Array:
+    return log_likelihood_by_rule(params, clusters, family, tensor_rule(n_agq, params.chol.shape[-1]))
+
+
+@functools.partial(jax.jit, static_argnums=(2, 3))
+def _cluster_log_likelihoods(params: Params, clusters: ClusterData, family: Family, n_agq: int) -> Array:
+    rule = tensor_rule(n_agq, params.chol.shape[-1])
     values = [jax.lax.map(lambda block: block_values(params, block, family, rule)[0], bucket).ravel() for bucket in clusters.buckets]
     return jnp.concatenate(values)[clusters.slots]
 
 
-def _arguments(params: Params, clusters: ClusterData, family: str | Family, n_agq: int) -> tuple[Params, ClusterData, Family, Rule]:
+def in_ambient_precision(tree: Any) -> Any:
+    """Floating-point leaves in the precision that is in force: float64 data of another context would be mixed with float32."""
+
+    def convert(leaf: Any) -> Any:
+        allowed = jax.dtypes.canonicalize_dtype(leaf.dtype)
+        return leaf if leaf.dtype == allowed else jax.lax.convert_element_type(leaf, allowed)
+
+    return jax.tree.map(convert, tree)
+
+
+def _arguments(params: Params, clusters: ClusterData, family: str | Family, n_agq: int) -> tuple[Params, ClusterData, Family, int]:
     """The arguments of a public function, checked; parameters take the dtype of the data."""
     if not isinstance(clusters, ClusterData):
         raise ArgumentError(f"clusters must be a ClusterData, not {type(clusters).__name__}; pass design.clusters of make_design.")
+    clusters = in_ambient_precision(clusters)
     dtype = clusters.buckets[0].cluster_weight.dtype
     params = jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), params)
     q, p = (sum(a.shape[1] for a in arrays) for arrays in (clusters.buckets[0].Z, clusters.buckets[0].X))
@@ -95,7 +125,7 @@ def _arguments(params: Params, clusters: ClusterData, family: str | Family, n_ag
         raise ArgumentError(
             f"params has beta of shape {params.beta.shape} and chol of shape {params.chol.shape}; these clusters need {(p,)} and {(q, q)}."
         )
-    return params, clusters, resolve_family(family), tensor_rule(check_n_agq(n_agq), q)
+    return params, clusters, resolve_family(family), check_n_agq(n_agq)
 
 
 def value_and_gradient(params: Params, buckets: tuple[Bucket, ...], family: Family, rule: Rule, modes: Modes) -> Evaluation:

@@ -48,7 +48,7 @@ class Comparison:
     notes: tuple[str, ...]
 
 
-def compare(fit0: FittedModel, fit1: FittedModel, boundary: bool = False) -> Comparison:
+def compare(fit0: FittedModel, fit1: FittedModel, boundary: bool) -> Comparison:
     """Compare two fits of the same data.
 
     Raises
@@ -71,7 +71,7 @@ def compare(fit0: FittedModel, fit1: FittedModel, boundary: bool = False) -> Com
         weights = {df: 1.0}
         notes.append(_boundary_hint(smaller[1].design, larger[1].design))
     statistic = 2.0 * (rows[1].log_likelihood - rows[0].log_likelihood)
-    problem = _no_test(statistic, df)
+    problem = _not_comparable(smaller[1], larger[1]) or _no_test(statistic, df)
     notes += [problem, *(_certificate_note(name, fit) for name, fit in (smaller, larger))]
     texts = tuple(note for note in notes if note)
     if problem:
@@ -132,6 +132,39 @@ def _bic_note(smaller: FittedModel, larger: FittedModel, n: int) -> str:
 
 def _certificate_note(name: str, fit: FittedModel) -> str:
     return "" if fit.convergence.has_converged else f"{name} did not converge, and its log-likelihood may be too low."
+
+
+def _not_comparable(smaller: FittedModel, larger: FittedModel) -> str:
+    """Why the smaller model is no special case of the larger one, or its log-likelihood another kind of number; else nothing."""
+    if smaller.problem.family != larger.problem.family:
+        return f"No test: the families or links differ ({_family_text(smaller)} and {_family_text(larger)}), so the models are not nested."
+    if smaller.n_agq != larger.n_agq and smaller.design.random_names and larger.design.random_names:
+        return (
+            f"No test: the log-likelihoods are by {smaller.n_agq} and {larger.n_agq} points, and differ by the "
+            f"rules too. Refit one, such as fit.update(n_agq={max(smaller.n_agq, larger.n_agq)})."
+        )
+    if not _is_spanned(_fixed_columns(smaller.design), _fixed_columns(larger.design)):
+        return "No test: the models are not nested, because the fixed effects of the smaller one are no part of those of the larger one."
+    if not set(smaller.design.random_names) <= set(larger.design.random_names):
+        return "No test: the models are not nested, because the smaller one has random effects that the larger one lacks."
+    return ""
+
+
+def _family_text(fit: FittedModel) -> str:
+    return f"{fit.problem.family.name}({fit.problem.family.link.name})"
+
+
+def _fixed_columns(design: Design) -> np.ndarray:
+    """(n, p) fixed-effects columns in the caller's row order."""
+    parts = [np.moveaxis(np.asarray(bucket.X[0]), 1, 0).reshape(len(design.fixed_names), -1) for bucket in design.clusters.buckets]
+    return np.concatenate(parts, axis=1)[:, design.row_slots].T
+
+
+def _is_spanned(columns: np.ndarray, by: np.ndarray) -> bool:
+    """Whether every column is a linear combination of the columns of ``by``."""
+    basis = np.linalg.qr(by)[0]
+    rest = columns - basis @ (basis.T @ columns)
+    return bool(np.all(np.linalg.norm(rest, axis=0) <= 1e-7 * np.linalg.norm(columns, axis=0)))
 
 
 def _no_test(statistic: float, df: int) -> str:

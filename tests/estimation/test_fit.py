@@ -10,7 +10,7 @@ import pytest
 
 import glmmjax as gj
 from glmmjax.datasets import load_intro_binomial
-from glmmjax.errors import ConvergenceWarning
+from glmmjax.errors import ArgumentError, ConvergenceWarning
 from glmmjax.estimation import newton
 from glmmjax.estimation.convergence import Code, is_singular
 from glmmjax.estimation.objective import Evaluated, Problem, evaluate
@@ -258,3 +258,29 @@ def test_unsettled_integral_is_warned_about():
     data["y"] = np.repeat(np.random.default_rng(0).integers(0, 2, 40), 6) * 1.0
     with pytest.warns(ConvergenceWarning, match=r"the integral is not settled|no certificate"):
         gj.mixed_model(FIXED, random=RANDOM, data=data, family="binomial")
+
+
+def test_pure_fit_refuses_what_would_be_another_model(design):
+    with pytest.raises(ArgumentError, match="is_intercept must say which coefficient that is"):
+        gj.fit_params(design.clusters, Binomial(), penalty=StudentTPenalty())
+    with pytest.raises(ArgumentError, match="covariance is for 2 random effects, and clusters have 1"):
+        gj.fit_params(design.clusters, Binomial(), covariance=unstructured(2))
+
+
+def test_no_fixed_effects_at_all():
+    fit = gj.mixed_model("y ~ 0", random=RANDOM, data=simulate(1), family="binomial")
+    assert fit.converged
+    assert len(fit.fe_params) == 0
+
+
+def test_far_columns_and_units_do_not_matter():
+    """Unix seconds, and units a billion apart, give the same maximum with a certificate."""
+    data = simulate(4)
+    reference = gj.mixed_model("y ~ x", random="~ x | id", data=data, family="binomial")
+    for scale in (1e9, 1e-9):
+        fit = gj.mixed_model("y ~ x", random="~ x | id", data=data.assign(x=data.x * scale), family="binomial")
+        assert fit.converged
+        assert fit.llf == pytest.approx(reference.llf, abs=1e-7)
+    shifted = gj.mixed_model("y ~ x", random=RANDOM, data=data.assign(x=1.7e9 + 1e5 * data.x), family="binomial")
+    assert shifted.converged
+    assert shifted.llf == pytest.approx(gj.mixed_model("y ~ x", random=RANDOM, data=data, family="binomial").llf, abs=1e-6)

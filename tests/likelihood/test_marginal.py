@@ -14,7 +14,7 @@ import scipy.stats
 import glmmjax as gj
 from glmmjax.errors import ArgumentError
 from glmmjax.likelihood.gauss_hermite import padded_rule
-from glmmjax.likelihood.marginal import start_modes, value_and_gradient
+from glmmjax.likelihood.marginal import _log_likelihood, start_modes, value_and_gradient
 
 BETA = np.array([-0.4, 0.6])
 CHOL = {"~ 1 | id": np.array([[0.9]]), "~ x | id": np.array([[0.8, 0.0], [0.3, 0.5]])}
@@ -231,7 +231,7 @@ def test_pure_functions_name_what_does_not_fit():
         gj.log_likelihood(good, anything(design), "binomial")
     with pytest.raises(ArgumentError, match=r"chol of shape \(2, 2\); these clusters need \(2,\) and \(1, 1\)"):
         gj.log_likelihood(params_of(RANDOM[1]), design.clusters, "binomial")
-    with pytest.raises(ArgumentError, match="n_agq='auto' must be a whole number >= 1"):
+    with pytest.raises(ArgumentError, match="n_agq='auto' must be a whole number from 1"):
         gj.cluster_log_likelihoods(good, design.clusters, "binomial", n_agq=anything("auto"))
     with pytest.raises(ArgumentError, match="family='probit' is not known"):
         gj.fit_params(design.clusters, "probit")
@@ -239,3 +239,22 @@ def test_pure_functions_name_what_does_not_fit():
         gj.fit_params(design.clusters, "binomial", penalty=anything(True))
     with pytest.raises(ArgumentError, match=r"init has beta of shape \(3,\)"):
         gj.fit_params(design.clusters, "binomial", init=gj.Params(jnp.zeros(3), jnp.eye(1)))
+
+
+def test_float64_data_outside_its_context():
+    """Arrays of a float64 fit, used in a float32 process, are brought to the precision in force and not mixed with it."""
+    with jax.enable_x64(True):
+        clusters, params = design_of(simulate("binomial", [3, 4, 5]), "binomial", RANDOM[0]).clusters, params_of(RANDOM[0])
+    value, gradient = jax.value_and_grad(lambda beta: gj.log_likelihood(params._replace(beta=beta), clusters, "binomial"))(
+        jnp.asarray(BETA)
+    )
+    assert value.dtype == gradient.dtype == jnp.float32
+
+
+def test_eager_calls_trace_once():
+    design = design_of(simulate("binomial", [3, 4, 5]), "binomial", RANDOM[0])
+    gj.log_likelihood(params_of(RANDOM[0]), design.clusters, "binomial")
+    compiled: Any = _log_likelihood
+    before = compiled._cache_size()
+    gj.log_likelihood(params_of(RANDOM[0]), design.clusters, "binomial")
+    assert compiled._cache_size() == before
