@@ -48,7 +48,7 @@ class Comparison:
     notes: tuple[str, ...]
 
 
-def compare(fit0: FittedModel, fit1: FittedModel, boundary: bool) -> Comparison:
+def compare(fit0: FittedModel, fit1: FittedModel, boundary: bool = False) -> Comparison:
     """Compare two fits of the same data.
 
     Raises
