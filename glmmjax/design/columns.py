@@ -20,6 +20,14 @@ from glmmjax.errors import ArgumentError, DesignError, FormulaError
 
 __all__ = ["Table", "as_frame", "column_of", "complete_rows", "describe_unknown", "find_columns", "plain_types", "show_label"]
 
+_SAME_IN_PATSY = {  # what R's formulas call otherwise
+    "factor": "write C(...)",
+    "as": "write C(...) for a factor",
+    "poly": "write x + I(x**2), or a spline such as cr(x, df=3)",
+    "ns": "write cr(x, df=3)",
+    "scale": "write standardize(...)",
+}
+
 _MOST_COLUMNS_SHOWN = 12
 
 
@@ -156,7 +164,8 @@ def _plain_column(column: pd.Series) -> pd.Series:
 
 
 def _unknown_function(name: str, formula: str) -> str:
-    numpy_name = f"write np.{name}(...)" if hasattr(np, name) else "use one of numpy (np.), of patsy (C, bs, cr, center, ...), or your own"
+    known = _SAME_IN_PATSY.get(name) or (f"write np.{name}(...)" if hasattr(np, name) else None)
+    numpy_name = known or "use one of numpy (np.), of patsy (C, bs, cr, center, ...), or your own"
     return f"{formula} calls {name}(...), and no such function is known: {numpy_name}."
 
 

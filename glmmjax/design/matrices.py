@@ -62,6 +62,7 @@ def right_side_matrix(terms: str, frame: pd.DataFrame, namespace: Mapping[str, A
             design = patsy.dmatrix(terms, frame, env, NA_action=_KEEP_ALL_ROWS)
     except Exception as error:  # an expression can raise anything
         raise FormulaError(f"{formula}: the terms {terms!r} cannot be evaluated: {_cause(error)}") from None
+    _check_no_dates(design.design_info, formula)
     values = np.asarray(design)
     if values.dtype.kind not in "fiub":
         raise FormulaError(f"{formula}: the terms {terms!r} give {values.dtype} values, and must give real numbers.")
@@ -121,6 +122,18 @@ def check_finite(values: np.ndarray, names: tuple[str, ...], labels: pd.Index, w
         f"{what}: {names[column]!r} is {values[rows[0], column]} in row {show_label(labels[rows[0]])}{others}; every value must be "
         "finite. Correct or drop these rows, or choose a transformation that is defined there."
     )
+
+
+def _check_no_dates(info: Any, formula: str) -> None:
+    """patsy makes a level of every timestamp; nobody means that."""
+    for factor, found in info.factor_infos.items():
+        if found.type == "categorical" and any(
+            isinstance(level, pd.Timestamp | np.datetime64 | pd.Timedelta) for level in found.categories
+        ):
+            raise FormulaError(
+                f"{formula}: {factor.name()!r} has dates or times, and a formula needs numbers: count from a day, such as "
+                f"data['days'] = (data[{factor.name()!r}] - data[{factor.name()!r}].min()) / pandas.Timedelta('1D')."
+            )
 
 
 def _cause(error: Exception) -> str:
