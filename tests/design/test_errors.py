@@ -82,7 +82,7 @@ def test_formulas_that_cannot_be_read(data, formula, random, match):
         ("y ~ max", RANDOM, "names 'max', and data have no such column"),
         ("y ~ np + pytest", RANDOM, "names 'np'"),
         ("y ~ log(x)", RANDOM, "calls log\\(...\\), and no such function is known: write np.log\\(...\\)"),
-        ("y ~ factor(sex)", RANDOM, "X"),
+        ("y ~ factor(sex)", RANDOM, "calls factor\\(...\\), and no such function is known: write C"),
         ("y ~ x:", RANDOM, "the terms 'x:' cannot be evaluated: expected a noun"),
         ("y ~ x x", RANDOM, "the terms 'x x' cannot be evaluated: SyntaxError"),
         ("y ~ C(sex, Treatment('q'))", RANDOM, "cannot be evaluated: specified level 'q' not found"),
