@@ -19,7 +19,6 @@ from glmmjax.families.registry import resolve_family
 from glmmjax.likelihood.adaptive import integrate, posterior
 from glmmjax.likelihood.clusters import Bucket, ClusterData
 from glmmjax.likelihood.gauss_hermite import Rule, check_n_agq, tensor_rule
-from glmmjax.likelihood.modes import mode_error
 from glmmjax.likelihood.params import Params
 from glmmjax.likelihood.rows import outcome_of, predictors_of
 
@@ -163,4 +162,4 @@ def block_values(params: Params, block: Bucket, family: Family, rule: Rule, star
     if start is None:
         start = jnp.zeros((params.chol.shape[-1], block.cluster_weight.shape[-1]), x.eta.dtype)
     post = posterior(family, x, outcome, start)
-    return integrate(family, x, outcome, post, rule), post.mode, jnp.max(mode_error(family, x, outcome, post.mode), initial=0.0)
+    return integrate(family, x, outcome, post, rule), post.mode, jnp.max(post.mode_error)

@@ -18,7 +18,7 @@ from glmmjax.families.base import Family
 from glmmjax.likelihood.rows import Outcome, Predictors, log_joint_derivatives
 from glmmjax.likelihood.small_matrices import cholesky, solve_cholesky
 
-__all__ = ["conditional_mode", "mode_error"]
+__all__ = ["conditional_mode"]
 
 _MAX_STEPS = 100
 
@@ -63,15 +63,6 @@ def _conditional_mode_jvp(family, primals, tangents):
     # the rule needs the exact Hessian: at a mode it is positive definite up to ties, and no smaller substitute is right
     _, _, hessian = log_joint_derivatives(family, x, outcome, u)
     return u, jnp.stack(solve_cholesky(cholesky(hessian), change))
-
-
-def mode_error(family: Family, x: Predictors, outcome: Outcome, u: Array) -> Array:
-    """(B,) squared length of one more Newton step from ``u``, in posterior standard deviations: 0 at an exact mode."""
-    if u.shape[0] == 0:
-        return jnp.zeros(u.shape[1:], u.dtype)
-    _, gradient, hessian = log_joint_derivatives(family, x, outcome, u)
-    step = solve_cholesky(cholesky(hessian), gradient)
-    return (jnp.stack(gradient) * jnp.stack(step)).sum(0)
 
 
 def _newton_trial(family: Family, x: Predictors, outcome: Outcome, s: _Search) -> _Search:
