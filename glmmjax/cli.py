@@ -96,7 +96,7 @@ def _demo_binomial() -> int:
     fits = {name: gj.mixed_model(fixed, random=random, data=data, family="binomial") for name, random in structures.items()}
     for name in list(fits)[1:]:
         _show(f"Binary outcome: {fixed}, {name}", fits[name].summary())
-    settled = fits["~ time | id"].update(n_agq="auto")
+    settled = gj.mixed_model(fixed, random="~ time | id", data=data, family="binomial", n_agq="auto")
     _show("~ time | id with as many points as the integral needs", settled.summary())
     for smaller, larger in itertools.pairwise(fits):
         # the smaller model sets a variance to 0, on its boundary; the last step adds a correlation only
