@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+import functools
+from collections.abc import Callable
+from typing import NamedTuple
 
-import jax
 import numpy as np
 
 from glmmjax.estimation import first_order, newton
 from glmmjax.estimation.convergence import Code, Convergence
 from glmmjax.estimation.objective import Problem
 from glmmjax.estimation.precompile import precompile
-from glmmjax.estimation.programs import Programs, programs
+from glmmjax.estimation.programs import programs
+from glmmjax.estimation.worker import worker
 from glmmjax.likelihood.clusters import Bucket
 from glmmjax.likelihood.gauss_hermite import finer, padded_rule
 from glmmjax.options import Options
@@ -70,35 +70,22 @@ def maximise(
     begin_with, rule = (problem, buckets, given, np.bool_(initial is not None)), padded_rule(n_agq, q)
     wait = precompile(run.second_order, (problem, options), (buckets, rule), lambda: (*run.shapes(*begin_with), buckets, rule, n_steps))
 
-    in_flight: list[Any] = []
-    with _left_in_order(in_flight, wait):
-        start, state = run.begin(*begin_with)
+    with worker() as call:
+        start, state = call(run.begin, *begin_with)
         while not state.is_done:
-            state, end = run.first_order(problem, options, start, state, buckets, rule, n_steps)
-            in_flight[:] = [state]
+            state, end = call(run.first_order, problem, options, start, state, buckets, rule, n_steps)
             if monitor is not None:
                 monitor(_progress("EM" if state.in_em else "quasi-Newton", int(state.n_em) + int(state.n_quasi_newton), state.at))
         wait()
         code = Code.NOT_FINITE
         while not end.is_done:
-            end, code = run.second_order(problem, options, start, end, buckets, rule, n_steps)
-            in_flight[:] = [end]
+            end, code = call(run.second_order, problem, options, start, end, buckets, rule, n_steps)
             if monitor is not None:
                 monitor(_progress("Newton", int(end.n_newton), end.at))
-        finer_value = _finer_log_likelihood(run, problem, options, start, state, end, buckets, n_agq)
+        take_steps = functools.partial(call, run.first_order, problem, options, start)
+        finer_value = _finer_log_likelihood(take_steps, state, end, buckets, n_agq, q)
     error = finer_value - float(end.at.log_likelihood)
     return _maximum(state, end, _judged(Code(int(code)), error, n_agq, options, float(start.total_weight)), error, n_agq, q)
-
-
-@contextlib.contextmanager
-def _left_in_order(in_flight: list[Any], wait: Callable[[], None]) -> Iterator[None]:
-    """On Ctrl-C, let running programs end before Python does: an interpreter that goes away under one of them crashes."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        wait()
-        jax.block_until_ready(in_flight)
-        raise
 
 
 def _judged(code: Code, quadrature_error: float, n_agq: int, options: Options, n_clusters: float) -> Code:
@@ -108,7 +95,7 @@ def _judged(code: Code, quadrature_error: float, n_agq: int, options: Options, n
     return Code.QUADRATURE_NOT_SETTLED if is_certified and not is_settled else code
 
 
-def _finer_log_likelihood(run: Programs, problem, options, start, state, end, buckets, n_agq: int) -> float:
+def _finer_log_likelihood(take_steps, state, end, buckets, n_agq: int, q: int) -> float:
     """Log-likelihood at the estimates by the finer rule: one step of the compiled first-order program, taken there."""
     zero = np.zeros((), np.int32)
     at_end = state._replace(
@@ -119,11 +106,10 @@ def _finer_log_likelihood(run: Programs, problem, options, start, state, end, bu
         n_quasi_newton=zero,
         is_done=np.bool_(False),
     )
-    rule = padded_rule(n_agq, problem.layout.covariance.q)
-    fine = padded_rule(finer(n_agq, problem.layout.covariance.q), problem.layout.covariance.q)
-    size = rule.log_weights.shape[0]  # holds the finer rule, by construction
+    fine = padded_rule(finer(n_agq, q), q)
+    size = padded_rule(n_agq, q).log_weights.shape[0]  # holds the finer rule, by construction
     fine = fine._replace(nodes=fine.nodes[:size], log_weights=fine.log_weights[:size])
-    return float(run.first_order(problem, options, start, at_end, buckets, fine, np.int32(1))[0].at.log_likelihood)
+    return float(take_steps(at_end, buckets, fine, np.int32(1))[0].at.log_likelihood)
 
 
 def _maximum(state: first_order.FirstOrder, end: newton.Newton, code: Code, quadrature_error: float, n_agq: int, q: int) -> Maximum:

@@ -13,6 +13,8 @@ from typing import Any
 import jax
 import numpy as np
 
+from glmmjax.estimation.worker import is_double_precision
+
 __all__ = ["precompile"]
 
 _STARTED: set[Any] = set()
@@ -32,7 +34,7 @@ def precompile(program: Callable[..., Any], static: tuple[Any, ...], data: Any, 
     -------
     ``wait``, to be called before the program is: a call that overtakes the thread would compile the program again.
     """
-    is_double = jax.dtypes.canonicalize_dtype(np.float64) == np.float64  # the setting is per thread
+    is_double = is_double_precision()
     key = (program, static, is_double, tuple(leaf.shape for leaf in jax.tree.leaves(data)))
     if key in _STARTED:
         return lambda: None
