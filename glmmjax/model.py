@@ -98,9 +98,9 @@ def _refit(fitted: FittedModel, changes: Mapping[str, Any]) -> MixedModelResults
         raise ArgumentError(f"update({unknown[0]}=...) is no keyword of mixed_model; choose among {', '.join(fitted.call)}.")
     call = {**fitted.call, "initial_values": None, **changes}
     _check_arguments(call)
-    data = [call[name] for name in ("fixed", "random", "data", "family", "weights", "offset")]
+    fixed, random, data, family, weights, offset = (call[name] for name in ("fixed", "random", "data", "family", "weights", "offset"))
     with jax.enable_x64(True):
-        design = build_design(*data, caller_namespace(1), call["options"])  # type: ignore[call-arg]
+        design = build_design(fixed, random, data, family, weights, offset, caller_namespace(1), call["options"])
         new = _fit(design, call, fitted)
     _warn(new, stacklevel=4)
     return MixedModelResults(new, _refit)

@@ -100,7 +100,8 @@ def _finer_log_likelihood(take_steps, state, end, buckets, n_agq: int, q: int) -
     zero = np.zeros((), np.int32)
     at_end = state._replace(
         theta=end.theta,
-        at=end.at,
+        # a rule without a finite value there leaves the state as it is, and must not pass for one that agrees
+        at=end.at._replace(log_likelihood=np.full((), np.nan, end.theta.dtype)),
         proposal=np.zeros(end.theta.shape, end.theta.dtype),
         n_em=zero,
         n_quasi_newton=zero,

@@ -58,6 +58,7 @@ def wrapped(line: str) -> str:
 
 
 def coefficient_texts(frame: pd.DataFrame) -> pd.DataFrame:
+    """The cells of a coefficient table as they are printed."""
     texts = number_texts(frame[["Estimate", "Std.Err"]])
     texts["z-value"] = _texts(frame["z-value"], 4)
     texts["p-value"] = [p_text(p) for p in frame["p-value"]]
@@ -77,6 +78,7 @@ def _texts(values: Iterable[float], decimals: int) -> list[str]:
 
 
 def p_text(p: float) -> str:
+    """A p-value as R prints it."""
     if math.isnan(p):
         return UNDEFINED
     return "<1e-04" if p < 1e-4 else f"{p:.4f}"

@@ -11,7 +11,7 @@ import pytest
 import glmmjax as gj
 from glmmjax.datasets import load_intro_binomial
 from glmmjax.errors import ArgumentError, ConvergenceWarning
-from glmmjax.estimation import newton
+from glmmjax.estimation import driver, newton
 from glmmjax.estimation.convergence import Code, is_singular
 from glmmjax.estimation.objective import Evaluated, Problem, evaluate
 from glmmjax.estimation.penalty import log_penalty
@@ -284,3 +284,14 @@ def test_far_columns_and_units_do_not_matter():
     shifted = gj.mixed_model("y ~ x", random=RANDOM, data=data.assign(x=1.7e9 + 1e5 * data.x), family="binomial")
     assert shifted.converged
     assert shifted.llf == pytest.approx(gj.mixed_model("y ~ x", random=RANDOM, data=data, family="binomial").llf, abs=1e-6)
+
+
+def test_a_finer_rule_without_a_value_does_not_pass_for_agreement(design, problem):
+    with jax.enable_x64(True):
+        start, state = RUN.begin(problem, design.clusters.buckets, np.zeros(3), np.bool_(False))
+        state, end = RUN.first_order(problem, Options(), start, state, design.clusters.buckets, padded_rule(11, 1), np.int32(3))
+        unchanged = lambda at_end, *_: (at_end, end)  # noqa: E731  what a step does with a value that is not finite
+        value = driver._finer_log_likelihood(unchanged, state, end, design.clusters.buckets, 11, 1)
+    assert np.isnan(value)
+    assert driver._judged(Code.CONVERGED, value, 11, Options(), 40.0) is Code.QUADRATURE_NOT_SETTLED
+    assert driver._judged(Code.CONVERGED, 1e-5, 11, Options(), 40.0) is Code.CONVERGED
