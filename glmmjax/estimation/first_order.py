@@ -20,7 +20,7 @@ from glmmjax.likelihood.gauss_hermite import Rule
 from glmmjax.likelihood.marginal import start_modes
 from glmmjax.options import Options
 
-__all__ = ["FirstOrder", "init", "step"]
+__all__ = ["FirstOrder", "advance", "init", "step"]
 
 _MAX_REJECTED = 20
 
@@ -59,8 +59,12 @@ def init(problem: Problem, start: Start, buckets: tuple[Bucket, ...]) -> FirstOr
 
 def step(problem: Problem, options: Options, start: Start, s: FirstOrder, buckets: tuple[Bucket, ...], rule: Rule) -> FirstOrder:
     """One evaluation of value and gradient, and what follows from it."""
+    return advance(problem, options, start, s, evaluate(problem, s.theta + s.proposal, buckets, rule, s.at.modes))
+
+
+def advance(problem: Problem, options: Options, start: Start, s: FirstOrder, new: Evaluated) -> FirstOrder:
+    """What follows from the evaluation ``new`` at the proposed point."""
     theta = s.theta + s.proposal
-    new = evaluate(problem, theta, buckets, rule, s.at.modes)
     is_first = (s.n_em + s.n_quasi_newton) == 0
     enough = jnp.where(s.in_em, new.value >= s.at.value, is_sufficient(s.at.value, new.value, s.slope))
     accepted = jnp.isfinite(new.value) & jnp.all(jnp.isfinite(new.gradient)) & (enough | is_first)

@@ -18,7 +18,7 @@ from glmmjax.likelihood.clusters import Bucket
 from glmmjax.likelihood.gauss_hermite import Rule
 from glmmjax.options import Options
 
-__all__ = ["FLAT", "Newton", "Spectrum", "init", "spectrum", "step"]
+__all__ = ["FLAT", "Newton", "Spectrum", "advance", "init", "spectrum", "step"]
 
 FLAT = 1e-11  # eigenvalues of the unit-diagonal negative Hessian closer to 0 than this carry no information
 _FINISHED = 1e-11
@@ -63,8 +63,12 @@ def init(s: FirstOrder) -> Newton:
 
 def step(problem: Problem, options: Options, s: Newton, buckets: tuple[Bucket, ...], rule: Rule) -> Newton:
     """One evaluation of value, gradient and Hessian, and what follows from it."""
+    return advance(options, s, *evaluate_with_hessian(problem, s.theta + s.proposal, buckets, rule, s.at.modes))
+
+
+def advance(options: Options, s: Newton, new: Evaluated, hessian: Array) -> Newton:
+    """What follows from the evaluation ``new`` and the Hessian at the proposed point."""
     theta = s.theta + s.proposal
-    new, hessian = evaluate_with_hessian(problem, theta, buckets, rule, s.at.modes)
     finite = jnp.isfinite(new.value) & jnp.all(jnp.isfinite(hessian))
     slack = 1e4 * jnp.finfo(theta.dtype).eps * (1.0 + jnp.abs(s.at.value))
     accepted = finite & ((new.value >= s.at.value - slack) | (s.n_newton == 0))

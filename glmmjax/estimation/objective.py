@@ -13,11 +13,23 @@ from glmmjax.estimation.penalty import log_penalty
 from glmmjax.families.base import Family
 from glmmjax.likelihood.clusters import Bucket
 from glmmjax.likelihood.gauss_hermite import Rule
-from glmmjax.likelihood.marginal import Modes, value_and_gradient
+from glmmjax.likelihood.marginal import Modes, Span, value_and_gradient
 from glmmjax.likelihood.params import Theta
 from glmmjax.options import StudentTPenalty
 
-__all__ = ["Evaluated", "Problem", "choose", "evaluate", "evaluate_with_hessian"]
+__all__ = [
+    "Evaluated",
+    "Problem",
+    "add",
+    "choose",
+    "evaluate",
+    "evaluate_likelihood",
+    "evaluate_with_hessian",
+    "likelihood_with_hessian",
+    "penalised",
+    "penalty_hessian",
+    "symmetric",
+]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,21 +58,62 @@ def choose(condition: Array, new: Evaluated, old: Evaluated) -> Evaluated:
     return jax.tree.map(lambda a, b: jnp.where(condition, a, b), new, old)
 
 
-def evaluate(problem: Problem, theta: Array, buckets: tuple[Bucket, ...], rule: Rule, modes: Modes) -> Evaluated:
-    """Value and exact gradient, the search for modes starting at ``modes``."""
-    layout = problem.layout
-    at = value_and_gradient(layout.params(theta), buckets, problem.family, rule, modes)
-    penalty, slope = jax.value_and_grad(log_penalty)(theta[layout.fixed], problem.penalty, problem.is_intercept)
-    gradient = layout.vector(at.gradient).at[layout.fixed].add(slope)
-    return Evaluated(at.value + penalty, gradient, at.value, at.gradient.chol, at.modes, at.mode_error)
+def evaluate(
+    problem: Problem, theta: Array, buckets: tuple[Bucket, ...], rule: Rule, modes: Modes, spans: tuple[Span, ...] | None = None
+) -> Evaluated:
+    """Value and exact gradient of the objective, the search for modes starting at ``modes``."""
+    return penalised(problem, theta, evaluate_likelihood(problem, theta, buckets, rule, modes, spans))
 
 
 def evaluate_with_hessian(problem: Problem, theta: Array, buckets: tuple[Bucket, ...], rule: Rule, modes: Modes) -> tuple[Evaluated, Array]:
     """The same with the exact Hessian (P, P): forward mode over the exact gradient, symmetrised."""
+    at, hessian = likelihood_with_hessian(problem, theta, buckets, rule, modes)
+    return penalised(problem, theta, at), symmetric(hessian + penalty_hessian(problem, theta))
+
+
+def evaluate_likelihood(
+    problem: Problem, theta: Array, buckets: tuple[Bucket, ...], rule: Rule, modes: Modes, spans: tuple[Span, ...] | None = None
+) -> Evaluated:
+    """``evaluate`` without the penalty: a sum over clusters, so that parts of the data can be added up by ``add``."""
+    at = value_and_gradient(problem.layout.params(theta), buckets, problem.family, rule, modes, spans)
+    return Evaluated(at.value, problem.layout.vector(at.gradient), at.value, at.gradient.chol, at.modes, at.mode_error)
+
+
+def likelihood_with_hessian(
+    problem: Problem, theta: Array, buckets: tuple[Bucket, ...], rule: Rule, modes: Modes, spans: tuple[Span, ...] | None = None
+) -> tuple[Evaluated, Array]:
+    """``evaluate_likelihood`` and the Hessian (P, P), not yet symmetrised."""
 
     def gradient(theta: Array) -> tuple[Array, Evaluated]:
-        at = evaluate(problem, theta, buckets, rule, modes)
+        at = evaluate_likelihood(problem, theta, buckets, rule, modes, spans)
         return at.gradient, at
 
     hessian, at = jax.jacfwd(gradient, has_aux=True)(theta)
-    return at, 0.5 * (hessian + hessian.T)
+    return at, hessian
+
+
+def add(a: Evaluated, b: Evaluated) -> Evaluated:
+    """The log-likelihood of two sets of clusters together, without modes."""
+    sums = (x + y for x, y in zip(a[:4], b[:4], strict=True))
+    return Evaluated(*sums, modes=(), mode_error=jnp.maximum(a.mode_error, b.mode_error))
+
+
+def penalised(problem: Problem, theta: Array, at: Evaluated) -> Evaluated:
+    """The objective from the log-likelihood of all clusters."""
+    fixed = problem.layout.fixed
+    penalty, slope = jax.value_and_grad(log_penalty)(theta[fixed], problem.penalty, problem.is_intercept)
+    return at._replace(value=at.log_likelihood + penalty, gradient=at.gradient.at[fixed].add(slope))
+
+
+def penalty_hessian(problem: Problem, theta: Array) -> Array:
+    """(P, P)"""
+    fixed, size = problem.layout.fixed, problem.layout.size
+    if problem.penalty is None:
+        return jnp.zeros((size, size), theta.dtype)
+    block = jax.hessian(log_penalty)(theta[fixed], problem.penalty, problem.is_intercept)
+    return jnp.zeros((size, size), theta.dtype).at[fixed, fixed].set(block)
+
+
+def symmetric(hessian: Array) -> Array:
+    """Without the asymmetry that rounding leaves."""
+    return 0.5 * (hessian + hessian.T)

@@ -16,11 +16,34 @@ from jax.scipy.special import log_ndtr, ndtr, ndtri
 __all__ = ["Cauchit", "Cloglog", "Identity", "Link", "Log", "Logit", "ProbabilityLink", "Probit", "Sqrt"]
 
 
+# atanh(s) / s as a polynomial in s^2 for s^2 in [0, 1/9], interpolated at Chebyshev points: relative error 5e-17 before rounding
+_ATANH = (
+    1.0, 0.33333333333341475, 0.1999999999759837, 0.14285714560004723, 0.11111095238191619, 0.09091434891648453,
+    0.07681762004233728, 0.06796329789092816, 0.049371457187780694, 0.0889687913928958,
+)  # fmt: skip
+
+
+def _tail(x: Array) -> tuple[Array, Array]:
+    """``e = exp(-|x|)`` and ``1 / ((1 + e)(2 + e))``: one exp and one division serve log1p(e) and 1 / (1 + e)."""
+    e = jnp.exp(-jnp.abs(x))
+    return e, 1.0 / ((1.0 + e) * (2.0 + e))
+
+
+def _log1p_tail(x: Array) -> Array:
+    """log(1 + exp(-|x|)) as 2 atanh(e / (2 + e)): plain arithmetic, which CPUs do eight rows at a time and their log1p is not."""
+    e, inverse = _tail(x)
+    s = e * ((1.0 + e) * inverse)
+    square, series = s * s, jnp.full_like(s, _ATANH[-1])
+    for coefficient in _ATANH[-2::-1]:
+        series = series * square + coefficient
+    return 2.0 * s * series
+
+
 @jax.custom_jvp
 def sigmoid_pair(x: Array) -> tuple[Array, Array]:
     """(sigmoid(x), sigmoid(-x)) from one exp and one division, both exact in both tails to any order of derivative."""
-    e = jnp.exp(-jnp.abs(x))
-    larger = 1.0 / (1.0 + e)
+    e, inverse = _tail(x)
+    larger = (2.0 + e) * inverse
     smaller = e * larger
     return jnp.where(x >= 0, larger, smaller), jnp.where(x >= 0, smaller, larger)
 
@@ -36,7 +59,7 @@ def _sigmoid_pair_jvp(primals, tangents):
 @jax.custom_jvp
 def softplus(x: Array) -> Array:
     """log(1 + exp(x)); its derivative is written out because |x| has none at 0, where a fit without an intercept starts."""
-    return jnp.maximum(x, 0.0) + jnp.log1p(jnp.exp(-jnp.abs(x)))
+    return jnp.maximum(x, 0.0) + _log1p_tail(x)
 
 
 @softplus.defjvp
@@ -47,8 +70,8 @@ def _softplus_jvp(primals, tangents):
 
 @jax.custom_jvp
 def log_sigmoid_pair(x: Array) -> tuple[Array, Array]:
-    """(log sigmoid(x), log sigmoid(-x)) from one exp and one log1p, both exact in both tails."""
-    tail = jnp.log1p(jnp.exp(-jnp.abs(x)))
+    """(log sigmoid(x), log sigmoid(-x)) from one exp and one division, both exact in both tails."""
+    tail = _log1p_tail(x)
     return jnp.minimum(x, 0.0) - tail, jnp.minimum(-x, 0.0) - tail
 
 

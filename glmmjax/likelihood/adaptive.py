@@ -19,11 +19,11 @@ from jax import Array
 
 from glmmjax.families.base import Family
 from glmmjax.likelihood.gauss_hermite import Rule
-from glmmjax.likelihood.modes import conditional_mode
-from glmmjax.likelihood.rows import Outcome, Predictors, at, log_joint, log_joint_derivatives, row_log_density
+from glmmjax.likelihood.modes import find_peak
+from glmmjax.likelihood.rows import Outcome, Predictors, at, log_joint, materialized, row_log_density
 from glmmjax.likelihood.small_matrices import cholesky, inverse_transpose, solve_cholesky
 
-__all__ = ["Posterior", "integrate", "posterior"]
+__all__ = ["Posterior", "Slopes", "integrate", "integrate_with_slopes", "posterior"]
 
 
 class Posterior(NamedTuple):
@@ -36,22 +36,28 @@ class Posterior(NamedTuple):
     mode_error: Array  # (B,) squared length of one more Newton step in posterior standard deviations: 0 at an exact mode
 
 
-class _Sums(NamedTuple):
-    """Sums over nodes weighted by ``p_k = exp(f(u_k) + log w_k - shift)``; s is the score of a row."""
+class Slopes(NamedTuple):
+    """Derivative of each cluster's log sum over nodes; that of ``log_det`` is 1."""
 
-    total: Array  # (B,) sum p
-    score: Array  # (1 + q, E, w, B) sum p s and sum p s z', in one array because one pass over it costs less than two
+    eta: Array  # (E, w, B)
+    zl: Array  # (E, q, w, B)
+    phi: Array  # (n_phi, B)
+    mode: Array  # (q, B)
+    root: Array  # (q, q, B)
+
+
+class _Sums(NamedTuple):
+    """Sums over nodes weighted by ``p_k = exp(f(u_k) + log w_k - shift)``; s is the score of a row, ``z~ = (1, z)``."""
+
+    moments: Array  # (1 + q, 1 + q, B) sum p z~ z~'
+    score: tuple[Array, ...]  # 1 + q arrays (E, w, B), sum p s z~_a: apart, because XLA splits an array above some 64 KiB over threads
     phi: Array  # (n_phi, B) sum p d/d phi
-    u: Array  # (q, B) sum p u
-    u_z: Array  # (q, q, B) sum p u z'
 
 
 def posterior(family: Family, x: Predictors, outcome: Outcome, start: Array) -> Posterior:
     """Mode and scale of each cluster of a block, differentiable in the predictors."""
-    mode = conditional_mode(family, x, outcome, start)
+    mode, hessian, value, gradient = find_peak(family, x, outcome, start)
     q, zero = mode.shape[0], jnp.zeros(mode.shape[1:], mode.dtype)
-    value, gradient, hessian = log_joint_derivatives(family, x, outcome, mode)
-    value = jax.lax.stop_gradient(value)
     if q == 0:
         return Posterior(mode, jnp.zeros((0, 0, *zero.shape), mode.dtype), zero, value, zero)
     c = cholesky(hessian)
@@ -68,6 +74,12 @@ def integrate(family: Family, x: Predictors, outcome: Outcome, post: Posterior, 
     )
 
 
+def integrate_with_slopes(family: Family, x: Predictors, outcome: Outcome, post: Posterior, rule: Rule) -> tuple[Array, Slopes]:
+    """``integrate`` and its slopes; the same numbers that differentiating it gives, without tracing through the rule."""
+    value, slopes = _sum_and_slopes(family, None, x, post.mode, post.root, outcome, rule, post.value)
+    return post.log_det + value, slopes
+
+
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
 def _log_sum(family, count, x, mode, root, outcome, rule, shift):
     """log sum_k exp(f(mode + root z_k) + log w_k); ``count`` is the static number of nodes, None when it is traced."""
@@ -81,48 +93,63 @@ def _log_sum(family, count, x, mode, root, outcome, rule, shift):
 
 @_log_sum.defjvp
 def _log_sum_jvp(family, count, primals, tangents):
-    x, mode, root, outcome, rule, shift = primals
+    value, by = _sum_and_slopes(family, count, *primals)
     dx, d_mode, d_root = tangents[:3]
+    change = (by.eta * dx.eta).sum((0, 1)) + (by.zl * dx.zl).sum((0, 1, 2)) + (by.phi * dx.phi).sum(0)
+    return value, change + (by.mode * d_mode).sum(0) + (by.root * d_root).sum((0, 1))
+
+
+def _sum_and_slopes(family, count, x: Predictors, mode, root, outcome: Outcome, rule: Rule, shift) -> tuple[Array, Slopes]:
     q = mode.shape[0]
     sums = _sum_over_nodes(family, count, x, mode, root, outcome, rule, shift)
-    scale = 1.0 / sums.total
-    score, score_z = sums.score[0] * scale, sums.score[1:] * scale
-    change = (score * dx.eta).sum((0, 1)) + (sums.phi * scale * dx.phi).sum(0)
+    total = sums.moments[0, 0]
+    scale = 1.0 / total
+    score, *score_z = (s * scale for s in sums.score)
+    by_zl, by_mode = [], []
+    by_root = [[jnp.zeros_like(total)] * q for _ in range(q)]
     for a in range(q):
-        by_zl = score * mode[a] + sum(root[a, b] * score_z[b] for b in range(a, q))
-        by_mode = (x.zl[:, a] * score).sum((0, 1)) - sums.u[a] * scale
-        change += (by_zl * dx.zl[:, a]).sum((0, 1)) + by_mode * d_mode[a]
+        # sums with u_a = mode_a + sum_b root_ab z_b in place of z~
+        with_u = mode[a] * sums.moments[0] + sum(root[a, b] * sums.moments[1 + b] for b in range(a, q))
+        by_zl.append(score * mode[a] + sum(root[a, b] * score_z[b] for b in range(a, q)))
+        by_mode.append((x.zl[:, a] * score).sum((0, 1)) - with_u[0] * scale)
         for b in range(a, q):
-            by_root = (x.zl[:, a] * score_z[b]).sum((0, 1)) - sums.u_z[a, b] * scale
-            change += by_root * d_root[a, b]
-    return shift + jnp.log(sums.total), change
+            by_root[a][b] = (x.zl[:, a] * score_z[b]).sum((0, 1)) - with_u[1 + b] * scale
+    slopes = Slopes(
+        eta=score,
+        zl=jnp.stack(by_zl, axis=1) if q else jnp.zeros_like(x.zl),
+        phi=sums.phi * scale,
+        mode=jnp.stack(by_mode) if q else jnp.zeros_like(mode),
+        root=jnp.stack([jnp.stack(row) for row in by_root]) if q else jnp.zeros_like(root),
+    )
+    return shift + jnp.log(total), slopes
 
 
 def _sum_over_nodes(family, count, x: Predictors, mode, root, outcome: Outcome, rule: Rule, shift) -> _Sums:
-    q, zero, one = mode.shape[0], jnp.zeros_like(shift), jnp.ones(1, shift.dtype)
+    q = mode.shape[0]
 
     def add(k, sums: _Sums) -> _Sums:
         u, z, log_weight = _node(mode, root, rule, k)
-        density, pullback = jax.vjp(lambda eta, phi: row_log_density(family, outcome, eta, phi), at(x, u), x.phi)
-        log_term = (outcome.row_weight * density).sum(0) - 0.5 * (u * u).sum(0) + log_weight - shift
-        p = jnp.exp(log_term)
-        score, by_phi = pullback(outcome.row_weight * p)
+        density, score, by_phi = materialized(functools.partial(_density_and_score, family), x, outcome, u)
+        p = jnp.exp(density.sum(0) - 0.5 * (u * u).sum(0) + log_weight - shift)
+        z = jnp.concatenate([jnp.ones(1, z.dtype), z])
         return _Sums(
-            total=sums.total + p,
-            score=sums.score + jnp.concatenate([one, z])[:, None, None, None] * score,
-            phi=sums.phi + by_phi,
-            u=sums.u + p * u,
-            u_z=sums.u_z + p * u[:, None] * z[:, None],
+            moments=sums.moments + (z[:, None] * z)[:, :, None] * p,
+            score=tuple(total + (z[a] * p) * score for a, total in enumerate(sums.score)),
+            phi=sums.phi + p * by_phi,
         )
 
     empty = _Sums(
-        total=zero,
-        score=jnp.zeros((1 + q, *x.eta.shape), zero.dtype),
+        moments=jnp.zeros((1 + q, 1 + q, *shift.shape), shift.dtype),
+        score=(jnp.zeros_like(x.eta),) * (1 + q),
         phi=jnp.zeros_like(x.phi),
-        u=jnp.zeros_like(mode),
-        u_z=jnp.zeros((q, q, *zero.shape), zero.dtype),
     )
     return jax.lax.fori_loop(0, _loop_length(count, rule), add, empty)
+
+
+def _density_and_score(family: Family, x: Predictors, outcome: Outcome, u: Array) -> tuple[Array, Array, Array]:
+    """Weighted log density (w, B) and score (E, w, B) of every row at ``u``, and the derivative in phi of each cluster (n_phi, B)."""
+    density, pullback = jax.vjp(lambda eta, phi: row_log_density(family, outcome, eta, phi), at(x, u), x.phi)
+    return outcome.row_weight * density, *pullback(outcome.row_weight)
 
 
 def _node(mode: Array, root: Array, rule: Rule, k: Array) -> tuple[Array, Array, Array]:

@@ -16,14 +16,16 @@ from jax import Array
 from glmmjax.errors import ArgumentError
 from glmmjax.families.base import Family
 from glmmjax.families.registry import resolve_family
-from glmmjax.likelihood.adaptive import integrate, posterior
+from glmmjax.likelihood.adaptive import Posterior, integrate, integrate_with_slopes, posterior
 from glmmjax.likelihood.clusters import Bucket, ClusterData
 from glmmjax.likelihood.gauss_hermite import Rule, check_n_agq, tensor_rule
 from glmmjax.likelihood.params import Params
-from glmmjax.likelihood.rows import outcome_of, predictors_of
+from glmmjax.likelihood.rows import Predictors, outcome_of, predictors_of
 
 __all__ = [
     "Evaluation",
+    "Span",
+    "add_evaluations",
     "cluster_log_likelihoods",
     "in_ambient_precision",
     "log_likelihood",
@@ -42,6 +44,14 @@ class Evaluation(NamedTuple):
     gradient: Params  # d value / d params, for every entry of chol
     modes: Modes  # where the next evaluation starts its search
     mode_error: Array  # () largest squared Newton step left in any mode, in posterior standard deviations
+
+
+class Span(NamedTuple):
+    """Blocks ``first, first + stride, ...`` of a bucket, ``count`` of them; whole numbers, traced or not."""
+
+    first: Any
+    count: Any
+    stride: Any
 
 
 def log_likelihood(params: Params, clusters: ClusterData, family: str | Family, n_agq: int = 11) -> Array:
@@ -78,7 +88,7 @@ def log_likelihood_by_rule(params: Params, clusters: ClusterData, family: Family
     for bucket in clusters.buckets:
 
         def add(total, block):
-            return total + (block.cluster_weight * block_values(params, block, family, rule)[0]).sum(), None
+            return total + (block.cluster_weight * block_values(params, block, family, rule)).sum(), None
 
         total, _ = jax.lax.scan(add, total, bucket)
     return total
@@ -98,7 +108,7 @@ def _log_likelihood(params: Params, clusters: ClusterData, family: Family, n_agq
 @functools.partial(jax.jit, static_argnums=(2, 3))
 def _cluster_log_likelihoods(params: Params, clusters: ClusterData, family: Family, n_agq: int) -> Array:
     rule = tensor_rule(n_agq, params.chol.shape[-1])
-    values = [jax.lax.map(lambda block: block_values(params, block, family, rule)[0], bucket).ravel() for bucket in clusters.buckets]
+    values = [jax.lax.map(lambda block: block_values(params, block, family, rule), bucket).ravel() for bucket in clusters.buckets]
     return jnp.concatenate(values)[clusters.slots]
 
 
@@ -127,28 +137,57 @@ def _arguments(params: Params, clusters: ClusterData, family: str | Family, n_ag
     return params, clusters, resolve_family(family), check_n_agq(n_agq)
 
 
-def value_and_gradient(params: Params, buckets: tuple[Bucket, ...], family: Family, rule: Rule, modes: Modes) -> Evaluation:
-    """Log-likelihood and exact gradient at ``params``, the search for modes starting at ``modes``."""
-    totals, found = [], []
+def value_and_gradient(
+    params: Params, buckets: tuple[Bucket, ...], family: Family, rule: Rule, modes: Modes, spans: tuple[Span, ...] | None = None
+) -> Evaluation:
+    """Log-likelihood and exact gradient at ``params``, the search for modes starting at ``modes``.
 
-    def weighted(params, block, start):
-        values, modes, error = block_values(params, block, family, rule, start)
-        return (block.cluster_weight * values).sum(), (modes, error)
-
-    def add(total, block_and_start):
-        (value, (mode, error)), gradient = jax.value_and_grad(weighted, has_aux=True)(params, *block_and_start)
-        value_sum, gradient_sum, worst = total
-        return (value_sum + value, jax.tree.map(jnp.add, gradient_sum, gradient), jnp.maximum(worst, error)), mode
-
+    ``spans`` has one entry a bucket, by default all its blocks; modes of other blocks come back as they were.
+    """
     zero = jnp.zeros((), params.beta.dtype)
-    for bucket, start in zip(buckets, modes, strict=True):
-        # every bucket sums from zero: loops that do not wait for each other run on different cores
-        total, mode = jax.lax.scan(add, (zero, jax.tree.map(jnp.zeros_like, params), zero), (bucket, start))
-        totals.append(total)
+    nothing = Evaluation(zero, jax.tree.map(jnp.zeros_like, params), (), zero)
+    total, found = nothing, []
+    for bucket, start, span in zip(buckets, modes, spans or tuple(Span(0, len(b.cluster_weight), 1) for b in buckets), strict=True):
+
+        def add(i, carry, bucket=bucket, span=span):
+            total, modes = carry
+            k = span.first + i * span.stride
+            block, start = jax.tree.map(lambda leaf: jax.lax.dynamic_index_in_dim(leaf, k, keepdims=False), (bucket, modes))
+            value, gradient, mode, error = _block_value_and_gradient(params, block, start, family, rule)
+            modes = jax.lax.dynamic_update_index_in_dim(modes, jax.lax.stop_gradient(mode), k, 0)
+            return add_evaluations(total, Evaluation(value, gradient, (), error)), modes
+
+        total, mode = jax.lax.fori_loop(0, span.count, add, (total, start))
         found.append(mode)
-    values, gradients, errors = zip(*totals, strict=True)
-    gradient = jax.tree.map(lambda *parts: sum(parts[1:], parts[0]), *gradients)
-    return Evaluation(sum(values[1:], values[0]), gradient, tuple(found), jnp.max(jnp.stack(errors)))
+    return total._replace(modes=tuple(found))
+
+
+def add_evaluations(a: Evaluation, b: Evaluation) -> Evaluation:
+    """The evaluation of two sets of clusters together, without modes."""
+    return Evaluation(a.value + b.value, jax.tree.map(jnp.add, a.gradient, b.gradient), (), jnp.maximum(a.mode_error, b.mode_error))
+
+
+def _block_value_and_gradient(
+    params: Params, block: Bucket, start: Array, family: Family, rule: Rule
+) -> tuple[Array, Params, Array, Array]:
+    """Weighted log-likelihood of a block, its gradient, its modes and their largest error.
+
+    The chain rule is written out where it meets the sum over nodes: automatic differentiation through that loop would trace it twice
+    and move parts of the density out of it.
+    """
+
+    def prepare(params: Params) -> tuple[Predictors, Posterior]:
+        x = predictors_of(params, block)
+        return x, posterior(family, x, outcome, start)
+
+    outcome = outcome_of(block)
+    (x, post), pull_back = jax.vjp(prepare, params)
+    values, by = integrate_with_slopes(family, x, outcome, post, rule)
+    weight = block.cluster_weight
+    eta, zl, phi, mode, root = (weight * slope for slope in by)
+    still = jnp.zeros_like(weight)
+    (gradient,) = pull_back((Predictors(eta, zl, phi), Posterior(mode, root, weight, still, still)))
+    return (weight * values).sum(), gradient, post.mode, jnp.max(post.mode_error)
 
 
 def start_modes(buckets: tuple[Bucket, ...], q: int) -> Modes:
@@ -156,10 +195,8 @@ def start_modes(buckets: tuple[Bucket, ...], q: int) -> Modes:
     return tuple(jnp.zeros((b.cluster_weight.shape[0], q, b.cluster_weight.shape[1]), b.cluster_weight.dtype) for b in buckets)
 
 
-def block_values(params: Params, block: Bucket, family: Family, rule: Rule, start: Array | None = None) -> tuple[Array, Array, Any]:
-    """(B,) log marginal likelihoods of a block, its modes (q, B), and the largest error of a mode."""
+def block_values(params: Params, block: Bucket, family: Family, rule: Rule) -> Array:
+    """(B,) log marginal likelihoods of a block."""
     x, outcome = predictors_of(params, block), outcome_of(block)
-    if start is None:
-        start = jnp.zeros((params.chol.shape[-1], block.cluster_weight.shape[-1]), x.eta.dtype)
-    post = posterior(family, x, outcome, start)
-    return integrate(family, x, outcome, post, rule), post.mode, jnp.max(post.mode_error)
+    start = jnp.zeros((params.chol.shape[-1], block.cluster_weight.shape[-1]), x.eta.dtype)
+    return integrate(family, x, outcome, posterior(family, x, outcome, start), rule)

@@ -16,9 +16,9 @@ from jax import Array
 
 from glmmjax.families.base import Family
 from glmmjax.likelihood.rows import Outcome, Predictors, log_joint_derivatives
-from glmmjax.likelihood.small_matrices import cholesky, solve_cholesky
+from glmmjax.likelihood.small_matrices import Matrix, cholesky, solve_cholesky
 
-__all__ = ["conditional_mode"]
+__all__ = ["Peak", "find_peak"]
 
 _MAX_STEPS = 100
 
@@ -33,9 +33,39 @@ class _Search(NamedTuple):
     n_trials: Array  # ()
 
 
+class Peak(NamedTuple):
+    """f at the conditional mode of each cluster."""
+
+    mode: Array  # (q, B)
+    hessian: Matrix  # negative Hessian of f there
+    value: Array  # (B,) closed to differentiation
+    gradient: tuple[Array, ...]  # what rounding left of it, closed to differentiation
+
+
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
-def conditional_mode(family: Family, x: Predictors, outcome: Outcome, start: Array) -> Array:
-    """(q, B) modes of f, searched from ``start`` (q, B); derivatives with respect to the predictors are exact."""
+def find_peak(family: Family, x: Predictors, outcome: Outcome, start: Array) -> Peak:
+    """The peak of f in each cluster, the search starting at ``start`` (q, B); mode and Hessian are differentiable in ``x``."""
+    mode = _search(family, x, outcome, start)
+    value, gradient, hessian = log_joint_derivatives(family, x, outcome, mode)
+    return Peak(mode, hessian, value, gradient)
+
+
+@find_peak.defjvp
+def _find_peak_jvp(family, primals, tangents):
+    x, outcome, start = primals
+    peak = find_peak(family, x, outcome, start)
+    still = jnp.zeros_like(peak.mode)
+    if start.shape[0] == 0:
+        return peak, jax.tree.map(jnp.zeros_like, peak)
+    (_, hessian), linear = jax.linearize(lambda x, u: log_joint_derivatives(family, x, outcome, u)[1:], x, peak.mode)
+    # the rule needs the exact Hessian: at a mode it is positive definite up to ties, and no smaller substitute is right
+    d_mode = jnp.stack(solve_cholesky(cholesky(hessian), linear(tangents[0], still)[0]))
+    d_hessian = linear(tangents[0], d_mode)[1]
+    return peak, Peak(d_mode, d_hessian, jnp.zeros_like(peak.value), jax.tree.map(jnp.zeros_like, peak.gradient))
+
+
+def _search(family: Family, x: Predictors, outcome: Outcome, start: Array) -> Array:
+    """(q, B) modes of f."""
     if start.shape[0] == 0:
         return start
     tolerance = jnp.finfo(start.dtype).eps ** 0.75
@@ -47,22 +77,6 @@ def conditional_mode(family: Family, x: Predictors, outcome: Outcome, start: Arr
 
     last = jax.lax.while_loop(unfinished, functools.partial(_newton_trial, family, x, outcome), first)
     return last.u + last.step
-
-
-@conditional_mode.defjvp
-def _conditional_mode_jvp(family, primals, tangents):
-    x, outcome, start = primals
-    u = conditional_mode(family, x, outcome, start)
-    if start.shape[0] == 0:
-        return u, jnp.zeros_like(u)
-
-    def gradient(x):
-        return log_joint_derivatives(family, x, outcome, u)[1]
-
-    _, change = jax.jvp(gradient, (x,), (tangents[0],))
-    # the rule needs the exact Hessian: at a mode it is positive definite up to ties, and no smaller substitute is right
-    _, _, hessian = log_joint_derivatives(family, x, outcome, u)
-    return u, jnp.stack(solve_cholesky(cholesky(hessian), change))
 
 
 def _newton_trial(family: Family, x: Predictors, outcome: Outcome, s: _Search) -> _Search:

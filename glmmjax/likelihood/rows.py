@@ -7,6 +7,8 @@ D is ever formed.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -18,7 +20,7 @@ from glmmjax.likelihood.clusters import Bucket
 from glmmjax.likelihood.params import Params
 from glmmjax.likelihood.small_matrices import Matrix, symmetric
 
-__all__ = ["Outcome", "Predictors", "log_joint", "log_joint_derivatives", "outcome_of", "predictors_of", "row_log_density"]
+__all__ = ["Outcome", "Predictors", "log_joint", "log_joint_derivatives", "materialized", "outcome_of", "predictors_of", "row_log_density"]
 
 
 class Predictors(NamedTuple):
@@ -55,6 +57,21 @@ def outcome_of(block: Bucket) -> Outcome:
     return jax.lax.stop_gradient(Outcome(block.y, block.row_weight))
 
 
+def materialized(function: Callable[..., Any], x: Predictors, outcome: Outcome, *arguments: Any) -> Any:
+    """``function(x, outcome, *arguments)`` with every result written to memory before it is used.
+
+    XLA's CPU compiler inlines a density into the sums over rows that use it, several times over, in loops that do not vectorise:
+    twice the time. The branch of a conditional is the one boundary that it does not fuse across. A GPU wants the fusion.
+    """
+
+    def on_cpu(*arguments: Any) -> Any:
+        nothing = lambda *a: jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(function, *a))  # noqa: E731
+        always = outcome.row_weight.ravel()[0] >= 0  # which the compiler cannot know
+        return jax.lax.cond(always, function, nothing, *arguments)
+
+    return jax.lax.platform_dependent(x, outcome, *arguments, cpu=on_cpu, default=function)
+
+
 def row_log_density(family: Family, outcome: Outcome, eta: Array, phi: Array) -> Array:
     """(w, B) log density of every row, unweighted."""
     return family.log_density(outcome.y, eta[0], phi, *eta[1:])
@@ -78,7 +95,7 @@ def log_joint_derivatives(family: Family, x: Predictors, outcome: Outcome, u: Ar
     takes the one with every row's curvature cut off at 0, which is never smaller than the identity.
     """
     q = u.shape[0]
-    value, score, curvature = _row_derivatives(family, x, outcome, at(x, u))
+    value, score, curvature = _rows(family, x, outcome, u)
     gradient = tuple((x.zl[:, a] * score).sum((0, 1)) - u[a] for a in range(q))
     hessian = _negative_hessian(x.zl, curvature, q)
     if not family.is_log_concave and q:
@@ -88,19 +105,63 @@ def log_joint_derivatives(family: Family, x: Predictors, outcome: Outcome, u: Ar
     return value.sum(0) - 0.5 * (u * u).sum(0), gradient, hessian
 
 
-def _row_derivatives(family: Family, x: Predictors, outcome: Outcome, eta: Array) -> tuple[Array, Array, tuple[Array, ...]]:
-    """Weighted log density (w, B), score (E, w, B) and, for each predictor e, d score / d eta_e (E, w, B)."""
+class _Rows(NamedTuple):
+    """The weighted log density of every row and its derivatives in the predictors."""
 
+    value: Array  # (w, B)
+    score: Array  # (E, w, B)
+    curvature: tuple[Array, ...]  # for each predictor e, d score / d eta_e (E, w, B)
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _rows(family: Family, x: Predictors, outcome: Outcome, u: Array) -> _Rows:
+    """Derivatives of every row at ``u``, with a rule that evaluates densities once for all tangents."""
+    return materialized(lambda x, outcome, u: _derivatives(family, outcome, at(x, u), x.phi), x, outcome, u)
+
+
+@_rows.defjvp
+def _rows_jvp(family, primals, tangents):
+    x, outcome, u = primals
+    dx, _, du = tangents
+    rows, by_eta, by_phi = materialized(functools.partial(_slopes, family), x, outcome, u)
+    d_eta = dx.eta + sum((dx.zl[:, a] * u[a] + x.zl[:, a] * du[a] for a in range(u.shape[0])), jnp.zeros_like(x.eta))
+    change = _Rows((rows.score * d_eta).sum(0), _along(rows.curvature, d_eta), tuple(_along(third, d_eta) for third in by_eta))
+    for j, slope in enumerate(by_phi):
+        change = jax.tree.map(lambda total, part, j=j: total + part * dx.phi[j], change, slope)
+    return rows, change
+
+
+def _along(slopes: tuple[Array, ...], d_eta: Array) -> Array:
+    """Change of an (E, w, B) array whose slope in predictor e is ``slopes[e]``."""
+    return sum((slope * d for slope, d in zip(slopes[1:], d_eta[1:], strict=True)), slopes[0] * d_eta[0])
+
+
+def _slopes(family: Family, x: Predictors, outcome: Outcome, u: Array) -> tuple[_Rows, tuple[tuple[Array, ...], ...], tuple[_Rows, ...]]:
+    """Derivatives of every row; for each of their curvatures its slopes in every predictor; and all their slopes in every phi."""
+    eta, phi = at(x, u), x.phi
+    by_predictor = []
+    for direction in _units(eta):
+        rows, slope = jax.jvp(lambda eta: _derivatives(family, outcome, eta, phi), (eta,), (direction,))
+        by_predictor.append(slope.curvature)
+    by_phi = tuple(jax.jvp(lambda phi: _derivatives(family, outcome, eta, phi), (phi,), (unit,))[1] for unit in _units(phi))
+    return rows, tuple(zip(*by_predictor, strict=True)), by_phi
+
+
+def _derivatives(family: Family, outcome: Outcome, eta: Array, phi: Array) -> _Rows:
     def value_and_score(eta):
-        value, pullback = jax.vjp(lambda e: row_log_density(family, outcome, e, x.phi), eta)
+        value, pullback = jax.vjp(lambda e: row_log_density(family, outcome, e, phi), eta)
         return value * outcome.row_weight, pullback(outcome.row_weight)[0]
 
     curvature = []
-    for e in range(eta.shape[0]):
-        direction = jnp.zeros_like(eta).at[e].set(1.0) if eta.shape[0] > 1 else jnp.ones_like(eta)
+    for direction in _units(eta):
         (value, score), (_, second) = jax.jvp(value_and_score, (eta,), (direction,))
         curvature.append(second)
-    return value, score, tuple(curvature)
+    return _Rows(value, score, tuple(curvature))
+
+
+def _units(a: Array) -> list[Array]:
+    """The unit direction of each entry of the leading axis."""
+    return [jnp.zeros_like(a).at[e].set(1.0) if len(a) > 1 else jnp.ones_like(a) for e in range(len(a))]
 
 
 def _negative_hessian(zl: Array, curvature: tuple[Array, ...], q: int) -> Matrix:
