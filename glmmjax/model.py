@@ -14,7 +14,8 @@ import numpy as np
 from glmmjax.design import Design, build_design, caller_namespace
 from glmmjax.errors import ArgumentError, ConvergenceWarning
 from glmmjax.estimation.convergence import Code, Convergence, is_singular
-from glmmjax.estimation.driver import Maximum, maximise
+from glmmjax.estimation.driver import maximise
+from glmmjax.estimation.maximum import Maximum
 from glmmjax.estimation.objective import Problem
 from glmmjax.families import Family, resolve_family
 from glmmjax.fitted import FittedModel

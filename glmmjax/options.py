@@ -32,10 +32,10 @@ class Options:
     n_em: int = 30
     em_gain: float = 0.01
     n_quasi_newton: int = 200
-    quasi_newton_gain: float = 1e-6
+    quasi_newton_gain: float = 1e-7
     n_newton: int = 30
     certificate: float = 1e-6
-    max_block_rows: int = 8192
+    max_block_rows: int = 2048
     quadrature_tolerance: float = 1e-4
     quadrature_limit: float = 0.02
     max_agq: int = 51

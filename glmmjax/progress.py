@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from glmmjax.errors import ArgumentError
-from glmmjax.estimation.driver import Progress
+from glmmjax.estimation.maximum import Progress
 
 __all__ = ["Watch"]
 

@@ -18,7 +18,7 @@ import glmmjax as gj
 from glmmjax import datasets, model
 from glmmjax.errors import ArgumentError, ConvergenceWarning, FormulaError
 from glmmjax.estimation.convergence import Code
-from glmmjax.estimation.driver import Progress
+from glmmjax.estimation.maximum import Progress
 
 FIXED = "y ~ sex * time"
 INTRO: dict[str, Any] = {"fixed": FIXED, "random": "~ 1 | id", "family": "binomial"}

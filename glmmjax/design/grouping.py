@@ -18,8 +18,6 @@ _COUNT_STEPS = 8  # for numbers of clusters and blocks
 _FINE_STEPS = 32  # for the number of clusters when there are many blocks, where 12 % of padding would cost time
 _MANY_BLOCKS = 16
 _BUCKET_COST = 500_000  # padded cells that one more compiled copy of the likelihood is worth
-_STREAMS = 2  # equal buckets that a large one is cut into, which run on different cores
-_STREAM_ROWS = 100_000  # padded rows from which that pays
 
 
 class BucketLayout(NamedTuple):
@@ -63,7 +61,8 @@ def group_rows(codes: np.ndarray, n_clusters: int, max_block_rows: int) -> Layou
     slots = np.empty(n_clusters, np.int64)
     first, stride = np.empty(n_clusters, np.int64), np.empty(n_clusters, np.int64)  # where a cluster's rows stand, and how far apart
     n_slots = n_row_slots = 0
-    for members, width in _streams(widths, bucket_of):
+    for k, width in enumerate(widths.tolist()):
+        members = np.flatnonzero(bucket_of == k)
         n_blocks, n_lanes = block_shape(len(members), width, max_block_rows)
         block, lane = np.divmod(np.arange(len(members)), n_lanes)
         slots[members] = n_slots + np.arange(len(members))
@@ -127,16 +126,6 @@ def block_shape(count: int, width: int, max_block_rows: int) -> tuple[int, int]:
         padded = count  # small blocks: the ladder of block numbers alone
     n_blocks = int(ladder(-(-padded // limit), _COUNT_STEPS))
     return n_blocks, -(-padded // n_blocks)
-
-
-def _streams(widths: np.ndarray, bucket_of: np.ndarray) -> list[tuple[np.ndarray, int]]:
-    """(cluster numbers, width) of every bucket; a large one is cut into streams of equal shape."""
-    parts = []
-    for k, width in enumerate(widths.tolist()):
-        members = np.flatnonzero(bucket_of == k)
-        n_streams = _STREAMS if len(members) * width >= _STREAM_ROWS and len(members) >= _STREAMS else 1
-        parts += [(part, width) for part in np.array_split(members, n_streams)]
-    return parts
 
 
 def _sort_rows(codes: np.ndarray, n_clusters: int) -> _Sorted:

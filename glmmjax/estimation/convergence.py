@@ -86,6 +86,7 @@ class Convergence:
     quadrature_error: float  # log-likelihood by a finer rule minus the reported one, at the estimates
     n_agq: int
     finer_n_agq: int
+    n_on_sample: int = 0  # evaluations on a sample of the clusters, from which a fit of large data started
 
     @property
     def has_converged(self) -> bool:

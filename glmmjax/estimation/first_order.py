@@ -17,7 +17,7 @@ from glmmjax.estimation.quasi_newton import initial_metric, is_sufficient, short
 from glmmjax.estimation.starting_values import Start
 from glmmjax.likelihood.clusters import Bucket
 from glmmjax.likelihood.gauss_hermite import Rule
-from glmmjax.likelihood.marginal import start_modes
+from glmmjax.likelihood.marginal import Modes
 from glmmjax.options import Options
 
 __all__ = ["FirstOrder", "advance", "init", "step"]
@@ -40,18 +40,12 @@ class FirstOrder(NamedTuple):
     is_done: Array  # () bool
 
 
-def init(problem: Problem, start: Start, buckets: tuple[Bucket, ...]) -> FirstOrder:
-    """State before the first evaluation, which takes place at ``start.theta``."""
-    theta, q = start.theta, problem.layout.covariance.q
-    zero, dtype = jnp.zeros_like(theta), theta.dtype
-    nothing = Evaluated(
-        jnp.array(-jnp.inf, dtype),
-        zero,
-        jnp.array(-jnp.inf, dtype),
-        jnp.zeros((q, q), dtype),
-        start_modes(buckets, q),
-        jnp.array(jnp.inf, dtype),
-    )
+def init(problem: Problem, start: Start, modes: Modes) -> FirstOrder:
+    """State before the first evaluation, which takes place at ``start.theta`` and searches for modes from ``modes``."""
+    theta, dtype = start.theta, start.theta.dtype
+    zero, q = jnp.zeros_like(theta), problem.layout.covariance.q
+    lowest = jnp.array(-jnp.inf, dtype)
+    nothing = Evaluated(lowest, zero, lowest, jnp.zeros((q, q), dtype), modes, jnp.array(jnp.inf, dtype))
     count = jnp.zeros((), jnp.int32)
     inverse = initial_metric(problem, start, theta)
     return FirstOrder(theta, nothing, zero, jnp.zeros((), dtype), inverse, jnp.array(True), count, count, count, jnp.array(False))

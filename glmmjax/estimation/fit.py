@@ -113,7 +113,7 @@ def _maximise(problem: Problem, options: Options, n_agq: int, buckets: tuple[Buc
     ascent = jax.lax.while_loop(
         lambda s: ~s.is_done,
         lambda s: first_order.step(problem, options, start, s, buckets, rule),
-        first_order.init(problem, start, buckets),
+        first_order.init(problem, start, start_modes(buckets, problem.layout.covariance.q)),
     )
     end = jax.lax.while_loop(lambda s: ~s.is_done, lambda s: newton.step(problem, options, s, buckets, rule), newton.init(ascent))
     n_evaluations = ascent.n_em + ascent.n_quasi_newton + end.n_newton

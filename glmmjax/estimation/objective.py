@@ -94,8 +94,9 @@ def likelihood_with_hessian(
 
 def add(a: Evaluated, b: Evaluated) -> Evaluated:
     """The log-likelihood of two sets of clusters together, without modes."""
-    sums = (x + y for x, y in zip(a[:4], b[:4], strict=True))
-    return Evaluated(*sums, modes=(), mode_error=jnp.maximum(a.mode_error, b.mode_error))
+    worst = jnp.maximum(a.mode_error, b.mode_error)
+    a, b = (at._replace(modes=(), mode_error=jnp.zeros_like(worst)) for at in (a, b))
+    return jax.tree.map(jnp.add, a, b)._replace(mode_error=worst)
 
 
 def penalised(problem: Problem, theta: Array, at: Evaluated) -> Evaluated:

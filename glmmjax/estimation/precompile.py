@@ -25,10 +25,11 @@ def precompile(program: Callable[..., Any], static: tuple[Any, ...], data: Any, 
 
     Parameters
     ----------
-    program : a jitted function that is quick when all its array arguments are 0.
+    program : a jitted function.
     static : its leading, hashable arguments.
     data : arrays whose shapes, with ``static``, decide the shapes of all others.
-    arguments : gives its other arguments as ``jax.ShapeDtypeStruct`` or arrays; called only when there is something to compile.
+    arguments : gives its other arguments, arrays or ``jax.ShapeDtypeStruct`` (zeros in the call), such that the call has nothing to do;
+        called only when there is something to compile.
 
     Returns
     -------
@@ -43,8 +44,12 @@ def precompile(program: Callable[..., Any], static: tuple[Any, ...], data: Any, 
 
     def run() -> None:
         with jax.enable_x64(is_double):
-            program(*static, *jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes))
+            program(*static, *jax.tree.map(_filled, shapes))
 
     thread = threading.Thread(target=run, name="glmmjax-precompile")
     thread.start()
     return thread.join
+
+
+def _filled(leaf: Any) -> Any:
+    return np.zeros(leaf.shape, leaf.dtype) if isinstance(leaf, jax.ShapeDtypeStruct) else leaf

@@ -1,8 +1,9 @@
-"""The jit boundary of a fit from Python: the three programs that are compiled, and how.
+"""The jit boundary of a fit from Python: the programs that are compiled, and how.
 
-``begin`` finds starting values; ``first_order`` and ``second_order`` run up to a number of steps of their phase that is decided at
-each call. The number of quadrature points is an argument too, so the same programs serve every step, every ``n_agq`` and the finer
-rule that judges the result.
+``begin`` finds starting values. Small data: ``first_order`` and ``second_order`` run up to a number of steps of their phase that is
+decided at each call. Large data: ``evaluate`` and ``evaluate_with_hessian`` give the log-likelihood of parts of the data, which
+run side by side or one after the other, and ``advance``, ``advance_newton`` make one step of a phase from their sum. The number of
+quadrature points is an argument too, so the same programs serve every ``n_agq`` and the finer rule that judges the result.
 """
 
 from __future__ import annotations
@@ -15,22 +16,37 @@ import jax.numpy as jnp
 
 from glmmjax.estimation import first_order, newton
 from glmmjax.estimation.convergence import code_of
-from glmmjax.estimation.objective import Problem
+from glmmjax.estimation.objective import (
+    Evaluated,
+    Problem,
+    evaluate_likelihood,
+    likelihood_with_hessian,
+    penalised,
+    penalty_hessian,
+    symmetric,
+)
 from glmmjax.estimation.starting_values import Start, starting_values
 from glmmjax.likelihood.clusters import Bucket
+from glmmjax.likelihood.marginal import start_modes
 from glmmjax.options import Options
 
 __all__ = ["Programs", "programs"]
 
 _QUICK_TO_COMPILE: dict[str, Any] = {"xla_cpu_use_fusion_emitters": False}  # half the compile time, up to half as fast again to run
+_QUICK_TO_RUN: dict[str, Any] = {"xla_cpu_prefer_vector_width": 512}  # a fifth faster where the processor has such registers
 
 
 class Programs(NamedTuple):
-    """Jitted functions; see ``_begin``, ``_first_order`` and ``_second_order`` for what they take and give."""
+    """Jitted functions; see the functions of this file for what they take and give."""
 
     begin: Any
     first_order: Any
     second_order: Any
+    evaluate: Any
+    evaluate_with_hessian: Any
+    advance: Any
+    advance_newton: Any
+    resume: Any
 
     def shapes(self, problem: Problem, *arguments: Any) -> tuple[Any, Any]:
         """What ``second_order`` takes of ``begin(problem, *arguments)``, by abstract evaluation."""
@@ -41,20 +57,27 @@ class Programs(NamedTuple):
 @functools.cache
 def programs(is_small: bool) -> Programs:
     """The programs for small data, where compiling is what a user waits for, or for large."""
-    lean = _QUICK_TO_COMPILE if _is_accepted("cpu") else {}
+    lean, fast = ((options if _is_accepted(tuple(options.items())) else {}) for options in (_QUICK_TO_COMPILE, _QUICK_TO_RUN))
+    once, often = functools.partial(jax.jit, compiler_options=lean), functools.partial(jax.jit, compiler_options=lean if is_small else fast)
     return Programs(
-        jax.jit(_begin, static_argnums=0, compiler_options=lean),
-        jax.jit(_first_order, static_argnums=(0, 1), compiler_options=lean if is_small else {}),
-        jax.jit(_second_order, static_argnums=(0, 1), compiler_options=lean if is_small else {}),
+        begin=once(_begin, static_argnums=0),
+        first_order=often(_first_order, static_argnums=(0, 1)),
+        second_order=often(_second_order, static_argnums=(0, 1)),
+        evaluate=often(evaluate_likelihood, static_argnums=0),
+        evaluate_with_hessian=often(likelihood_with_hessian, static_argnums=0),
+        advance=once(_advance, static_argnums=(0, 1)),
+        advance_newton=once(_advance_newton, static_argnums=(0, 1)),
+        resume=once(_resume, static_argnums=0),
     )
 
 
-def _is_accepted(platform: str) -> bool:
-    """Whether this backend knows the options: they are XLA's, and not promised from one release to the next."""
-    if jax.default_backend() != platform:
+@functools.cache
+def _is_accepted(options: tuple[tuple[str, Any], ...]) -> bool:
+    """Whether this backend is a CPU that knows the options: they are XLA's, and not promised from one release to the next."""
+    if jax.default_backend() != "cpu":
         return False
     try:
-        jax.jit(lambda x: x, compiler_options=_QUICK_TO_COMPILE).lower(0.0).compile()
+        jax.jit(lambda x: x, compiler_options=dict(options)).lower(0.0).compile()
     except jax.errors.JaxRuntimeError:
         return False
     return True
@@ -64,7 +87,7 @@ def _begin(problem: Problem, buckets: tuple[Bucket, ...], given: Any, use_given:
     """Starting values, ``given`` (P,) in place of their theta where ``use_given``, and the state that a fit begins in."""
     start = starting_values(problem, buckets)
     start = start._replace(theta=jnp.where(use_given, given, start.theta))
-    return start, first_order.init(problem, start, buckets)
+    return start, first_order.init(problem, start, start_modes(buckets, problem.layout.covariance.q))
 
 
 def _first_order(
@@ -81,6 +104,39 @@ def _second_order(
     """The phase's new state, and the ``Code`` of a fit that ends there."""
     end = _loop(lambda s: newton.step(problem, options, s, buckets, rule), state, max_steps)
     return end, code_of(problem, options, start, end)
+
+
+def _advance(
+    problem: Problem, options: Options, start: Start, state: first_order.FirstOrder, at: Evaluated
+) -> tuple[first_order.FirstOrder, newton.Newton]:
+    """One step of ``_first_order`` from the log-likelihood ``at`` its proposal, which is evaluated elsewhere."""
+    state = first_order.advance(problem, options, start, state, penalised(problem, state.theta + state.proposal, at))
+    return state, newton.init(state)
+
+
+def _advance_newton(
+    problem: Problem, options: Options, start: Start, state: newton.Newton, at: Evaluated, hessian
+) -> tuple[newton.Newton, Any]:
+    """One step of ``_second_order`` from the log-likelihood and its Hessian."""
+    theta = state.theta + state.proposal
+    at, hessian = penalised(problem, theta, at), symmetric(hessian + penalty_hessian(problem, theta))
+    end = newton.advance(options, state, at, hessian)
+    return end, code_of(problem, options, start, end)
+
+
+def _resume(problem: Problem, start: Start, end: newton.Newton, ratio) -> tuple[Start, first_order.FirstOrder]:
+    """The state of a quasi-Newton phase on all data from the end of a fit to a part; ``ratio`` is how much more data all are.
+
+    The step to take is 0: the first evaluation is at ``end.theta``, and the metric is the part's inverse Hessian, scaled.
+    """
+    start = start._replace(
+        theta=end.theta,
+        information=ratio * start.information,
+        moment_information=ratio * start.moment_information,
+        total_weight=ratio * start.total_weight,
+    )
+    state = first_order.init(problem, start, ())
+    return start, state._replace(inverse=jnp.linalg.inv(-end.hessian) / ratio, in_em=jnp.array(False))
 
 
 def _loop(step, state, max_steps):

@@ -24,6 +24,7 @@ from glmmjax.likelihood.rows import Predictors, outcome_of, predictors_of
 
 __all__ = [
     "Evaluation",
+    "Modes",
     "Span",
     "add_evaluations",
     "cluster_log_likelihoods",

@@ -11,7 +11,7 @@ import pytest
 import glmmjax as gj
 from glmmjax.datasets import load_intro_binomial
 from glmmjax.errors import ArgumentError, ConvergenceWarning
-from glmmjax.estimation import driver, newton
+from glmmjax.estimation import driver, maximum, newton
 from glmmjax.estimation.convergence import Code, is_singular
 from glmmjax.estimation.objective import Evaluated, Problem, evaluate
 from glmmjax.estimation.penalty import log_penalty
@@ -293,5 +293,5 @@ def test_a_finer_rule_without_a_value_does_not_pass_for_agreement(design, proble
         unchanged = lambda at_end, *_: (at_end, end)  # noqa: E731  what a step does with a value that is not finite
         value = driver._finer_log_likelihood(unchanged, state, end, design.clusters.buckets, 11, 1)
     assert np.isnan(value)
-    assert driver._judged(Code.CONVERGED, value, 11, Options(), 40.0) is Code.QUADRATURE_NOT_SETTLED
-    assert driver._judged(Code.CONVERGED, 1e-5, 11, Options(), 40.0) is Code.CONVERGED
+    assert maximum._judged(Code.CONVERGED, value, 11, Options(), 40.0) is Code.QUADRATURE_NOT_SETTLED
+    assert maximum._judged(Code.CONVERGED, 1e-5, 11, Options(), 40.0) is Code.CONVERGED

@@ -1,0 +1,103 @@
+"""The log-likelihood of large data from Python: parts of the blocks, evaluated side by side, one thread a core.
+
+XLA runs one program on one core where its arrays are as small as a block. So every core gets the same compiled program and the same
+buckets, and the blocks that it is to visit as an argument; nothing is copied. Results are added in a fixed order.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import os
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+
+from glmmjax.estimation.objective import Evaluated, Problem, add
+from glmmjax.estimation.programs import Programs
+from glmmjax.estimation.worker import is_double_precision
+from glmmjax.likelihood.clusters import Bucket
+from glmmjax.likelihood.gauss_hermite import Rule
+from glmmjax.likelihood.marginal import Modes, Span, start_modes
+
+__all__ = ["Parts"]
+
+
+class Parts:
+    """The clusters of a data set in equal shares.
+
+    ``evaluate`` and ``evaluate_with_hessian`` start their search for modes where ``keep`` was called last.
+    """
+
+    def __init__(self, problem: Problem, run: Programs, buckets: tuple[Bucket, ...], stride: int = 1):
+        """Every ``stride``-th block of ``buckets`` only, for a fit to a sample of the clusters."""
+        n_blocks = max(-(-bucket.cluster_weight.shape[0] // stride) for bucket in buckets)
+        n_parts = min(_n_cores(), n_blocks)
+        self._problem, self._run, self._buckets = problem, run, buckets
+        self._spans = [_share(buckets, part, n_parts, stride) for part in range(n_parts)]
+        self._kept: list[Modes] = [start_modes(buckets, problem.layout.covariance.q)] * n_parts
+        self._found = self._kept
+        self._is_double = is_double_precision()
+        self._pool = concurrent.futures.ThreadPoolExecutor(n_parts, "glmmjax")
+
+    def evaluate(self, theta: Any, rule: Rule) -> Evaluated:
+        """The log-likelihood of all parts at ``theta`` (P,), without modes."""
+        found = self._on_all(self._run.evaluate, theta, rule)
+        self._found = [at.modes for at in found]
+        return _total(found)
+
+    def evaluate_with_hessian(self, theta: Any, rule: Rule) -> tuple[Evaluated, Any]:
+        """The same with the Hessian (P, P)."""
+        found = self._on_all(self._run.evaluate_with_hessian, theta, rule)
+        self._found = [at.modes for at, _ in found]
+        return _total([at for at, _ in found]), sum(np.asarray(hessian) for _, hessian in found)
+
+    def keep(self) -> None:
+        """Let the next search begin at the modes found last."""
+        self._kept = self._found
+
+    def modes(self) -> tuple[np.ndarray, ...]:
+        """Modes kept, (S, q, B) a bucket, each from the part that it belongs to."""
+        merged = [np.array(modes) for modes in self._kept[0]]
+        for spans, modes in zip(self._spans[1:], self._kept[1:], strict=True):
+            for target, span, source in zip(merged, spans, modes, strict=True):
+                own = slice(span.first, span.first + span.count * span.stride, span.stride)
+                target[own] = np.asarray(source)[own]
+        return tuple(merged)
+
+    def close(self) -> None:
+        """Leave the threads to end by themselves."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _on_all(self, program: Callable[..., Any], theta: Any, rule: Rule) -> list[Any]:
+        def run(spans: tuple[Span, ...], modes: Modes) -> Any:
+            with jax.enable_x64(self._is_double):
+                return jax.block_until_ready(program(self._problem, theta, self._buckets, rule, modes, spans))
+
+        return [future.result() for future in [self._pool.submit(run, *pair) for pair in zip(self._spans, self._kept, strict=True)]]
+
+
+def _share(buckets: tuple[Bucket, ...], part: int, n_parts: int, stride: int) -> tuple[Span, ...]:
+    """The blocks of one part: a contiguous run of the selected blocks of every bucket."""
+    spans = []
+    for k, bucket in enumerate(buckets):
+        n = -(-bucket.cluster_weight.shape[0] // stride)
+        turn = (part + k) % n_parts  # buckets with fewer blocks than parts begin with different parts
+        first, last = n * turn // n_parts, n * (turn + 1) // n_parts
+        spans.append(Span(np.int32(first * stride), np.int32(last - first), np.int32(stride)))
+    return tuple(spans)
+
+
+def _total(found: list[Evaluated]) -> Evaluated:
+    total = jax.tree.map(np.asarray, found[0]._replace(modes=()))
+    for at in found[1:]:
+        total = jax.tree.map(np.asarray, add(total, at))
+    return total
+
+
+def _n_cores() -> int:
+    """Cores that this process may use; one program at a time on a device that is not a CPU."""
+    if jax.default_backend() != "cpu":
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
