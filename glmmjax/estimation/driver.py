@@ -7,7 +7,7 @@ import functools
 import numpy as np
 
 from glmmjax.estimation.convergence import Code
-from glmmjax.estimation.large import maximise_in_parts
+from glmmjax.estimation.large import in_memory, maximise_in_parts
 from glmmjax.estimation.maximum import Maximum, Monitor, finer_rule, maximum, report
 from glmmjax.estimation.objective import Problem
 from glmmjax.estimation.precompile import precompile
@@ -38,8 +38,9 @@ def maximise(
     ``every_step`` or on large data, after a phase otherwise.
     """
     work = n_agq**problem.layout.covariance.q * sum(bucket.row_weight.size for bucket in buckets)
-    fit = _maximise_in_one_program if work <= _SMALL_WORK else maximise_in_parts
-    return fit(problem, options, buckets, n_agq, initial, monitor, every_step)
+    if work <= _SMALL_WORK:
+        return _maximise_in_one_program(problem, options, buckets, n_agq, initial, monitor, every_step)
+    return maximise_in_parts(problem, options, in_memory(problem, buckets), n_agq, initial, monitor)
 
 
 def _maximise_in_one_program(

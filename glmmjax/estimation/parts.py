@@ -9,29 +9,55 @@ from __future__ import annotations
 import concurrent.futures
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import jax
 import numpy as np
 
 from glmmjax.estimation.objective import Evaluated, Problem, add
+from glmmjax.estimation.precompile import precompile
 from glmmjax.estimation.programs import Programs
 from glmmjax.estimation.worker import is_double_precision
 from glmmjax.likelihood.clusters import Bucket
 from glmmjax.likelihood.gauss_hermite import Rule
 from glmmjax.likelihood.marginal import Modes, Span, start_modes
 
-__all__ = ["Parts"]
+__all__ = ["Likelihood", "Parts"]
+
+
+class Likelihood(Protocol):
+    """The log-likelihood of a data set as a large fit uses it: where the clusters are and what evaluates them is its own business.
+
+    ``evaluate`` and ``evaluate_with_hessian`` start their search for modes at those of the last ``keep``.
+    """
+
+    total_weight: float  # sum of the cluster weights
+
+    def precompile(self, rule: Rule) -> Callable[[], None]:
+        """Start compiling ``evaluate_with_hessian`` in a thread; the result waits for its end."""
+
+    def evaluate(self, theta: Any, rule: Rule) -> Evaluated:
+        """The log-likelihood at ``theta`` (P,), numpy, without modes and without penalty."""
+
+    def evaluate_with_hessian(self, theta: Any, rule: Rule) -> tuple[Evaluated, Any]:
+        """The same with the Hessian (P, P), not yet symmetrised."""
+
+    def keep(self) -> None:
+        """Let the next search begin at the modes found last."""
+
+    def modes(self) -> tuple[np.ndarray, ...]:
+        """Modes kept, (S, q, B) a bucket."""
+
+    def close(self) -> None:
+        """Release threads; ``modes`` still works."""
 
 
 class Parts:
-    """The clusters of a data set in equal shares.
-
-    ``evaluate`` and ``evaluate_with_hessian`` start their search for modes where ``keep`` was called last.
-    """
+    """``Likelihood`` of blocks in memory, in equal shares, one a core."""
 
     def __init__(self, problem: Problem, run: Programs, buckets: tuple[Bucket, ...], stride: int = 1):
         """Every ``stride``-th block of ``buckets`` only, for a fit to a sample of the clusters."""
+        self.total_weight = sum(float(bucket.cluster_weight[::stride].sum()) for bucket in buckets)
         n_blocks = max(-(-bucket.cluster_weight.shape[0] // stride) for bucket in buckets)
         n_parts = min(_n_cores(), n_blocks)
         self._problem, self._run, self._buckets = problem, run, buckets
@@ -41,24 +67,25 @@ class Parts:
         self._is_double = is_double_precision()
         self._pool = concurrent.futures.ThreadPoolExecutor(n_parts, "glmmjax")
 
+    def precompile(self, rule: Rule) -> Callable[[], None]:
+        nowhere = tuple(Span(np.int32(0), np.int32(0), np.int32(1)) for _ in self._buckets)
+        arguments = (np.zeros(self._problem.layout.size), self._buckets, rule, self._kept[0], nowhere)
+        return precompile(self._run.evaluate_with_hessian, (self._problem,), (self._buckets, rule), lambda: arguments)
+
     def evaluate(self, theta: Any, rule: Rule) -> Evaluated:
-        """The log-likelihood of all parts at ``theta`` (P,), without modes."""
         found = self._on_all(self._run.evaluate, theta, rule)
         self._found = [at.modes for at in found]
         return _total(found)
 
     def evaluate_with_hessian(self, theta: Any, rule: Rule) -> tuple[Evaluated, Any]:
-        """The same with the Hessian (P, P)."""
         found = self._on_all(self._run.evaluate_with_hessian, theta, rule)
         self._found = [at.modes for at, _ in found]
         return _total([at for at, _ in found]), sum(np.asarray(hessian) for _, hessian in found)
 
     def keep(self) -> None:
-        """Let the next search begin at the modes found last."""
         self._kept = self._found
 
     def modes(self) -> tuple[np.ndarray, ...]:
-        """Modes kept, (S, q, B) a bucket, each from the part that it belongs to."""
         merged = [np.array(modes) for modes in self._kept[0]]
         for spans, modes in zip(self._spans[1:], self._kept[1:], strict=True):
             for target, span, source in zip(merged, spans, modes, strict=True):
@@ -67,7 +94,6 @@ class Parts:
         return tuple(merged)
 
     def close(self) -> None:
-        """Leave the threads to end by themselves."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _on_all(self, program: Callable[..., Any], theta: Any, rule: Rule) -> list[Any]:
