@@ -129,7 +129,7 @@ def _sum_over_nodes(family, count, x: Predictors, mode, root, outcome: Outcome, 
 
     def add(k, sums: _Sums) -> _Sums:
         u, z, log_weight = _node(mode, root, rule, k)
-        density, score, by_phi = materialized(functools.partial(_density_and_score, family), x, outcome, u)
+        density, score, by_phi = materialized(_density_and_score, family, x, outcome, u)
         p = jnp.exp(density.sum(0) - 0.5 * (u * u).sum(0) + log_weight - shift)
         z = jnp.concatenate([jnp.ones(1, z.dtype), z])
         return _Sums(
@@ -146,6 +146,7 @@ def _sum_over_nodes(family, count, x: Predictors, mode, root, outcome: Outcome, 
     return jax.lax.fori_loop(0, _loop_length(count, rule), add, empty)
 
 
+@functools.partial(jax.jit, static_argnums=0)
 def _density_and_score(family: Family, x: Predictors, outcome: Outcome, u: Array) -> tuple[Array, Array, Array]:
     """Weighted log density (w, B) and score (E, w, B) of every row at ``u``, and the derivative in phi of each cluster (n_phi, B)."""
     density, pullback = jax.vjp(lambda eta, phi: row_log_density(family, outcome, eta, phi), at(x, u), x.phi)

@@ -57,19 +57,20 @@ def outcome_of(block: Bucket) -> Outcome:
     return jax.lax.stop_gradient(Outcome(block.y, block.row_weight))
 
 
-def materialized(function: Callable[..., Any], x: Predictors, outcome: Outcome, *arguments: Any) -> Any:
-    """``function(x, outcome, *arguments)`` with every result written to memory before it is used.
+def materialized(function: Callable[..., Any], family: Family, x: Predictors, outcome: Outcome, u: Array) -> Any:
+    """``function(family, x, outcome, u)`` with every result written to memory before it is used; ``function`` is jitted.
 
     XLA's CPU compiler inlines a density into the sums over rows that use it, several times over, in loops that do not vectorise:
     twice the time. The branch of a conditional is the one boundary that it does not fuse across. A GPU wants the fusion.
     """
 
     def on_cpu(*arguments: Any) -> Any:
-        nothing = lambda *a: jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(function, *a))  # noqa: E731
         always = outcome.row_weight.ravel()[0] >= 0  # which the compiler cannot know
-        return jax.lax.cond(always, function, nothing, *arguments)
+        return jax.lax.cond(always, values, zeros, *arguments)
 
-    return jax.lax.platform_dependent(x, outcome, *arguments, cpu=on_cpu, default=function)
+    values = functools.partial(function, family)  # jitted, so that it is traced once for all its branches
+    zeros = lambda *a: jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(values, *a))  # noqa: E731
+    return jax.lax.platform_dependent(x, outcome, u, cpu=on_cpu, default=values)
 
 
 def row_log_density(family: Family, outcome: Outcome, eta: Array, phi: Array) -> Array:
@@ -116,14 +117,14 @@ class _Rows(NamedTuple):
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _rows(family: Family, x: Predictors, outcome: Outcome, u: Array) -> _Rows:
     """Derivatives of every row at ``u``, with a rule that evaluates densities once for all tangents."""
-    return materialized(lambda x, outcome, u: _derivatives(family, outcome, at(x, u), x.phi), x, outcome, u)
+    return materialized(_rows_at, family, x, outcome, u)
 
 
 @_rows.defjvp
 def _rows_jvp(family, primals, tangents):
     x, outcome, u = primals
     dx, _, du = tangents
-    rows, by_eta, by_phi = materialized(functools.partial(_slopes, family), x, outcome, u)
+    rows, by_eta, by_phi = materialized(_slopes_at, family, x, outcome, u)
     d_eta = dx.eta + sum((dx.zl[:, a] * u[a] + x.zl[:, a] * du[a] for a in range(u.shape[0])), jnp.zeros_like(x.eta))
     change = _Rows((rows.score * d_eta).sum(0), _along(rows.curvature, d_eta), tuple(_along(third, d_eta) for third in by_eta))
     for j, slope in enumerate(by_phi):
@@ -136,7 +137,13 @@ def _along(slopes: tuple[Array, ...], d_eta: Array) -> Array:
     return sum((slope * d for slope, d in zip(slopes[1:], d_eta[1:], strict=True)), slopes[0] * d_eta[0])
 
 
-def _slopes(family: Family, x: Predictors, outcome: Outcome, u: Array) -> tuple[_Rows, tuple[tuple[Array, ...], ...], tuple[_Rows, ...]]:
+@functools.partial(jax.jit, static_argnums=0)
+def _rows_at(family: Family, x: Predictors, outcome: Outcome, u: Array) -> _Rows:
+    return _derivatives(family, outcome, at(x, u), x.phi)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _slopes_at(family: Family, x: Predictors, outcome: Outcome, u: Array) -> tuple[_Rows, tuple[tuple[Array, ...], ...], tuple[_Rows, ...]]:
     """Derivatives of every row; for each of their curvatures its slopes in every predictor; and all their slopes in every phi."""
     eta, phi = at(x, u), x.phi
     by_predictor = []
