@@ -12,6 +12,7 @@ __all__ = [
     "FormulaError",
     "GlmmError",
     "OutcomeError",
+    "RowsNotKeptError",
 ]
 
 
@@ -33,6 +34,10 @@ class DesignError(GlmmError):
 
 class OutcomeError(GlmmError):
     """The outcome lies outside the support of the family."""
+
+
+class RowsNotKeptError(GlmmError):
+    """A result was asked of a streamed fit that needs its rows, which are not in memory."""
 
 
 class DesignWarning(UserWarning):

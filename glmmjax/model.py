@@ -22,7 +22,6 @@ from glmmjax.fitted import FittedModel
 from glmmjax.likelihood.gauss_hermite import check_n_agq, finer
 from glmmjax.likelihood.params import Params, Theta
 from glmmjax.options import Options, StudentTPenalty, default_n_agq
-from glmmjax.postfit.random_covariance import random_reach
 from glmmjax.progress import Watch
 from glmmjax.results import MixedModelResults
 
@@ -175,7 +174,7 @@ def _modes_by_cluster(maximum: Maximum, design: Design) -> np.ndarray:
 def _is_singular(chol: Any, maximum: Maximum, design: Design) -> bool:
     if maximum.convergence.has_converged:
         return maximum.convergence.code is Code.CONVERGED_ON_BOUNDARY
-    return bool(np.isfinite(chol).all() and is_singular(chol, jnp.asarray(random_reach(design.clusters.buckets))))
+    return bool(np.isfinite(chol).all() and is_singular(chol, jnp.asarray(design.random_reach)))
 
 
 def _problem(design: Design, family: Family, penalty: StudentTPenalty | None) -> Problem:

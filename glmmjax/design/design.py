@@ -25,7 +25,7 @@ from glmmjax.likelihood.clusters import Bucket, ClusterData
 from glmmjax.likelihood.covariance import BlockDiagonal
 from glmmjax.options import Options
 
-__all__ = ["Design", "build_design", "make_design"]
+__all__ = ["Design", "build_design", "expressions_of", "group_problem", "make_design", "random_reach"]
 
 _OFFSET_ARGUMENT = "offset="  # cannot be the name of a variable in a formula
 
@@ -47,6 +47,7 @@ class Design:
     row_labels: Any  # (n,) pandas Index: the caller's labels of the rows used, in the caller's order
     row_slots: Any  # (n,) numpy int: where each row used stands in the buckets laid end to end, each flattened to (S * w * B,)
     n_dropped: int  # rows dropped for missing values
+    random_reach: Any  # (q,) numpy: largest absolute value of each random-effects column
     formula: FormulaParts  # the formulas in pieces of plain text: with the data, all that new data need for matrices alike
 
 
@@ -110,7 +111,7 @@ def build_design(
     right = RightSide(parts.fixed, parts.offsets, parts.bars)
     predictors = (build_predictor(right, rows.frame, rows.namespace, labels, parts.text, added_offset),)
     groups = _groups(parts, rows.table)
-    problem = _group_problem(parts, groups)
+    problem = group_problem(parts, len(groups.labels), len(groups.codes))
     if problem:
         warnings.warn(problem, DesignWarning, stacklevel=3)
     weight = cluster_weights(weights, groups, rows.table.frame[weights] if isinstance(weights, str) else None)
@@ -129,14 +130,19 @@ def build_design(
         row_labels=labels,
         row_slots=layout.row_slots,
         n_dropped=rows.table.n_dropped,
+        random_reach=random_reach(predictors),
         formula=parts,
     )
 
 
+def expressions_of(parts: FormulaParts) -> tuple[str, ...]:
+    """Every text of the formulas that names columns, but the cluster variable."""
+    return (*parts.outcome_columns, parts.fixed, *parts.offsets, *(bar.terms for bar in parts.bars))
+
+
 def _read_rows(parts: FormulaParts, data: pd.DataFrame, namespace: Mapping[str, Any], weights: Any, offset: Any) -> _Rows:
     """Rows without a missing value in any column that the formulas or an argument names."""
-    expressions = (*parts.outcome_columns, parts.fixed, *parts.offsets, *(bar.terms for bar in parts.bars))
-    variables = find_columns(expressions, data, namespace, parts.text)
+    variables = find_columns(expressions_of(parts), data, namespace, parts.text)
     columns = dict(variables)
     if parts.group is not None:
         if parts.group not in data.columns:
@@ -156,18 +162,23 @@ def _groups(parts: FormulaParts, table: Table) -> Groups:
     return number_clusters(table.frame[parts.group], parts.group)
 
 
-def _group_problem(parts: FormulaParts, groups: Groups) -> str | None:
+def group_problem(parts: FormulaParts, n_groups: int, n_rows: int) -> str | None:
     """Why the cluster variable is probably not the one that was meant."""
     if parts.group is None:
         return None
-    if len(groups.labels) == len(groups.codes):
+    if n_groups == n_rows:
         return (
-            f"nothing repeats: the cluster variable {parts.group!r} has a different value in each of the {len(groups.codes)} rows. "
+            f"nothing repeats: the cluster variable {parts.group!r} has a different value in each of the {n_rows} rows. "
             "If it numbers the rows, name the column that identifies the clusters instead."
         )
-    if len(groups.labels) == 1:
+    if n_groups == 1:
         return f"the cluster variable {parts.group!r} has one value only, and one cluster says nothing on the variance between clusters."
     return None
+
+
+def random_reach(predictors: tuple[Predictor, ...]) -> np.ndarray:
+    """(q,) largest absolute value of each random-effects column."""
+    return np.concatenate([np.abs(predictor.random.values).max(axis=0, initial=0.0) for predictor in predictors])
 
 
 def _cluster_data(layout: Layout, outcome: Outcome, predictors: tuple[Predictor, ...], weight: np.ndarray) -> ClusterData:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["BucketLayout", "Layout", "block_shape", "choose_widths", "group_rows", "ladder", "pack"]
+__all__ = ["BucketLayout", "Layout", "block_shape", "choose_widths", "group_rows", "ladder", "lay_out", "pack"]
 
 _WIDTH_STEPS = 4  # steps an octave for the rows of a cluster
 _COUNT_STEPS = 8  # for numbers of clusters and blocks
@@ -71,6 +71,12 @@ def group_rows(codes: np.ndarray, n_clusters: int, max_block_rows: int) -> Layou
         n_slots += n_blocks * n_lanes
         n_row_slots += n_blocks * width * n_lanes
     return Layout(tuple(buckets), slots, _row_slots(rows, first, stride))
+
+
+def lay_out(sizes: np.ndarray, width: int, shape: tuple[int, int]) -> BucketLayout:
+    """Layout of one bucket of (blocks, clusters of a block) for clusters of these sizes whose rows lie one after the other."""
+    rows = _Sorted(np.arange(int(sizes.sum())), sizes, np.cumsum(sizes) - sizes)
+    return _bucket(np.arange(len(sizes)), width, shape, rows)
 
 
 def pack(bucket: BucketLayout, columns: np.ndarray) -> np.ndarray:

@@ -11,7 +11,16 @@ import pandas as pd
 from glmmjax.design.columns import column_of, describe_unknown, show_label
 from glmmjax.errors import DesignError
 
-__all__ = ["Groups", "as_numbers", "cluster_weights", "number_clusters", "offset_values", "weights_column"]
+__all__ = [
+    "Groups",
+    "as_numbers",
+    "check_any_weight",
+    "cluster_weights",
+    "column_weights",
+    "number_clusters",
+    "offset_values",
+    "weights_column",
+]
 
 _HOW_WEIGHTS = (
     "weights are one for each cluster: an array in order of first appearance, a Series or dict by cluster label, or a column name"
@@ -86,7 +95,7 @@ def cluster_weights(weights: Any, groups: Groups, column: pd.Series | None) -> n
     if weights is None:
         return np.ones(n_clusters)
     if column is not None:
-        values = _constant_in_clusters(as_numbers(column, f"weights={weights!r}"), groups, weights)
+        values = column_weights(column, groups, weights)
     elif isinstance(weights, pd.Series | Mapping):
         values = _by_label(weights, groups)
     else:
@@ -94,7 +103,32 @@ def cluster_weights(weights: Any, groups: Groups, column: pd.Series | None) -> n
             raise DesignError(f"weights has shape {np.shape(weights)}, and the rows used have {n_clusters} clusters; {_HOW_WEIGHTS}.")
         values = as_numbers(weights, "weights")
     _check_weights(values, groups)
+    check_any_weight(bool(values.any()))
     return values
+
+
+def column_weights(column: pd.Series, groups: Groups, name: str) -> np.ndarray:
+    """(m,) weights of the clusters from the rows' values of the column ``name``.
+
+    Raises
+    ------
+    DesignError
+        For a column that varies inside a cluster, and values that are no weights.
+    """
+    values = _constant_in_clusters(as_numbers(column, f"weights={name!r}"), groups, name)
+    _check_weights(values, groups)
+    return values
+
+
+def check_any_weight(is_any: bool) -> None:
+    """Refuse a data set in which every cluster has weight 0.
+
+    Raises
+    ------
+    DesignError
+    """
+    if not is_any:
+        raise DesignError("weights is 0 for every cluster; at least one must be > 0.")
 
 
 def _named_column(name: str, argument: str, data: pd.DataFrame) -> dict[str, Any]:
@@ -147,5 +181,3 @@ def _check_weights(values: np.ndarray, groups: Groups) -> None:
     if len(wrong):
         label = show_label(groups.labels[wrong[0]])
         raise DesignError(f"weights is {values[wrong[0]]:g} for cluster {label}; every weight must be a finite number >= 0.")
-    if not values.any():
-        raise DesignError("weights is 0 for every cluster; at least one must be > 0.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 import sys
 from collections import ChainMap
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,9 +14,19 @@ import patsy
 import patsy.builtins
 
 from glmmjax.design.columns import show_label
-from glmmjax.errors import DesignError, FormulaError
+from glmmjax.errors import DesignError, FormulaError, GlmmError
 
-__all__ = ["Matrix", "caller_namespace", "check_finite", "column_vector", "evaluate", "formula_namespace", "right_side_matrix"]
+__all__ = [
+    "Matrix",
+    "MatrixOf",
+    "caller_namespace",
+    "check_finite",
+    "column_vector",
+    "evaluate",
+    "formula_namespace",
+    "needs_all_rows",
+    "right_side_matrix",
+]
 
 # patsy must neither drop rows nor complain: missing values are gone by now, and what a formula makes of the rest
 # (the log of a negative number) is named by check_finite
@@ -28,6 +38,11 @@ class Matrix(NamedTuple):
 
     values: np.ndarray  # (n, k) float64
     names: tuple[str, ...]  # (k,)
+
+
+MatrixOf = Callable[[pd.DataFrame], Matrix]  # the same columns for any rows
+
+_SPLINES = ("bs", "cc", "cr", "te")  # keep all values of their columns to find knots and constraints
 
 
 def caller_namespace(depth: int = 0) -> Mapping[str, Any]:
@@ -48,25 +63,42 @@ def formula_namespace(env: Any) -> Mapping[str, Any]:
     return ChainMap(caller, {"np": np}, transforms, vars(builtins))
 
 
-def right_side_matrix(terms: str, frame: pd.DataFrame, namespace: Mapping[str, Any], formula: str) -> Matrix:
-    """Design matrix of ``terms``, a right side in patsy's language.
+def right_side_matrix(terms: str, frames: Callable[[], Iterable[pd.DataFrame]], namespace: Mapping[str, Any], formula: str) -> MatrixOf:
+    """The design matrix of ``terms``, a right side in patsy's language, as a function of rows.
+
+    ``frames`` gives all rows of the data, in one frame or more: levels, means and knots are those of all of them.
 
     Raises
     ------
     FormulaError
-        When patsy, or an expression in the formula, fails; the text holds the cause.
+        Here and from the function, when patsy, or an expression in the formula, fails; the text holds the cause.
     """
     env = patsy.EvalEnvironment([namespace])
-    try:
-        with np.errstate(all="ignore"):
-            design = patsy.dmatrix(terms, frame, env, NA_action=_KEEP_ALL_ROWS)
-    except Exception as error:  # an expression can raise anything
-        raise FormulaError(f"{formula}: the terms {terms!r} cannot be evaluated: {_cause(error)}") from None
-    _check_no_dates(design.design_info, formula)
-    values = np.asarray(design)
-    if values.dtype.kind not in "fiub":
-        raise FormulaError(f"{formula}: the terms {terms!r} give {values.dtype} values, and must give real numbers.")
-    return Matrix(values.astype(np.float64, copy=False), tuple(design.design_info.column_names))
+
+    def run(step: Callable[[], Any]) -> Any:
+        try:
+            with np.errstate(all="ignore"):
+                return step()
+        except GlmmError:  # of the reader of the rows
+            raise
+        except Exception as error:  # an expression can raise anything
+            raise FormulaError(f"{formula}: the terms {terms!r} cannot be evaluated: {_cause(error)}") from None
+
+    info = run(lambda: patsy.incr_dbuilder(terms, lambda: iter(frames()), env, _KEEP_ALL_ROWS))
+    _check_no_dates(info, formula)
+
+    def matrix(frame: pd.DataFrame) -> Matrix:
+        values = np.asarray(run(lambda: patsy.build_design_matrices([info], frame, _KEEP_ALL_ROWS))[0])
+        if values.dtype.kind not in "fiub":
+            raise FormulaError(f"{formula}: the terms {terms!r} give {values.dtype} values, and must give real numbers.")
+        return Matrix(values.astype(np.float64, copy=False), tuple(info.column_names))
+
+    return matrix
+
+
+def needs_all_rows(name: str, namespace: Mapping[str, Any]) -> bool:
+    """Whether ``name`` is one of patsy's functions that hold all values of a column in memory."""
+    return name in _SPLINES and namespace.get(name) is getattr(patsy.builtins, name)
 
 
 def evaluate(expression: str, frame: pd.DataFrame, namespace: Mapping[str, Any], formula: str) -> Any:

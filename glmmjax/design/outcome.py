@@ -13,7 +13,7 @@ from glmmjax.design.matrices import check_finite, column_vector
 from glmmjax.errors import FormulaError, OutcomeError
 from glmmjax.families import Family
 
-__all__ = ["Outcome", "check_outcome_columns", "read_outcome"]
+__all__ = ["Outcome", "check_outcome_columns", "check_varies", "fixed_levels", "read_outcome", "read_part_of_outcome"]
 
 
 class Outcome(NamedTuple):
@@ -51,17 +51,56 @@ def read_outcome(values: tuple[Any, ...], parts: FormulaParts, family: Family, l
     FormulaError
         For an expression that gives no column.
     """
+    outcome = read_part_of_outcome(values, parts, family, labels, _levels_used(values))
+    if outcome.success_level is None:
+        check_varies(outcome, outcome.columns[0].min(), outcome.columns[0].max(), parts, family)
+    return outcome
+
+
+def read_part_of_outcome(
+    values: tuple[Any, ...], parts: FormulaParts, family: Family, labels: pd.Index, levels: list[Any] | None
+) -> Outcome:
+    """``read_outcome`` for some of the rows, which may not vary; ``levels`` are those of all rows, None for numbers."""
     if all(np.ndim(value) == 0 for value in values):
         raise FormulaError(f"{parts.text}: the outcome {parts.outcome!r} is one value, and must have one for each row.")
-    if len(values) == 1 and _has_levels(values[0]):
-        codes, success_level = _read_levels(values[0], parts.outcome, family)
-        return Outcome((codes,), success_level)
+    if levels is not None:
+        _check_levels(levels, parts.outcome, family)
+        return Outcome((pd.Categorical(values[0], categories=levels).codes.astype(np.float64),), levels[1])
     columns = tuple(_numbers(v, name, parts, family, len(labels)) for v, name in zip(values, parts.outcome_columns, strict=True))
     check_finite(np.column_stack(columns), parts.outcome_columns, labels, f"{parts.text}: the outcome")
     _check_support(columns, parts.outcome, family, labels)
-    if family.is_binary and len(columns) == 1 and (columns[0] == columns[0][0]).all():
-        raise OutcomeError(_never_varies(family, parts.outcome, f"{columns[0][0]:g}"))
     return Outcome(columns, None)
+
+
+def check_varies(outcome: Outcome, smallest: float, largest: float, parts: FormulaParts, family: Family) -> None:
+    """Refuse a binary outcome between ``smallest`` and ``largest`` that is the same in all rows; ``outcome`` holds some of them.
+
+    Raises
+    ------
+    OutcomeError
+    """
+    if family.is_binary and len(outcome.columns) == 1 and smallest == largest:
+        raise OutcomeError(_never_varies(family, parts.outcome, f"{smallest:g}"))
+
+
+def fixed_levels(values: tuple[Any, ...], parts: FormulaParts) -> list[Any] | None:
+    """Levels that an outcome has whatever the rows: those of a categorical type, or False and True; None for numbers.
+
+    Raises
+    ------
+    FormulaError
+        For an expression that makes levels of its own.
+    """
+    if len(values) > 1 or not _has_levels(values[0]):
+        return None
+    if isinstance(values[0].dtype, pd.CategoricalDtype):
+        return pd.Series(values[0]).cat.categories.tolist()
+    if np.asarray(values[0]).dtype.kind == "b":
+        return [False, True]
+    raise FormulaError(
+        f"{parts.text}: the outcome {parts.outcome!r} gives text, whose levels a part of the rows does not show; "
+        "write a comparison, such as I(status == 'ill')."
+    )
 
 
 def _has_levels(value: Any) -> bool:
@@ -70,13 +109,17 @@ def _has_levels(value: Any) -> bool:
     return isinstance(dtype, pd.CategoricalDtype) or np.asarray(value).dtype.kind in "bOUST"
 
 
-def _read_levels(value: Any, name: str, family: Family) -> tuple[np.ndarray, Any]:
-    """0/1 codes and the level coded 1: the second in the order of the categories, or sorted."""
-    value = pd.Series(value)
-    if not isinstance(value.dtype, pd.CategoricalDtype):
-        value = value.astype("category")
-    value = value.cat.remove_unused_categories()
-    levels = value.cat.categories.tolist()
+def _levels_used(values: tuple[Any, ...]) -> list[Any] | None:
+    """Levels of these rows in the order of the categories, or sorted; None for numbers."""
+    if len(values) > 1 or not _has_levels(values[0]):
+        return None
+    value = pd.Series(values[0])
+    value = value if isinstance(value.dtype, pd.CategoricalDtype) else value.astype("category")
+    return value.cat.remove_unused_categories().cat.categories.tolist()
+
+
+def _check_levels(levels: list[Any], name: str, family: Family) -> None:
+    """Two levels, of which the second is the success, or an error."""
     shown = ", ".join(map(repr, levels[:5])) + (", ..." if len(levels) > 5 else "")
     if not family.is_binary:
         raise OutcomeError(
@@ -90,7 +133,6 @@ def _read_levels(value: Any, name: str, family: Family) -> tuple[np.ndarray, Any
             f"{family.name}: the outcome {name!r} has {len(levels)} levels ({shown}) and must have two. Write the event as the outcome, "
             f"such as I({name} == {levels[-1]!r}) ~ ..., or merge levels."
         )
-    return value.cat.codes.to_numpy(np.float64), levels[1]
 
 
 def _numbers(value: Any, name: str, parts: FormulaParts, family: Family, n: int) -> np.ndarray:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from glmmjax.design.formula import Bar, RightSide
-from glmmjax.design.matrices import Matrix, check_finite, column_vector, evaluate, right_side_matrix
+from glmmjax.design.matrices import Matrix, MatrixOf, check_finite, column_vector, evaluate, right_side_matrix
 from glmmjax.design.rank import check_rank
 from glmmjax.errors import FormulaError
 
-__all__ = ["Predictor", "build_predictor"]
+__all__ = ["Predictor", "PredictorOf", "build_predictor", "predictor_of"]
 
 
 class Predictor(NamedTuple):
@@ -23,6 +23,9 @@ class Predictor(NamedTuple):
     random: Matrix  # (n, q), q = 0 without random effects
     block_sizes: tuple[int, ...]  # sizes of the independent blocks of D, their sum is q
     offset: np.ndarray  # (n,)
+
+
+PredictorOf = Callable[[pd.DataFrame, pd.Index, np.ndarray | None], Predictor]  # of a frame, its row labels, and an added offset
 
 
 def build_predictor(
@@ -50,19 +53,29 @@ def build_predictor(
     DesignError
         For values that are not finite, and fixed effects of deficient rank.
     """
-    fixed = right_side_matrix(right.fixed, frame, namespace, formula)
-    check_finite(fixed.values, fixed.names, labels, "the fixed effects")
-    check_rank(fixed.values, fixed.names)
-    random, block_sizes = _random_effects(right.bars, frame, namespace, formula)
-    check_finite(random.values, random.names, labels, "the random effects")
-    return Predictor(fixed, random, block_sizes, _total_offset(right.offsets, added_offset, frame, namespace, labels, formula))
+    predictor = predictor_of(right, lambda: [frame], namespace, formula)(frame, labels, added_offset)
+    check_rank(predictor.fixed.values, predictor.fixed.names)
+    return predictor
 
 
-def _random_effects(
-    bars: tuple[Bar, ...], frame: pd.DataFrame, namespace: Mapping[str, Any], formula: str
-) -> tuple[Matrix, tuple[int, ...]]:
+def predictor_of(right: RightSide, frames: Callable[[], Iterable[pd.DataFrame]], namespace: Mapping[str, Any], formula: str) -> PredictorOf:
+    """``build_predictor`` for some rows at a time, without the check of the rank; ``frames`` gives all rows."""
+    fixed_of = right_side_matrix(right.fixed, frames, namespace, formula)
+    random_of = [right_side_matrix(bar.terms, frames, namespace, formula) for bar in right.bars]
+
+    def predictor(frame: pd.DataFrame, labels: pd.Index, added_offset: np.ndarray | None) -> Predictor:
+        fixed = fixed_of(frame)
+        check_finite(fixed.values, fixed.names, labels, "the fixed effects")
+        random, block_sizes = _random_effects(right.bars, random_of, frame, formula)
+        check_finite(random.values, random.names, labels, "the random effects")
+        return Predictor(fixed, random, block_sizes, _total_offset(right.offsets, added_offset, frame, namespace, labels, formula))
+
+    return predictor
+
+
+def _random_effects(bars: tuple[Bar, ...], matrices: list[MatrixOf], frame: pd.DataFrame, formula: str) -> tuple[Matrix, tuple[int, ...]]:
     """Columns of all bars side by side, and the sizes of their blocks of D."""
-    parts = [right_side_matrix(bar.terms, frame, namespace, formula) for bar in bars]
+    parts = [matrix(frame) for matrix in matrices]
     sizes: list[int] = []
     for bar, part in zip(bars, parts, strict=True):
         if not part.names:

@@ -7,10 +7,9 @@ from typing import NamedTuple
 import numpy as np
 
 from glmmjax.fitted import FittedModel
-from glmmjax.likelihood.clusters import Bucket
 from glmmjax.likelihood.covariance import BlockDiagonal
 
-__all__ = ["LostEffect", "Spread", "lost_effects", "moving_directions", "random_covariance", "random_reach", "spread", "spread_errors"]
+__all__ = ["LostEffect", "Spread", "lost_effects", "moving_directions", "random_covariance", "spread", "spread_errors"]
 
 _NEGLIGIBLE = 1e-4  # relative size below which an entry of L counts as 0, as in the certificate
 
@@ -65,7 +64,7 @@ def spread_errors(fitted: FittedModel, theta_covariance: np.ndarray) -> Spread |
 def moving_directions(fitted: FittedModel) -> np.ndarray:
     """(n_free, k) directions of the free entries of L that change D to first order, found on the scale of each effect."""
     structure, deviations = fitted.design.covariance, spread(fitted).deviations
-    reach = random_reach(fitted.design.clusters.buckets)
+    reach = fitted.design.random_reach
     scale = np.where(deviations * reach >= _NEGLIGIBLE, deviations, 1.0 / np.maximum(reach, 1e-300))
     lost = [row for row, _ in lost_effects(fitted)]
     chol = np.array(fitted.params.chol) / scale[:, None]
@@ -78,7 +77,7 @@ def moving_directions(fitted: FittedModel) -> np.ndarray:
 def lost_effects(fitted: FittedModel) -> list[LostEffect]:
     """The random effects through which D lost rank, with the effects that each of them follows."""
     deviations, correlations = spread(fitted)
-    reach = random_reach(fitted.design.clusters.buckets)
+    reach = fitted.design.random_reach
     has_variance = deviations * reach >= _NEGLIGIBLE
     lost = []
     for row in range(len(deviations)):
@@ -89,12 +88,6 @@ def lost_effects(fitted: FittedModel) -> list[LostEffect]:
             alone = [c for c in earlier if abs(correlations[row, c]) > 1.0 - _NEGLIGIBLE]
             lost.append(LostEffect(row, tuple(alone[:1] or earlier)))
     return lost
-
-
-def random_reach(buckets: tuple[Bucket, ...]) -> np.ndarray:
-    """(q,) largest absolute value of each random-effects column."""
-    columns = [[np.abs(np.asarray(z)).max(axis=(0, 2, 3), initial=0.0) for z in bucket.Z] for bucket in buckets]
-    return np.max([np.concatenate(parts) for parts in columns], axis=0)
 
 
 def _covariance_derivative(structure: BlockDiagonal, chol: np.ndarray) -> np.ndarray:

@@ -18,13 +18,11 @@ def stub(chol, information, is_singular=False, structure=None, reach=1.0, p=2) -
     """The parts of a fit that these functions read, with p fixed effects."""
     chol = np.array(chol, float)
     structure = structure or unstructured(len(chol))
-    z = np.full((1, len(chol), 3, 2), reach)
-    clusters = types.SimpleNamespace(buckets=(types.SimpleNamespace(Z=(z,)),))
     return types.SimpleNamespace(
         params=types.SimpleNamespace(chol=chol),
         information=np.array(information, float),
         is_singular=is_singular,
-        design=types.SimpleNamespace(covariance=structure, clusters=clusters),
+        design=types.SimpleNamespace(covariance=structure, random_reach=np.full(len(chol), reach)),
         problem=types.SimpleNamespace(layout=Theta(p, structure)),
     )
 
