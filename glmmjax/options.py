@@ -30,9 +30,9 @@ class Options:
     """
 
     n_em: int = 30
-    em_gain: float = 0.01
+    em_gain: float = 0.1
     n_quasi_newton: int = 200
-    quasi_newton_gain: float = 1e-7
+    quasi_newton_gain: float = 1e-8
     n_newton: int = 30
     certificate: float = 1e-6
     max_block_rows: int = 2048

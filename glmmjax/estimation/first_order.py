@@ -63,13 +63,15 @@ def advance(problem: Problem, options: Options, start: Start, s: FirstOrder, new
     enough = jnp.where(s.in_em, new.value >= s.at.value, is_sufficient(s.at.value, new.value, s.slope))
     accepted = jnp.isfinite(new.value) & jnp.all(jnp.isfinite(new.gradient)) & (enough | is_first)
 
-    inverse = jnp.where(accepted & ~s.in_em, updated_metric(s.inverse, s.proposal, s.at, new), s.inverse)
     n_em = s.n_em + s.in_em
     gain = new.value - s.at.value
     leave_em = s.in_em & ((n_em >= options.n_em) | (accepted & ~is_first & (gain < options.em_gain * start.total_weight)))
     at = choose(accepted, new, s.at)
     theta = jnp.where(accepted, theta, s.theta)
-    inverse = jnp.where(leave_em, initial_metric(problem, start, theta), inverse)
+    # the last EM step tells of the curvature along it, as every quasi-Newton step does
+    metric = jnp.where(leave_em, initial_metric(problem, start, theta), s.inverse)
+    learns = accepted & ~is_first & (leave_em | ~s.in_em)
+    inverse = jnp.where(learns, updated_metric(metric, s.proposal, s.at, new), metric)
     in_em = s.in_em & ~leave_em
 
     direction = jnp.where(in_em, em_step(problem, start, theta, at), inverse @ at.gradient)

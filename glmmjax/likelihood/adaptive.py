@@ -20,7 +20,8 @@ from jax import Array
 from glmmjax.families.base import Family
 from glmmjax.likelihood.gauss_hermite import Rule
 from glmmjax.likelihood.modes import find_peak
-from glmmjax.likelihood.rows import Outcome, Predictors, at, log_joint, materialized, row_log_density
+from glmmjax.likelihood.node_sums import loop_length, node, sum_over_nodes
+from glmmjax.likelihood.rows import Outcome, Predictors, log_joint
 from glmmjax.likelihood.small_matrices import cholesky, inverse_transpose, solve_cholesky
 
 __all__ = ["Posterior", "Slopes", "integrate", "integrate_with_slopes", "posterior"]
@@ -44,14 +45,6 @@ class Slopes(NamedTuple):
     phi: Array  # (n_phi, B)
     mode: Array  # (q, B)
     root: Array  # (q, q, B)
-
-
-class _Sums(NamedTuple):
-    """Sums over nodes weighted by ``p_k = exp(f(u_k) + log w_k - shift)``; s is the score of a row, ``z~ = (1, z)``."""
-
-    moments: Array  # (1 + q, 1 + q, B) sum p z~ z~'
-    score: tuple[Array, ...]  # 1 + q arrays (E, w, B), sum p s z~_a: apart, because XLA splits an array above some 64 KiB over threads
-    phi: Array  # (n_phi, B) sum p d/d phi
 
 
 def posterior(family: Family, x: Predictors, outcome: Outcome, start: Array) -> Posterior:
@@ -85,10 +78,10 @@ def _log_sum(family, count, x, mode, root, outcome, rule, shift):
     """log sum_k exp(f(mode + root z_k) + log w_k); ``count`` is the static number of nodes, None when it is traced."""
 
     def add(k, total):
-        u, _, log_weight = _node(mode, root, rule, k)
+        u, _, log_weight = node(mode, root, rule, k)
         return total + jnp.exp(log_joint(family, x, outcome, u) + log_weight - shift)
 
-    return shift + jnp.log(jax.lax.fori_loop(0, _loop_length(count, rule), add, jnp.zeros_like(shift)))
+    return shift + jnp.log(jax.lax.fori_loop(0, loop_length(count, rule), add, jnp.zeros_like(shift)))
 
 
 @_log_sum.defjvp
@@ -101,7 +94,7 @@ def _log_sum_jvp(family, count, primals, tangents):
 
 def _sum_and_slopes(family, count, x: Predictors, mode, root, outcome: Outcome, rule: Rule, shift) -> tuple[Array, Slopes]:
     q = mode.shape[0]
-    sums = _sum_over_nodes(family, count, x, mode, root, outcome, rule, shift)
+    sums = sum_over_nodes(family, count, x, mode, root, outcome, rule, shift)
     total = sums.moments[0, 0]
     scale = 1.0 / total
     score, *score_z = (s * scale for s in sums.score)
@@ -122,45 +115,3 @@ def _sum_and_slopes(family, count, x: Predictors, mode, root, outcome: Outcome, 
         root=jnp.stack([jnp.stack(row) for row in by_root]) if q else jnp.zeros_like(root),
     )
     return shift + jnp.log(total), slopes
-
-
-def _sum_over_nodes(family, count, x: Predictors, mode, root, outcome: Outcome, rule: Rule, shift) -> _Sums:
-    q = mode.shape[0]
-
-    def add(k, sums: _Sums) -> _Sums:
-        u, z, log_weight = _node(mode, root, rule, k)
-        density, score, by_phi = materialized(_density_and_score, family, x, outcome, u)
-        p = jnp.exp(density.sum(0) - 0.5 * (u * u).sum(0) + log_weight - shift)
-        z = jnp.concatenate([jnp.ones(1, z.dtype), z])
-        return _Sums(
-            moments=sums.moments + (z[:, None] * z)[:, :, None] * p,
-            score=tuple(total + (z[a] * p) * score for a, total in enumerate(sums.score)),
-            phi=sums.phi + p * by_phi,
-        )
-
-    empty = _Sums(
-        moments=jnp.zeros((1 + q, 1 + q, *shift.shape), shift.dtype),
-        score=(jnp.zeros_like(x.eta),) * (1 + q),
-        phi=jnp.zeros_like(x.phi),
-    )
-    return jax.lax.fori_loop(0, _loop_length(count, rule), add, empty)
-
-
-@functools.partial(jax.jit, static_argnums=0)
-def _density_and_score(family: Family, x: Predictors, outcome: Outcome, u: Array) -> tuple[Array, Array, Array]:
-    """Weighted log density (w, B) and score (E, w, B) of every row at ``u``, and the derivative in phi of each cluster (n_phi, B)."""
-    density, pullback = jax.vjp(lambda eta, phi: row_log_density(family, outcome, eta, phi), at(x, u), x.phi)
-    return outcome.row_weight * density, *pullback(outcome.row_weight)
-
-
-def _node(mode: Array, root: Array, rule: Rule, k: Array) -> tuple[Array, Array, Array]:
-    """Node k of every cluster (q, B), its standard coordinates (q,), its log weight ()."""
-    q = mode.shape[0]
-    z = jnp.asarray(rule.nodes, mode.dtype)[k]
-    u = jnp.stack([mode[a] + sum(root[a, b] * z[b] for b in range(a, q)) for a in range(q)]) if q else mode
-    return u, z, jnp.asarray(rule.log_weights, mode.dtype)[k]
-
-
-def _loop_length(count: int | None, rule: Rule):
-    """A Python int gives a loop that reverse mode can differentiate again, a traced count one that serves every rule."""
-    return rule.count if count is None else count

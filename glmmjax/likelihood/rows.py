@@ -20,7 +20,17 @@ from glmmjax.likelihood.clusters import Bucket
 from glmmjax.likelihood.params import Params
 from glmmjax.likelihood.small_matrices import Matrix, symmetric
 
-__all__ = ["Outcome", "Predictors", "log_joint", "log_joint_derivatives", "materialized", "outcome_of", "predictors_of", "row_log_density"]
+__all__ = [
+    "Outcome",
+    "Predictors",
+    "log_joint",
+    "log_joint_derivatives",
+    "materialized",
+    "outcome_of",
+    "predictors_of",
+    "row_log_density",
+    "units",
+]
 
 
 class Predictors(NamedTuple):
@@ -42,11 +52,10 @@ def predictors_of(params: Params, block: Bucket) -> Predictors:
     """Linear predictors of a block: ``eta = x' beta + offset`` and ``zl = L' z``, for the main part and the zero part."""
     coefficients = (params.beta, params.gamma)[: len(block.X)]
     eta = jnp.stack([jnp.tensordot(c, x, 1) + o for c, x, o in zip(coefficients, block.X, block.offset, strict=True)])
-    zl, first, q = [], 0, params.chol.shape[-1]
+    zl, first = [], 0
     for z in block.Z:
         rows = params.chol[first : first + z.shape[0]]
-        columns = [sum((rows[b, a] * z[b] for b in range(z.shape[0])), jnp.zeros_like(eta[0])) for a in range(q)]
-        zl.append(jnp.stack(columns) if q else jnp.zeros((0, *eta.shape[1:]), eta.dtype))
+        zl.append(jnp.tensordot(rows.T, z, 1))  # a matrix product, because its derivative in L is one too and not a slow sum over rows
         first += z.shape[0]
     phi = jnp.asarray(params.phi, eta.dtype)
     return Predictors(eta, jnp.stack(zl), jnp.broadcast_to(phi[:, None], (phi.shape[0], eta.shape[-1])))
@@ -147,10 +156,10 @@ def _slopes_at(family: Family, x: Predictors, outcome: Outcome, u: Array) -> tup
     """Derivatives of every row; for each of their curvatures its slopes in every predictor; and all their slopes in every phi."""
     eta, phi = at(x, u), x.phi
     by_predictor = []
-    for direction in _units(eta):
+    for direction in units(eta):
         rows, slope = jax.jvp(lambda eta: _derivatives(family, outcome, eta, phi), (eta,), (direction,))
         by_predictor.append(slope.curvature)
-    by_phi = tuple(jax.jvp(lambda phi: _derivatives(family, outcome, eta, phi), (phi,), (unit,))[1] for unit in _units(phi))
+    by_phi = tuple(jax.jvp(lambda phi: _derivatives(family, outcome, eta, phi), (phi,), (unit,))[1] for unit in units(phi))
     return rows, tuple(zip(*by_predictor, strict=True)), by_phi
 
 
@@ -160,13 +169,13 @@ def _derivatives(family: Family, outcome: Outcome, eta: Array, phi: Array) -> _R
         return value * outcome.row_weight, pullback(outcome.row_weight)[0]
 
     curvature = []
-    for direction in _units(eta):
+    for direction in units(eta):
         (value, score), (_, second) = jax.jvp(value_and_score, (eta,), (direction,))
         curvature.append(second)
     return _Rows(value, score, tuple(curvature))
 
 
-def _units(a: Array) -> list[Array]:
+def units(a: Array) -> list[Array]:
     """The unit direction of each entry of the leading axis."""
     return [jnp.zeros_like(a).at[e].set(1.0) if len(a) > 1 else jnp.ones_like(a) for e in range(len(a))]
 
