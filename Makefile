@@ -39,7 +39,7 @@ python:
 
 $(VENV)/.installed: pyproject.toml | python
 	$(PYTHON) -m venv $(VENV)
-	$(INSTALL) -e ".[dev,plot]"
+	$(INSTALL) -e ".[dev,parquet,plot]"
 	@touch $@
 
 $(VENV)/.installed-bench: $(VENV)/.installed

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from glmmjax import families as families
     from glmmjax.compilation_cache import enable_compilation_cache as enable_compilation_cache
     from glmmjax.design.design import make_design as make_design
+    from glmmjax.design.stream import stream as stream
     from glmmjax.estimation.fit import fit_params as fit_params
     from glmmjax.likelihood.marginal import cluster_log_likelihoods as cluster_log_likelihoods
     from glmmjax.likelihood.marginal import log_likelihood as log_likelihood
@@ -39,6 +40,7 @@ _HOMES = {
     "log_likelihood": "likelihood.marginal",
     "make_design": "design.design",
     "mixed_model": "model",
+    "stream": "design.stream",
 }
 
 __all__ = [
@@ -56,6 +58,7 @@ __all__ = [
     "log_likelihood",
     "make_design",
     "mixed_model",
+    "stream",
 ]
 
 

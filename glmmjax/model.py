@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -11,12 +12,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from glmmjax.design import Design, build_design, caller_namespace
+from glmmjax.design import BlockFiles, Design, Stream, build_design, caller_namespace, streamed_design
 from glmmjax.errors import ArgumentError, ConvergenceWarning
 from glmmjax.estimation.convergence import Code, Convergence, is_singular
 from glmmjax.estimation.driver import maximise
 from glmmjax.estimation.maximum import Maximum
 from glmmjax.estimation.objective import Problem
+from glmmjax.estimation.stream import maximise_streamed
 from glmmjax.families import Family, resolve_family
 from glmmjax.fitted import FittedModel
 from glmmjax.likelihood.gauss_hermite import check_n_agq, finer
@@ -54,7 +56,8 @@ def mixed_model(
         columns are ``cbind(successes, failures)``; ``offset(np.log(t))`` may be among the terms.
     random : random effects and cluster variable, ``"~ time | id"``, or ``"~ time || id"`` for independent ones. None when the
         formula has them, else the model has none.
-    data : DataFrame, or a dict of columns. Rows with a missing value in a used column are dropped and counted.
+    data : DataFrame, or a dict of columns, or ``glmmjax.stream(...)`` for data larger than memory. Rows with a missing value in a used
+        column are dropped and counted.
     family : ``"binomial"``, ``"poisson"``, or a family object such as ``glmmjax.families.Binomial(link="probit")``.
     weights : one for each cluster; see ``make_design``.
     offset : column name, or one number for each row of ``data``.
@@ -85,8 +88,11 @@ def mixed_model(
     }  # fmt: skip
     _check_arguments(call)
     with jax.enable_x64(True):
-        design = build_design(fixed, random, data, family, weights, offset, caller_namespace(), options)
-        fitted = _fit(design, call)
+        if isinstance(data, Stream):
+            fitted = _fit_stream(call, caller_namespace())
+        else:
+            design = build_design(fixed, random, data, family, weights, offset, caller_namespace(), options)
+            fitted = _fit(design, call)
     _warn(fitted, stacklevel=3)
     return MixedModelResults(fitted, _refit)
 
@@ -100,28 +106,43 @@ def _refit(fitted: FittedModel, changes: Mapping[str, Any]) -> MixedModelResults
     _check_arguments(call)
     fixed, random, data, family, weights, offset = (call[name] for name in ("fixed", "random", "data", "family", "weights", "offset"))
     with jax.enable_x64(True):
-        design = build_design(fixed, random, data, family, weights, offset, caller_namespace(1), call["options"])
-        new = _fit(design, call, fitted)
+        if isinstance(data, Stream):
+            new = _fit_stream(call, caller_namespace(1), fitted)
+        else:
+            design = build_design(fixed, random, data, family, weights, offset, caller_namespace(1), call["options"])
+            new = _fit(design, call, fitted)
     _warn(new, stacklevel=4)
     return MixedModelResults(new, _refit)
 
 
-def _fit(design: Design, call: Mapping[str, Any], previous: FittedModel | None = None) -> FittedModel:
-    """Maximise, from the estimates of ``previous`` when its parameters have the same names."""
+def _fit_stream(call: Mapping[str, Any], env: Mapping[str, Any], previous: FittedModel | None = None) -> FittedModel:
+    """Design and fit of a stream, whose blocks are on disk in between."""
+    fixed, random, data, family, weights, offset = (call[name] for name in ("fixed", "random", "data", "family", "weights", "offset"))
+    with streamed_design(fixed, random, data, family, weights, offset, env, call["options"]) as (design, blocks):
+        return _fit(design, call, previous, blocks)
+
+
+def _fit(design: Design, call: Mapping[str, Any], previous: FittedModel | None = None, blocks: BlockFiles | None = None) -> FittedModel:
+    """Maximise, from the estimates of ``previous`` when its parameters have the same names; ``blocks`` hold the rows of a stream."""
     problem = _problem(design, resolve_family(call["family"]), _penalty(call["penalized"]))
     initial = _initial_theta(call["initial_values"], problem.layout)
     if initial is None and previous is not None and _same_parameters(previous, design, problem):
         initial = previous.theta
     n_agq = _n_agq(call["n_agq"], design.covariance.q)
-    options, buckets = call["options"], design.clusters.buckets
+    options = call["options"]
     compiled = _compiled_options(options)
     with Watch(call["progress"]) as watch:
-        maximum = maximise(problem, compiled, buckets, n_agq, initial, watch.report, watch.is_shown)
+        if blocks is None:
+            settings = (problem, compiled, design.clusters.buckets)
+            run = functools.partial(maximise, *settings, monitor=watch.report, every_step=watch.is_shown)
+        else:
+            run = functools.partial(maximise_streamed, problem, compiled, blocks, monitor=watch.report)
+        maximum = run(n_agq, initial)
         while call["n_agq"] == "auto" and _is_unsettled(maximum.convergence, options) and n_agq < options.max_agq:
             n_agq = min(finer(n_agq, design.covariance.q), options.max_agq)
             # a rank that the coarser rule lost may be there after all, and is slow to come back from
             again = None if maximum.convergence.code is Code.CONVERGED_ON_BOUNDARY else maximum.theta
-            before, maximum = maximum, maximise(problem, compiled, buckets, n_agq, again, watch.report, watch.is_shown)
+            before, maximum = maximum, run(n_agq, again)
             maximum = maximum._replace(convergence=_with_evaluations_of(before.convergence, maximum.convergence))
     return _fitted_model(design, problem, maximum, call)
 

@@ -48,6 +48,7 @@ OUTSIDE: dict[str, set[str]] = {
     "likelihood": {"jax"},
     "likelihood/gauss_hermite": {"jax", "numpy"},
     "design": {"jax", "numpy", "pandas", "patsy"},
+    "design/stream": {"pandas", "pyarrow"},
     "estimation": {"jax", "numpy"},
     "compilation_cache": {"jax"},
     "initial_values": {"numpy"},

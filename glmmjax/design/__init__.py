@@ -3,8 +3,12 @@
 ``formula`` splits the text (``tokens`` reads it), ``columns`` finds the rows and columns used, ``matrices`` calls patsy,
 ``predictor`` puts one linear predictor together (``rank`` checks it), ``outcome`` and ``groups`` read the outcome and the
 clusters, ``grouping`` lays rows out in blocks, and ``design`` does all of it in order.
+
+Rows that come in pieces: ``stream`` reads them, ``survey`` collects what a part of the rows cannot show, ``block_files`` keeps the
+blocks on disk, and ``streamed`` does all of it in order.
 """
 
+from glmmjax.design.block_files import BlockFiles as BlockFiles
 from glmmjax.design.design import Design as Design
 from glmmjax.design.design import build_design as build_design
 from glmmjax.design.design import make_design as make_design
@@ -12,3 +16,5 @@ from glmmjax.design.formula import Bar as Bar
 from glmmjax.design.formula import FormulaParts as FormulaParts
 from glmmjax.design.formula import split_formula as split_formula
 from glmmjax.design.matrices import caller_namespace as caller_namespace
+from glmmjax.design.stream import Stream as Stream
+from glmmjax.design.streamed import streamed_design as streamed_design

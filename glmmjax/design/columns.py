@@ -18,7 +18,17 @@ from pandas.api import types as dtypes
 from glmmjax.design.tokens import Name, names_in
 from glmmjax.errors import ArgumentError, DesignError, FormulaError
 
-__all__ = ["Table", "as_frame", "column_of", "complete_rows", "describe_unknown", "find_columns", "plain_types", "show_label"]
+__all__ = [
+    "Table",
+    "as_frame",
+    "column_of",
+    "complete_rows",
+    "describe_unknown",
+    "find_columns",
+    "plain_types",
+    "show_label",
+    "with_categories",
+]
 
 _SAME_IN_PATSY = {  # what R's formulas call otherwise
     "factor": "write C(...)",
@@ -139,6 +149,13 @@ def plain_types(frame: pd.DataFrame) -> pd.DataFrame:
     are widened because expressions such as ``n - s`` or ``x**2`` would overflow in them.
     """
     return pd.DataFrame({name: _plain_column(frame[name]) for name in frame.columns}, index=frame.index, copy=False)
+
+
+def with_categories(column: Any, categories: Any) -> pd.Categorical:
+    """A column as categories in this order, which holds all its values."""
+    if isinstance(getattr(column, "dtype", None), pd.CategoricalDtype):
+        return pd.Series(column).cat.set_categories(categories).array
+    return pd.Categorical(column, categories=categories)
 
 
 def show_label(label: Any) -> str:

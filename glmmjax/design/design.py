@@ -34,7 +34,7 @@ _OFFSET_ARGUMENT = "offset="  # cannot be the name of a variable in a formula
 class Design:
     """Arrays of a model with the labels that belong to them. ``clusters`` is the pytree for the pure layer."""
 
-    clusters: ClusterData
+    clusters: ClusterData  # of a stream, a ``StreamedClusters``
     covariance: BlockDiagonal  # structure of D
     outcome_name: str  # left side of the formula as written
     success_level: Any  # level counted as 1 of a two-level or boolean outcome, else None

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from glmmjax.design.columns import show_label
+from glmmjax.design.columns import show_label, with_categories
 from glmmjax.design.formula import FormulaParts
 from glmmjax.design.matrices import check_finite, column_vector
 from glmmjax.errors import FormulaError, OutcomeError
@@ -65,7 +65,7 @@ def read_part_of_outcome(
         raise FormulaError(f"{parts.text}: the outcome {parts.outcome!r} is one value, and must have one for each row.")
     if levels is not None:
         _check_levels(levels, parts.outcome, family)
-        return Outcome((pd.Categorical(values[0], categories=levels).codes.astype(np.float64),), levels[1])
+        return Outcome((with_categories(values[0], levels).codes.astype(np.float64),), levels[1])
     columns = tuple(_numbers(v, name, parts, family, len(labels)) for v, name in zip(values, parts.outcome_columns, strict=True))
     check_finite(np.column_stack(columns), parts.outcome_columns, labels, f"{parts.text}: the outcome")
     _check_support(columns, parts.outcome, family, labels)

@@ -22,7 +22,7 @@ from glmmjax.likelihood.clusters import Bucket
 from glmmjax.likelihood.gauss_hermite import Rule
 from glmmjax.likelihood.marginal import Modes, Span, start_modes
 
-__all__ = ["Likelihood", "Parts"]
+__all__ = ["Cores", "Likelihood", "Parts", "n_cores", "share", "total"]
 
 
 class Likelihood(Protocol):
@@ -52,20 +52,42 @@ class Likelihood(Protocol):
         """Release threads; ``modes`` still works."""
 
 
+class Cores:
+    """Threads that evaluate parts of the blocks side by side, under the precision of the thread that made them."""
+
+    def __init__(self, n_parts: int):
+        self._is_double = is_double_precision()
+        self._pool = concurrent.futures.ThreadPoolExecutor(n_parts, "glmmjax")
+
+    def evaluate(
+        self, program: Callable[..., Any], problem: Problem, theta: Any, buckets: Any, rule: Rule, starts: Any, spans: Any
+    ) -> list[Any]:
+        """Results of ``program`` on every one of ``spans``, its search for modes beginning at the same one of ``starts``."""
+
+        def run(modes: Modes, spans: tuple[Span, ...]) -> Any:
+            with jax.enable_x64(self._is_double):
+                return jax.block_until_ready(program(problem, theta, buckets, rule, modes, spans))
+
+        return [future.result() for future in [self._pool.submit(run, *pair) for pair in zip(starts, spans, strict=True)]]
+
+    def close(self) -> None:
+        """Let the threads end."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
 class Parts:
     """``Likelihood`` of blocks in memory, in equal shares, one a core."""
 
     def __init__(self, problem: Problem, run: Programs, buckets: tuple[Bucket, ...], stride: int = 1):
         """Every ``stride``-th block of ``buckets`` only, for a fit to a sample of the clusters."""
         self.total_weight = sum(float(bucket.cluster_weight[::stride].sum()) for bucket in buckets)
-        n_blocks = max(-(-bucket.cluster_weight.shape[0] // stride) for bucket in buckets)
-        n_parts = min(_n_cores(), n_blocks)
+        n_blocks = [-(-bucket.cluster_weight.shape[0] // stride) for bucket in buckets]
+        n_parts = min(n_cores(), max(n_blocks))
         self._problem, self._run, self._buckets = problem, run, buckets
-        self._spans = [_share(buckets, part, n_parts, stride) for part in range(n_parts)]
+        self._spans = [share(n_blocks, part, n_parts, stride) for part in range(n_parts)]
         self._kept: list[Modes] = [start_modes(buckets, problem.layout.covariance.q)] * n_parts
         self._found = self._kept
-        self._is_double = is_double_precision()
-        self._pool = concurrent.futures.ThreadPoolExecutor(n_parts, "glmmjax")
+        self._cores = Cores(n_parts)
 
     def precompile(self, rule: Rule) -> Callable[[], None]:
         nowhere = tuple(Span(np.int32(0), np.int32(0), np.int32(1)) for _ in self._buckets)
@@ -75,12 +97,12 @@ class Parts:
     def evaluate(self, theta: Any, rule: Rule) -> Evaluated:
         found = self._on_all(self._run.evaluate, theta, rule)
         self._found = [at.modes for at in found]
-        return _total(found)
+        return total(found)
 
     def evaluate_with_hessian(self, theta: Any, rule: Rule) -> tuple[Evaluated, Any]:
         found = self._on_all(self._run.evaluate_with_hessian, theta, rule)
         self._found = [at.modes for at, _ in found]
-        return _total([at for at, _ in found]), sum(np.asarray(hessian) for _, hessian in found)
+        return total([at for at, _ in found]), sum(np.asarray(hessian) for _, hessian in found)
 
     def keep(self) -> None:
         self._kept = self._found
@@ -94,35 +116,31 @@ class Parts:
         return tuple(merged)
 
     def close(self) -> None:
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._cores.close()
 
     def _on_all(self, program: Callable[..., Any], theta: Any, rule: Rule) -> list[Any]:
-        def run(spans: tuple[Span, ...], modes: Modes) -> Any:
-            with jax.enable_x64(self._is_double):
-                return jax.block_until_ready(program(self._problem, theta, self._buckets, rule, modes, spans))
-
-        return [future.result() for future in [self._pool.submit(run, *pair) for pair in zip(self._spans, self._kept, strict=True)]]
+        return self._cores.evaluate(program, self._problem, theta, self._buckets, rule, self._kept, self._spans)
 
 
-def _share(buckets: tuple[Bucket, ...], part: int, n_parts: int, stride: int) -> tuple[Span, ...]:
-    """The blocks of one part: a contiguous run of the selected blocks of every bucket."""
+def share(n_blocks: list[int], part: int, n_parts: int, stride: int = 1) -> tuple[Span, ...]:
+    """The blocks of one part: a contiguous run of the selected blocks of every bucket, of which there are ``n_blocks``."""
     spans = []
-    for k, bucket in enumerate(buckets):
-        n = -(-bucket.cluster_weight.shape[0] // stride)
+    for k, n in enumerate(n_blocks):
         turn = (part + k) % n_parts  # buckets with fewer blocks than parts begin with different parts
         first, last = n * turn // n_parts, n * (turn + 1) // n_parts
         spans.append(Span(np.int32(first * stride), np.int32(last - first), np.int32(stride)))
     return tuple(spans)
 
 
-def _total(found: list[Evaluated]) -> Evaluated:
-    total = jax.tree.map(np.asarray, found[0]._replace(modes=()))
+def total(found: list[Evaluated]) -> Evaluated:
+    """The log-likelihood of all parts together, numpy, without modes."""
+    together = jax.tree.map(np.asarray, found[0]._replace(modes=()))
     for at in found[1:]:
-        total = jax.tree.map(np.asarray, add(total, at))
-    return total
+        together = jax.tree.map(np.asarray, add(together, at))
+    return together
 
 
-def _n_cores() -> int:
+def n_cores() -> int:
     """Cores that this process may use; one program at a time on a device that is not a CPU."""
     if jax.default_backend() != "cpu":
         return 1

@@ -16,6 +16,7 @@ from glmmjax.errors import ArgumentError
 from glmmjax.fitted import FittedModel
 from glmmjax.postfit.information_criteria import aic, bic, n_groups, n_parameters
 from glmmjax.postfit.p_values import mixture_tail
+from glmmjax.postfit.same_rows import is_streamed, outcome_digest, weights_digest
 
 __all__ = ["Comparison", "Row", "compare"]
 
@@ -99,25 +100,12 @@ def _check_same_data(fit0: FittedModel, fit1: FittedModel) -> None:
     advice = "Fit both models to the same rows; drop the rows with missing values in any variable of either model first."
     if len(a.row_labels) != len(b.row_labels):
         raise ArgumentError(f"fit0 uses {len(a.row_labels)} rows and fit1 uses {len(b.row_labels)}. {advice}")
-    if not all(np.array_equal(x, y) for x, y in zip(_outcome(a), _outcome(b), strict=True)):
+    if outcome_digest(a) != outcome_digest(b):
         raise ArgumentError(f"fit0 ({a.outcome_name}) and fit1 ({b.outcome_name}) have different outcomes. {advice}")
     if a.group_name and b.group_name and not (a.group_name == b.group_name and a.groups.equals(b.groups)):
         raise ArgumentError(f"fit0 (by {a.group_name!r}) and fit1 (by {b.group_name!r}) have different clusters. {advice}")
-    if not np.array_equal(_row_weights(a), _row_weights(b)):
+    if weights_digest(a) != weights_digest(b):
         raise ArgumentError("fit0 and fit1 have different cluster weights; likelihoods with different weights cannot be compared.")
-
-
-def _outcome(design: Design) -> list[np.ndarray]:
-    """Outcome columns in the caller's row order; two, the second one empty for a single column."""
-    outcomes = [bucket.y if isinstance(bucket.y, tuple) else (bucket.y,) for bucket in design.clusters.buckets]
-    columns = [np.concatenate([np.asarray(y).ravel() for y in parts])[design.row_slots] for parts in zip(*outcomes, strict=True)]
-    return [*columns, np.zeros(0)][:2]
-
-
-def _row_weights(design: Design) -> np.ndarray:
-    """Weight of each row's cluster, in the caller's row order."""
-    by_slot = [np.asarray(b.row_weight) * np.asarray(b.cluster_weight)[:, None, :] for b in design.clusters.buckets]
-    return np.concatenate([weight.ravel() for weight in by_slot])[design.row_slots]
 
 
 def _bic_count(fit0: FittedModel, fit1: FittedModel) -> int:
@@ -143,7 +131,10 @@ def _not_comparable(smaller: FittedModel, larger: FittedModel) -> str:
             f"No test: the log-likelihoods are by {smaller.n_agq} and {larger.n_agq} points, and differ by the "
             f"rules too. Refit one, such as fit.update(n_agq={max(smaller.n_agq, larger.n_agq)})."
         )
-    if not _is_spanned(_fixed_columns(smaller.design), _fixed_columns(larger.design)):
+    if is_streamed(smaller.design) or is_streamed(larger.design):
+        if not set(smaller.design.fixed_names) <= set(larger.design.fixed_names):
+            return "No test: the rows of a stream are not kept, and by their names the fixed effects are not nested."
+    elif not _is_spanned(_fixed_columns(smaller.design), _fixed_columns(larger.design)):
         return "No test: the models are not nested, because the fixed effects of the smaller one are no part of those of the larger one."
     if not set(smaller.design.random_names) <= set(larger.design.random_names):
         return "No test: the models are not nested, because the smaller one has random effects that the larger one lacks."
