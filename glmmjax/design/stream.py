@@ -33,7 +33,7 @@ def stream(source: Any, *, chunk_rows: int = _CHUNK_ROWS, folder: str | os.PathL
 
     The rows of a cluster must follow one another. The source is read two times (three times for ``center``, ``standardize`` and
     ``C(number)``); meanwhile the columns of the model go to a temporary file, which the fit reads from then on: 8 bytes a row for
-    each column of X and Z and three more. Memory holds a few chunks, and 8 bytes or so a cluster for its label, size and modes.
+    each column of X and Z and three more. Memory holds a few chunks, and some 40 bytes a cluster for its label, size and modes.
 
     Parameters
     ----------
