@@ -1,51 +1,70 @@
-"""Cold start: wall time of a whole process that imports, reads the introductory binomial data, and fits it."""
+"""Cold start, in wall time of whole processes: imports alone, and reading and fitting the introductory binomial data."""
 
 from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
 from benchmarks.libraries import LIBRARIES
+from benchmarks.machine import version_of
+from benchmarks.table import Table, seconds, times
 from benchmarks.timing import RUNS, median_of
 
 __all__ = ["print_cold"]
 
 _REPOSITORY = Path(__file__).parents[1]
+_REFERENCE = "glmmjax"
 
 
 def print_cold(names: list[str], runs: int = RUNS) -> None:
     """Medians of whole processes; glmmjax without and with a filled compilation cache."""
-    print("\nwhole process, intro binomial ~ 1 | id, 11 points (gpboost, glmmTMB: Laplace)", flush=True)
-    for name in names:
-        library = LIBRARIES[name]
-        if library.version() is None:
-            print(f"  {name:32s} not installed", flush=True)
-            continue
-        _print_line(name if name != "glmmjax" else "glmmjax, no cache", library.cold(), {}, runs)
-        if name == "glmmjax":
+    if _REFERENCE in names and version_of("jax"):
+        _print_imports(runs)
+    table = Table("whole process, intro binomial ~ 1 | id, 11 points (gpboost, glmmTMB: Laplace)", "", "wall", "/ glmmjax", label_width=32)
+    reference = 0.0
+    for name in [name for name in names if LIBRARIES[name].version() is not None]:
+        command = LIBRARIES[name].cold()
+        taken = _print_line(table, name if name != _REFERENCE else f"{name}, no cache", command, runs, reference)
+        if name == _REFERENCE:
+            reference = taken
             with tempfile.TemporaryDirectory() as folder:
-                _print_line("glmmjax, compilation cache", library.cold(), _cache(folder), runs)
+                _print_line(table, f"{name}, compilation cache", _with_cache(command, folder), runs, reference)
 
 
-def _cache(folder: str) -> dict[str, str]:
-    return {
-        "JAX_COMPILATION_CACHE_DIR": folder,
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "0",
-    }
+def _print_imports(runs: int) -> None:
+    """The share of an import that is glmmjax's own."""
+    table = Table("whole process, import alone", "", "wall", "/ jax", label_width=32)
+    modules = ("jax", "glmmjax")
+    taken = {module: _seconds([sys.executable, "-c", f"import {module}"], runs) for module in modules}
+    for module in modules:
+        table.row(f"import {module}", seconds(taken[module]), times(taken[module] / taken["jax"]))
 
 
-def _print_line(label: str, command: list[str], extra: dict[str, str], runs: int) -> None:
-    inherited = {key: value for key, value in os.environ.items() if not key.startswith(("JAX_COMPILATION", "JAX_PERSISTENT"))}
-
-    def run() -> None:
-        subprocess.run(command, check=True, capture_output=True, env={**inherited, **extra}, cwd=_REPOSITORY)
-
+def _print_line(table: Table, label: str, command: list[str], runs: int, reference: float) -> float:
+    """Seconds, 0 after a failure."""
     try:
-        run()  # fills bytecode, disk and, where there is one, compilation cache
-        print(f"  {label:32s} {median_of(run, runs):6.2f} s", flush=True)
+        taken = _seconds(command, runs)
     except subprocess.CalledProcessError as error:
         last = error.stderr.decode(errors="replace").strip().splitlines()[-1:]
-        print(f"  {label:32s} failed: {' '.join(last)[:150]}", flush=True)
+        table.row(label, f"failed: {' '.join(last)[:100]}")
+        return 0.0
+    table.row(label, seconds(taken), times(taken / reference) if reference else "")
+    return taken
+
+
+def _seconds(command: list[str], runs: int) -> float:
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("JAX_COMPILATION", "JAX_PERSISTENT"))}
+
+    def run() -> None:
+        subprocess.run(command, check=True, capture_output=True, env=kept, cwd=_REPOSITORY)
+
+    run()  # fills bytecode, disk and, where there is one, compilation cache
+    return median_of(run, runs)
+
+
+def _with_cache(command: list[str], folder: str) -> list[str]:
+    """The same Python program after ``enable_compilation_cache``."""
+    return [*command[:-1], f"import glmmjax as gj; gj.enable_compilation_cache({folder!r})\n{command[-1]}"]

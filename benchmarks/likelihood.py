@@ -2,68 +2,65 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-import glmmjax as gj
-from benchmarks.problems import simulate_random_intercept
-from benchmarks.timing import median_of
-from glmmjax.families import Binomial
-from glmmjax.likelihood.gauss_hermite import tensor_rule
-from glmmjax.likelihood.marginal import start_modes, value_and_gradient
+from benchmarks.models import Model, balanced, two_effects
+from benchmarks.table import Table, seconds, times
+from benchmarks.timing import Clock, clock
 
 __all__ = ["print_likelihood"]
 
-_N_AGQ = 11
 _CLUSTER_SIZE = 10
+_CLUSTER_SIZE_OF_TWO = 8  # where a cluster has two random effects
 
 
-def print_likelihood(sizes: tuple[int, ...] = (10_000, 100_000, 1_000_000)) -> None:
-    """A line a size; the random-intercept problem in float64, modes solved from zero and from where they are."""
-    print(
-        f"\nvalue and exact gradient, float64, random intercept, clusters of {_CLUSTER_SIZE}, {_N_AGQ} points, compile and run", flush=True
-    )
+def print_likelihood(sizes: tuple[int, ...] = (10_000, 100_000, 1_000_000), rows_of_two: int = 100_000) -> None:
+    """Random intercept at ``sizes`` rows, then two correlated effects; a block of lines each."""
     with jax.enable_x64(True):
+        table = Table(
+            "value and exact gradient, float64, 11 points a random effect", "", "wall", "CPU", "CPU/wall", "passes", label_width=40
+        )
         for rows in sizes:
-            _print_size(rows)
+            _print_model(table, rows, _CLUSTER_SIZE, balanced(rows, _CLUSTER_SIZE))
+        _print_model(table, rows_of_two, _CLUSTER_SIZE_OF_TWO, two_effects(rows_of_two // _CLUSTER_SIZE_OF_TWO, _CLUSTER_SIZE_OF_TWO))
 
 
-def _print_size(rows: int) -> None:
-    _, unit, _ = compiled(unit_pass, jnp.full((_N_AGQ, _CLUSTER_SIZE, rows // _CLUSTER_SIZE), 0.3))
-    print(f"  {rows:9,} rows: one pass {unit * 1e3:8.2f} ms", flush=True)
-    evaluate, arguments = evaluation(rows)
-    compile_s, from_zero, found = compiled(evaluate, *arguments)
-    _, warm, _ = compiled(evaluate, *arguments[:2], found.modes)
-    print(f"    compile          {compile_s:8.2f} s", flush=True)
-    for label, run_s in {"modes from zero": from_zero, "modes given": warm}.items():
-        print(f"    {label:16s} {run_s * 1e3:8.2f} ms  = {run_s / unit:5.2f} passes", flush=True)
+def _print_model(table: Table, rows: int, cluster_size: int, model: Model) -> None:
+    """The yardstick, then each evaluation."""
+    shape = (model.n_nodes, cluster_size, rows // cluster_size)
+    x = jnp.full(shape, 0.3)
+    unit = _warm(lambda: jax.block_until_ready(_unit_pass(x)))
+    table.row(f"{rows:,} rows, q = {model.q}, {model.n_nodes} nodes")
+    _print_line(table, "one log1p(exp(x)) pass", unit, unit)
+    for label, run in _evaluations(model).items():
+        _print_line(table, label, _warm(run), unit)
 
 
-def unit_pass(x: jax.Array) -> jax.Array:
-    """The yardstick."""
+@jax.jit
+def _unit_pass(x: jax.Array) -> jax.Array:
     return jnp.log1p(jnp.exp(x)).sum()
 
 
-def evaluation(rows: int) -> tuple[Any, tuple[Any, ...]]:
-    """The function to time and its arguments (params, buckets, modes): the one place that knows the inner signature."""
-    data, family = simulate_random_intercept(rows, _CLUSTER_SIZE), Binomial()
-    buckets = gj.make_design("y ~ x1 + x2", random="~ 1 | id", data=data, family=family).clusters.buckets
-    params = gj.Params(beta=jnp.array([-1.0, 0.5, 0.3]), chol=jnp.eye(1), phi=jnp.zeros(0), gamma=jnp.zeros(0))
-    rule = tensor_rule(_N_AGQ, 1)
+def _evaluations(model: Model) -> dict[str, Callable[[], Any]]:
+    """What is timed; every one solves the modes, from zero or from where they are."""
+    fresh, settled = model.parts(), model.parts()
+    settled.evaluate(model.theta, model.rule)
+    settled.keep()
+    return {
+        "value, gradient, modes from zero": lambda: fresh.evaluate(model.theta, model.rule),
+        "value, gradient, modes given": lambda: settled.evaluate(model.theta, model.rule),
+        "the same and the exact Hessian": lambda: settled.evaluate_with_hessian(model.theta, model.rule),
+    }
 
-    def evaluate(params, buckets, modes):
-        return value_and_gradient(params, buckets, family, rule, modes)
 
-    return evaluate, (params, buckets, start_modes(buckets, 1))
+def _warm(run: Callable[[], Any]) -> Clock:
+    run()
+    return clock(run)
 
 
-def compiled(function: Any, *arguments: Any) -> tuple[float, float, Any]:
-    """(seconds to trace and compile, median seconds to run, result)."""
-    start = time.perf_counter()
-    program = jax.jit(function).lower(*arguments).compile()
-    compile_s = time.perf_counter() - start
-    result = jax.block_until_ready(program(*arguments))
-    return compile_s, median_of(lambda: jax.block_until_ready(program(*arguments))), result
+def _print_line(table: Table, label: str, taken: Clock, unit: Clock) -> None:
+    table.row(f"  {label}", seconds(taken.wall), seconds(taken.cpu), f"{taken.cpu / taken.wall:.1f}", times(taken.wall / unit.wall))

@@ -11,7 +11,9 @@ import pandas as pd
 
 from glmmjax import datasets
 
-__all__ = ["PROBLEMS", "Problem", "simulate_random_intercept", "simulate_two_effects"]
+__all__ = ["BETA", "PROBLEMS", "Problem", "simulate_clusters", "simulate_random_intercept", "simulate_two_effects"]
+
+BETA = (-1.0, 0.5, 0.3)  # of every simulated data set
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,22 +45,28 @@ class Problem:
 
 
 def simulate_random_intercept(rows: int, cluster_size: int = 10, seed: int = 7) -> pd.DataFrame:
-    """Binary outcome, beta = (-1, 0.5, 0.3), one continuous and one 0/1 covariate, random intercept with sd 1."""
-    rng = np.random.default_rng(seed)
+    """``simulate_clusters`` of one size."""
+    return simulate_clusters(np.full(rows // cluster_size, cluster_size), seed)
+
+
+def simulate_clusters(sizes: np.ndarray, seed: int = 7) -> pd.DataFrame:
+    """Binary outcome in clusters of these sizes, one continuous and one 0/1 covariate, random intercept with sd 1."""
+    rng, rows = np.random.default_rng(seed), int(sizes.sum())
     x1, x2 = rng.normal(size=rows), rng.integers(0, 2, rows).astype(float)
-    b = rng.normal(size=rows // cluster_size)
-    cluster = np.repeat(np.arange(rows // cluster_size), cluster_size)
-    return pd.DataFrame({"id": cluster, "x1": x1, "x2": x2, "y": _bernoulli(rng, -1.0 + 0.5 * x1 + 0.3 * x2 + b[cluster])})
+    b = rng.normal(size=len(sizes))
+    cluster = np.repeat(np.arange(len(sizes)), sizes)
+    y = _bernoulli(rng, BETA[0] + BETA[1] * x1 + BETA[2] * x2 + b[cluster])
+    return pd.DataFrame({"id": cluster, "x1": x1, "x2": x2, "y": y})
 
 
 def simulate_two_effects(clusters: int = 2000, cluster_size: int = 8, seed: int = 8) -> pd.DataFrame:
-    """Binary outcome, beta = (-1, 0.5, 0.3), correlated random intercept and slope: sd 1 and 0.6, correlation 0.3."""
+    """Binary outcome, correlated random intercept and slope: sd 1 and 0.6, correlation 0.3."""
     rng = np.random.default_rng(seed)
     time = np.tile(np.linspace(-1.0, 1.0, cluster_size), clusters)
     x = rng.normal(size=clusters * cluster_size)
     b = rng.multivariate_normal([0.0, 0.0], [[1.0, 0.18], [0.18, 0.36]], size=clusters)
     cluster = np.repeat(np.arange(clusters), cluster_size)
-    eta = -1.0 + 0.5 * time + 0.3 * x + b[cluster, 0] + b[cluster, 1] * time
+    eta = BETA[0] + BETA[1] * time + BETA[2] * x + b[cluster, 0] + b[cluster, 1] * time
     return pd.DataFrame({"id": cluster, "time": time, "x": x, "y": _bernoulli(rng, eta)})
 
 

@@ -14,20 +14,19 @@ __all__ = ["print_stream", "write_parquet"]
 _REPOSITORY = Path(__file__).parents[1]
 _PIECE = 500_000  # rows simulated at a time
 _FIT = """
-import resource, sys, time
+import sys, time
 import pandas, patsy, pyarrow.parquet
 import jax
 import glmmjax as gj
-
-peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # MB on Linux
+from benchmarks.machine import memory_peak
 
 jax.jit(lambda x: x + 1)(1.0)
-print(peak())
+print(memory_peak())
 start = time.perf_counter()
 data = gj.stream(sys.argv[1])
 fit = gj.mixed_model("y ~ x1 + x2", random="~ 1 | id", data=data, family="binomial")
 print(time.perf_counter() - start)
-print(peak())
+print(memory_peak())
 print(fit.converged, fit.convergence.n_evaluations, fit.llf, *fit.fe_params, *fit.cov_re.to_numpy().ravel())
 """
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 
 from benchmarks.libraries.base import Library, Result
+from benchmarks.machine import version_of
 from benchmarks.problems import Problem
-from benchmarks.timing import version_of, warm_median
+from benchmarks.timing import warm_median
 
 __all__ = ["LIBRARIES"]
 

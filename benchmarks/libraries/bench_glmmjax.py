@@ -7,8 +7,9 @@ import sys
 import numpy as np
 
 from benchmarks.libraries.base import Library, Result
+from benchmarks.machine import version_of
 from benchmarks.problems import Problem
-from benchmarks.timing import version_of, warm_median
+from benchmarks.timing import warm_median
 
 __all__ = ["LIBRARIES"]
 

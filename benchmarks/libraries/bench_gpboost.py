@@ -9,8 +9,9 @@ import numpy as np
 import patsy
 
 from benchmarks.libraries.base import Library, Result, Skipped
+from benchmarks.machine import cores, version_of
 from benchmarks.problems import Problem
-from benchmarks.timing import cores, version_of, warm_median
+from benchmarks.timing import warm_median
 
 __all__ = ["LIBRARIES"]
 
