@@ -196,6 +196,7 @@ def _cluster_data(layout: Layout, outcome: Outcome, predictors: tuple[Predictor,
             offset=_on_device(pack(index, offset)),
             row_weight=_on_device(index.is_row.astype(np.float64)),
             cluster_weight=_on_device(np.where(index.is_cluster, weight[index.clusters], 0.0)),
+            lane_clusters=None if index.lane_clusters is None else _on_device(index.lane_clusters.astype(np.int32)),
         )
 
     return ClusterData(tuple(bucket(index) for index in layout.buckets), _on_device(layout.slots.astype(np.int32)))

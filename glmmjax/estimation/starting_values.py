@@ -17,6 +17,7 @@ from jax import Array
 from glmmjax.estimation.objective import Problem
 from glmmjax.families.base import Family
 from glmmjax.likelihood.clusters import Bucket
+from glmmjax.likelihood.rows import outcome_of, over_lanes
 from glmmjax.likelihood.small_matrices import cholesky, inverse_transpose
 
 __all__ = ["Start", "starting_values"]
@@ -120,7 +121,7 @@ def _normal_equations(family: Family, buckets: tuple[Bucket, ...], beta: Array, 
     def add(total: _Normal, block: Bucket) -> tuple[_Normal, None]:
         x, offset = block.X[0], block.offset[0]
         eta = jnp.where(at_outcome, family.initial_eta(block.y), jnp.tensordot(beta, x, 1) + offset)
-        value, score, weight = _row_terms(family, block, eta, block.cluster_weight)
+        value, score, weight = _row_terms(family, block, eta, over_lanes(outcome_of(block), block.cluster_weight))
         information = jnp.einsum("awb,cwb->ac", x, weight * x)
         right = jnp.tensordot(x, weight * (eta - offset) + score, ((1, 2), (0, 1)))
         return jax.tree.map(jnp.add, total, _Normal(value.sum(), information, right)), None
@@ -197,7 +198,8 @@ def _cluster_statistics(family: Family, bucket: Bucket, beta: Array) -> _Cluster
         _, score, weight = _row_terms(family, block, eta, jnp.ones_like(block.cluster_weight))
         wz = weight * z
         xwz = jnp.stack([(x * wz[a]).sum(1) for a in range(z.shape[0])], axis=1)
-        return _Clusters((z * score).sum(1), (z[:, None] * wz[None]).sum(2), xwz, block.cluster_weight)
+        sums = ((z * score).sum(1), (z[:, None] * wz[None]).sum(2), xwz)
+        return _Clusters(*(over_lanes(outcome_of(block), lanes) for lanes in sums), block.cluster_weight)
 
     # (S, ..., B) -> (..., S * B)
     blocks = jax.lax.map(of_block, bucket)

@@ -21,7 +21,7 @@ from glmmjax.families.base import Family
 from glmmjax.likelihood.gauss_hermite import Rule
 from glmmjax.likelihood.modes import find_peak
 from glmmjax.likelihood.node_sums import loop_length, node, sum_over_nodes
-from glmmjax.likelihood.rows import Outcome, Predictors, log_joint
+from glmmjax.likelihood.rows import Outcome, Predictors, log_joint, over_lanes, over_rows
 from glmmjax.likelihood.small_matrices import cholesky, inverse_transpose, solve_cholesky
 
 __all__ = ["Posterior", "Slopes", "integrate", "integrate_with_slopes", "posterior"]
@@ -42,7 +42,7 @@ class Slopes(NamedTuple):
 
     eta: Array  # (E, w, B)
     zl: Array  # (E, q, w, B)
-    phi: Array  # (n_phi, B)
+    phi: Array  # (n_phi, B), of the rows in each lane
     mode: Array  # (q, B)
     root: Array  # (q, q, B)
 
@@ -87,9 +87,9 @@ def _log_sum(family, count, x, mode, root, outcome, rule, shift):
 @_log_sum.defjvp
 def _log_sum_jvp(family, count, primals, tangents):
     value, by = _sum_and_slopes(family, count, *primals)
-    dx, d_mode, d_root = tangents[:3]
-    change = (by.eta * dx.eta).sum((0, 1)) + (by.zl * dx.zl).sum((0, 1, 2)) + (by.phi * dx.phi).sum(0)
-    return value, change + (by.mode * d_mode).sum(0) + (by.root * d_root).sum((0, 1))
+    (_, _, _, outcome, _, _), (dx, d_mode, d_root, *_) = primals, tangents
+    in_lane = (by.eta * dx.eta).sum((0, 1)) + (by.zl * dx.zl).sum((0, 1, 2)) + (by.phi * dx.phi).sum(0)
+    return value, over_lanes(outcome, in_lane) + (by.mode * d_mode).sum(0) + (by.root * d_root).sum((0, 1))
 
 
 def _sum_and_slopes(family, count, x: Predictors, mode, root, outcome: Outcome, rule: Rule, shift) -> tuple[Array, Slopes]:
@@ -104,9 +104,9 @@ def _sum_and_slopes(family, count, x: Predictors, mode, root, outcome: Outcome, 
         # sums with u_a = mode_a + sum_b root_ab z_b in place of z~
         with_u = mode[a] * sums.moments[0] + sum(root[a, b] * sums.moments[1 + b] for b in range(a, q))
         by_zl.append(score * mode[a] + sum(root[a, b] * score_z[b] for b in range(a, q)))
-        by_mode.append((x.zl[:, a] * score).sum((0, 1)) - with_u[0] * scale)
+        by_mode.append(over_rows(outcome, x.zl[:, a] * score) - with_u[0] * scale)
         for b in range(a, q):
-            by_root[a][b] = (x.zl[:, a] * score_z[b]).sum((0, 1)) - with_u[1 + b] * scale
+            by_root[a][b] = over_rows(outcome, x.zl[:, a] * score_z[b]) - with_u[1 + b] * scale
     slopes = Slopes(
         eta=score,
         zl=jnp.stack(by_zl, axis=1) if q else jnp.zeros_like(x.zl),

@@ -26,6 +26,9 @@ class Bucket(NamedTuple):
     offset: Array  # (S, E, w, B), added to the linear predictors
     row_weight: Array  # (S, w, B), 0 for padding rows, else 1
     cluster_weight: Array  # (S, B), 0 for padding clusters, else the cluster's weight
+    # (S, B) int32 where long clusters span several lanes of the last axis: the first lane of the cluster that a lane belongs to.
+    # ``cluster_weight`` is then 0 on all its lanes but the first. None where every lane is a cluster.
+    lane_clusters: Array | None = None
 
 
 class ClusterData(NamedTuple):

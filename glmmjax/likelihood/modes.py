@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from glmmjax.families.base import Family
-from glmmjax.likelihood.rows import Outcome, Predictors, log_joint_derivatives
+from glmmjax.likelihood.rows import Outcome, Predictors, from_first_lane, log_joint_derivatives
 from glmmjax.likelihood.small_matrices import Matrix, cholesky, solve_cholesky
 
 __all__ = ["Peak", "find_peak"]
@@ -45,7 +45,7 @@ class Peak(NamedTuple):
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
 def find_peak(family: Family, x: Predictors, outcome: Outcome, start: Array) -> Peak:
     """The peak of f in each cluster, the search starting at ``start`` (q, B); mode and Hessian are differentiable in ``x``."""
-    mode = _search(family, x, outcome, start)
+    mode = _search(family, x, outcome, from_first_lane(outcome, start))
     value, gradient, hessian = log_joint_derivatives(family, x, outcome, mode)
     return Peak(mode, hessian, value, gradient)
 

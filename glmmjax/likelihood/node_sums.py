@@ -15,7 +15,7 @@ from jax import Array
 
 from glmmjax.families.base import Family
 from glmmjax.likelihood.gauss_hermite import Rule
-from glmmjax.likelihood.rows import Outcome, Predictors, at, materialized, row_log_density, units
+from glmmjax.likelihood.rows import Outcome, Predictors, at, materialized, over_lanes, over_rows, row_log_density, units
 
 __all__ = ["NodeSums", "loop_length", "node", "sum_over_nodes"]
 
@@ -66,7 +66,7 @@ def sum_over_nodes(family: Family, count: int | None, x: Predictors, mode, root,
     def add(k: Array, sums: NodeSums) -> NodeSums:
         u, z, log_weight = node(mode, root, rule, k)
         density, score, by_phi = materialized(_density_and_score, family, x, outcome, u)
-        p = jnp.exp(density.sum(0) - 0.5 * (u * u).sum(0) + log_weight - shift)
+        p = jnp.exp(over_rows(outcome, density) - 0.5 * (u * u).sum(0) + log_weight - shift)
         z = jnp.concatenate([jnp.ones(1, z.dtype), z])
         return _added(sums, p, z, score, p * by_phi)
 
@@ -84,11 +84,12 @@ def _sum_over_nodes_jvp(family, count, primals, tangents):
         sums, change, shared = carry
         u, z, log_weight = node(mode, root, rule, k)
         rows = materialized(_second_order, family, x, outcome, u)
-        p = jnp.exp(rows.value.sum(0) - 0.5 * (u * u).sum(0) + log_weight - shift)
+        p = jnp.exp(over_rows(outcome, rows.value) - 0.5 * (u * u).sum(0) + log_weight - shift)
         z = jnp.concatenate([jnp.ones(1, z.dtype), z])
         d_eta = sum((z[b] * slopes[b] for b in range(1, n_z)), slopes[0])
         d_u = sum((z[b] * u_slopes[b] for b in range(1, n_z)), u_slopes[0])
-        d_log_p = (rows.score * d_eta).sum((0, 1)) + (rows.phi * dx.phi).sum(0) - (u * d_u).sum(0)
+        in_lane = (rows.score * d_eta).sum((0, 1)) + (rows.phi * dx.phi).sum(0)
+        d_log_p = over_lanes(outcome, in_lane) - (u * d_u).sum(0)
         d_phi = [(by * d_eta).sum((0, 1)) + (second * dx.phi).sum(0) for by, second in zip(rows.score_by_phi, rows.phi_by_phi, strict=True)]
         d_by_phi = p * d_log_p * rows.phi + (p * jnp.stack(d_phi) if d_phi else jnp.zeros_like(dx.phi))
         change = _added(change, p * d_log_p, z, rows.score, d_by_phi)

@@ -21,12 +21,16 @@ from glmmjax.likelihood.params import Params
 from glmmjax.likelihood.small_matrices import Matrix, symmetric
 
 __all__ = [
+    "Lanes",
     "Outcome",
     "Predictors",
+    "from_first_lane",
     "log_joint",
     "log_joint_derivatives",
     "materialized",
     "outcome_of",
+    "over_lanes",
+    "over_rows",
     "predictors_of",
     "row_log_density",
     "units",
@@ -46,6 +50,14 @@ class Outcome(NamedTuple):
 
     y: Any  # (w, B), or a pair of them
     row_weight: Array  # (w, B)
+    lanes: Lanes | None = None  # None where every lane is a cluster
+
+
+class Lanes(NamedTuple):
+    """Clusters that span several lanes. What belongs to a cluster, such as its mode, then stands on each of its lanes."""
+
+    same: Array  # (B, B) 1 where two lanes belong to one cluster, else 0
+    is_first: Array  # (B,) 1 on the first lane of each cluster, else 0
 
 
 def predictors_of(params: Params, block: Bucket) -> Predictors:
@@ -63,7 +75,29 @@ def predictors_of(params: Params, block: Bucket) -> Predictors:
 
 def outcome_of(block: Bucket) -> Outcome:
     """Outcome and row weights of a block, closed to differentiation."""
-    return jax.lax.stop_gradient(Outcome(block.y, block.row_weight))
+    return jax.lax.stop_gradient(Outcome(block.y, block.row_weight, _lanes_of(block)))
+
+
+def _lanes_of(block: Bucket) -> Lanes | None:
+    if block.lane_clusters is None:
+        return None
+    ids, dtype = block.lane_clusters, block.row_weight.dtype
+    return Lanes((ids[:, None] == ids).astype(dtype), (ids == jnp.arange(len(ids))).astype(dtype))
+
+
+def over_rows(outcome: Outcome, terms: Array) -> Array:
+    """(B,) sums of ``terms`` (..., w, B) over the rows of each cluster."""
+    return over_lanes(outcome, terms.sum(tuple(range(terms.ndim - 1))))
+
+
+def over_lanes(outcome: Outcome, sums: Array) -> Array:
+    """Sums (..., B) of the rows in each lane, added up over the lanes of each cluster and given to all of them."""
+    return sums if outcome.lanes is None else jnp.matmul(sums, outcome.lanes.same, precision="highest")
+
+
+def from_first_lane(outcome: Outcome, values: Array) -> Array:
+    """Values (..., B) of clusters as their first lanes have them, on all lanes."""
+    return values if outcome.lanes is None else over_lanes(outcome, values * outcome.lanes.is_first)
 
 
 def materialized(function: Callable[..., Any], family: Family, x: Predictors, outcome: Outcome, u: Array) -> Any:
@@ -95,7 +129,7 @@ def at(x: Predictors, u: Array) -> Array:
 def log_joint(family: Family, x: Predictors, outcome: Outcome, u: Array) -> Array:
     """(B,) values of f at ``u`` (q, B), without the constant of the normal density."""
     density = row_log_density(family, outcome, at(x, u), x.phi)
-    return (outcome.row_weight * density).sum(0) - 0.5 * (u * u).sum(0)
+    return over_rows(outcome, outcome.row_weight * density) - 0.5 * (u * u).sum(0)
 
 
 def log_joint_derivatives(family: Family, x: Predictors, outcome: Outcome, u: Array) -> tuple[Array, tuple[Array, ...], Matrix]:
@@ -106,13 +140,13 @@ def log_joint_derivatives(family: Family, x: Predictors, outcome: Outcome, u: Ar
     """
     q = u.shape[0]
     value, score, curvature = _rows(family, x, outcome, u)
-    gradient = tuple((x.zl[:, a] * score).sum((0, 1)) - u[a] for a in range(q))
-    hessian = _negative_hessian(x.zl, curvature, q)
+    gradient = tuple(over_rows(outcome, x.zl[:, a] * score) - u[a] for a in range(q))
+    hessian = _negative_hessian(outcome, x.zl, curvature, q)
     if not family.is_log_concave and q:
-        safe = _negative_hessian(x.zl, _cut_off(curvature), q)
+        safe = _negative_hessian(outcome, x.zl, _cut_off(curvature), q)
         keep = _is_positive_definite(hessian)
         hessian = tuple(tuple(jnp.where(keep, h, s) for h, s in zip(*rows, strict=True)) for rows in zip(hessian, safe, strict=True))
-    return value.sum(0) - 0.5 * (u * u).sum(0), gradient, hessian
+    return over_rows(outcome, value) - 0.5 * (u * u).sum(0), gradient, hessian
 
 
 class _Rows(NamedTuple):
@@ -180,12 +214,12 @@ def units(a: Array) -> list[Array]:
     return [jnp.zeros_like(a).at[e].set(1.0) if len(a) > 1 else jnp.ones_like(a) for e in range(len(a))]
 
 
-def _negative_hessian(zl: Array, curvature: tuple[Array, ...], q: int) -> Matrix:
+def _negative_hessian(outcome: Outcome, zl: Array, curvature: tuple[Array, ...], q: int) -> Matrix:
     lower = {}
     for a in range(q):
         for b in range(a + 1):
             prior = jnp.full(zl.shape[-1:], 1.0 if a == b else 0.0, zl.dtype)
-            lower[a, b] = prior - sum((zl[:, a] * second * zl[e, b]).sum((0, 1)) for e, second in enumerate(curvature))
+            lower[a, b] = prior - sum(over_rows(outcome, zl[:, a] * second * zl[e, b]) for e, second in enumerate(curvature))
     return symmetric(lower, q)
 
 

@@ -34,5 +34,11 @@ def weights_digest(design: Design) -> bytes:
     clusters: Any = design.clusters
     if is_streamed(design):
         return clusters.weights_digest
-    by_slot = [np.asarray(b.row_weight) * np.asarray(b.cluster_weight)[:, None, :] for b in clusters.buckets]
+    by_slot = [np.asarray(b.row_weight) * _lane_weight(b)[:, None, :] for b in clusters.buckets]
     return hashlib.blake2b(np.concatenate([weight.ravel() for weight in by_slot])[design.row_slots].tobytes()).digest()
+
+
+def _lane_weight(bucket: Any) -> np.ndarray:
+    """(S, B) weight of the cluster that a lane belongs to."""
+    weight = np.asarray(bucket.cluster_weight)
+    return weight if bucket.lane_clusters is None else np.take_along_axis(weight, np.asarray(bucket.lane_clusters), axis=1)

@@ -12,9 +12,14 @@ import scipy.special
 import scipy.stats
 
 import glmmjax as gj
+from glmmjax.design import grouping
 from glmmjax.errors import ArgumentError
+from glmmjax.estimation.objective import Problem, likelihood_with_hessian
+from glmmjax.estimation.starting_values import starting_values
+from glmmjax.likelihood.covariance import BlockDiagonal
 from glmmjax.likelihood.gauss_hermite import padded_rule
 from glmmjax.likelihood.marginal import _log_likelihood, start_modes, value_and_gradient
+from glmmjax.likelihood.params import Theta
 
 BETA = np.array([-0.4, 0.6])
 CHOL = {"~ 1 | id": np.array([[0.9]]), "~ x | id": np.array([[0.8, 0.0], [0.3, 0.5]])}
@@ -167,6 +172,35 @@ def test_padding_order_and_blocks_change_nothing():
         np.testing.assert_allclose(other_gradient.beta, gradient.beta, rtol=0, atol=1e-10)
         np.testing.assert_allclose(other_gradient.chol, gradient.chol, rtol=0, atol=1e-10)
         np.testing.assert_allclose(other_clusters, clusters, rtol=0, atol=1e-10)
+
+
+def lanes_of_four(sizes):
+    """One bucket, in which clusters span lanes of 4 rows."""
+    return np.array([sizes.max()]), np.array([4]), 0
+
+
+def test_clusters_that_span_lanes_give_the_same_numbers(monkeypatch):
+    data, family, random = simulate("binomial", MIXED), gj.families.Binomial(), RANDOM[1]
+    weights = dict(zip(range(len(MIXED)), np.linspace(0.5, 2.0, len(MIXED)), strict=True))
+    problem = Problem(family, Theta(len(BETA), BlockDiagonal((2,))))
+    results = []
+    for spans_lanes in (False, True):
+        if spans_lanes:
+            monkeypatch.setattr(grouping, "choose_layout", lanes_of_four)
+        with jax.enable_x64(True):
+            design = design_of(data, family, random, weights=weights)
+            assert (design.clusters.buckets[-1].lane_clusters is not None) == spans_lanes
+            params, rule = params_of(random), padded_rule(5, 2)
+            theta = problem.layout.vector(params)
+            modes = start_modes(design.clusters.buckets, 2)
+            at, hessian = jax.jit(likelihood_with_hessian, static_argnums=0)(problem, theta, design.clusters.buckets, rule, modes)
+            total, gradient = jax.value_and_grad(gj.log_likelihood)(params, design.clusters, family, 5)
+            start = jax.jit(starting_values, static_argnums=0)(problem, design.clusters.buckets)
+            clusters = gj.cluster_log_likelihoods(params, design.clusters, family, 5)
+            found = [at.log_likelihood, at.gradient, hessian, total, problem.layout.vector(gradient), *start, clusters]
+            results.append([np.asarray(value) for value in found])
+    for plain, spanning in zip(*results, strict=True):
+        np.testing.assert_allclose(spanning, plain, rtol=1e-9, atol=1e-9)
 
 
 def test_one_long_cluster_gets_a_width_of_its_own():
