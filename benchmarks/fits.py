@@ -22,7 +22,7 @@ def print_fits(largest: int, names: list[str]) -> None:
     here = [name for name in names if LIBRARIES[name].version() is not None]
     problems = [problem for problem in PROBLEMS if len(problem.data) <= largest]
     found = [dict(_print_problem(problem, here)) for problem in problems]
-    table = Table(f"warm fits, and their time / {_REFERENCE}'s; L is Laplace's method", "", *here, label_width=26)
+    table = Table(f"warm fits, and their time / {_REFERENCE}'s; L is Laplace's method", "", *here, label_width=26, width=16)
     for problem, results in zip(problems, found, strict=True):
         table.row(problem.name, *(_cell(results[name], results) for name in here))
 
@@ -61,6 +61,6 @@ def _cell(result: Result | str, results: dict[str, Result | str]) -> str:
         return "-"
     reference = results.get(_REFERENCE)
     ratio = (
-        "" if result is reference or not isinstance(reference, Result) else f" {times(result.seconds_warm / reference.seconds_warm):>6s}"
+        "" if result is reference or not isinstance(reference, Result) else f" {times(result.seconds_warm / reference.seconds_warm):>5s}"
     )
     return f"{seconds(result.seconds_warm)}{' L' if result.note == 'Laplace' else ''}{ratio}"

@@ -10,8 +10,8 @@ _WIDTH = 10  # of a column with a short name
 class Table:
     """A title, a line of column names, then lines that belong to them."""
 
-    def __init__(self, title: str, label: str, *columns: str, label_width: int = 30):
-        self._widths = [label_width, *(max(_WIDTH, len(column)) for column in columns)]
+    def __init__(self, title: str, label: str, *columns: str, label_width: int = 30, width: int = _WIDTH):
+        self._widths = [label_width, *(max(width, len(column)) for column in columns)]
         print(f"\n{title}", flush=True)
         self.row(label, *columns)
 

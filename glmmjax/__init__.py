@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from glmmjax.likelihood.marginal import cluster_log_likelihoods as cluster_log_likelihoods
     from glmmjax.likelihood.marginal import log_likelihood as log_likelihood
     from glmmjax.likelihood.params import Params as Params
+    from glmmjax.likelihood.sharding import shard_clusters as shard_clusters
     from glmmjax.model import mixed_model as mixed_model
     from glmmjax.options import Options as Options
     from glmmjax.options import StudentTPenalty as StudentTPenalty
@@ -41,6 +42,7 @@ _HOMES = {
     "make_design": "design.design",
     "mixed_model": "model",
     "stream": "design.stream",
+    "shard_clusters": "likelihood.sharding",
 }
 
 __all__ = [
@@ -58,6 +60,7 @@ __all__ = [
     "log_likelihood",
     "make_design",
     "mixed_model",
+    "shard_clusters",
     "stream",
 ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import sys
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -13,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from glmmjax.design import BlockFiles, Design, Stream, build_design, caller_namespace, streamed_design
+from glmmjax.devices import on_device, placement, resolve_devices
 from glmmjax.errors import ArgumentError, ConvergenceWarning
 from glmmjax.estimation.convergence import Code, Convergence, is_singular
 from glmmjax.estimation.driver import maximise
@@ -46,6 +48,7 @@ def mixed_model(
     n_agq: int | str | None = None,
     initial_values: Params | Mapping[str, Any] | None = None,
     options: Options = _DEFAULTS,
+    devices: Any = None,
     progress: Any = False,
 ) -> MixedModelResults:
     """Fit a generalized linear mixed model by maximum likelihood with adaptive Gauss-Hermite quadrature.
@@ -68,6 +71,10 @@ def mixed_model(
     initial_values : a ``Params``, or a dict of ``beta`` (p,) and ``D`` (q, q), with ``phi`` (free scale) and ``gamma`` where the
         model has them; found from the data when not given.
     options : ``Options``.
+    devices : where the fit runs. None is JAX's default device, or the CPU where that is an accelerator and rows x quadrature nodes are
+        below ten million (``fit.convergence.device`` tells); ``"cpu"``, ``"gpu"`` or ``"tpu"`` is one device of that kind. A number of
+        devices, a sequence of ``jax.Device`` or a ``jax.sharding.Mesh`` share the clusters and give the same estimates; where they
+        belong to several processes (``jax.distributed.initialize``), each process makes the same call with all data.
     progress : True shows one updating line, a function is called with a record of every step.
 
     Raises
@@ -84,7 +91,7 @@ def mixed_model(
     """
     call = {
         "fixed": fixed, "random": random, "data": data, "family": family, "weights": weights, "offset": offset, "penalized": penalized,
-        "n_agq": n_agq, "initial_values": initial_values, "options": options, "progress": progress,
+        "n_agq": n_agq, "initial_values": initial_values, "options": options, "devices": devices, "progress": progress,
     }  # fmt: skip
     _check_arguments(call)
     with jax.enable_x64(True):
@@ -117,6 +124,8 @@ def _refit(fitted: FittedModel, changes: Mapping[str, Any]) -> MixedModelResults
 
 def _fit_stream(call: Mapping[str, Any], env: Mapping[str, Any], previous: FittedModel | None = None) -> FittedModel:
     """Design and fit of a stream, whose blocks are on disk in between."""
+    if call["devices"] is not None:
+        raise ArgumentError(f"devices={call['devices']!r} is for data in memory; a stream is fitted on JAX's default device.")
     fixed, random, data, family, weights, offset = (call[name] for name in ("fixed", "random", "data", "family", "weights", "offset"))
     with streamed_design(fixed, random, data, family, weights, offset, env, call["options"]) as (design, blocks):
         return _fit(design, call, previous, blocks)
@@ -131,10 +140,15 @@ def _fit(design: Design, call: Mapping[str, Any], previous: FittedModel | None =
     n_agq = _n_agq(call["n_agq"], design.covariance.q)
     options = call["options"]
     compiled = _compiled_options(options)
-    with Watch(call["progress"]) as watch:
+    # a stream goes to JAX's default device, however few rows there are
+    rows = sys.maxsize if blocks is not None else sum(bucket.row_weight.size for bucket in design.clusters.buckets)
+    place = placement(call["devices"], n_agq**design.covariance.q * rows)
+    if place.device is not None:
+        design = dataclasses.replace(design, clusters=jax.device_put(design.clusters, place.device))
+    with Watch(call["progress"]) as watch, on_device(place.device):
         if blocks is None:
             settings = (problem, compiled, design.clusters.buckets)
-            run = functools.partial(maximise, *settings, monitor=watch.report, every_step=watch.is_shown)
+            run = functools.partial(maximise, *settings, monitor=watch.report, every_step=watch.is_shown, mesh=place.mesh)
         else:
             run = functools.partial(maximise_streamed, problem, compiled, blocks, monitor=watch.report)
         maximum = run(n_agq, initial)
@@ -144,6 +158,7 @@ def _fit(design: Design, call: Mapping[str, Any], previous: FittedModel | None =
             again = None if maximum.convergence.code is Code.CONVERGED_ON_BOUNDARY else maximum.theta
             before, maximum = maximum, run(n_agq, again)
             maximum = maximum._replace(convergence=_with_evaluations_of(before.convergence, maximum.convergence))
+    maximum = maximum._replace(convergence=dataclasses.replace(maximum.convergence, device=place.text))
     return _fitted_model(design, problem, maximum, call)
 
 
@@ -285,6 +300,7 @@ def _check_arguments(call: Mapping[str, Any]) -> None:
         raise ArgumentError(f"penalized={penalized!r} must be True, False, or a StudentTPenalty(mean, scale, df).")
     if not isinstance(options, Options):
         raise ArgumentError(f"options={options!r} must be a glmmjax.Options, such as Options(n_newton=30).")
+    resolve_devices(call["devices"])
     Watch(call["progress"])
 
 

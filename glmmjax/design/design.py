@@ -7,10 +7,10 @@ import warnings
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 import pandas as pd
-from jax import Array, dtypes
+from jax import dtypes
 
 from glmmjax.design.columns import Table, as_frame, column_of, complete_rows, describe_unknown, find_columns, plain_types
 from glmmjax.design.formula import FormulaParts, RightSide, split_formula
@@ -188,20 +188,23 @@ def _cluster_data(layout: Layout, outcome: Outcome, predictors: tuple[Predictor,
     offset = np.stack([predictor.offset for predictor in predictors])
 
     def bucket(index: BucketLayout) -> Bucket:
-        y = tuple(_on_device(pack(index, column)) for column in outcome.columns)
-        return Bucket(
-            y=y if len(y) > 1 else y[0],
-            X=tuple(_on_device(pack(index, columns)) for columns in fixed),
-            Z=tuple(_on_device(pack(index, columns)) for columns in random),
-            offset=_on_device(pack(index, offset)),
-            row_weight=_on_device(index.is_row.astype(np.float64)),
-            cluster_weight=_on_device(np.where(index.is_cluster, weight[index.clusters], 0.0)),
-            lane_clusters=None if index.lane_clusters is None else _on_device(index.lane_clusters.astype(np.int32)),
-        )
+        y = tuple(pack(index, column) for column in outcome.columns)
+        arrays: dict[str, Any] = {  # numpy until all of them are put on the device
+            "y": y if len(y) > 1 else y[0],
+            "X": tuple(pack(index, columns) for columns in fixed),
+            "Z": tuple(pack(index, columns) for columns in random),
+            "offset": pack(index, offset),
+            "row_weight": index.is_row.astype(np.float64),
+            "cluster_weight": np.where(index.is_cluster, weight[index.clusters], 0.0),
+            "lane_clusters": None if index.lane_clusters is None else index.lane_clusters.astype(np.int32),
+        }
+        return Bucket(**arrays)
 
-    return ClusterData(tuple(bucket(index) for index in layout.buckets), _on_device(layout.slots.astype(np.int32)))
+    slots: Any = layout.slots.astype(np.int32)
+    return _on_device(ClusterData(tuple(bucket(index) for index in layout.buckets), slots))
 
 
-def _on_device(values: np.ndarray) -> Array:
-    """A JAX array in the widest type that the caller's precision allows: float32 without a warning in a 32-bit process."""
-    return jnp.asarray(values, dtypes.canonicalize_dtype(values.dtype))
+def _on_device(clusters: ClusterData) -> ClusterData:
+    """JAX arrays in the widest type that the caller's precision allows: float32 without a warning in a 32-bit process."""
+    allowed = lambda leaf: leaf.astype(dtypes.canonicalize_dtype(leaf.dtype), copy=False)  # noqa: E731
+    return jax.device_put(jax.tree.map(allowed, clusters))

@@ -7,6 +7,7 @@ operators of the formula. What the operators mean is the business of ``formula``
 from __future__ import annotations
 
 import ast
+import functools
 import io
 import keyword
 import tokenize
@@ -39,7 +40,8 @@ class Name(NamedTuple):
     is_bare: bool  # a whole variable of a term, neither called nor inside brackets nor ``name.attribute``
 
 
-def read_tokens(text: str) -> list[Token]:
+@functools.lru_cache(maxsize=256)
+def read_tokens(text: str) -> tuple[Token, ...]:
     """Tokens of ``text``, which must be stripped and on one line, with their bracket depth.
 
     Raises
@@ -61,7 +63,7 @@ def read_tokens(text: str) -> list[Token]:
             open_brackets.append((string, string != "(" or _is_callable(tokens[:-1])))
     if open_brackets:
         raise FormulaError(f"cannot read the formula {text!r}: {open_brackets[-1][0]!r} is never closed.")
-    return tokens
+    return tuple(tokens)
 
 
 def split_at(text: str, operator: str) -> list[str]:

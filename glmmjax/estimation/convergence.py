@@ -87,6 +87,7 @@ class Convergence:
     n_agq: int
     finer_n_agq: int
     n_on_sample: int = 0  # evaluations on a sample of the clusters, from which a fit of large data started
+    device: str = ""  # where it ran: "cpu", "4 x cpu", "2 processes, 8 x gpu"
 
     @property
     def has_converged(self) -> bool:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import functools
 
 import numpy as np
+from jax.sharding import Mesh
 
 from glmmjax.estimation.convergence import Code
 from glmmjax.estimation.large import in_memory, maximise_in_parts
 from glmmjax.estimation.maximum import Maximum, Monitor, finer_rule, maximum, report
+from glmmjax.estimation.mesh import on_mesh
 from glmmjax.estimation.objective import Problem
 from glmmjax.estimation.precompile import precompile
 from glmmjax.estimation.programs import programs
@@ -31,14 +33,18 @@ def maximise(
     initial: np.ndarray | None = None,
     monitor: Monitor | None = None,
     every_step: bool = False,
+    mesh: Mesh | None = None,
 ) -> Maximum:
     """Maximise the penalised log-likelihood from ``initial`` (P,), or from starting values of its own.
 
     Runs under the precision of ``buckets``. ``monitor`` is called whenever compiled code comes back: after every step with
-    ``every_step`` or on large data, after a phase otherwise.
+    ``every_step`` or on large data, after a phase otherwise. With ``mesh`` its devices share the blocks, whatever the size of the data.
     """
     work = n_agq**problem.layout.covariance.q * sum(bucket.row_weight.size for bucket in buckets)
-    if work <= _SMALL_WORK:
+    is_small = work <= _SMALL_WORK
+    if mesh is not None:
+        return maximise_in_parts(problem, options, on_mesh(problem, buckets, mesh, is_small), n_agq, initial, monitor)
+    if is_small:
         return _maximise_in_one_program(problem, options, buckets, n_agq, initial, monitor, every_step)
     return maximise_in_parts(problem, options, in_memory(problem, buckets), n_agq, initial, monitor)
 

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import jax
 import numpy as np
 
+from glmmjax.estimation.compiler_options import platform_in_force
 from glmmjax.estimation.objective import Evaluated, Problem, add
 from glmmjax.estimation.precompile import precompile
 from glmmjax.estimation.programs import Programs
@@ -142,6 +143,6 @@ def total(found: list[Evaluated]) -> Evaluated:
 
 def n_cores() -> int:
     """Cores that this process may use; one program at a time on a device that is not a CPU."""
-    if jax.default_backend() != "cpu":
+    if platform_in_force() != "cpu":
         return 1
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from glmmjax.estimation import first_order, newton
+from glmmjax.estimation.compiler_options import platform_in_force, quick_to_compile, quick_to_run
 from glmmjax.estimation.convergence import code_of
 from glmmjax.estimation.objective import (
     Evaluated,
@@ -31,9 +32,6 @@ from glmmjax.likelihood.marginal import start_modes
 from glmmjax.options import Options
 
 __all__ = ["Programs", "programs"]
-
-_QUICK_TO_COMPILE: dict[str, Any] = {"xla_cpu_use_fusion_emitters": False}  # half the compile time, up to half as fast again to run
-_QUICK_TO_RUN: dict[str, Any] = {"xla_cpu_prefer_vector_width": 512}  # a fifth faster where the processor has such registers
 
 
 class Programs(NamedTuple):
@@ -54,10 +52,14 @@ class Programs(NamedTuple):
         return start, jax.eval_shape(newton.init, state)
 
 
-@functools.cache
 def programs(is_small: bool) -> Programs:
-    """The programs for small data, where compiling is what a user waits for, or for large."""
-    lean, fast = ((options if _is_accepted(tuple(options.items())) else {}) for options in (_QUICK_TO_COMPILE, _QUICK_TO_RUN))
+    """The programs for small data, where compiling is what a user waits for, or for large; on the platform in force."""
+    return _programs(is_small, platform_in_force())
+
+
+@functools.cache
+def _programs(is_small: bool, platform: str) -> Programs:
+    lean, fast = quick_to_compile(platform), quick_to_run(platform)
     once, often = functools.partial(jax.jit, compiler_options=lean), functools.partial(jax.jit, compiler_options=lean if is_small else fast)
     return Programs(
         begin=once(_begin, static_argnums=0),
@@ -69,18 +71,6 @@ def programs(is_small: bool) -> Programs:
         advance_newton=once(_advance_newton, static_argnums=(0, 1)),
         resume=once(_resume, static_argnums=0),
     )
-
-
-@functools.cache
-def _is_accepted(options: tuple[tuple[str, Any], ...]) -> bool:
-    """Whether this backend is a CPU that knows the options: they are XLA's, and not promised from one release to the next."""
-    if jax.default_backend() != "cpu":
-        return False
-    try:
-        jax.jit(lambda x: x, compiler_options=dict(options)).lower(0.0).compile()
-    except jax.errors.JaxRuntimeError:
-        return False
-    return True
 
 
 def _begin(problem: Problem, buckets: tuple[Bucket, ...], given: Any, use_given: Any) -> tuple[Start, first_order.FirstOrder]:

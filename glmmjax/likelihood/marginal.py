@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.sharding import Mesh, PartitionSpec
 
 from glmmjax.errors import ArgumentError
 from glmmjax.families.base import Family
@@ -20,7 +21,8 @@ from glmmjax.likelihood.adaptive import Posterior, integrate, integrate_with_slo
 from glmmjax.likelihood.clusters import Bucket, ClusterData
 from glmmjax.likelihood.gauss_hermite import Rule, check_n_agq, tensor_rule
 from glmmjax.likelihood.params import Params
-from glmmjax.likelihood.rows import Predictors, outcome_of, predictors_of
+from glmmjax.likelihood.rows import Predictors, outcome_of, over_lanes, predictors_of
+from glmmjax.likelihood.sharding import over_blocks, plain_mesh, sum_over_devices
 
 __all__ = [
     "Evaluation",
@@ -55,7 +57,7 @@ class Span(NamedTuple):
     stride: Any
 
 
-def log_likelihood(params: Params, clusters: ClusterData, family: str | Family, n_agq: int = 11) -> Array:
+def log_likelihood(params: Params, clusters: ClusterData, family: str | Family, n_agq: int = 11, mesh: Mesh | None = None) -> Array:
     r"""Marginal log-likelihood by adaptive Gauss-Hermite quadrature.
 
     .. math:: \sum_i w_i \log \int \prod_j p(y_{ij} \mid \eta_{ij} + z_{ij}' L u)\, N(u; 0, I)\, du
@@ -66,6 +68,7 @@ def log_likelihood(params: Params, clusters: ClusterData, family: str | Family, 
     clusters : ``design.clusters`` of ``make_design``, or a ``ClusterData`` made by hand.
     family : a ``Family``, or its name; static under ``jit``.
     n_agq : points per dimension, 1 is Laplace's method; static under ``jit``.
+    mesh : devices that share the work, static under ``jit``; ``clusters`` are then those of ``shard_clusters(clusters, mesh)``.
 
     Returns
     -------
@@ -76,11 +79,12 @@ def log_likelihood(params: Params, clusters: ClusterData, family: str | Family, 
     Raises
     ------
     ArgumentError
-        For a shape, family or ``n_agq`` that does not fit.
+        For a shape, family, ``n_agq`` or mesh that does not fit.
 
     Source: Pinheiro and Bates (1995), JCGS 4, 12-35; Pinheiro and Chao (2006), JCGS 15, 58-81.
     """
-    return _log_likelihood(*_arguments(params, clusters, family, n_agq))
+    arguments = _arguments(params, clusters, family, n_agq)
+    return _log_likelihood(*arguments) if mesh is None else _log_likelihood_on_mesh(*arguments, _mesh_for(clusters, mesh))
 
 
 def log_likelihood_by_rule(params: Params, clusters: ClusterData, family: Family, rule: Rule) -> Array:
@@ -104,6 +108,14 @@ def cluster_log_likelihoods(params: Params, clusters: ClusterData, family: str |
 @functools.partial(jax.jit, static_argnums=(2, 3))
 def _log_likelihood(params: Params, clusters: ClusterData, family: Family, n_agq: int) -> Array:
     return log_likelihood_by_rule(params, clusters, family, tensor_rule(n_agq, params.chol.shape[-1]))
+
+
+@functools.partial(jax.jit, static_argnums=(2, 3, 4))
+def _log_likelihood_on_mesh(params: Params, clusters: ClusterData, family: Family, n_agq: int, mesh: Mesh) -> Array:
+    def sum_of_own(params: Params, own: ClusterData) -> Array:
+        return sum_over_devices(log_likelihood_by_rule(params, own, family, tensor_rule(n_agq, params.chol.shape[-1])), mesh)
+
+    return over_blocks(sum_of_own, mesh, PartitionSpec())(params, clusters._replace(slots=()))
 
 
 @functools.partial(jax.jit, static_argnums=(2, 3))
@@ -136,6 +148,18 @@ def _arguments(params: Params, clusters: ClusterData, family: str | Family, n_ag
             f"params has beta of shape {params.beta.shape} and chol of shape {params.chol.shape}; these clusters need {(p,)} and {(q, q)}."
         )
     return params, clusters, resolve_family(family), check_n_agq(n_agq)
+
+
+def _mesh_for(clusters: ClusterData, mesh: Mesh) -> Mesh:
+    """``mesh``, once every bucket is seen to have as many blocks for one device as for the next."""
+    mesh = plain_mesh(mesh)
+    uneven = [n for n in (bucket.cluster_weight.shape[0] for bucket in clusters.buckets) if n % mesh.size]
+    if uneven:
+        raise ArgumentError(
+            f"clusters have a bucket of {uneven[0]} blocks, which mesh does not cut into {mesh.size} equal shares; "
+            "pass shard_clusters(clusters, mesh)."
+        )
+    return mesh
 
 
 def value_and_gradient(
@@ -185,7 +209,9 @@ def _block_value_and_gradient(
     (x, post), pull_back = jax.vjp(prepare, params)
     values, by = integrate_with_slopes(family, x, outcome, post, rule)
     weight = block.cluster_weight
-    eta, zl, phi, mode, root = (weight * slope for slope in by)
+    # rows and phi belong to a lane, mode and root to a cluster, which counts on its first lane only
+    eta, zl, phi = (over_lanes(outcome, weight) * slope for slope in by[:3])
+    mode, root = weight * by.mode, weight * by.root
     still = jnp.zeros_like(weight)
     (gradient,) = pull_back((Predictors(eta, zl, phi), Posterior(mode, root, weight, still, still)))
     return (weight * values).sum(), gradient, post.mode, jnp.max(post.mode_error)

@@ -16,7 +16,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from glmmjax.errors import ArgumentError
 from glmmjax.likelihood.clusters import Bucket, ClusterData
 
-__all__ = ["on_every_device", "over_blocks", "plain_mesh", "shard_buckets", "shard_clusters"]
+__all__ = ["by_block", "over_blocks", "plain_mesh", "shard_array", "shard_buckets", "shard_clusters", "sum_over_devices"]
 
 
 def shard_clusters(clusters: ClusterData, mesh: Mesh) -> ClusterData:
@@ -38,20 +38,47 @@ def shard_clusters(clusters: ClusterData, mesh: Mesh) -> ClusterData:
     mesh = plain_mesh(mesh)
     buckets = shard_buckets(clusters.buckets, mesh)
     slots = _moved(clusters.slots, clusters.buckets, buckets)
-    return ClusterData(buckets, _on_mesh(slots, mesh, PartitionSpec(), lambda index: slots[index]))
+    everywhere = NamedSharding(mesh, PartitionSpec())
+    return ClusterData(buckets, jax.make_array_from_callback(slots.shape, everywhere, lambda _: slots))
 
 
 def shard_buckets(buckets: tuple[Bucket, ...], mesh: Mesh) -> tuple[Bucket, ...]:
-    """Every array of the buckets with its leading axis, the blocks, padded and cut over the devices."""
+    """Every array of the buckets through ``shard_array``; the clusters of blocks that are added weigh nothing."""
     weightless = [jax.tree.map(lambda leaf: leaf[-1:], b)._replace(cluster_weight=jnp.zeros_like(b.cluster_weight[-1:])) for b in buckets]
-    shard = lambda leaf, filler: _sharded(leaf, filler, mesh)  # noqa: E731
+    shard = lambda leaf, filler: shard_array(leaf, mesh, filler)  # noqa: E731
     return tuple(jax.tree.map(shard, *pair) for pair in zip(buckets, weightless, strict=True))
 
 
-def over_blocks(function: Callable[..., Any], mesh: Mesh, in_specs: Any, out_specs: Any) -> Callable[..., Any]:
-    """``function`` run once on every device, with the blocks that the device holds; see ``on_every_device`` and ``over_blocks.spec``."""
-    # what varies from device to device is said by the specs: the loops over blocks start their sums at constants, which do not vary
-    return jax.shard_map(function, mesh=mesh, in_specs=in_specs, out_specs=out_specs, check_vma=False)
+def shard_array(leaf: Any, mesh: Mesh, filler: Any = None) -> Array:
+    """``leaf`` (S, ...) with copies of ``filler`` (1, ...) behind it, where S needs them, cut over the devices of a plain mesh."""
+    n_blocks = -(-leaf.shape[0] // mesh.size) * mesh.size
+
+    def share(index: tuple[slice, ...]) -> Any:
+        first, last, _ = index[0].indices(n_blocks)
+        own = leaf[first:last]
+        missing = last - first - own.shape[0]
+        return jnp.concatenate([own, jnp.broadcast_to(filler, (missing, *leaf.shape[1:]))]) if missing else own
+
+    return jax.make_array_from_callback((n_blocks, *leaf.shape[1:]), NamedSharding(mesh, by_block(mesh)), share)
+
+
+def over_blocks(function: Callable[[Any, Any], Any], mesh: Mesh, returns: Any) -> Callable[[Any, Any], Any]:
+    """``function(shared, own)`` run on every device: ``shared`` the same everywhere, ``own`` the blocks that the device holds.
+
+    ``returns`` says by ``PartitionSpec`` which results are the same everywhere, as from ``sum_over_devices``, and which belong to blocks.
+    """
+    # sums over blocks start at constants, the same everywhere until the first block is added, which that check takes for a mistake
+    return jax.shard_map(function, mesh=mesh, in_specs=(PartitionSpec(), by_block(mesh)), out_specs=returns, check_vma=False)
+
+
+def by_block(mesh: Mesh) -> PartitionSpec:
+    """The leading axis cut over all axes of the mesh."""
+    return PartitionSpec(mesh.axis_names)
+
+
+def sum_over_devices(tree: Any, mesh: Mesh) -> Any:
+    """The sum over devices, in a function given to ``over_blocks``."""
+    return jax.lax.psum(tree, mesh.axis_names)
 
 
 def plain_mesh(mesh: Mesh) -> Mesh:
@@ -61,13 +88,7 @@ def plain_mesh(mesh: Mesh) -> Mesh:
     return Mesh(mesh.devices, mesh.axis_names)
 
 
-def _sharded(leaf: Array, filler: Array, mesh: Mesh) -> Array:
-    """``leaf`` (S, ...) with copies of ``filler`` (1, ...) behind it, cut over the devices; only shares of it are ever copied."""
-    n_blocks = -(-leaf.shape[0] // mesh.size) * mesh.size
-
-    def share(index: tuple[slice, ...]) -> Array:
-        first, last, _ = index[0].indices(n_blocks)
-        own = leaf[first:last]
-        return jnp.concatenate([own, jnp.broadcast_to(filler, (last - first - own.shape[0], *leaf.shape[1:]))])
-
-    return jax.make_array_from_callback((n_blocks, *leaf.shape[1:]), NamedSharding(mesh, PartitionSpec(mesh.axis_names)), share)
+def _moved(slots: Array, before: tuple[Bucket, ...], after: tuple[Bucket, ...]) -> Array:
+    """``slots`` in buckets that have grown: a cluster keeps its place in its bucket, and the bucket begins later."""
+    old, new = (jnp.cumsum(jnp.array([0, *(b.cluster_weight.size for b in buckets[:-1])], slots.dtype)) for buckets in (before, after))
+    return slots + (new - old)[jnp.searchsorted(old, slots, side="right") - 1]

@@ -175,5 +175,6 @@ def _optimization_section(fitted: FittedModel) -> Section:
         found.message,
         f"Newton decrement: {found.newton_decrement:.1e} (gain in log.Lik that is left; a maximum has less than {certificate:.0e})",
         "evaluations: " + ", ".join(f"{name} {count}" for name, count in counts if count),
+        *([f"device: {found.device}"] if found.device and not found.device.isalpha() else []),  # a plain name is nothing to report
     )
     return Section("Optimization", lines)

@@ -310,3 +310,8 @@ def test_zero_weights_in_some_chunks_only_are_weights(data):
 def test_one_cluster_is_worth_a_warning(data):
     with pytest.warns(DesignWarning, match="has one value only"):
         design_of([data.assign(id=1)], "y ~ x")
+
+
+def test_devices_are_refused(data):
+    with pytest.raises(ArgumentError, match="devices='cpu' is for data in memory"):
+        gj.mixed_model("y ~ x", "~ 1 | id", data=gj.stream([data]), family="binomial", devices="cpu")

@@ -1,0 +1,121 @@
+"""Where a fit runs: the argument ``devices`` of ``mixed_model``, and the choice that is made when it is not given."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from glmmjax.errors import ArgumentError
+from glmmjax.estimation.compiler_options import device_in_force
+
+__all__ = ["Placement", "automatic", "on_device", "placement", "resolve_devices"]
+
+_SMALL_WORK = 10_000_000  # rows x nodes of one evaluation, some 50 ms of a CPU core: an accelerator would spend them on starting kernels
+_PLATFORMS = ("cpu", "gpu", "tpu")
+_AXIS = ("blocks",)
+_ALLOWED = (
+    "None (chosen by the size of the data), 'cpu', 'gpu' or 'tpu' (one device of that kind), a number of devices, "
+    "a sequence of them such as jax.devices()[:2], or a jax.sharding.Mesh"
+)
+
+
+class Placement(NamedTuple):
+    """Where one fit runs; without ``device`` and ``mesh`` it is JAX's default device."""
+
+    device: jax.Device | None  # holds the data and runs everything
+    mesh: Mesh | None  # its devices share the blocks of clusters
+    text: str  # for people: "cpu", "4 x cpu"
+
+
+def placement(devices: Any, work: int) -> Placement:
+    """Where a fit with this ``devices`` argument runs; ``work`` is rows x nodes of one evaluation."""
+    mesh, default = resolve_devices(devices), device_in_force()
+    if mesh is None:
+        return automatic(default, work)
+    if mesh.size > 1:
+        n_processes = len({device.process_index for device in mesh.devices.flat})
+        text = f"{mesh.size} x {mesh.devices.flat[0].platform}"
+        return Placement(None, mesh, text if n_processes == 1 else f"{n_processes} processes, {text}")
+    device = mesh.devices.flat[0]
+    is_first = device == jax.local_devices(backend=device.platform)[0]
+    return Placement(None if device == default else device, None, device.platform if is_first else f"{device.platform}:{device.id}")
+
+
+def automatic(default: jax.Device, work: int) -> Placement:
+    """One device: the default one, unless it is an accelerator and the work too small for it."""
+    cpu = None if default.platform == "cpu" or work > _SMALL_WORK else _local_device("cpu")
+    if cpu is None:
+        return Placement(None, None, default.platform)
+    return Placement(cpu, None, f"cpu (small data; devices={default.platform!r} to insist)")
+
+
+def on_device(device: jax.Device | None) -> contextlib.AbstractContextManager[Any]:
+    """Arrays are made on ``device`` inside, where there is one."""
+    return contextlib.nullcontext() if device is None else jax.default_device(device)
+
+
+def resolve_devices(devices: Any) -> Mesh | None:
+    """The argument ``devices``, checked, as a mesh of one or several devices; None stays None."""
+    if devices is None:
+        return None
+    if isinstance(devices, str):
+        return Mesh(np.array([_of_platform(devices)]), _AXIS)
+    if isinstance(devices, int | np.integer) and not isinstance(devices, bool):
+        return _checked(Mesh(np.array(_first(int(devices))), _AXIS))
+    if isinstance(devices, Mesh):
+        return _checked(devices)
+    if not isinstance(devices, Sequence) or not devices or not all(isinstance(device, jax.Device) for device in devices):
+        raise ArgumentError(f"devices={devices!r} must be {_ALLOWED}.")
+    return _checked(Mesh(np.array(devices), _AXIS))
+
+
+def _of_platform(name: str) -> jax.Device:
+    """The first device of that kind."""
+    if name not in _PLATFORMS:
+        raise ArgumentError(f"devices={name!r} must be {_ALLOWED}.")
+    device = _local_device(name)
+    if device is None:
+        raise ArgumentError(f"devices={name!r}: JAX sees no {name} here, only {_present()}. Install its JAX plugin, or leave devices=None.")
+    return device
+
+
+def _local_device(platform: str) -> jax.Device | None:
+    try:
+        return jax.local_devices(backend=platform)[0]
+    except RuntimeError:
+        return None
+
+
+def _first(n: int) -> list[jax.Device]:
+    present = jax.devices()
+    if not 1 <= n <= len(present):
+        raise ArgumentError(
+            f"devices={n} must be a number from 1 to {len(present)}: JAX sees {_present()}. "
+            f"A CPU counts as several devices after jax.config.update('jax_num_cpu_devices', {max(n, 2)}), before JAX is first used."
+        )
+    return present[:n]
+
+
+def _checked(mesh: Mesh) -> Mesh:
+    """``mesh``, if one program can run on all its devices and this process takes part."""
+    devices, texts = list(mesh.devices.flat), [str(device) for device in mesh.devices.flat]
+    if len(set(devices)) < len(devices):
+        raise ArgumentError(f"devices={texts} has a device twice; name each once.")
+    if len({device.platform for device in devices}) > 1:
+        raise ArgumentError(f"devices={texts} are of different kinds; choose those of one, such as jax.devices('cpu').")
+    if all(device.process_index != jax.process_index() for device in devices):
+        raise ArgumentError(
+            f"devices={texts} has none of process {jax.process_index()}, which asks for the fit. Take all of jax.devices() to fit with "
+            "the other processes, or jax.local_devices() to fit alone."
+        )
+    return mesh
+
+
+def _present() -> str:
+    """The devices that JAX uses by default, as text."""
+    return f"{jax.device_count()} x {jax.default_backend()}"
