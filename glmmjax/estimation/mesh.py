@@ -130,8 +130,8 @@ def _evaluate_with_hessian(mesh: Mesh, problem: Problem, shared: Any, own: Any) 
 
 def _added(at: Evaluated, mesh: Mesh) -> Evaluated:
     """The evaluation of the blocks of all devices, each with its own modes."""
-    sums = sum_over_devices(at._replace(modes=(), mode_error=()), mesh)
-    return sums._replace(modes=at.modes, mode_error=jax.lax.pmax(at.mode_error, mesh.axis_names))
+    worst = jax.lax.pmax(at.mode_error, mesh.axis_names)
+    return sum_over_devices(at._replace(modes=()), mesh)._replace(modes=at.modes, mode_error=worst)
 
 
 def _specs(mesh: Mesh) -> Evaluated:

@@ -198,8 +198,8 @@ def _cluster_statistics(family: Family, bucket: Bucket, beta: Array) -> _Cluster
         _, score, weight = _row_terms(family, block, eta, jnp.ones_like(block.cluster_weight))
         wz = weight * z
         xwz = jnp.stack([(x * wz[a]).sum(1) for a in range(z.shape[0])], axis=1)
-        sums = ((z * score).sum(1), (z[:, None] * wz[None]).sum(2), xwz)
-        return _Clusters(*(over_lanes(outcome_of(block), lanes) for lanes in sums), block.cluster_weight)
+        zs, zwz, xwz = (over_lanes(outcome_of(block), lanes) for lanes in ((z * score).sum(1), (z[:, None] * wz[None]).sum(2), xwz))
+        return _Clusters(zs, zwz, xwz, block.cluster_weight)
 
     # (S, ..., B) -> (..., S * B)
     blocks = jax.lax.map(of_block, bucket)

@@ -115,7 +115,7 @@ def _log_likelihood_on_mesh(params: Params, clusters: ClusterData, family: Famil
     def sum_of_own(params: Params, own: ClusterData) -> Array:
         return sum_over_devices(log_likelihood_by_rule(params, own, family, tensor_rule(n_agq, params.chol.shape[-1])), mesh)
 
-    return over_blocks(sum_of_own, mesh, PartitionSpec())(params, clusters._replace(slots=()))
+    return over_blocks(sum_of_own, mesh, PartitionSpec())(params, ClusterData(clusters.buckets, ()))  # type: ignore[arg-type]  # nothing to shard
 
 
 @functools.partial(jax.jit, static_argnums=(2, 3))

@@ -53,7 +53,7 @@ def shard_array(leaf: Any, mesh: Mesh, filler: Any = None) -> Array:
     """``leaf`` (S, ...) with copies of ``filler`` (1, ...) behind it, where S needs them, cut over the devices of a plain mesh."""
     n_blocks = -(-leaf.shape[0] // mesh.size) * mesh.size
 
-    def share(index: tuple[slice, ...]) -> Any:
+    def share(index: Any) -> Any:
         first, last, _ = index[0].indices(n_blocks)
         own = leaf[first:last]
         missing = last - first - own.shape[0]

@@ -101,10 +101,11 @@ def test_blocks_are_bounded(grouped):
 def test_clusters_that_span_lanes_stand_in_neighbouring_ones():
     sizes = np.array(CASES["heavy tail"])
     layout = group_rows(np.repeat(np.arange(len(sizes)), sizes), len(sizes), 2048)
-    buckets = [bucket for bucket in layout.buckets if bucket.lane_clusters is not None]
-    assert buckets
+    assert any(bucket.lane_clusters is not None for bucket in layout.buckets)
     assert sum(bucket.rows.size for bucket in layout.buckets) < 1.35 * sizes.sum()
-    for bucket in buckets:
+    for bucket in layout.buckets:
+        if bucket.lane_clusters is None:
+            continue
         n_lanes = bucket.rows.shape[2]
         used = bucket.is_row.any(axis=1)
         assert np.all(bucket.is_cluster == (used & (bucket.lane_clusters == np.arange(n_lanes))))

@@ -42,10 +42,14 @@ def numbers(found: gj.MixedModelResults) -> dict[str, np.ndarray]:
     assert found.converged
     counts = [fitted.convergence.n_em, fitted.convergence.n_quasi_newton, fitted.convergence.n_newton, fitted.convergence.n_on_sample]
     errors = np.concatenate([found.bse_fe, found.bse_re])
-    device = np.array(fitted.convergence.device)
     return {
-        "llf": np.array(found.llf), "theta": fitted.theta, "errors": errors, "modes": fitted.modes, "counts": np.array(counts), "device": device
-    }  # fmt: skip
+        "llf": np.array(found.llf),
+        "theta": fitted.theta,
+        "errors": errors,
+        "modes": fitted.modes,
+        "counts": np.array(counts),
+        "device": np.array(fitted.convergence.device),
+    }
 
 
 def log_likelihood(clusters: Any, mesh: jax.sharding.Mesh | None) -> dict[str, np.ndarray]:
@@ -87,10 +91,13 @@ def in_one_process() -> dict[str, dict[str, np.ndarray]]:
 
 def n_compiled_by(run: Callable[[], Any]) -> int:
     """Programs that JAX compiles while ``run`` runs."""
-    compiled = []
-    jax.monitoring.register_event_duration_secs_listener(
-        lambda event, _, **__: compiled.append(event) if "backend_compile" in event else None
-    )
+    compiled: list[str] = []
+
+    def listen(event: str, duration_secs: float, **_: str | int) -> None:
+        if duration_secs >= 0 and "backend_compile" in event:
+            compiled.append(event)
+
+    jax.monitoring.register_event_duration_secs_listener(listen)
     run()
     return len(compiled)
 
@@ -109,7 +116,8 @@ def main(file: str, port: str | None = None, rank: str | None = None) -> None:
     if port is not None and rank is not None:
         jax.distributed.initialize(f"localhost:{port}", 2, int(rank))
     found = in_one_process() if port is None else in_two_processes()
-    np.savez(file, **{f"{name}: {key}": value for name, entries in found.items() for key, value in entries.items()})
+    arrays: dict[str, Any] = {f"{name}: {key}": value for name, entries in found.items() for key, value in entries.items()}
+    np.savez(file, **arrays)
 
 
 if __name__ == "__main__":
