@@ -69,9 +69,10 @@ def resolve_devices(devices: Any) -> Mesh | None:
         return _checked(Mesh(np.array(_first(int(devices))), _AXIS))
     if isinstance(devices, Mesh):
         return _checked(devices)
-    if not isinstance(devices, Sequence) or not devices or not all(isinstance(device, jax.Device) for device in devices):
+    given = list(np.ravel(devices)) if isinstance(devices, Sequence | np.ndarray) else []
+    if not given or not all(isinstance(device, jax.Device) for device in given):
         raise ArgumentError(f"devices={devices!r} must be {_ALLOWED}.")
-    return _checked(Mesh(np.array(devices), _AXIS))
+    return _checked(Mesh(np.array(given), _AXIS))
 
 
 def _of_platform(name: str) -> jax.Device:

@@ -23,6 +23,7 @@ from glmmjax.estimation.objective import Problem
 from glmmjax.estimation.stream import maximise_streamed
 from glmmjax.families import Family, resolve_family
 from glmmjax.fitted import FittedModel
+from glmmjax.initial_values import initial_theta
 from glmmjax.likelihood.gauss_hermite import check_n_agq, finer
 from glmmjax.likelihood.params import Params, Theta
 from glmmjax.options import Options, StudentTPenalty, default_n_agq
@@ -33,7 +34,6 @@ __all__ = ["mixed_model"]
 
 _DEFAULTS = Options()
 _MOST_NODES = 200_000  # of a rule: each is evaluated for every row
-_INITIAL_NAMES = ("beta", "D", "chol", "phi", "gamma")
 
 
 def mixed_model(
@@ -134,7 +134,7 @@ def _fit_stream(call: Mapping[str, Any], env: Mapping[str, Any], previous: Fitte
 def _fit(design: Design, call: Mapping[str, Any], previous: FittedModel | None = None, blocks: BlockFiles | None = None) -> FittedModel:
     """Maximise, from the estimates of ``previous`` when its parameters have the same names; ``blocks`` hold the rows of a stream."""
     problem = _problem(design, resolve_family(call["family"]), _penalty(call["penalized"]))
-    initial = _initial_theta(call["initial_values"], problem.layout)
+    initial = initial_theta(call["initial_values"], problem.layout)
     if initial is None and previous is not None and _same_parameters(previous, design, problem):
         initial = previous.theta
     n_agq = _n_agq(call["n_agq"], design.covariance.q)
@@ -217,52 +217,6 @@ def _problem(design: Design, family: Family, penalty: StudentTPenalty | None) ->
     layout = Theta(len(design.fixed_names), design.covariance, len(family.phi_names), len(design.zi_fixed_names))
     is_intercept = tuple(name == "Intercept" for name in design.fixed_names) if penalty else ()
     return Problem(family, layout, penalty, is_intercept)
-
-
-def _initial_theta(values: Any, layout: Theta) -> np.ndarray | None:
-    """(P,) free vector of ``initial_values=``, None when there are none."""
-    if values is None:
-        return None
-    given = values._asdict() if isinstance(values, Params) else values
-    if not isinstance(given, Mapping) or any(name not in _INITIAL_NAMES for name in given):
-        raise ArgumentError(f"initial_values={values!r} must be a Params, or a dict with the names {', '.join(_INITIAL_NAMES)}.")
-    q, entries = layout.covariance.q, layout.covariance.entries
-    chol = _factor(_initial_array(given, "D", (q, q))) if "D" in given else _initial_array(given, "chol", (q, q))
-    kept = np.zeros((q, q))
-    for entry in entries:
-        kept[entry] = chol[entry]
-    if not np.allclose(chol, kept, rtol=0.0, atol=1e-12 * np.abs(chol).max(initial=0.0)):
-        raise ArgumentError(
-            "initial_values: chol (D = chol chol') must be lower triangular, with 0 where the model has no covariance; "
-            f"its free entries are {entries}."
-        )
-    beta = _initial_array(given, "beta", (layout.p,))
-    others = [_initial_array(given, name, (size,)) for name, size in (("phi", layout.n_phi), ("gamma", layout.p_zi))]
-    return np.concatenate([beta, [kept[entry] for entry in entries], *others])
-
-
-def _initial_array(given: Mapping[str, Any], name: str, shape: tuple[int, ...]) -> np.ndarray:
-    """The named values as float64; an empty array may be left out."""
-    if name not in given:
-        if 0 in shape:
-            return np.zeros(shape)
-        raise ArgumentError(f"initial_values has no {'D' if name == 'chol' else name!r}; this model needs it, with shape {shape}.")
-    try:
-        values = np.asarray(given[name], np.float64)
-    except (TypeError, ValueError):
-        values = np.array(np.nan)
-    if values.shape != shape or not np.isfinite(values).all():
-        raise ArgumentError(f"initial_values[{name!r}]={given[name]!r} must be finite numbers with shape {shape}.")
-    return values
-
-
-def _factor(d: np.ndarray) -> np.ndarray:
-    """Lower factor of a covariance matrix, which may be singular."""
-    values, vectors = np.linalg.eigh(0.5 * (d + d.T))
-    if not np.allclose(d, d.T) or (values < -1e-8 * np.abs(values).max(initial=0.0)).any():
-        raise ArgumentError(f"initial_values['D']={d.tolist()} must be a covariance matrix: symmetric, with no negative eigenvalue.")
-    upper: Any = np.linalg.qr((vectors * np.sqrt(np.maximum(values, 0.0))).T, mode="r")
-    return upper.T
 
 
 def _same_parameters(previous: FittedModel, design: Design, problem: Problem) -> bool:

@@ -19,6 +19,7 @@ from glmmjax import datasets, model
 from glmmjax.errors import ArgumentError, ConvergenceWarning, FormulaError
 from glmmjax.estimation.convergence import Code
 from glmmjax.estimation.maximum import Progress
+from glmmjax.initial_values import initial_theta
 
 FIXED = "y ~ sex * time"
 INTRO: dict[str, Any] = {"fixed": FIXED, "random": "~ 1 | id", "family": "binomial"}
@@ -153,7 +154,7 @@ def test_initial_values_at_the_maximum_leave_little_to_do(intro_binomial, intro_
 
 def test_a_singular_initial_covariance_is_accepted(singular_fit):
     layout = singular_fit.fitted_model.problem.layout
-    theta = model._initial_theta({"beta": np.zeros(4), "D": [[1.0, 2.0], [2.0, 4.0]]}, layout)
+    theta = initial_theta({"beta": np.zeros(4), "D": [[1.0, 2.0], [2.0, 4.0]]}, layout)
     assert theta is not None
     chol = np.array([[theta[4], 0.0], theta[5:7]])
     np.testing.assert_allclose(chol @ chol.T, [[1.0, 2.0], [2.0, 4.0]], atol=1e-12)

@@ -84,7 +84,9 @@ def sum_over_devices(tree: Any, mesh: Mesh) -> Any:
 def plain_mesh(mesh: Mesh) -> Mesh:
     """The mesh with axes that leave the sharding of results to the compiler, however its own were declared."""
     if not isinstance(mesh, Mesh):
-        raise ArgumentError(f"mesh={mesh!r} must be a jax.sharding.Mesh; jax.make_mesh((4,), ('blocks',)) makes one of 4 devices.")
+        raise ArgumentError(
+            f"mesh must be a jax.sharding.Mesh, not {type(mesh).__name__}; jax.make_mesh((4,), ('blocks',)) makes one of 4 devices."
+        )
     return Mesh(mesh.devices, mesh.axis_names)
 
 

@@ -19,10 +19,20 @@ SLOPE = ("y ~ x", "~ x | id", "poisson", 5)
 INTERCEPT = ("y ~ x", "~ 1 | id", "binomial", 11)
 
 
-def simulate(n_short: int, n_long: int) -> pd.DataFrame:
-    """Clusters of 1 to 4 rows and a few of 150 to 200, in no order: two buckets, neither a multiple of 4 blocks."""
+def small_data() -> pd.DataFrame:
+    """Two buckets, neither of a multiple of 4 blocks; fitted at once."""
+    rng = np.random.default_rng(3)
+    return simulate(np.concatenate([rng.integers(1, 5, 3000), rng.integers(150, 200, 4)]))
+
+
+def large_data() -> pd.DataFrame:
+    """Fitted to a sample first."""
+    return simulate(np.full(30_000, 4))
+
+
+def simulate(sizes: np.ndarray) -> pd.DataFrame:
+    """Clusters of these numbers of rows, in no order."""
     rng = np.random.default_rng(7)
-    sizes = np.concatenate([rng.integers(1, 5, n_short), rng.integers(150, 200, n_long)])
     cluster = rng.permutation(np.repeat(rng.permutation(sizes.size), sizes))
     x, b = rng.normal(size=cluster.size), rng.normal(size=(sizes.size, 2)) * [0.7, 0.4]
     eta = -0.3 + 0.5 * x + b[cluster, 0] + b[cluster, 1] * x
@@ -53,15 +63,14 @@ def numbers(found: gj.MixedModelResults) -> dict[str, np.ndarray]:
 
 
 def log_likelihood(clusters: Any, mesh: jax.sharding.Mesh | None) -> dict[str, np.ndarray]:
-    """The pure layer: value, gradient, Hessian, and a batch of values."""
+    """The pure layer: values and gradients of a batch of parameters, the Hessian at the first."""
 
     def value(theta: Any) -> Any:
         return gj.log_likelihood(params_of(theta), clusters, "binomial", 3, mesh)
 
     theta = jnp.array([-0.3, 0.5, 0.7])
-    gradient = jax.jit(jax.vmap(jax.value_and_grad(value)))(jnp.stack([theta, 1.1 * theta]))
-    found = {"value": value(theta), "gradient": gradient[1], "batch": gradient[0], "hessian": jax.hessian(value)(theta)}
-    return {name: np.asarray(array) for name, array in found.items()}
+    values, gradients = jax.jit(jax.vmap(jax.value_and_grad(value)))(jnp.stack([theta, 1.1 * theta]))
+    return {"values": np.asarray(values), "gradients": np.asarray(gradients), "hessian": np.asarray(jax.hessian(value)(theta))}
 
 
 def params_of(theta: Any) -> gj.Params:
@@ -73,12 +82,13 @@ def clusters_of(data: pd.DataFrame) -> Any:
 
 
 def in_one_process() -> dict[str, dict[str, np.ndarray]]:
-    small, large = simulate(3000, 4), simulate(40_000, 12)
+    small, large = small_data(), large_data()
     found = {}
     for n in (1, 4):
         found[f"slope {n}"] = numbers(fit(small, SLOPE, n))
         found[f"intercept {n}"] = numbers(fit(large, INTERCEPT, n))
-    found["again"] = {"n_compiled": np.array(n_compiled_by(lambda: fit(simulate(3010, 4), SLOPE, 4)))}
+    other = small.assign(poisson=small["poisson"].to_numpy()[::-1])
+    found["again"] = {"n_compiled": np.array(n_compiled_by(lambda: fit(other, SLOPE, 4)))}
     with jax.enable_x64(True):
         clusters, mesh = clusters_of(small), jax.make_mesh((2, 2), ("a", "b"))
         sharded = gj.shard_clusters(clusters, mesh)
@@ -86,7 +96,17 @@ def in_one_process() -> dict[str, dict[str, np.ndarray]]:
             found[f"pure {n}"] = log_likelihood(cut, where)
             found[f"clusters {n}"] = {"values": np.asarray(gj.cluster_log_likelihoods(params_of(jnp.ones(3)), cut, "binomial", 3))}
             found[f"blocks {n}"] = {"number": np.array([bucket.cluster_weight.shape[0] for bucket in cut.buckets])}
+        found["uneven"] = refusal(lambda: gj.log_likelihood(params_of(jnp.ones(3)), clusters, "binomial", 3, mesh))
     return found
+
+
+def refusal(run: Callable[[], Any]) -> dict[str, np.ndarray]:
+    """The error that ``run`` ends in."""
+    try:
+        run()
+    except ValueError as error:
+        return {"type": np.array(type(error).__name__), "message": np.array(str(error))}
+    return {}
 
 
 def n_compiled_by(run: Callable[[], Any]) -> int:
@@ -104,10 +124,11 @@ def n_compiled_by(run: Callable[[], Any]) -> int:
 
 def in_two_processes() -> dict[str, dict[str, np.ndarray]]:
     """Over 2 devices of each of 2 processes."""
-    found = {"intercept": numbers(fit(simulate(40_000, 12), INTERCEPT, jax.devices()))}
+    data = small_data()
+    found = {"slope": numbers(fit(data, SLOPE, jax.devices()))}
     with jax.enable_x64(True):
         mesh = jax.make_mesh((4,), ("blocks",))
-        clusters = gj.shard_clusters(clusters_of(simulate(3000, 4)), mesh)
+        clusters = gj.shard_clusters(clusters_of(data), mesh)
         value = gj.log_likelihood(params_of(jnp.array([-0.3, 0.5, 0.7])), clusters, "binomial", 3, mesh)
     return {**found, "pure": {"value": np.asarray(value)}}
 

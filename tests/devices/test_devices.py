@@ -1,10 +1,12 @@
 """Several devices give what one gives. The fits run in processes of their own, because a process has its devices for life."""
 
+import dataclasses
 import os
 import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -14,8 +16,10 @@ import glmmjax as gj
 from glmmjax.datasets import load_intro_binomial
 from glmmjax.devices import automatic, placement, resolve_devices
 from glmmjax.errors import ArgumentError
+from glmmjax.tables import summary
 
 SCRIPT = Path(__file__).with_name("fits.py")
+QUANTITIES = ("llf", "theta", "errors", "modes", "counts")
 
 
 def start(n_devices: int, *arguments: str) -> subprocess.Popen[str]:
@@ -37,22 +41,25 @@ def found(tmp_path_factory):
     return dict(np.load(file))
 
 
+def assert_same(found, expected) -> None:
+    """To 1e-10, relative to the largest entry."""
+    np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-10 * np.abs(expected).max())
+
+
 @pytest.mark.parametrize("model", ["slope", "intercept"])
 def test_four_devices_give_the_fit_of_one(found, model):
-    for quantity in ("llf", "theta", "errors", "modes"):
-        one, four = found[f"{model} 1: {quantity}"], found[f"{model} 4: {quantity}"]
-        # modes follow the estimates, which agree as far as the tolerance that ends a fit; the sums themselves to rounding
-        np.testing.assert_allclose(four, one, rtol=1e-10 if quantity == "llf" else 1e-7, atol=1e-7 if quantity == "modes" else 1e-10)
+    for quantity in QUANTITIES:
+        assert_same(found[f"{model} 4: {quantity}"], found[f"{model} 1: {quantity}"])
     assert found[f"{model} 4: device"] == "4 x cpu"
     assert found[f"{model} 1: device"] == "cpu"
+    assert (found[f"{model} 4: counts"][3] > 0) == (model == "intercept")  # evaluations on a sample
 
 
 def test_pure_layer_on_a_mesh_of_two_axes(found):
     assert any(found["blocks 1: number"] % 4)  # so that blocks had to be added
     assert not any(found["blocks 4: number"] % 4)
-    for quantity in ("value", "gradient", "batch", "hessian"):
-        np.testing.assert_allclose(found[f"pure 4: {quantity}"], found[f"pure 1: {quantity}"], rtol=1e-10, atol=1e-9)
-    np.testing.assert_allclose(found["clusters 4: values"], found["clusters 1: values"], rtol=1e-10)
+    for quantity in ("pure {}: values", "pure {}: gradients", "pure {}: hessian", "clusters {}: values"):
+        assert_same(found[quantity.format(4)], found[quantity.format(1)])
 
 
 def test_a_second_fit_of_the_same_shapes_compiles_nothing(found):
@@ -69,11 +76,10 @@ def test_two_processes_give_the_fit_of_one(found, tmp_path):
         finish(process)
     for file in files:
         two = dict(np.load(file))
-        np.testing.assert_allclose(two["intercept: llf"], found["intercept 4: llf"], rtol=1e-10)
-        for quantity in ("theta", "errors"):
-            np.testing.assert_allclose(two[f"intercept: {quantity}"], found[f"intercept 4: {quantity}"], rtol=1e-7, atol=1e-10)
-        np.testing.assert_allclose(two["pure: value"], found["pure 1: value"], rtol=1e-10)
-        assert two["intercept: device"] == "2 processes, 4 x cpu"
+        for quantity in QUANTITIES:
+            assert_same(two[f"slope: {quantity}"], found[f"slope 1: {quantity}"])
+        assert_same(two["pure: value"], found["pure 1: values"][0])
+        assert two["slope: device"] == "2 processes, 4 x cpu"
 
 
 class _Accelerator:
@@ -81,7 +87,8 @@ class _Accelerator:
 
 
 def test_small_data_stay_off_an_accelerator_and_the_choice_is_told():
-    small, large = automatic(_Accelerator(), 1_000), automatic(_Accelerator(), 10**9)  # type: ignore[arg-type]
+    gpu: Any = _Accelerator()
+    small, large = automatic(gpu, 1_000), automatic(gpu, 10**9)
     assert small.device is not None
     assert small.device.platform == "cpu"
     assert small.text == "cpu (small data; devices='gpu' to insist)"
@@ -101,6 +108,7 @@ def test_small_data_stay_off_an_accelerator_and_the_choice_is_told():
         ([], r"devices=\[\] must be"),
         ([jax.devices()[0]] * 2, "has a device twice"),
         (1.5, "devices=1.5 must be None"),
+        (jax.make_mesh((1,), ("blocks",)).abstract_mesh, "must be None"),
     ],
 )
 def test_devices_that_make_no_sense(devices, match):
@@ -110,9 +118,29 @@ def test_devices_that_make_no_sense(devices, match):
         gj.mixed_model("y ~ sex * time", "~ 1 | id", data=load_intro_binomial(), family="binomial", devices=devices)
 
 
-def test_clusters_that_were_not_sharded(monkeypatch):
+def test_clusters_that_were_not_sharded(found):
+    assert "which mesh does not cut into 4 equal shares; pass shard_clusters(clusters, mesh)" in str(found["uneven: message"])
+    assert found["uneven: type"] == "ArgumentError"
+
+
+def test_arguments_of_another_type():
     data = load_intro_binomial()
-    clusters = gj.make_design("y ~ sex * time", "~ 1 | id", data=data, family="binomial").clusters
-    with pytest.raises(ArgumentError, match="clusters must be a ClusterData"):
-        gj.shard_clusters(data, jax.make_mesh((1,), ("blocks",)))  # type: ignore[arg-type]
-    assert gj.shard_clusters(clusters, jax.make_mesh((1,), ("blocks",))).slots.shape == clusters.slots.shape
+    clusters: Any = gj.make_design("y ~ sex * time", "~ 1 | id", data=data, family="binomial").clusters
+    wrong: Any = data
+    with pytest.raises(ArgumentError, match="clusters must be a ClusterData, not DataFrame"):
+        gj.shard_clusters(wrong, jax.make_mesh((1,), ("blocks",)))
+    with pytest.raises(ArgumentError, match=r"mesh must be a jax\.sharding\.Mesh, not DataFrame"):
+        gj.shard_clusters(clusters, wrong)
+
+
+def test_update_keeps_the_devices_and_one_device_is_no_news(intro_binomial):
+    fit = gj.mixed_model("y ~ sex * time", "~ 1 | id", data=intro_binomial, family="binomial", devices=1).update(n_agq=15)
+    assert fit.fitted_model.call["devices"] == 1
+    assert fit.convergence.device == "cpu"
+    assert "device:" not in str(fit.summary())
+
+
+def test_the_summary_tells_of_several_devices(intro_fit):
+    fitted = intro_fit.fitted_model
+    told = dataclasses.replace(fitted, convergence=dataclasses.replace(fitted.convergence, device="2 processes, 8 x gpu"))
+    assert "device: 2 processes, 8 x gpu" in str(summary(told))

@@ -1,0 +1,61 @@
+"""The argument ``initial_values`` of ``mixed_model``: checked, and brought to the free vector theta."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from glmmjax.errors import ArgumentError
+from glmmjax.likelihood.params import Params, Theta
+
+__all__ = ["initial_theta"]
+
+_NAMES = ("beta", "D", "chol", "phi", "gamma")
+
+
+def initial_theta(values: Any, layout: Theta) -> np.ndarray | None:
+    """(P,) free vector of ``initial_values=``, None when there are none."""
+    if values is None:
+        return None
+    given = values._asdict() if isinstance(values, Params) else values
+    if not isinstance(given, Mapping) or any(name not in _NAMES for name in given):
+        raise ArgumentError(f"initial_values={values!r} must be a Params, or a dict with the names {', '.join(_NAMES)}.")
+    q, entries = layout.covariance.q, layout.covariance.entries
+    chol = _factor(_initial_array(given, "D", (q, q))) if "D" in given else _initial_array(given, "chol", (q, q))
+    kept = np.zeros((q, q))
+    for entry in entries:
+        kept[entry] = chol[entry]
+    if not np.allclose(chol, kept, rtol=0.0, atol=1e-12 * np.abs(chol).max(initial=0.0)):
+        raise ArgumentError(
+            "initial_values: chol (D = chol chol') must be lower triangular, with 0 where the model has no covariance; "
+            f"its free entries are {entries}."
+        )
+    beta = _initial_array(given, "beta", (layout.p,))
+    others = [_initial_array(given, name, (size,)) for name, size in (("phi", layout.n_phi), ("gamma", layout.p_zi))]
+    return np.concatenate([beta, [kept[entry] for entry in entries], *others])
+
+
+def _initial_array(given: Mapping[str, Any], name: str, shape: tuple[int, ...]) -> np.ndarray:
+    """The named values as float64; an empty array may be left out."""
+    if name not in given:
+        if 0 in shape:
+            return np.zeros(shape)
+        raise ArgumentError(f"initial_values has no {'D' if name == 'chol' else name!r}; this model needs it, with shape {shape}.")
+    try:
+        values = np.asarray(given[name], np.float64)
+    except (TypeError, ValueError):
+        values = np.array(np.nan)
+    if values.shape != shape or not np.isfinite(values).all():
+        raise ArgumentError(f"initial_values[{name!r}]={given[name]!r} must be finite numbers with shape {shape}.")
+    return values
+
+
+def _factor(d: np.ndarray) -> np.ndarray:
+    """Lower factor of a covariance matrix, which may be singular."""
+    values, vectors = np.linalg.eigh(0.5 * (d + d.T))
+    if not np.allclose(d, d.T) or (values < -1e-8 * np.abs(values).max(initial=0.0)).any():
+        raise ArgumentError(f"initial_values['D']={d.tolist()} must be a covariance matrix: symmetric, with no negative eigenvalue.")
+    upper: Any = np.linalg.qr((vectors * np.sqrt(np.maximum(values, 0.0))).T, mode="r")
+    return upper.T
