@@ -13,14 +13,14 @@ from jax.sharding import Mesh
 from glmmjax.errors import ArgumentError
 from glmmjax.estimation.compiler_options import device_in_force
 
-__all__ = ["Placement", "automatic", "on_device", "placement", "resolve_devices"]
+__all__ = ["Placement", "automatic", "on_device", "placement", "portable", "resolve_devices"]
 
 _SMALL_WORK = 10_000_000  # rows x nodes of one evaluation, some 50 ms of a CPU core: an accelerator would spend them on starting kernels
 _PLATFORMS = ("cpu", "gpu", "tpu")
 _AXIS = ("blocks",)
 _ALLOWED = (
-    "None (chosen by the size of the data), 'cpu', 'gpu' or 'tpu' (one device of that kind), a number of devices, "
-    "a sequence of them such as jax.devices()[:2], or a jax.sharding.Mesh"
+    "None (chosen by the size of the data), 'cpu', 'gpu' or 'tpu' (one device of that kind, 'gpu:1' a certain one), a number of devices, "
+    "a jax.Device, a sequence of them such as jax.devices()[:2], or a jax.sharding.Mesh"
 )
 
 
@@ -64,25 +64,39 @@ def resolve_devices(devices: Any) -> Mesh | None:
     if devices is None:
         return None
     if isinstance(devices, str):
-        return Mesh(np.array([_of_platform(devices)]), _AXIS)
+        return Mesh(np.array([_of_name(devices)]), _AXIS)
     if isinstance(devices, int | np.integer) and not isinstance(devices, bool):
         return _checked(Mesh(np.array(_first(int(devices))), _AXIS))
     if isinstance(devices, Mesh):
         return _checked(devices)
-    given = list(np.ravel(devices)) if isinstance(devices, Sequence | np.ndarray) else []
-    if not given or not all(isinstance(device, jax.Device) for device in given):
+    given = list(np.ravel(devices)) if isinstance(devices, jax.Device | Sequence | np.ndarray) else []
+    if not given or not all(isinstance(device, jax.Device | str) for device in given):
         raise ArgumentError(f"devices={devices!r} must be {_ALLOWED}.")
-    return _checked(Mesh(np.array(given), _AXIS))
+    return _checked(Mesh(np.array([_of_name(device) if isinstance(device, str) else device for device in given]), _AXIS))
 
 
-def _of_platform(name: str) -> jax.Device:
-    """The first device of that kind."""
-    if name not in _PLATFORMS:
+def portable(devices: Any) -> Any:
+    """The argument ``devices`` by names where it holds ``jax.Device``, which cannot be pickled."""
+    if devices is None or isinstance(devices, str | int | np.integer):
+        return devices
+    mesh = resolve_devices(devices)
+    return None if mesh is None else tuple(f"{device.platform}:{device.id}" for device in mesh.devices.flat)
+
+
+def _of_name(name: str) -> jax.Device:
+    """The first device of that kind here, or the one with that number."""
+    platform, _, number = name.partition(":")
+    if platform not in _PLATFORMS:
         raise ArgumentError(f"devices={name!r} must be {_ALLOWED}.")
-    device = _local_device(name)
-    if device is None:
-        raise ArgumentError(f"devices={name!r}: JAX sees no {name} here, only {_present()}. Install its JAX plugin, or leave devices=None.")
-    return device
+    first = _local_device(platform)
+    if first is None:
+        raise ArgumentError(f"devices={name!r}: JAX sees no {platform} here, only {_present()}. Install its plugin, or leave devices=None.")
+    if ":" not in name:
+        return first
+    numbered = {str(device.id): device for device in jax.devices(platform)}
+    if number not in numbered:
+        raise ArgumentError(f"devices={name!r}: the devices of that kind are numbered {', '.join(numbered)}.")
+    return numbered[number]
 
 
 def _local_device(platform: str) -> jax.Device | None:

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from glmmjax.design import BlockFiles, Design, Stream, build_design, caller_namespace, streamed_design
-from glmmjax.devices import on_device, placement, resolve_devices
+from glmmjax.devices import on_device, placement, portable, resolve_devices
 from glmmjax.errors import ArgumentError, ConvergenceWarning
 from glmmjax.estimation.convergence import Code, Convergence, is_singular
 from glmmjax.estimation.driver import maximise
@@ -72,8 +72,8 @@ def mixed_model(
         model has them; found from the data when not given.
     options : ``Options``.
     devices : where the fit runs. None is JAX's default device, or the CPU where that is an accelerator and rows x quadrature nodes are
-        below ten million (``fit.convergence.device`` tells); ``"cpu"``, ``"gpu"`` or ``"tpu"`` is one device of that kind. A number of
-        devices, a sequence of ``jax.Device`` or a ``jax.sharding.Mesh`` share the clusters and give the same estimates; where they
+        below ten million (``fit.convergence.device`` tells); ``"cpu"``, ``"gpu"``, ``"tpu"``, ``"gpu:1"`` is one device. A number of
+        devices, several ``jax.Device`` in a sequence, or those of a ``jax.sharding.Mesh`` share the clusters and give the same estimates; where they
         belong to several processes (``jax.distributed.initialize``), each process makes the same call with all data.
     progress : True shows one updating line, a function is called with a record of every step.
 
@@ -197,7 +197,7 @@ def _fitted_model(design: Design, problem: Problem, maximum: Maximum, call: Mapp
         modes=_modes_by_cluster(maximum, design) * sign,
         is_singular=_is_singular(chol, maximum, design),
         convergence=maximum.convergence,
-        call=call,
+        call={**call, "devices": portable(call["devices"])},
     )
 
 

@@ -222,7 +222,7 @@ def test_results_survive_pickling(intro_fit):
 
 
 def test_a_fit_without_certificate_gives_one_warning(monkeypatch, intro_fit, intro_binomial):
-    def stop_short(*arguments):
+    def stop_short(*arguments, **keywords):
         found = intro_fit.fitted_model
         code = Code.DECREMENT_TOO_LARGE
         convergence = dataclasses.replace(found.convergence, code=code, message=code.text, newton_decrement=0.25)
@@ -277,7 +277,7 @@ def test_interruption_says_how_far_the_fit_came(intro_fit):
 
 
 def test_interruption_before_the_first_step(monkeypatch, intro_fit):
-    def interrupt(*arguments):
+    def interrupt(*arguments, **keywords):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(model, "maximise", interrupt)
