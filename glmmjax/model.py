@@ -73,8 +73,9 @@ def mixed_model(
     options : ``Options``.
     devices : where the fit runs. None is JAX's default device, or the CPU where that is an accelerator and rows x quadrature nodes are
         below ten million (``fit.convergence.device`` tells); ``"cpu"``, ``"gpu"``, ``"tpu"``, ``"gpu:1"`` is one device. A number of
-        devices, several ``jax.Device`` in a sequence, or those of a ``jax.sharding.Mesh`` share the clusters and give the same estimates; where they
-        belong to several processes (``jax.distributed.initialize``), each process makes the same call with all data.
+        devices, several ``jax.Device`` in a sequence, or those of a ``jax.sharding.Mesh`` share the clusters and give the same
+        estimates; where they belong to several processes (``jax.distributed.initialize``), each process makes the same call with
+        all data.
     progress : True shows one updating line, a function is called with a record of every step.
 
     Raises
