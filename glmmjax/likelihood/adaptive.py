@@ -62,15 +62,17 @@ def posterior(family: Family, x: Predictors, outcome: Outcome, start: Array) -> 
 def integrate(family: Family, x: Predictors, outcome: Outcome, post: Posterior, rule: Rule) -> Array:
     """(B,) log marginal likelihood of each cluster of a block."""
     # f at the mode bounds the terms of the sum, so no running maximum is needed; the result does not depend on it
-    return post.log_det + _log_sum(
-        family, rule.count if isinstance(rule.count, int) else None, x, post.mode, post.root, outcome, rule, post.value
-    )
+    return post.log_det + _log_sum(family, _static_count(rule), x, post.mode, post.root, outcome, rule, post.value)
 
 
 def integrate_with_slopes(family: Family, x: Predictors, outcome: Outcome, post: Posterior, rule: Rule) -> tuple[Array, Slopes]:
     """``integrate`` and its slopes; the same numbers that differentiating it gives, without tracing through the rule."""
-    value, slopes = _sum_and_slopes(family, None, x, post.mode, post.root, outcome, rule, post.value)
+    value, slopes = _sum_and_slopes(family, _static_count(rule), x, post.mode, post.root, outcome, rule, post.value)
     return post.log_det + value, slopes
+
+
+def _static_count(rule: Rule) -> int | None:
+    return rule.count if isinstance(rule.count, int) else None
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
