@@ -21,7 +21,7 @@ from glmmjax.options import Options
 __all__ = ["FLAT", "Newton", "Spectrum", "advance", "init", "spectrum", "step"]
 
 FLAT = 1e-11  # eigenvalues of the unit-diagonal negative Hessian closer to 0 than this carry no information
-_FINISHED = 1e-9  # log-likelihood units: estimates within 5e-5 of their standard errors
+_FINISHED = 1e-11  # log-likelihood units: estimates within 5e-6 of their standard errors
 _MAX_REJECTED = 10
 
 
