@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-__all__ = ["device_in_force", "platform_in_force", "quick_to_compile", "quick_to_run"]
+__all__ = ["device_in_force", "platform_in_force", "quick_to_compile", "quick_to_run", "run_once"]
 
 
 def device_in_force() -> jax.Device:
@@ -23,20 +23,25 @@ def platform_in_force() -> str:
 
 def quick_to_compile(platform: str) -> dict[str, Any]:
     """Half the compile time, up to half as fast again to run."""
-    return _accepted(platform, ("xla_cpu_use_fusion_emitters", False))
+    return _accepted(platform, (("xla_cpu_use_fusion_emitters", False),))
+
+
+def run_once(platform: str) -> dict[str, Any]:
+    """A third of that compile time, and a fifth of the speed: for what takes a millisecond and runs once."""
+    return _accepted(platform, (("xla_cpu_use_fusion_emitters", False), ("xla_backend_optimization_level", 0)))
 
 
 def quick_to_run(platform: str) -> dict[str, Any]:
     """A fifth faster where the processor has registers of 512 bits."""
-    return _accepted(platform, ("xla_cpu_prefer_vector_width", 512))
+    return _accepted(platform, (("xla_cpu_prefer_vector_width", 512),))
 
 
 @functools.cache
-def _accepted(platform: str, option: tuple[str, Any]) -> dict[str, Any]:
-    """The option for a CPU that knows it, none otherwise: options are XLA's, and not promised from one release to the next."""
+def _accepted(platform: str, options: tuple[tuple[str, Any], ...]) -> dict[str, Any]:
+    """The options for a CPU that knows them, none otherwise: they are XLA's, and not promised from one release to the next."""
     if platform != "cpu":
         return {}
-    chosen = dict([option])
+    chosen = dict(options)
     try:
         with jax.default_device(jax.local_devices(backend=platform)[0]):
             jax.jit(lambda x: x, compiler_options=chosen).lower(0.0).compile()

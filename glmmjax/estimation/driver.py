@@ -63,14 +63,13 @@ def _maximise_in_one_program(
     run, n_steps = programs(is_small=True), np.int32(1 if every_step else _ALL)
     given = np.zeros(problem.layout.size) if initial is None else np.asarray(initial, float)
     begin_with, rule = (problem, buckets, given, np.bool_(initial is not None)), padded_rule(n_agq, q)
-    wait = precompile(run.second_order, (problem, options), (buckets, rule), lambda: (*run.shapes(*begin_with), buckets, rule, np.int32(0)))
+    precompile((run, problem, options), (buckets, rule), lambda: run.traced(problem, options, begin_with[1:], rule, n_steps))
 
     with worker() as call:
         start, state = call(run.begin, *begin_with)
         while not state.is_done:
             state, end = call(run.first_order, problem, options, start, state, buckets, rule, n_steps)
             report(monitor, state)
-        wait()
         code = Code.NOT_FINITE
         while not end.is_done:
             end, code = call(run.second_order, problem, options, start, end, buckets, rule, n_steps)

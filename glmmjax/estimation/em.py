@@ -14,6 +14,7 @@ from __future__ import annotations
 import jax.numpy as jnp
 from jax import Array
 
+from glmmjax.estimation.linear_algebra import solve_positive
 from glmmjax.estimation.objective import Evaluated, Problem
 from glmmjax.estimation.starting_values import Start
 
@@ -24,7 +25,7 @@ def em_step(problem: Problem, start: Start, theta: Array, at: Evaluated) -> Arra
     """(P,) the change of theta that one EM step makes from ``theta``, where the objective is ``at``."""
     layout = problem.layout
     step = jnp.zeros_like(theta)
-    step = step.at[layout.fixed].set(jnp.linalg.solve(start.information, at.gradient[layout.fixed]))
+    step = step.at[layout.fixed].set(solve_positive(start.information, at.gradient[layout.fixed]))
     if layout.covariance.q:
         chol = layout.covariance.factor(theta[layout.random])
         new = _next_factor(chol, at.chol_gradient, start.total_weight, jnp.array(layout.covariance.mask(), theta.dtype))

@@ -6,6 +6,8 @@ of the maximum, with its Hessian for a metric, from where all data take three or
 
 from __future__ import annotations
 
+import functools
+import itertools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -17,6 +19,7 @@ from glmmjax.estimation.convergence import Code
 from glmmjax.estimation.maximum import Maximum, Monitor, finer_rule, maximum, report
 from glmmjax.estimation.objective import Problem
 from glmmjax.estimation.parts import Likelihood, Parts
+from glmmjax.estimation.precompile import precompile
 from glmmjax.estimation.programs import Programs, programs
 from glmmjax.estimation.starting_values import Start
 from glmmjax.estimation.worker import worker
@@ -67,10 +70,9 @@ def maximise_in_parts(
     fit = _Fit(problem, options, padded_rule(n_agq, q), programs(is_small=False), monitor)
     n_on_sample = 0
     with worker() as call:
-        wait = data.whole.precompile(fit.rule)
+        _precompile(fit, data, initial)
         begun = _begin(call, fit, data.sample_blocks, initial)
         if data.sample is not None and initial is None:
-            wait()
             found = _ascend(call, fit, data.sample, *begun)
             data.sample.close()
             n_on_sample = int(found.state.n_em) + int(found.state.n_quasi_newton) + int(found.end.n_newton)
@@ -78,7 +80,6 @@ def maximise_in_parts(
                 begun = _resume(call, fit, found, data.whole.total_weight)
             else:  # a boundary or a failure on a sample says little on all data
                 begun = _begin(call, fit, data.all_blocks(), None)
-        wait()
         last = _ascend(call, fit, data.whole, *begun)
         fine = data.whole.evaluate(last.end.theta, finer_rule(n_agq, q))
         data.whole.close()
@@ -91,9 +92,15 @@ def in_memory(problem: Problem, buckets: tuple[Bucket, ...]) -> Data:
     run, stride = programs(is_small=False), _sample_stride(buckets)
     if stride == 1:
         return Data(buckets, lambda: buckets, None, Parts(problem, run, buckets))
-    sample = jax.tree.map(lambda leaf: leaf[::stride], buckets)
+    sample = _every(stride, buckets)
     # the sample has the arrays of the whole and skips blocks, so that both use one compiled program
     return Data(sample, lambda: buckets, Parts(problem, run, buckets, stride), Parts(problem, run, buckets))
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _every(stride: int, buckets: tuple[Bucket, ...]) -> tuple[Bucket, ...]:
+    """Every ``stride``-th block."""
+    return jax.tree.map(lambda leaf: leaf[::stride], buckets)
 
 
 def _sample_stride(buckets: tuple[Bucket, ...]) -> int:
@@ -103,29 +110,42 @@ def _sample_stride(buckets: tuple[Bucket, ...]) -> int:
     return max(1, min(_LARGEST_STRIDE, rows // _SAMPLE_ROWS, max(blocks) // _FEWEST_BLOCKS))
 
 
-def _begin(call, fit: _Fit, buckets: tuple[Bucket, ...], initial: np.ndarray | None) -> tuple[Start, first_order.FirstOrder]:
+def _precompile(fit: _Fit, data: Data, initial: np.ndarray | None) -> None:
+    begin_with = (data.sample_blocks, *_given(fit, initial))
+    programs = lambda: itertools.chain(  # noqa: E731
+        data.whole.traced(fit.rule), fit.run.traced_steps(fit.problem, fit.options, begin_with)
+    )
+    precompile((fit.run, fit.problem, fit.options), (data.sample_blocks, data.whole.blocks, fit.rule), programs)
+
+
+def _given(fit: _Fit, initial: np.ndarray | None) -> tuple[np.ndarray, np.bool_]:
+    """Starting values as compiled code takes them, and whether they count."""
     given = np.zeros(fit.problem.layout.size) if initial is None else np.asarray(initial, float)
-    start, state = call(fit.run.begin, fit.problem, buckets, given, np.bool_(initial is not None))
+    return given, np.bool_(initial is not None)
+
+
+def _begin(call, fit: _Fit, buckets: tuple[Bucket, ...], initial: np.ndarray | None) -> tuple[Start, first_order.FirstOrder]:
+    start, state = call(fit.run.begin, fit.problem, buckets, *_given(fit, initial))
     return start, state._replace(at=state.at._replace(modes=()))
 
 
 def _resume(call, fit: _Fit, found: _End, total_weight: float) -> tuple[Start, first_order.FirstOrder]:
-    return call(fit.run.resume, fit.problem, found.start, found.end, np.float64(total_weight) / found.start.total_weight)
+    return call(fit.run.resume, fit.problem, found.start, found.end, np.float64(total_weight / float(found.start.total_weight)))
 
 
 def _ascend(call, fit: _Fit, parts: Likelihood, start: Start, state: first_order.FirstOrder) -> _End:
     """Both phases, one evaluation of the log-likelihood at a time."""
     while not state.is_done:
-        at = parts.evaluate(state.theta + state.proposal, fit.rule)
+        at = parts.evaluate(np.asarray(state.theta) + np.asarray(state.proposal), fit.rule)
         state, end = call(fit.run.advance, fit.problem, fit.options, start, state, at)
-        if state.n_rejected == 0:
+        if int(state.n_rejected) == 0:
             parts.keep()
         report(fit.monitor, state)
     code: Any = Code.NOT_FINITE
     while not end.is_done:
-        at, hessian = parts.evaluate_with_hessian(end.theta + end.proposal, fit.rule)
+        at, hessian = parts.evaluate_with_hessian(np.asarray(end.theta) + np.asarray(end.proposal), fit.rule)
         end, code = call(fit.run.advance_newton, fit.problem, fit.options, start, end, at, hessian)
-        if end.n_rejected == 0:
+        if int(end.n_rejected) == 0:
             parts.keep()
         report(fit.monitor, end)
     return _End(start, state, end, code)

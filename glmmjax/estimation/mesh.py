@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -18,7 +18,6 @@ from jax.sharding import Mesh, PartitionSpec
 
 from glmmjax.estimation.large import Data, in_memory
 from glmmjax.estimation.objective import Evaluated, Problem, evaluate_likelihood, likelihood_with_hessian
-from glmmjax.estimation.precompile import precompile
 from glmmjax.estimation.programs import quick_to_run
 from glmmjax.estimation.worker import is_double_precision
 from glmmjax.likelihood.clusters import Bucket
@@ -36,15 +35,16 @@ class MeshLikelihood:
         self.total_weight = sum(float(bucket.cluster_weight.sum()) for bucket in buckets)
         self._problem, self._mesh, self._run = problem, plain_mesh(mesh), _programs(plain_mesh(mesh))
         self._n_blocks = [bucket.cluster_weight.shape[0] for bucket in buckets]
-        self._buckets = shard_buckets(buckets, self._mesh)
+        self.blocks = shard_buckets(buckets, self._mesh)
         self._kept = self._found = self._start_modes()
         self._is_double = is_double_precision()
         # one thread: programs that wait for each other across devices must be started everywhere in the same order
         self._pool = concurrent.futures.ThreadPoolExecutor(1, "glmmjax")
 
-    def precompile(self, rule: Rule) -> Callable[[], None]:
-        arguments = ((np.zeros(self._problem.layout.size), rule, self._spans(0)), (self._buckets, self._kept))
-        return precompile(self._run.evaluate_with_hessian, (self._problem,), (self._buckets, rule), lambda: arguments)
+    def traced(self, rule: Rule) -> Iterator[Any]:
+        arguments = self._arguments(np.zeros(self._problem.layout.size), rule)
+        yield self._run.evaluate_with_hessian.trace(self._problem, *arguments)
+        yield self._run.evaluate.trace(self._problem, *arguments)
 
     def evaluate(self, theta: Any, rule: Rule) -> Evaluated:
         at = self._call(self._run.evaluate, theta, rule)
@@ -68,20 +68,21 @@ class MeshLikelihood:
 
     def _start_modes(self) -> Modes:
         q = self._problem.layout.covariance.q
-        shapes = [(b.cluster_weight.shape, b.cluster_weight.dtype) for b in self._buckets]
+        shapes = [(b.cluster_weight.shape, b.cluster_weight.dtype) for b in self.blocks]
         return tuple(shard_array(np.zeros((s, q, lanes), dtype), self._mesh) for (s, lanes), dtype in shapes)
 
-    def _spans(self, n_visited: int | None = None) -> tuple[Span, ...]:
-        """The blocks of a device that are visited, all of them when no number is given."""
-        own = [bucket.cluster_weight.shape[0] // self._mesh.size for bucket in self._buckets]
-        return tuple(Span(np.int32(0), np.int32(n if n_visited is None else n_visited), np.int32(1)) for n in own)
+    def _arguments(self, theta: Any, rule: Rule) -> tuple[Any, Any]:
+        """What every device gets alike, and what is divided among them."""
+        own = [bucket.cluster_weight.shape[0] // self._mesh.size for bucket in self.blocks]
+        spans = tuple(Span(np.int32(0), np.int32(n), np.int32(1)) for n in own)
+        return (np.asarray(theta), rule, spans), (self.blocks, self._kept)
 
     def _call(self, program: Callable[..., Any], theta: Any, rule: Rule) -> Any:
-        shared, own = (np.asarray(theta), rule, self._spans()), (self._buckets, self._kept)
+        arguments = self._arguments(theta, rule)
 
         def run() -> Any:
             with jax.enable_x64(self._is_double):
-                return jax.block_until_ready(program(self._problem, shared, own))
+                return jax.block_until_ready(program(self._problem, *arguments))
 
         return self._pool.submit(run).result()
 

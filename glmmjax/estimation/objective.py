@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,14 +13,13 @@ from glmmjax.estimation.penalty import log_penalty
 from glmmjax.families.base import Family
 from glmmjax.likelihood.clusters import Bucket
 from glmmjax.likelihood.gauss_hermite import Rule
-from glmmjax.likelihood.marginal import Modes, Span, value_and_gradient
+from glmmjax.likelihood.marginal import Modes, Span, block_value_and_gradient, sum_over_blocks, value_and_gradient
 from glmmjax.likelihood.params import Theta
 from glmmjax.options import StudentTPenalty
 
 __all__ = [
     "Evaluated",
     "Problem",
-    "add",
     "choose",
     "evaluate",
     "evaluate_likelihood",
@@ -84,19 +83,21 @@ def likelihood_with_hessian(
 ) -> tuple[Evaluated, Array]:
     """``evaluate_likelihood`` and the Hessian (P, P), not yet symmetrised."""
 
-    def gradient(theta: Array) -> tuple[Array, Evaluated]:
-        at = evaluate_likelihood(problem, theta, buckets, rule, modes, spans)
-        return at.gradient, at
+    layout = problem.layout
 
-    hessian, at = jax.jacfwd(gradient, has_aux=True)(theta)
-    return at, hessian
+    def of_block(block: Bucket, start: Array) -> tuple[Any, Array, Array]:
+        def gradient(theta: Array) -> tuple[Array, Any]:
+            found = block_value_and_gradient(layout.params(theta), block, start, problem.family, rule)
+            return layout.vector(found[0][1]), found
 
+        # differentiated block by block: through the loop over blocks, JAX would trace the block several times over
+        hessian, (first, mode, error) = jax.jacfwd(gradient, has_aux=True)(theta)
+        return (*first, hessian), mode, error
 
-def add(a: Evaluated, b: Evaluated) -> Evaluated:
-    """The log-likelihood of two sets of clusters together, without modes."""
-    worst = jnp.maximum(a.mode_error, b.mode_error)
-    a, b = (at._replace(modes=(), mode_error=jnp.zeros_like(worst)) for at in (a, b))
-    return jax.tree.map(jnp.add, a, b)._replace(mode_error=worst)
+    params, size = layout.params(theta), layout.size
+    zero = (jnp.zeros((), theta.dtype), jax.tree.map(jnp.zeros_like, params), jnp.zeros((size, size), theta.dtype))
+    (value, slope, hessian), modes, error = sum_over_blocks(of_block, zero, buckets, modes, spans)
+    return Evaluated(value, layout.vector(slope), value, slope.chol, modes, error), hessian
 
 
 def penalised(problem: Problem, theta: Array, at: Evaluated) -> Evaluated:

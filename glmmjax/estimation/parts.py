@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import concurrent.futures
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import jax
 import numpy as np
 
 from glmmjax.estimation.compiler_options import platform_in_force
-from glmmjax.estimation.objective import Evaluated, Problem, add
-from glmmjax.estimation.precompile import precompile
+from glmmjax.estimation.objective import Evaluated, Problem
 from glmmjax.estimation.programs import Programs
 from glmmjax.estimation.worker import is_double_precision
 from glmmjax.likelihood.clusters import Bucket
@@ -33,9 +32,10 @@ class Likelihood(Protocol):
     """
 
     total_weight: float  # sum of the cluster weights
+    blocks: tuple[Bucket, ...]  # arrays in the shapes and places that its programs are compiled for
 
-    def precompile(self, rule: Rule) -> Callable[[], None]:
-        """Start compiling ``evaluate_with_hessian`` in a thread; the result waits for its end."""
+    def traced(self, rule: Rule) -> Iterator[Any]:
+        """Its programs for ``precompile``, those first that take longest to compile."""
 
     def evaluate(self, theta: Any, rule: Rule) -> Evaluated:
         """The log-likelihood at ``theta`` (P,), numpy, without modes and without penalty."""
@@ -81,19 +81,17 @@ class Parts:
 
     def __init__(self, problem: Problem, run: Programs, buckets: tuple[Bucket, ...], stride: int = 1):
         """Every ``stride``-th block of ``buckets`` only, for a fit to a sample of the clusters."""
-        self.total_weight = sum(float(bucket.cluster_weight[::stride].sum()) for bucket in buckets)
+        self.total_weight = sum(float(np.asarray(bucket.cluster_weight)[::stride].sum()) for bucket in buckets)
         n_blocks = [-(-bucket.cluster_weight.shape[0] // stride) for bucket in buckets]
         n_parts = min(n_cores(), max(n_blocks))
-        self._problem, self._run, self._buckets = problem, run, buckets
+        self._problem, self._run, self.blocks = problem, run, buckets
         self._spans = [share(n_blocks, part, n_parts, stride) for part in range(n_parts)]
         self._kept: list[Modes] = [start_modes(buckets, problem.layout.covariance.q)] * n_parts
         self._found = self._kept
         self._cores = Cores(n_parts)
 
-    def precompile(self, rule: Rule) -> Callable[[], None]:
-        nowhere = tuple(Span(np.int32(0), np.int32(0), np.int32(1)) for _ in self._buckets)
-        arguments = (np.zeros(self._problem.layout.size), self._buckets, rule, self._kept[0], nowhere)
-        return precompile(self._run.evaluate_with_hessian, (self._problem,), (self._buckets, rule), lambda: arguments)
+    def traced(self, rule: Rule) -> Iterator[Any]:
+        return self._run.traced_evaluations(self._problem, self.blocks, rule, self._kept[0], self._spans[0])
 
     def evaluate(self, theta: Any, rule: Rule) -> Evaluated:
         found = self._on_all(self._run.evaluate, theta, rule)
@@ -120,7 +118,7 @@ class Parts:
         self._cores.close()
 
     def _on_all(self, program: Callable[..., Any], theta: Any, rule: Rule) -> list[Any]:
-        return self._cores.evaluate(program, self._problem, theta, self._buckets, rule, self._kept, self._spans)
+        return self._cores.evaluate(program, self._problem, theta, self.blocks, rule, self._kept, self._spans)
 
 
 def share(n_blocks: list[int], part: int, n_parts: int, stride: int = 1) -> tuple[Span, ...]:
@@ -135,10 +133,9 @@ def share(n_blocks: list[int], part: int, n_parts: int, stride: int = 1) -> tupl
 
 def total(found: list[Evaluated]) -> Evaluated:
     """The log-likelihood of all parts together, numpy, without modes."""
-    together = jax.tree.map(np.asarray, found[0]._replace(modes=()))
-    for at in found[1:]:
-        together = jax.tree.map(np.asarray, add(together, at))
-    return together
+    parts = [jax.tree.map(np.asarray, at._replace(modes=())) for at in found]
+    worst = np.max([at.mode_error for at in parts])
+    return jax.tree.map(lambda *leaves: np.asarray(sum(leaves)), *parts)._replace(mode_error=worst)
 
 
 def n_cores() -> int:

@@ -1,55 +1,56 @@
-"""Compiling the program of the last phase while the first ones are compiled and run: half of a first fit's time is compilation.
+"""Compiling the programs of a first fit side by side: most of its time is compilation.
 
-XLA compiles on one core and without Python's lock, so a second thread costs the first little. The shapes are known before any
-number is: abstract evaluation gives the state that the last phase will take up.
+XLA compiles without Python's lock, and tracing needs it. So the calling thread traces one program after the other, from the shapes
+of arrays that do not exist yet, and each is compiled in a thread of its own as soon as it is traced.
 """
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
+import concurrent.futures
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import jax
-import numpy as np
 
 from glmmjax.estimation.worker import is_double_precision
 
-__all__ = ["precompile"]
+__all__ = ["like", "precompile"]
 
-_STARTED: set[Any] = set()
+_COMPILED: set[Any] = set()
 
 
-def precompile(program: Callable[..., Any], static: tuple[Any, ...], data: Any, arguments: Callable[[], Any]) -> Callable[[], None]:
-    """Start compiling ``program(*static, *arguments())`` in a thread, unless a call like it has been there before.
+def precompile(static: Any, data: Any, traced: Callable[[], Iterable[Any]]) -> None:
+    """Compile programs that are about to be called, unless a call like this has been there before.
 
     Parameters
     ----------
-    program : a jitted function.
-    static : its leading, hashable arguments.
-    data : arrays whose shapes, with ``static``, decide the shapes of all others.
-    arguments : gives its other arguments, arrays or ``jax.ShapeDtypeStruct`` (zeros in the call), such that the call has nothing to do;
-        called only when there is something to compile.
-
-    Returns
-    -------
-    ``wait``, to be called before the program is: a call that overtakes the thread would compile the program again.
+    static : hashable; decides with the arrays in ``data`` which programs these are.
+    traced : gives them, ``jitted.trace(...)`` each; the call of ``jitted`` with such arguments then finds it compiled.
     """
     is_double = is_double_precision()
-    key = (program, static, is_double, tuple(leaf.shape for leaf in jax.tree.leaves(data)))
-    if key in _STARTED:
-        return lambda: None
-    _STARTED.add(key)
-    shapes = arguments()
+    key = (static, is_double, tuple((leaf.shape, _placement(leaf)) for leaf in jax.tree.leaves(data)))
+    if key in _COMPILED:
+        return
 
-    def run() -> None:
+    def compile_lowered(lowered: Any) -> None:
         with jax.enable_x64(is_double):
-            program(*static, *jax.tree.map(_filled, shapes))
+            lowered.compile()
 
-    thread = threading.Thread(target=run, name="glmmjax-precompile")
-    thread.start()
-    return thread.join
+    pool = concurrent.futures.ThreadPoolExecutor(thread_name_prefix="glmmjax-precompile")
+    try:
+        for running in [pool.submit(compile_lowered, program.lower()) for program in traced()]:
+            running.result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+    _COMPILED.add(key)
 
 
-def _filled(leaf: Any) -> Any:
-    return np.zeros(leaf.shape, leaf.dtype) if isinstance(leaf, jax.ShapeDtypeStruct) else leaf
+def like(tree: Any, data: Any) -> Any:
+    """``tree`` of a program's ``out_info`` as arguments of the next: where ``data``, arguments of the first, have put the results."""
+    placement = _placement(jax.tree.leaves(data)[0])
+    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=placement, weak_type=leaf.weak_type), tree)
+
+
+def _placement(leaf: Any) -> Any:
+    """The sharding of an array that was put on a device by name, None for one that follows JAX's default."""
+    return leaf.sharding if getattr(leaf, "committed", False) else None

@@ -9,13 +9,15 @@ quadrature points is an argument too, so the same programs serve every ``n_agq``
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from glmmjax.estimation import first_order, newton
-from glmmjax.estimation.compiler_options import platform_in_force, quick_to_compile, quick_to_run
+from glmmjax.estimation.compiler_options import platform_in_force, quick_to_compile, quick_to_run, run_once
 from glmmjax.estimation.convergence import code_of
 from glmmjax.estimation.objective import (
     Evaluated,
@@ -26,6 +28,7 @@ from glmmjax.estimation.objective import (
     penalty_hessian,
     symmetric,
 )
+from glmmjax.estimation.precompile import like
 from glmmjax.estimation.starting_values import Start, starting_values
 from glmmjax.likelihood.clusters import Bucket
 from glmmjax.likelihood.marginal import start_modes
@@ -46,10 +49,32 @@ class Programs(NamedTuple):
     advance_newton: Any
     resume: Any
 
-    def shapes(self, problem: Problem, *arguments: Any) -> tuple[Any, Any]:
-        """What ``second_order`` takes of ``begin(problem, *arguments)``, by abstract evaluation."""
-        start, state = self.begin.eval_shape(problem, *arguments)
-        return start, jax.eval_shape(newton.init, state)
+    def traced(self, problem: Problem, options: Options, begin_with: tuple[Any, ...], rule: Any, n_steps: Any) -> Iterator[Any]:
+        """The programs of a small fit that begins with ``begin(problem, *begin_with)``, those first that take longest to compile."""
+        buckets = begin_with[0]
+        begin = self.begin.trace(problem, *begin_with)
+        yield begin
+        start, state = like(begin.out_info, buckets)
+        end = like(jax.eval_shape(newton.init, state), buckets)
+        yield self.second_order.trace(problem, options, start, end, buckets, rule, n_steps)
+        yield self.first_order.trace(problem, options, start, state, buckets, rule, n_steps)
+
+    def traced_evaluations(self, problem: Problem, buckets: tuple[Bucket, ...], rule: Any, modes: Any, spans: Any) -> Iterator[Any]:
+        """The programs that evaluate large data; arguments that share shapes with those of the calls."""
+        theta = np.zeros(problem.layout.size)
+        yield self.evaluate_with_hessian.trace(problem, theta, buckets, rule, modes, spans)
+        yield self.evaluate.trace(problem, theta, buckets, rule, modes, spans)
+
+    def traced_steps(self, problem: Problem, options: Options, begin_with: tuple[Any, ...]) -> Iterator[Any]:
+        """The programs that decide on the steps of a large fit that begins with ``begin(problem, *begin_with)``."""
+        begin = self.begin.trace(problem, *begin_with)
+        yield begin
+        start, state = like(begin.out_info, begin_with[0])
+        state = state._replace(at=state.at._replace(modes=()))
+        yield self.advance.trace(problem, options, start, state, state.at)
+        end = like(jax.eval_shape(newton.init, state), begin_with[0])
+        yield self.advance_newton.trace(problem, options, start, end, state.at, end.hessian)
+        yield self.resume.trace(problem, start, end, np.float64(1))
 
 
 def programs(is_small: bool) -> Programs:
@@ -59,8 +84,8 @@ def programs(is_small: bool) -> Programs:
 
 @functools.cache
 def _programs(is_small: bool, platform: str) -> Programs:
-    lean, fast = quick_to_compile(platform), quick_to_run(platform)
-    once, often = functools.partial(jax.jit, compiler_options=lean), functools.partial(jax.jit, compiler_options=lean if is_small else fast)
+    once = functools.partial(jax.jit, compiler_options=run_once(platform))
+    often = functools.partial(jax.jit, compiler_options=quick_to_compile(platform) if is_small else quick_to_run(platform))
     return Programs(
         begin=once(_begin, static_argnums=0),
         first_order=often(_first_order, static_argnums=(0, 1)),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import jax.numpy as jnp
 from jax import Array
 
+from glmmjax.estimation.linear_algebra import solve_positive
 from glmmjax.estimation.objective import Evaluated, Problem
 from glmmjax.estimation.starting_values import Start
 
@@ -26,7 +27,7 @@ def initial_metric(problem: Problem, start: Start, theta: Array) -> Array:
     """
     layout, dtype = problem.layout, theta.dtype
     inverse = jnp.zeros((layout.size, layout.size), dtype)
-    inverse = inverse.at[layout.fixed, layout.fixed].set(jnp.linalg.inv(start.information))
+    inverse = inverse.at[layout.fixed, layout.fixed].set(solve_positive(start.information, jnp.eye(layout.p, dtype=dtype)))
     if layout.covariance.q:
         chol = layout.covariance.factor(theta[layout.random])
         entries = layout.covariance.entries

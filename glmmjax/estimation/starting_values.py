@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from glmmjax.estimation.linear_algebra import solve_positive
 from glmmjax.estimation.objective import Problem
 from glmmjax.families.base import Family
 from glmmjax.likelihood.clusters import Bucket
@@ -102,7 +103,7 @@ def _fit_glm(family: Family, buckets: tuple[Bucket, ...]) -> tuple[Array, Array]
         normal = _normal_equations(family, buckets, s.beta, s.n_steps == 0)
         # the first pass uses eta near the outcomes, so its value is no yardstick
         good = (s.n_steps < 2) | (normal.value >= s.value - 1e-8 * jnp.abs(s.value))
-        proposal = _solve(normal.information, normal.right)
+        proposal = solve_positive(normal.information, normal.right)
         return _Glm(
             beta=jnp.where(good, proposal, 0.5 * (s.beta + s.previous)),
             previous=jnp.where(good, s.beta, s.previous),
@@ -146,13 +147,6 @@ def _row_terms(family: Family, block: Bucket, eta: Array, cluster_weight: Array)
     return weight * value, weight * score, weight * jnp.maximum(-curvature, 1e-8)
 
 
-def _solve(a: Array, b: Array) -> Array:
-    """a^-1 b for a positive semi-definite a scaled to a unit diagonal, with a ridge far below any statistical effect."""
-    scale = jnp.sqrt(jnp.maximum(jnp.diagonal(a), jnp.finfo(a.dtype).tiny))
-    unit = a / scale[:, None] / scale + 1e-9 * jnp.eye(a.shape[0], dtype=a.dtype)
-    return jnp.linalg.solve(unit, b / scale) / scale
-
-
 def _fit_working_model(problem: Problem, buckets: tuple[Bucket, ...], beta: Array, information: Array) -> _Working:
     """beta and D of the linear mixed model for the GLM's working residuals, by EM on its sufficient statistics."""
     q, dtype = problem.layout.covariance.q, beta.dtype
@@ -179,7 +173,7 @@ def _working_step(c: _Clusters, glm_information: Array, mask: Array, s: _Working
     half_s = jnp.einsum("bm,ba,acm->cm", c.zs, s.chol, root)
     information = glm_information - jnp.einsum("pcm,kcm,m->pk", half_xz, half_xz, c.weight)
     information = information + 1e-6 * jnp.diag(jnp.diagonal(glm_information))
-    shift = -_solve(information, jnp.einsum("pcm,cm,m->p", half_xz, half_s, c.weight)) if p else s.shift
+    shift = -solve_positive(information, jnp.einsum("pcm,cm,m->p", half_xz, half_s, c.weight)) if p else s.shift
     mean = jnp.einsum("acm,cm->am", root, half_s - jnp.einsum("pcm,p->cm", half_xz, shift))
     covariance = jnp.einsum("acm,bcm->abm", root, root)
     second = jnp.einsum("abm,m->ab", covariance + mean[:, None] * mean[None], c.weight) / c.weight.sum()

@@ -16,7 +16,6 @@ from glmmjax.estimation.large import Data, maximise_in_parts
 from glmmjax.estimation.maximum import Maximum, Monitor
 from glmmjax.estimation.objective import Evaluated, Problem
 from glmmjax.estimation.parts import Cores, Parts, n_cores, share, total
-from glmmjax.estimation.precompile import precompile
 from glmmjax.estimation.programs import Programs, programs
 from glmmjax.likelihood.clusters import Bucket
 from glmmjax.likelihood.gauss_hermite import Rule
@@ -56,17 +55,15 @@ class StreamedLikelihood:
 
     def __init__(self, problem: Problem, run: Programs, blocks: Blocks, like: tuple[Bucket, ...]):
         self.total_weight = blocks.total_weight
-        self._problem, self._run, self._blocks, self._like = problem, run, blocks, like
+        self._problem, self._run, self._source, self.blocks = problem, run, blocks, like
         self._kept, self._found = ([np.zeros((n, problem.layout.covariance.q, lanes)) for n, lanes in blocks.shapes] for _ in range(2))
         self._is_new = False
         self._n_parts = min(n_cores(), max(len(bucket.cluster_weight) for bucket in like))
         self._cores = Cores(self._n_parts)
         self._reader = concurrent.futures.ThreadPoolExecutor(1, "glmmjax-reader")
 
-    def precompile(self, rule: Rule) -> Callable[[], None]:
-        nowhere = tuple(Span(np.int32(0), np.int32(0), np.int32(1)) for _ in self._like)
-        arguments = (np.zeros(self._problem.layout.size), self._like, rule, self._starts(0), nowhere)
-        return precompile(self._run.evaluate_with_hessian, (self._problem,), (self._like, rule), lambda: arguments)
+    def traced(self, rule: Rule) -> Iterator[Any]:
+        return self._run.traced_evaluations(self._problem, self.blocks, rule, self._starts(0), self._spans(0)[0])
 
     def evaluate(self, theta: Any, rule: Rule) -> Evaluated:
         return total([total(self._store(chunk, found)) for chunk, found in self._on_chunks(self._run.evaluate, theta, rule)])
@@ -93,24 +90,24 @@ class StreamedLikelihood:
 
     def _on_chunks(self, program: Callable[..., Any], theta: Any, rule: Rule) -> Iterator[tuple[int, list[Any]]]:
         """Every chunk's number and the results of ``program`` on its parts."""
-        n_chunks = self._blocks.n_chunks
-        following = self._reader.submit(self._blocks.read, 0)
+        n_chunks = self._source.n_chunks
+        following = self._reader.submit(self._source.read, 0)
         for chunk in range(n_chunks):
             buckets = following.result()
             if chunk + 1 < n_chunks:
-                following = self._reader.submit(self._blocks.read, chunk + 1)
+                following = self._reader.submit(self._source.read, chunk + 1)
             starts = [self._starts(chunk)] * self._n_parts
             yield chunk, self._cores.evaluate(program, self._problem, theta, buckets, rule, starts, self._spans(chunk))
         self._is_new = True
 
     def _spans(self, chunk: int) -> list[tuple[Span, ...]]:
-        n_blocks = [stop - first for first, stop in self._blocks.bounds(chunk)]
+        n_blocks = [stop - first for first, stop in self._source.bounds(chunk)]
         return [share(n_blocks, part, self._n_parts) for part in range(self._n_parts)]
 
     def _starts(self, chunk: int) -> tuple[np.ndarray, ...]:
         """Modes kept of a chunk's blocks, in arrays of the chunk's shape."""
         starts = []
-        for kept, bucket, (first, stop) in zip(self._kept, self._like, self._blocks.bounds(chunk), strict=True):
+        for kept, bucket, (first, stop) in zip(self._kept, self.blocks, self._source.bounds(chunk), strict=True):
             start = np.zeros((len(bucket.cluster_weight), *kept.shape[1:]))
             start[: stop - first] = kept[first:stop]
             starts.append(start)
@@ -119,7 +116,7 @@ class StreamedLikelihood:
     def _store(self, chunk: int, found: list[Evaluated]) -> list[Evaluated]:
         """Put the modes of a chunk's parts where ``keep`` takes them from."""
         for at, spans in zip(found, self._spans(chunk), strict=True):
-            for target, modes, span, (first, _) in zip(self._found, at.modes, spans, self._blocks.bounds(chunk), strict=True):
+            for target, modes, span, (first, _) in zip(self._found, at.modes, spans, self._source.bounds(chunk), strict=True):
                 target[first + span.first : first + span.first + span.count] = np.asarray(modes)[span.first : span.first + span.count]
         return found
 

@@ -7,6 +7,7 @@ its gradient taken block by block, so that memory stays at one block whatever th
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -28,12 +29,13 @@ __all__ = [
     "Evaluation",
     "Modes",
     "Span",
-    "add_evaluations",
+    "block_value_and_gradient",
     "cluster_log_likelihoods",
     "in_ambient_precision",
     "log_likelihood",
     "log_likelihood_by_rule",
     "start_modes",
+    "sum_over_blocks",
     "value_and_gradient",
 ]
 
@@ -165,36 +167,46 @@ def _mesh_for(clusters: ClusterData, mesh: Mesh) -> Mesh:
 def value_and_gradient(
     params: Params, buckets: tuple[Bucket, ...], family: Family, rule: Rule, modes: Modes, spans: tuple[Span, ...] | None = None
 ) -> Evaluation:
-    """Log-likelihood and exact gradient at ``params``, the search for modes starting at ``modes``.
+    """Log-likelihood and exact gradient at ``params``, the search for modes starting at ``modes``; ``spans`` as in ``sum_over_blocks``."""
+    of_block = lambda block, start: block_value_and_gradient(params, block, start, family, rule)  # noqa: E731
+    zero = (jnp.zeros((), params.beta.dtype), jax.tree.map(jnp.zeros_like, params))
+    (value, gradient), modes, error = sum_over_blocks(of_block, zero, buckets, modes, spans)
+    return Evaluation(value, gradient, modes, error)
 
-    ``spans`` has one entry a bucket, by default all its blocks; modes of other blocks come back as they were.
+
+def sum_over_blocks(
+    of_block: Callable[[Bucket, Array], tuple[Any, Array, Array]],
+    zero: Any,
+    buckets: tuple[Bucket, ...],
+    modes: Modes,
+    spans: tuple[Span, ...] | None = None,
+) -> tuple[Any, Modes, Array]:
+    """The sum over blocks of what ``of_block`` gives first, their modes, and the largest error of these.
+
+    Parameters
+    ----------
+    of_block : of a block and of where to search for its modes; gives a tree shaped as ``zero``, the modes, and their error.
+    spans : one entry a bucket, by default all its blocks; modes of other blocks come back as they were.
     """
-    zero = jnp.zeros((), params.beta.dtype)
-    nothing = Evaluation(zero, jax.tree.map(jnp.zeros_like, params), (), zero)
-    total, found = nothing, []
+    total, found = (zero, jnp.zeros((), modes[0].dtype)), []
     for bucket, start, span in zip(buckets, modes, spans or tuple(Span(0, len(b.cluster_weight), 1) for b in buckets), strict=True):
 
         def add(i, carry, bucket=bucket, span=span):
-            total, modes = carry
+            (total, worst), modes = carry
             k = span.first + i * span.stride
             block, start = jax.tree.map(lambda leaf: jax.lax.dynamic_index_in_dim(leaf, k, keepdims=False), (bucket, modes))
-            value, gradient, mode, error = _block_value_and_gradient(params, block, start, family, rule)
+            terms, mode, error = of_block(block, start)
             modes = jax.lax.dynamic_update_index_in_dim(modes, jax.lax.stop_gradient(mode), k, 0)
-            return add_evaluations(total, Evaluation(value, gradient, (), error)), modes
+            return (jax.tree.map(jnp.add, total, terms), jnp.maximum(worst, error)), modes
 
         total, mode = jax.lax.fori_loop(0, span.count, add, (total, start))
         found.append(mode)
-    return total._replace(modes=tuple(found))
+    return total[0], tuple(found), total[1]
 
 
-def add_evaluations(a: Evaluation, b: Evaluation) -> Evaluation:
-    """The evaluation of two sets of clusters together, without modes."""
-    return Evaluation(a.value + b.value, jax.tree.map(jnp.add, a.gradient, b.gradient), (), jnp.maximum(a.mode_error, b.mode_error))
-
-
-def _block_value_and_gradient(
+def block_value_and_gradient(
     params: Params, block: Bucket, start: Array, family: Family, rule: Rule
-) -> tuple[Array, Params, Array, Array]:
+) -> tuple[tuple[Array, Params], Array, Array]:
     """Weighted log-likelihood of a block, its gradient, its modes and their largest error.
 
     The chain rule is written out where it meets the sum over nodes: automatic differentiation through that loop would trace it twice
@@ -214,7 +226,7 @@ def _block_value_and_gradient(
     mode, root = weight * by.mode, weight * by.root
     still = jnp.zeros_like(weight)
     (gradient,) = pull_back((Predictors(eta, zl, phi), Posterior(mode, root, weight, still, still)))
-    return (weight * values).sum(), gradient, post.mode, jnp.max(post.mode_error)
+    return ((weight * values).sum(), gradient), post.mode, jnp.max(post.mode_error)
 
 
 def start_modes(buckets: tuple[Bucket, ...], q: int) -> Modes:
