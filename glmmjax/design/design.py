@@ -116,21 +116,26 @@ def build_design(
         warnings.warn(problem, DesignWarning, stacklevel=3)
     weight = cluster_weights(weights, groups, rows.table.frame[weights] if isinstance(weights, str) else None)
     layout = group_rows(groups.codes, len(groups.labels), (options or Options()).max_block_rows)
+    structure = BlockDiagonal(tuple(size for predictor in predictors for size in predictor.block_sizes))
+    fixed_names, random_names = predictors[0].fixed.names, tuple(name for predictor in predictors for name in predictor.random.names)
+    reach, columns, success_level = random_reach(predictors), _columns_of(outcome, predictors), outcome.success_level
+    n_dropped = rows.table.n_dropped
+    del rows, values, outcome, predictors, added_offset  # see _cluster_data
     return Design(
-        clusters=_cluster_data(layout, outcome, predictors, weight),
-        covariance=BlockDiagonal(tuple(size for predictor in predictors for size in predictor.block_sizes)),
+        clusters=_cluster_data(layout, columns, weight),
+        covariance=structure,
         outcome_name=parts.outcome,
-        success_level=outcome.success_level,
-        fixed_names=predictors[0].fixed.names,
-        random_names=tuple(name for predictor in predictors for name in predictor.random.names),
+        success_level=success_level,
+        fixed_names=fixed_names,
+        random_names=random_names,
         zi_fixed_names=(),
         group_name=parts.group,
         groups=groups.labels,
         cluster_sizes=np.bincount(groups.codes, minlength=len(groups.labels)),
         row_labels=labels,
         row_slots=layout.row_slots,
-        n_dropped=rows.table.n_dropped,
-        random_reach=random_reach(predictors),
+        n_dropped=n_dropped,
+        random_reach=reach,
         formula=parts,
     )
 
@@ -178,22 +183,46 @@ def group_problem(parts: FormulaParts, n_groups: int, n_rows: int) -> str | None
 
 def random_reach(predictors: tuple[Predictor, ...]) -> np.ndarray:
     """(q,) largest absolute value of each random-effects column."""
-    return np.concatenate([np.abs(predictor.random.values).max(axis=0, initial=0.0) for predictor in predictors])
+    values = [predictor.random.values for predictor in predictors]
+    return np.concatenate([np.maximum(z.max(axis=0, initial=0.0), -z.min(axis=0, initial=0.0)) for z in values])
 
 
-def _cluster_data(layout: Layout, outcome: Outcome, predictors: tuple[Predictor, ...], weight: np.ndarray) -> ClusterData:
-    """Gather the rows into buckets. One contiguous row of memory a column makes the gathers fast."""
-    fixed = [np.ascontiguousarray(predictor.fixed.values.T) for predictor in predictors]
-    random = [np.ascontiguousarray(predictor.random.values.T) for predictor in predictors]
-    offset = np.stack([predictor.offset for predictor in predictors])
+class _Columns(NamedTuple):
+    """Rows in the order of the table, one contiguous row of memory a column, which makes gathers fast."""
 
-    def bucket(index: BucketLayout) -> Bucket:
-        y = tuple(pack(index, column) for column in outcome.columns)
+    y: list[np.ndarray]  # (n,)
+    X: list[np.ndarray]  # (p, n) a predictor
+    Z: list[np.ndarray]  # (q, n) a predictor
+    offset: list[np.ndarray]  # one array (E, n)
+
+
+def _columns_of(outcome: Outcome, predictors: tuple[Predictor, ...]) -> _Columns:
+    return _Columns(
+        y=list(outcome.columns),
+        X=[np.ascontiguousarray(predictor.fixed.values.T) for predictor in predictors],
+        Z=[np.ascontiguousarray(predictor.random.values.T) for predictor in predictors],
+        offset=[np.stack([predictor.offset for predictor in predictors])],
+    )
+
+
+def _cluster_data(layout: Layout, columns: _Columns, weight: np.ndarray) -> ClusterData:
+    """Gather the rows into buckets. Empties ``columns``: of large data, nothing is held that has been packed."""
+
+    def packed(sources: list[np.ndarray]) -> list[tuple[np.ndarray, ...]]:
+        parts = []
+        while sources:
+            parts.append([pack(index, sources[0]) for index in layout.buckets])
+            del sources[0]
+        return list(zip(*parts, strict=True))
+
+    y, x, z, offset = (packed(sources) for sources in columns)
+
+    def bucket(k: int, index: BucketLayout) -> Bucket:
         arrays: dict[str, Any] = {  # numpy until all of them are put on the device
-            "y": y if len(y) > 1 else y[0],
-            "X": tuple(pack(index, columns) for columns in fixed),
-            "Z": tuple(pack(index, columns) for columns in random),
-            "offset": pack(index, offset),
+            "y": y[k] if len(y[k]) > 1 else y[k][0],
+            "X": x[k],
+            "Z": z[k],
+            "offset": offset[k][0],
             "row_weight": index.is_row.astype(np.float64),
             "cluster_weight": np.where(index.is_cluster, weight[index.clusters], 0.0),
             "lane_clusters": None if index.lane_clusters is None else index.lane_clusters.astype(np.int32),
@@ -201,7 +230,7 @@ def _cluster_data(layout: Layout, outcome: Outcome, predictors: tuple[Predictor,
         return Bucket(**arrays)
 
     slots: Any = layout.slots.astype(np.int32)
-    return _on_device(ClusterData(tuple(bucket(index) for index in layout.buckets), slots))
+    return _on_device(ClusterData(tuple(bucket(k, index) for k, index in enumerate(layout.buckets)), slots))
 
 
 def _on_device(clusters: ClusterData) -> ClusterData:

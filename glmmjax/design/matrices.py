@@ -36,7 +36,7 @@ _KEEP_ALL_ROWS = patsy.NAAction(on_NA="raise", NA_types=[])
 class Matrix(NamedTuple):
     """Columns of a design with patsy's names."""
 
-    values: np.ndarray  # (n, k) float64
+    values: np.ndarray  # (n, k) float64, column after column in memory
     names: tuple[str, ...]  # (k,)
 
 
@@ -93,7 +93,7 @@ def right_side_matrix(terms: str, frames: Callable[[], Iterable[pd.DataFrame]], 
         values = np.asarray(run(lambda: patsy.build_design_matrices([info], frame, _KEEP_ALL_ROWS))[0])
         if values.dtype.kind not in "fiub":
             raise FormulaError(f"{formula}: the terms {terms!r} give {values.dtype} values, and must give real numbers.")
-        return Matrix(values.astype(np.float64, copy=False), tuple(info.column_names))
+        return Matrix(np.asfortranarray(values, np.float64), tuple(info.column_names))
 
     return matrix
 

@@ -88,8 +88,8 @@ def _random_effects(bars: tuple[Bar, ...], matrices: list[MatrixOf], frame: pd.D
             f"{formula}: the random effect {repeated!r} is in two bars, and their variances cannot be told apart. An intercept is "
             "implied in every bar; leave it out of the second with 0, as in (1 | id) + (0 + x | id)."
         )
-    values = np.concatenate([np.empty((len(frame), 0)), *(part.values for part in parts)], axis=1)
-    return Matrix(values, names), tuple(sizes)
+    values = [part.values for part in parts] or [np.empty((len(frame), 0))]
+    return Matrix(values[0] if len(values) == 1 else np.concatenate(values, axis=1), names), tuple(sizes)
 
 
 def _total_offset(

@@ -17,6 +17,7 @@ from glmmjax.estimation.worker import is_double_precision
 __all__ = ["like", "precompile"]
 
 _COMPILED: set[Any] = set()
+_THREADS = 2  # each compiler takes some 100 MB while it works
 
 
 def precompile(static: Any, data: Any, traced: Callable[[], Iterable[Any]]) -> None:
@@ -36,7 +37,7 @@ def precompile(static: Any, data: Any, traced: Callable[[], Iterable[Any]]) -> N
         with jax.enable_x64(is_double):
             lowered.compile()
 
-    pool = concurrent.futures.ThreadPoolExecutor(thread_name_prefix="glmmjax-precompile")
+    pool = concurrent.futures.ThreadPoolExecutor(_THREADS, "glmmjax-precompile")
     try:
         for running in [pool.submit(compile_lowered, program.lower()) for program in traced()]:
             running.result()
