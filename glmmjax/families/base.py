@@ -28,9 +28,13 @@ class Family(abc.ABC):
     ----------------
     name : the text that selects the family, such as ``"binomial"``.
     links : links allowed, the default first.
-    phi_names : names of the extra parameters on their natural scale; their number is the length of ``phi``.
+    phi_names : names of the extra parameters on their natural scale; their number is the length of ``phi``. A property where it depends
+        on a field.
     outcome_columns : numbers of outcome columns accepted; 2 means ``cbind(a, b)``.
     is_binary : the outcome may be boolean, or text with two levels (the second is success).
+    is_ordinal : the outcome is a factor whose levels in order are 0, 1, ..., and the thresholds stand for the intercept.
+    has_zero_part : the density has a second predictor ``eta_zi``, the logit of the probability of a zero; it comes after ``phi`` in
+        ``log_density``, ``mean`` and ``sample``.
     support : what the outcome may be, in words, and where to turn when it is not: the end of an ``OutcomeError``.
     """
 
@@ -39,6 +43,8 @@ class Family(abc.ABC):
     phi_names: ClassVar[tuple[str, ...]] = ()
     outcome_columns: ClassVar[tuple[int, ...]] = (1,)
     is_binary: ClassVar[bool] = False
+    is_ordinal: ClassVar[bool] = False
+    has_zero_part: ClassVar[bool] = False
     support: ClassVar[str]
 
     link: Link
@@ -49,7 +55,7 @@ class Family(abc.ABC):
         return False
 
     @abc.abstractmethod
-    def log_density(self, y: Any, eta: Array, phi: Array) -> Array:
+    def log_density(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
         """Log density of one row, constants included.
 
         Parameters
@@ -57,15 +63,39 @@ class Family(abc.ABC):
         y : the outcome; an array, or a pair of arrays for a two-column outcome.
         eta : linear predictor, fixed plus random part plus offset.
         phi : (n_phi, ...) extra parameters on their free scale.
+        zero : ``(eta_zi,)`` for a family with a zero part, else nothing.
         """
 
     @abc.abstractmethod
-    def mean(self, eta: Array, phi: Array) -> Array:
-        """Conditional mean of the outcome (of the proportion, for a binomial) given the linear predictor."""
+    def mean(self, eta: Array, phi: Array, *zero: Array) -> Array:
+        """Conditional mean of the outcome (of the proportion, for a binomial) given the linear predictors; NaN where there is none."""
+
+    def sample(self, key: Array, y: Any, eta: Array, phi: Array, *zero: Array) -> Any:
+        """A draw from the conditional distribution of every row, in the form and shape of ``y``.
+
+        Parameters
+        ----------
+        key : of ``jax.random``.
+        y : outcomes as they were seen: they give the shape, the dtype and, for a proportion, the number of trials.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no sample()")
+
+    def natural(self, phi: Array) -> Array:
+        """(n_phi, ...) extra parameters on their natural scale, in the order of ``phi_names``: exp unless the family says otherwise."""
+        return jnp.exp(phi)
+
+    def initial_phi(self) -> tuple[float, ...]:
+        """(n_phi,) values on the free scale from which a search can start."""
+        return (0.0,) * len(self.phi_names)
 
     def initial_eta(self, y: Any) -> Array:
         """A finite linear predictor close to each outcome, from which iterations on the fixed effects can start."""
         return jnp.zeros_like(y)
+
+    def initial_zero_eta(self, y: Any) -> Array:
+        """The same for the zero part: more likely a zero where the outcome is one."""
+        first = y[0] if isinstance(y, tuple) else y
+        return jnp.where(first == 0, 1.0, -1.0).astype(jnp.result_type(first))
 
     @abc.abstractmethod
     def in_support(self, y: Any) -> Any:

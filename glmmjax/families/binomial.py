@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, ClassVar
 
+import jax
+import jax.numpy as jnp
 from jax import Array
-from jax.scipy.special import gammaln
 
 from glmmjax.families.base import Family, resolve_link
 from glmmjax.families.links import Cauchit, Cloglog, Link, Log, Logit, ProbabilityLink, Probit
+from glmmjax.families.special import log_factorial
 
 __all__ = ["Binomial"]
 
@@ -45,17 +47,22 @@ class Binomial(Family):
     def is_log_concave(self) -> bool:
         return not isinstance(self.link, Cauchit | Log)
 
-    def log_density(self, y: Any, eta: Array, phi: Array) -> Array:
+    def log_density(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
         del phi
         if not isinstance(y, tuple):
             return self.link.log_probability(y, 1.0 - y, eta)
         s, f = y
-        log_choose = gammaln(s + f + 1.0) - gammaln(s + 1.0) - gammaln(f + 1.0)
+        log_choose = log_factorial(s + f) - log_factorial(s) - log_factorial(f)
         return log_choose + self.link.log_probability(s, f, eta)
 
-    def mean(self, eta: Array, phi: Array) -> Array:
+    def mean(self, eta: Array, phi: Array, *zero: Array) -> Array:
         del phi
         return self.link.inverse(eta)
+
+    def sample(self, key: Array, y: Any, eta: Array, phi: Array, *zero: Array) -> Any:
+        n = y[0] + y[1] if isinstance(y, tuple) else jnp.ones_like(y)
+        s = jax.random.binomial(key, n, self.mean(eta, phi), dtype=n.dtype)
+        return (s, n - s) if isinstance(y, tuple) else s
 
     def initial_eta(self, y: Any) -> Array:
         s, n = (y[0], y[0] + y[1]) if isinstance(y, tuple) else (y, 1.0)

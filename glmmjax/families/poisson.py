@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, ClassVar
 
+import jax
 import jax.numpy as jnp
 from jax import Array
-from jax.scipy.special import gammaln
 
 from glmmjax.families.base import Family, resolve_link
 from glmmjax.families.links import Identity, Link, Log, Sqrt
+from glmmjax.families.special import log_factorial
 
 __all__ = ["Poisson"]
 
@@ -45,19 +46,22 @@ class Poisson(Family):
     def is_log_concave(self) -> bool:
         return isinstance(self.link, Log)
 
-    def log_density(self, y: Any, eta: Array, phi: Array) -> Array:
+    def log_density(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
         if isinstance(self.link, Log):
             log_mu, mu = eta, jnp.exp(eta)
         else:
             mu = self.mean(eta, phi)
             log_mu = jnp.log(mu)
-        return y * log_mu - mu - gammaln(y + 1.0)
+        return y * log_mu - mu - log_factorial(y)
 
-    def mean(self, eta: Array, phi: Array) -> Array:
+    def mean(self, eta: Array, phi: Array, *zero: Array) -> Array:
         del phi
         if isinstance(self.link, Log):
             return jnp.exp(eta)
         return jnp.maximum(self.link.inverse(eta), _SMALLEST_MEAN)
+
+    def sample(self, key: Array, y: Any, eta: Array, phi: Array, *zero: Array) -> Any:
+        return jax.random.poisson(key, jnp.broadcast_to(self.mean(eta, phi), y.shape)).astype(y.dtype)
 
     def initial_eta(self, y: Any) -> Array:
         return self.link.link(y + 0.1)
