@@ -12,7 +12,7 @@ from glmmjax.likelihood.params import Params, Theta
 
 __all__ = ["initial_theta"]
 
-_NAMES = ("beta", "D", "chol", "phi", "gamma")
+_NAMES = ("beta", "D", "chol", "phi", "gamma", "delta")
 
 
 def initial_theta(values: Any, layout: Theta) -> np.ndarray | None:
@@ -33,7 +33,8 @@ def initial_theta(values: Any, layout: Theta) -> np.ndarray | None:
             f"its free entries are {entries}."
         )
     beta = _initial_array(given, "beta", (layout.p,))
-    others = [_initial_array(given, name, (size,)) for name, size in (("phi", layout.n_phi), ("gamma", layout.p_zi))]
+    sizes = {"phi": layout.n_phi, "gamma": layout.p_zi, "delta": layout.p_disp}
+    others = [_initial_array(given, name, (size,)) for name, size in sizes.items()]
     return np.concatenate([beta, [kept[entry] for entry in entries], *others])
 
 

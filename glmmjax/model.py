@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from glmmjax.design import BlockFiles, Design, Stream, build_design, caller_namespace, streamed_design
+from glmmjax.design import BlockFiles, Design, ModelArguments, Stream, build_design, caller_namespace, streamed_design
 from glmmjax.devices import on_device, placement, portable, resolve_devices
 from glmmjax.errors import ArgumentError, ConvergenceWarning
 from glmmjax.estimation.convergence import Code, Convergence, is_singular
@@ -44,6 +44,10 @@ def mixed_model(
     family: str | Family,
     weights: Any = None,
     offset: Any = None,
+    zi_fixed: str | None = None,
+    zi_random: str | None = None,
+    zi_offset: Any = None,
+    dispersion: str | None = None,
     penalized: bool | StudentTPenalty = False,
     n_agq: int | str | None = None,
     initial_values: Params | Mapping[str, Any] | None = None,
@@ -64,6 +68,12 @@ def mixed_model(
     family : ``"binomial"``, ``"poisson"``, or a family object such as ``glmmjax.families.Binomial(link="probit")``.
     weights : one for each cluster; see ``make_design``.
     offset : column name, or one number for each row of ``data``.
+    zi_fixed, zi_random : fixed and random effects of the zero part of a zero-inflated or hurdle family, on the logit of the probability
+        of a zero: ``"~ sex"`` (by default an intercept) and ``"~ 1 | id"``, correlated with those of ``random`` unless one of them
+        has ``||``.
+    zi_offset : as ``offset``, for the zero part.
+    dispersion : fixed effects on the extra parameter of a family that has one, on its free scale: with ``"~ sex"`` its logarithm
+        differs between the sexes.
     penalized : True for Student's t penalties (mean 0, scale 1, 3 degrees of freedom) on all fixed effects but the intercept,
         or a ``StudentTPenalty``.
     n_agq : quadrature points per random effect, 1 is Laplace's method; by default 11 for one or two random effects, 7 for three, 5, 3
@@ -91,16 +101,13 @@ def mixed_model(
         When no cluster has two rows, or there is one cluster only.
     """
     call = {
-        "fixed": fixed, "random": random, "data": data, "family": family, "weights": weights, "offset": offset, "penalized": penalized,
-        "n_agq": n_agq, "initial_values": initial_values, "options": options, "devices": devices, "progress": progress,
+        "fixed": fixed, "random": random, "data": data, "family": family, "weights": weights, "offset": offset, "zi_fixed": zi_fixed,
+        "zi_random": zi_random, "zi_offset": zi_offset, "dispersion": dispersion, "penalized": penalized, "n_agq": n_agq,
+        "initial_values": initial_values, "options": options, "devices": devices, "progress": progress,
     }  # fmt: skip
     _check_arguments(call)
     with jax.enable_x64(True):
-        if isinstance(data, Stream):
-            fitted = _fit_stream(call, caller_namespace())
-        else:
-            design = build_design(fixed, random, data, family, weights, offset, caller_namespace(), options)
-            fitted = _fit(design, call)
+        fitted = _fit_call(call, caller_namespace())
     _warn(fitted, stacklevel=3)
     return MixedModelResults(fitted, _refit)
 
@@ -112,29 +119,26 @@ def _refit(fitted: FittedModel, changes: Mapping[str, Any]) -> MixedModelResults
         raise ArgumentError(f"update({unknown[0]}=...) is no keyword of mixed_model; choose among {', '.join(fitted.call)}.")
     call = {**fitted.call, "initial_values": None, **changes}
     _check_arguments(call)
-    fixed, random, data, family, weights, offset = (call[name] for name in ("fixed", "random", "data", "family", "weights", "offset"))
     with jax.enable_x64(True):
-        if isinstance(data, Stream):
-            new = _fit_stream(call, caller_namespace(1), fitted)
-        else:
-            design = build_design(fixed, random, data, family, weights, offset, caller_namespace(1), call["options"])
-            new = _fit(design, call, fitted)
+        new = _fit_call(call, caller_namespace(1), fitted)
     _warn(new, stacklevel=4)
     return MixedModelResults(new, _refit)
 
 
-def _fit_stream(call: Mapping[str, Any], env: Mapping[str, Any], previous: FittedModel | None = None) -> FittedModel:
-    """Design and fit of a stream, whose blocks are on disk in between."""
+def _fit_call(call: Mapping[str, Any], env: Mapping[str, Any], previous: FittedModel | None = None) -> FittedModel:
+    """Design and fit; the blocks of a stream are on disk in between."""
+    given = ModelArguments(**{name: call[name] for name in ModelArguments._fields})._replace(family=resolve_family(call["family"]))
+    if not isinstance(given.data, Stream):
+        return _fit(build_design(given, env, call["options"]), call, previous)
     if call["devices"] is not None:
         raise ArgumentError(f"devices={call['devices']!r} is for data in memory; a stream is fitted on JAX's default device.")
-    fixed, random, data, family, weights, offset = (call[name] for name in ("fixed", "random", "data", "family", "weights", "offset"))
-    with streamed_design(fixed, random, data, family, weights, offset, env, call["options"]) as (design, blocks):
+    with streamed_design(given, env, call["options"]) as (design, blocks):
         return _fit(design, call, previous, blocks)
 
 
 def _fit(design: Design, call: Mapping[str, Any], previous: FittedModel | None = None, blocks: BlockFiles | None = None) -> FittedModel:
     """Maximise, from the estimates of ``previous`` when its parameters have the same names; ``blocks`` hold the rows of a stream."""
-    problem = _problem(design, resolve_family(call["family"]), _penalty(call["penalized"]))
+    problem = _problem(design, _penalty(call["penalized"]))
     initial = initial_theta(call["initial_values"], problem.layout)
     if initial is None and previous is not None and _same_parameters(previous, design, problem):
         initial = previous.theta
@@ -184,7 +188,7 @@ def _fitted_model(design: Design, problem: Problem, maximum: Maximum, call: Mapp
     theta = maximum.theta * flip
     chol = np.zeros((structure.q, structure.q))
     chol[rows, columns] = theta[layout.random]
-    parts: Any = (theta[layout.fixed], chol, theta[layout.extra], theta[layout.zero])
+    parts: Any = (theta[layout.fixed], chol, theta[layout.extra], theta[layout.zero], theta[layout.dispersion])
     return FittedModel(
         design=design,
         problem=problem,
@@ -214,16 +218,17 @@ def _is_singular(chol: Any, maximum: Maximum, design: Design) -> bool:
     return bool(np.isfinite(chol).all() and is_singular(chol, jnp.asarray(design.random_reach)))
 
 
-def _problem(design: Design, family: Family, penalty: StudentTPenalty | None) -> Problem:
-    layout = Theta(len(design.fixed_names), design.covariance, len(family.phi_names), len(design.zi_fixed_names))
+def _problem(design: Design, penalty: StudentTPenalty | None) -> Problem:
+    family, sizes = design.family, (len(design.zi_fixed_names), len(design.dispersion_names))
+    layout = Theta(len(design.fixed_names), design.covariance, len(family.phi_names), *sizes)
     is_intercept = tuple(name == "Intercept" for name in design.fixed_names) if penalty else ()
     return Problem(family, layout, penalty, is_intercept)
 
 
 def _same_parameters(previous: FittedModel, design: Design, problem: Problem) -> bool:
-    old = previous.design
-    same_names = (old.fixed_names, old.random_names, old.zi_fixed_names) == (design.fixed_names, design.random_names, design.zi_fixed_names)
-    return same_names and previous.problem.layout == problem.layout and bool(np.isfinite(previous.theta).all())
+    old, names = previous.design, ("fixed_names", "random_names", "zi_fixed_names", "dispersion_names", "family")
+    is_same = all(getattr(old, name) == getattr(design, name) for name in names) and previous.problem.layout == problem.layout
+    return is_same and bool(np.isfinite(previous.theta).all())
 
 
 def _compiled_options(options: Options) -> Options:

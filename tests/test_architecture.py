@@ -45,7 +45,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 
 # unit -> outside libraries; a longer path, such as "likelihood/gauss_hermite", takes precedence
 OUTSIDE: dict[str, set[str]] = {
-    "families": {"jax"},
+    "families": {"jax", "numpy"},
     "likelihood": {"jax"},
     "likelihood/gauss_hermite": {"jax", "numpy"},
     "design": {"jax", "numpy", "pandas", "patsy"},
@@ -183,7 +183,7 @@ def test_layers_themselves_have_an_order():
     ("file", "code", "complaint"),
     [
         ("families/gamma.py", "from glmmjax.likelihood.params import Params", "families may not import likelihood"),
-        ("families/gamma.py", "import numpy as np", "families may not import numpy"),
+        ("families/gamma.py", "import pandas as pd", "families may not import pandas"),
         ("families/gamma.py", "from ..design import formula", "families may not import design"),
         ("likelihood/modes.py", "import numpy", "likelihood may not import numpy"),
         ("likelihood/modes.py", "from ..options import Options", "likelihood may not import options"),

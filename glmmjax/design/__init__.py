@@ -1,13 +1,15 @@
 """From formulas and tables to arrays, and the only home of patsy and pandas below the tables.
 
-``formula`` splits the text (``tokens`` reads it), ``columns`` finds the rows and columns used, ``matrices`` calls patsy,
-``predictor`` puts one linear predictor together (``rank`` checks it), ``outcome`` and ``groups`` read the outcome and the
-clusters, ``grouping`` lays rows out in blocks, and ``design`` does all of it in order.
+``arguments`` holds what a caller gave, ``formula`` splits the text (``tokens`` reads it), ``columns`` finds the rows and columns that
+are used, ``matrices`` calls patsy, ``predictor`` puts one linear predictor together (``rank`` checks it) and ``predictors`` all of a
+model, ``outcome`` and ``groups`` read the outcome and the clusters, ``grouping`` lays rows out in blocks, and ``design`` does all of it
+in order.
 
 Rows that come in pieces: ``stream`` reads them, ``survey`` collects what a part of the rows cannot show, ``block_files`` keeps the
 blocks on disk, and ``streamed`` does all of it in order.
 """
 
+from glmmjax.design.arguments import ModelArguments as ModelArguments
 from glmmjax.design.block_files import BlockFiles as BlockFiles
 from glmmjax.design.design import Design as Design
 from glmmjax.design.design import build_design as build_design

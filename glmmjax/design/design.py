@@ -12,22 +12,24 @@ import numpy as np
 import pandas as pd
 from jax import dtypes
 
+from glmmjax.design.arguments import ModelArguments, family_of, parts_of
 from glmmjax.design.columns import Table, as_frame, column_of, complete_rows, describe_unknown, find_columns, plain_types
-from glmmjax.design.formula import FormulaParts, RightSide, split_formula
+from glmmjax.design.formula import FormulaParts
 from glmmjax.design.grouping import BucketLayout, Layout, group_rows, pack
 from glmmjax.design.groups import Groups, as_numbers, cluster_weights, number_clusters, offset_values, weights_column
 from glmmjax.design.matrices import caller_namespace, evaluate, formula_namespace
 from glmmjax.design.outcome import Outcome, check_outcome_columns, read_outcome
-from glmmjax.design.predictor import Predictor, build_predictor
+from glmmjax.design.predictor import Predictor
+from glmmjax.design.predictors import build_predictors, names_of, random_reach, structure_of
 from glmmjax.errors import DesignWarning, FormulaError
 from glmmjax.families import Family, resolve_family
 from glmmjax.likelihood.clusters import Bucket, ClusterData
 from glmmjax.likelihood.covariance import BlockDiagonal
 from glmmjax.options import Options
 
-__all__ = ["Design", "build_design", "expressions_of", "group_problem", "make_design", "random_reach"]
+__all__ = ["Design", "build_design", "expressions_of", "group_problem", "make_design"]
 
-_OFFSET_ARGUMENT = "offset="  # cannot be the name of a variable in a formula
+_ARGUMENT = "argument "  # with it, no column can be taken for a variable of a formula
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,10 +39,13 @@ class Design:
     clusters: ClusterData  # of a stream, a ``StreamedClusters``
     covariance: BlockDiagonal  # structure of D
     outcome_name: str  # left side of the formula as written
+    family: Family  # as given, with what only the data show: the number of levels, a predictor for the dispersion
     success_level: Any  # level counted as 1 of a two-level or boolean outcome, else None
+    levels: tuple[Any, ...]  # of an ordinal outcome, in order; else ()
     fixed_names: tuple[str, ...]  # (p,) columns of X, patsy's names
     random_names: tuple[str, ...]  # (q,) columns of Z
     zi_fixed_names: tuple[str, ...]  # (p_zi,), () without a zero part
+    dispersion_names: tuple[str, ...]  # (p_disp,), () where the extra parameters are constants
     group_name: str | None  # cluster variable, None for random=None
     groups: Any  # (m,) pandas Index: cluster labels, in order of first appearance
     cluster_sizes: Any  # (m,) numpy int, rows of each cluster
@@ -67,6 +72,10 @@ def make_design(
     family: str | Family,
     weights: Any = None,
     offset: Any = None,
+    zi_fixed: str | None = None,
+    zi_random: str | None = None,
+    zi_offset: Any = None,
+    dispersion: str | None = None,
     options: Options | None = None,
 ) -> Design:
     """Arrays of a mixed model, for the pure layer.
@@ -81,6 +90,8 @@ def make_design(
     weights : one for each cluster: an array in order of first appearance in the rows used, a Series or dict by cluster label,
         or the name of a column that is constant in each cluster.
     offset : column name, or an array with one value for each row of ``data``; added to those of the formula.
+    zi_fixed, zi_random, zi_offset : the zero part, as in ``mixed_model``.
+    dispersion : predictor of the extra parameter, as in ``mixed_model``. ``design.family`` then takes it.
     options : ``max_block_rows`` bounds the blocks.
 
     Raises
@@ -93,42 +104,45 @@ def make_design(
     DesignWarning
         When no cluster has two rows, or there is one cluster only.
     """
-    return build_design(fixed, random, data, family, weights, offset, caller_namespace(), options)
-
-
-def build_design(
-    fixed: str, random: str | None, data: Any, family: str | Family, weights: Any, offset: Any, env: Any, options: Options | None = None
-) -> Design:
-    """``make_design`` for callers that have captured their user's names: ``env = caller_namespace()`` in the public function."""
     family = resolve_family(family)
-    parts = split_formula(fixed, random)
+    given = ModelArguments(fixed, random, data, family, weights, offset, zi_fixed, zi_random, zi_offset, dispersion)
+    return build_design(given, caller_namespace(), options)
+
+
+def build_design(given: ModelArguments, env: Any, options: Options | None = None) -> Design:
+    """``make_design`` for callers that have captured their user's names: ``env = caller_namespace()`` in the public function."""
+    family, parts = family_of(given), parts_of(given)
     check_outcome_columns(parts, family)
-    rows = _read_rows(parts, as_frame(data), formula_namespace(env), weights, offset)
-    labels = rows.table.labels
+    rows = _read_rows(parts, given, formula_namespace(env))
+    labels, weights = rows.table.labels, given.weights
     values = tuple(evaluate(column, rows.frame, rows.namespace, parts.text) for column in parts.outcome_columns)
     outcome = read_outcome(values, parts, family, labels)
-    added_offset = as_numbers(rows.table.frame[_OFFSET_ARGUMENT], "offset") if offset is not None else None
-    right = RightSide(parts.fixed, parts.offsets, parts.bars)
-    predictors = (build_predictor(right, rows.frame, rows.namespace, labels, parts.text, added_offset),)
+    family.check(outcome.columns if len(outcome.columns) > 1 else outcome.columns[0])
+    family = family.with_levels(len(outcome.levels)) if family.is_ordinal else family
+    added = {kind: as_numbers(rows.table.frame[_ARGUMENT + name], name) for kind, name, _ in _offsets(given)}
+    predictors = build_predictors(parts, family, rows.frame, rows.namespace, labels, added)
     groups = _groups(parts, rows.table)
     problem = group_problem(parts, len(groups.labels), len(groups.codes))
     if problem:
         warnings.warn(problem, DesignWarning, stacklevel=3)
     weight = cluster_weights(weights, groups, rows.table.frame[weights] if isinstance(weights, str) else None)
     layout = group_rows(groups.codes, len(groups.labels), (options or Options()).max_block_rows)
-    structure = BlockDiagonal(tuple(size for predictor in predictors for size in predictor.block_sizes))
-    fixed_names, random_names = predictors[0].fixed.names, tuple(name for predictor in predictors for name in predictor.random.names)
-    reach, columns, success_level = random_reach(predictors), _columns_of(outcome, predictors), outcome.success_level
-    n_dropped = rows.table.n_dropped
-    del rows, values, outcome, predictors, added_offset  # see _cluster_data
+    names, structure, reach = names_of(predictors), structure_of(parts, predictors), random_reach(predictors)
+    n_dropped, columns, success_level, levels = (
+        rows.table.n_dropped,
+        _columns_of(outcome, predictors),
+        outcome.success_level,
+        outcome.levels,
+    )
+    del rows, values, added, outcome, predictors  # see _cluster_data
     return Design(
         clusters=_cluster_data(layout, columns, weight),
         covariance=structure,
         outcome_name=parts.outcome,
+        family=family,
         success_level=success_level,
-        fixed_names=fixed_names,
-        random_names=random_names,
-        zi_fixed_names=(),
+        levels=levels,
+        **names,
         group_name=parts.group,
         groups=groups.labels,
         cluster_sizes=np.bincount(groups.codes, minlength=len(groups.labels)),
@@ -142,20 +156,27 @@ def build_design(
 
 def expressions_of(parts: FormulaParts) -> tuple[str, ...]:
     """Every text of the formulas that names columns, but the cluster variable."""
-    return (*parts.outcome_columns, parts.fixed, *parts.offsets, *(bar.terms for bar in parts.bars))
+    sides = parts.right_sides.values()
+    return (*parts.outcome_columns, *(text for side in sides for text in (side.fixed, *side.offsets, *(bar.terms for bar in side.bars))))
 
 
-def _read_rows(parts: FormulaParts, data: pd.DataFrame, namespace: Mapping[str, Any], weights: Any, offset: Any) -> _Rows:
+def _offsets(given: ModelArguments) -> list[tuple[str, str, Any]]:
+    """(predictor, argument, value) of the offsets that arguments give."""
+    offsets = (("main", "offset", given.offset), ("zero", "zi_offset", given.zi_offset))
+    return [offset for offset in offsets if offset[2] is not None]
+
+
+def _read_rows(parts: FormulaParts, given: ModelArguments, namespace: Mapping[str, Any]) -> _Rows:
     """Rows without a missing value in any column that the formulas or an argument names."""
+    data = as_frame(given.data)
     variables = find_columns(expressions_of(parts), data, namespace, parts.text)
     columns = dict(variables)
     if parts.group is not None:
         if parts.group not in data.columns:
             raise FormulaError(describe_unknown(parts.group, data, f"{parts.text} as cluster variable"))
         columns[parts.group] = column_of(data, parts.group)
-    columns.update(weights_column(weights, data))
-    if offset is not None:
-        columns[_OFFSET_ARGUMENT] = offset_values(offset, data)
+    columns.update(weights_column(given.weights, data))
+    columns.update({_ARGUMENT + name: offset_values(value, data, name) for _, name, value in _offsets(given)})
     table = complete_rows(columns, data.index)
     return _Rows(table, plain_types(table.frame[list(variables)]), namespace)
 
@@ -181,12 +202,6 @@ def group_problem(parts: FormulaParts, n_groups: int, n_rows: int) -> str | None
     return None
 
 
-def random_reach(predictors: tuple[Predictor, ...]) -> np.ndarray:
-    """(q,) largest absolute value of each random-effects column."""
-    values = [predictor.random.values for predictor in predictors]
-    return np.concatenate([np.maximum(z.max(axis=0, initial=0.0), -z.min(axis=0, initial=0.0)) for z in values])
-
-
 class _Columns(NamedTuple):
     """Rows in the order of the table, one contiguous row of memory a column, which makes gathers fast."""
 
@@ -196,7 +211,8 @@ class _Columns(NamedTuple):
     offset: list[np.ndarray]  # one array (E, n)
 
 
-def _columns_of(outcome: Outcome, predictors: tuple[Predictor, ...]) -> _Columns:
+def _columns_of(outcome: Outcome, found: Mapping[str, Predictor]) -> _Columns:
+    predictors = list(found.values())
     return _Columns(
         y=list(outcome.columns),
         X=[np.ascontiguousarray(predictor.fixed.values.T) for predictor in predictors],

@@ -34,15 +34,23 @@ class FormulaParts:
 
     text: str  # the arguments as written, for messages
     outcome: str  # left side as written
-    outcome_columns: tuple[str, ...]  # one expression, or the two of ``cbind(a, b)``
+    outcome_columns: tuple[str, ...]  # one expression, or those of ``cbind(a, b)``
     fixed: str  # right side of the fixed effects in patsy's language
     offsets: tuple[str, ...]  # expressions added to the linear predictor
     bars: tuple[Bar, ...]  # sets of random effects, independent of one another, in the order written
+    zero: RightSide | None = None  # of the zero part
+    dispersion: RightSide | None = None  # of the extra parameter
 
     @property
     def group(self) -> str | None:
         """The cluster variable, None without random effects."""
-        return self.bars[0].group if self.bars else None
+        return next((bar.group for side in self.right_sides.values() for bar in side.bars), None)
+
+    @property
+    def right_sides(self) -> dict[str, RightSide]:
+        """Right sides of the linear predictors that the model has, in their order: "main", "zero", "dispersion"."""
+        sides = {"main": RightSide(self.fixed, self.offsets, self.bars), "zero": self.zero, "dispersion": self.dispersion}
+        return {kind: side for kind, side in sides.items() if side is not None}
 
 
 class RightSide(NamedTuple):
@@ -53,8 +61,12 @@ class RightSide(NamedTuple):
     bars: tuple[Bar, ...]
 
 
-def split_formula(fixed: str, random: str | None = None) -> FormulaParts:
+def split_formula(
+    fixed: str, random: str | None = None, zi_fixed: str | None = None, zi_random: str | None = None, dispersion: str | None = None
+) -> FormulaParts:
     """Pieces of ``fixed``, such as ``"y ~ sex * time"``, and ``random``, such as ``"~ time | id"``.
+
+    ``zi_fixed`` and ``dispersion`` have no outcome, ``"~ sex"``.
 
     Raises
     ------
@@ -69,15 +81,19 @@ def split_formula(fixed: str, random: str | None = None) -> FormulaParts:
         raise FormulaError(f"fixed={fixed!r} must have the form 'outcome ~ terms', with one ~ and an outcome before it.")
     if not sides[1]:
         raise FormulaError(f"fixed={fixed!r} has nothing after the ~; write '{sides[0]} ~ 1' for a model with an intercept only.")
-    right = split_right_side(sides[1], fixed)
-    bars = right.bars
-    if random is not None:
-        if bars:
-            raise FormulaError(f"random={random!r} and the bar in fixed={fixed!r} both give random effects; keep one of them.")
-        bars = (_split_random(_clean(random, "random", "'~ 1 | id'")),)
-    text = f"fixed={fixed!r}" if random is None else f"fixed={fixed!r}, random={random!r}"
-    _check_one_group(bars, text)
-    return FormulaParts(text, sides[0], _outcome_columns(sides[0], fixed), right.fixed, right.offsets, bars)
+    right = _with_random(split_right_side(sides[1], fixed), random, "random", f"fixed={fixed!r}")
+    zero = spread = None
+    if zi_fixed is not None:
+        zero = _with_random(_split_one_sided(zi_fixed, "zi_fixed"), zi_random, "zi_random", f"zi_fixed={zi_fixed!r}")
+    if dispersion is not None:
+        spread = _split_one_sided(dispersion, "dispersion")
+    if spread is not None and spread.bars:
+        raise FormulaError(f"dispersion={dispersion!r} has random effects, and the extra parameter can have fixed effects only.")
+    given = {"random": random, "zi_fixed": zi_fixed, "zi_random": zi_random, "dispersion": dispersion}
+    text = ", ".join([f"fixed={fixed!r}", *(f"{name}={value!r}" for name, value in given.items() if value is not None)])
+    parts = FormulaParts(text, sides[0], _outcome_columns(sides[0], fixed), right.fixed, right.offsets, right.bars, zero, spread)
+    _check_one_group(tuple(bar for side in parts.right_sides.values() for bar in side.bars), text)
+    return parts
 
 
 def split_right_side(text: str, formula: str) -> RightSide:
@@ -102,6 +118,23 @@ def split_right_side(text: str, formula: str) -> RightSide:
             kept.append((sign, term))
     fixed = " ".join(f"{sign} {term}" for sign, term in kept).removeprefix("+ ")
     return RightSide(fixed or "1", tuple(offsets), tuple(bars))
+
+
+def _split_one_sided(text: str, argument: str) -> RightSide:
+    text = _clean(text, argument, "'~ x'")
+    sides = split_at(text, "~")
+    if len(sides) != 2 or sides[0] or not sides[1]:
+        raise FormulaError(f"{argument}={text!r} must have the form '~ terms', without an outcome; write '~ 1' for an intercept only.")
+    return split_right_side(sides[1], text)
+
+
+def _with_random(right: RightSide, random: str | None, argument: str, formula: str) -> RightSide:
+    """``right`` with the random effects that an argument of their own gives."""
+    if random is None:
+        return right
+    if right.bars:
+        raise FormulaError(f"{argument}={random!r} and the bar in {formula} both give random effects; keep one of them.")
+    return right._replace(bars=(_split_random(_clean(random, argument, "'~ 1 | id'"), argument),))
 
 
 def _clean(text: str, argument: str, example: str) -> str:
@@ -141,14 +174,15 @@ def _check_plain(term: str, formula: str) -> None:
         raise FormulaError(f"offset(...) in {formula!r} must be a term of the sum with a +, not a part of {term!r}.")
 
 
-def _split_random(text: str) -> Bar:
+def _split_random(text: str, argument: str) -> Bar:
     sides = split_at(text, "~")
     if len(sides) > 2 or (len(sides) == 2 and sides[0]):
-        raise FormulaError(f"random={text!r} must have the form '~ terms | group', without an outcome.")
+        raise FormulaError(f"{argument}={text!r} must have the form '~ terms | group', without an outcome.")
     if call_argument(sides[-1], "") is not None and _has_bar(sides[-1]):
-        raise FormulaError(f"random={text!r} has brackets around the bar; write it without, random='~ {call_argument(sides[-1], '')}'.")
+        inside = call_argument(sides[-1], "")
+        raise FormulaError(f"{argument}={text!r} has brackets around the bar; write it without, {argument}='~ {inside}'.")
     if not _has_bar(sides[-1]):
-        raise FormulaError(f"random={text!r} has no cluster variable: {_HOW_RANDOM}.")
+        raise FormulaError(f"{argument}={text!r} has no cluster variable: {_HOW_RANDOM}.")
     return _split_bar(sides[-1], text)
 
 
@@ -189,6 +223,8 @@ def _outcome_columns(outcome: str, formula: str) -> tuple[str, ...]:
     if argument is None:
         return (outcome,)
     columns = tuple(split_at(argument, ","))
-    if len(columns) != 2 or not all(columns):
-        raise FormulaError(f"{outcome!r} in {formula!r} must hold two columns, such as cbind(successes, failures).")
+    if len(columns) not in (2, 3) or not all(columns):
+        raise FormulaError(
+            f"{outcome!r} in {formula!r} must hold two columns, such as cbind(successes, failures), or three, cbind(value, status, upper)."
+        )
     return columns

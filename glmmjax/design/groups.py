@@ -59,8 +59,8 @@ def weights_column(weights: Any, data: pd.DataFrame) -> dict[str, Any]:
     return _named_column(weights, "weights", data) if isinstance(weights, str) else {}
 
 
-def offset_values(offset: Any, data: pd.DataFrame) -> Any:
-    """The ``offset=`` argument as an array of the data's length.
+def offset_values(offset: Any, data: pd.DataFrame, argument: str = "offset") -> Any:
+    """The ``offset=`` argument, or another like it, as an array of the data's length.
 
     Raises
     ------
@@ -68,12 +68,12 @@ def offset_values(offset: Any, data: pd.DataFrame) -> Any:
         When it is no column, has another length, or is a Series with another index.
     """
     if isinstance(offset, str):
-        return _named_column(offset, "offset", data)[offset]
+        return _named_column(offset, argument, data)[offset]
     if isinstance(offset, pd.Series) and not offset.index.equals(data.index):
-        raise DesignError("offset is a Series with another index than data; pass offset.to_numpy() to match it by position.")
+        raise DesignError(f"{argument} is a Series with another index than data; pass {argument}.to_numpy() to match it by position.")
     if np.ndim(offset) != 1 or len(offset) != len(data):
         raise DesignError(
-            f"offset has shape {np.shape(offset)}, and must be a column name or one number for each of the {len(data)} rows of data."
+            f"{argument} has shape {np.shape(offset)}, and must be a column name or one number for each of the {len(data)} rows of data."
         )
     return pd.Series(offset).array
 

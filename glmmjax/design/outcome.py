@@ -13,6 +13,8 @@ from glmmjax.design.matrices import check_finite, column_vector
 from glmmjax.errors import FormulaError, OutcomeError
 from glmmjax.families import Family
 
+_MOST_LEVELS = 30  # of an ordinal outcome: each has a threshold of its own
+
 __all__ = ["Outcome", "check_outcome_columns", "check_varies", "fixed_levels", "read_outcome", "read_part_of_outcome"]
 
 
@@ -21,6 +23,7 @@ class Outcome(NamedTuple):
 
     columns: tuple[np.ndarray, ...]  # one or two, (n,) float64
     success_level: Any  # level counted as 1, None for a numeric outcome
+    levels: tuple[Any, ...] = ()  # of an ordinal outcome, in order
 
 
 def check_outcome_columns(parts: FormulaParts, family: Family) -> None:
@@ -32,7 +35,8 @@ def check_outcome_columns(parts: FormulaParts, family: Family) -> None:
     """
     given, allowed = len(parts.outcome_columns), family.outcome_columns
     if given not in allowed:
-        form = "two columns, cbind(a, b)" if allowed == (2,) else "one column"
+        forms = {1: "one column", 2: "two columns, cbind(a, b)", 3: "three columns, cbind(a, b, c)"}
+        form = " or ".join(forms[n] for n in allowed)
         raise OutcomeError(f"{family.name}: the outcome {parts.outcome!r} has {given} column(s) and must be {form}: {family.support}.")
 
 
@@ -51,6 +55,8 @@ def read_outcome(values: tuple[Any, ...], parts: FormulaParts, family: Family, l
     FormulaError
         For an expression that gives no column.
     """
+    if family.is_ordinal:
+        return _read_ordinal(values[0], parts, family)
     outcome = read_part_of_outcome(values, parts, family, labels, _levels_used(values))
     if outcome.success_level is None:
         check_varies(outcome, outcome.columns[0].min(), outcome.columns[0].max(), parts, family)
@@ -70,6 +76,26 @@ def read_part_of_outcome(
     check_finite(np.column_stack(columns), parts.outcome_columns, labels, f"{parts.text}: the outcome")
     _check_support(columns, parts.outcome, family, labels)
     return Outcome(columns, None)
+
+
+def _read_ordinal(value: Any, parts: FormulaParts, family: Family) -> Outcome:
+    """Levels as 0, 1, ...: those of a categorical type that occur, or distinct numbers in order."""
+    if np.ndim(value) == 0:
+        raise FormulaError(f"{parts.text}: the outcome {parts.outcome!r} is one value, and must have one for each row.")
+    is_categorical = isinstance(getattr(value, "dtype", None), pd.CategoricalDtype)
+    if not is_categorical and np.asarray(value).dtype.kind not in "iufb":
+        raise OutcomeError(
+            f"{family.name}: the outcome {parts.outcome!r} is text, whose levels have no order; give them one: "
+            f"data[{parts.outcome!r}] = pd.Categorical(data[{parts.outcome!r}], categories=[lowest, ..., highest], ordered=True)."
+        )
+    used = pd.Categorical(value) if not is_categorical else pd.Series(value).cat.remove_unused_categories().array
+    levels = tuple(used.categories.tolist())
+    if not 2 <= len(levels) <= _MOST_LEVELS:
+        raise OutcomeError(
+            f"{family.name}: the outcome {parts.outcome!r} has {len(levels)} levels, and must have 2 to {_MOST_LEVELS}; "
+            "merge rare levels, or take a continuous family for a measurement."
+        )
+    return Outcome((used.codes.astype(np.float64),), None, levels)
 
 
 def check_varies(outcome: Outcome, smallest: float, largest: float, parts: FormulaParts, family: Family) -> None:

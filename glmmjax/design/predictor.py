@@ -35,6 +35,7 @@ def build_predictor(
     labels: pd.Index,
     formula: str,
     added_offset: np.ndarray | None = None,
+    what: str = "the fixed effects",
 ) -> Predictor:
     """Matrices of one right side.
 
@@ -43,7 +44,7 @@ def build_predictor(
     right : the right side in pieces.
     frame : columns that it uses, without missing values.
     namespace : what else names mean.
-    labels : (n,) row labels, for messages, as ``formula`` is.
+    labels : (n,) row labels, for messages, as ``formula`` and ``what`` are.
     added_offset : (n,) added to the offsets of the formula.
 
     Raises
@@ -53,19 +54,25 @@ def build_predictor(
     DesignError
         For values that are not finite, and fixed effects of deficient rank.
     """
-    predictor = predictor_of(right, lambda: [frame], namespace, formula)(frame, labels, added_offset)
-    check_rank(predictor.fixed.values, predictor.fixed.names)
+    predictor = predictor_of(right, lambda: [frame], namespace, formula, what)(frame, labels, added_offset)
+    check_rank(predictor.fixed.values, predictor.fixed.names, what)
     return predictor
 
 
-def predictor_of(right: RightSide, frames: Callable[[], Iterable[pd.DataFrame]], namespace: Mapping[str, Any], formula: str) -> PredictorOf:
+def predictor_of(
+    right: RightSide,
+    frames: Callable[[], Iterable[pd.DataFrame]],
+    namespace: Mapping[str, Any],
+    formula: str,
+    what: str = "the fixed effects",
+) -> PredictorOf:
     """``build_predictor`` for some rows at a time, without the check of the rank; ``frames`` gives all rows."""
     fixed_of = right_side_matrix(right.fixed, frames, namespace, formula)
     random_of = [right_side_matrix(bar.terms, frames, namespace, formula) for bar in right.bars]
 
     def predictor(frame: pd.DataFrame, labels: pd.Index, added_offset: np.ndarray | None) -> Predictor:
         fixed = fixed_of(frame)
-        check_finite(fixed.values, fixed.names, labels, "the fixed effects")
+        check_finite(fixed.values, fixed.names, labels, what)
         random, block_sizes = _random_effects(right.bars, random_of, frame, formula)
         check_finite(random.values, random.names, labels, "the random effects")
         return Predictor(fixed, random, block_sizes, _total_offset(right.offsets, added_offset, frame, namespace, labels, formula))

@@ -12,7 +12,7 @@ _ALIASED = 1e-7  # R's lm: a column is aliased when this fraction of its length 
 _CLEAR = 1e-5  # above this the cross-products, exact to about 1e-8 on the same scale, have already decided
 
 
-def check_rank(values: np.ndarray, names: tuple[str, ...]) -> None:
+def check_rank(values: np.ndarray, names: tuple[str, ...], what: str = "the fixed effects") -> None:
     """Refuse a rank-deficient (n, p) matrix with columns ``names``.
 
     Raises
@@ -27,7 +27,7 @@ def check_rank(values: np.ndarray, names: tuple[str, ...]) -> None:
     reasons = ", ".join(_explain(values, names, j, [k for k in kept if k < j]) for j in aliased[:5])
     more = f" and {len(aliased) - 5} more" if len(aliased) > 5 else ""
     raise DesignError(
-        f"the fixed effects have {values.shape[1]} columns but rank {len(kept)}: {reasons}{more}. Their coefficients cannot be told "
+        f"{what} have {values.shape[1]} columns but rank {len(kept)}: {reasons}{more}. Their coefficients cannot be told "
         "apart; take the aliased terms out of the formula, or merge levels that never occur together."
     )
 

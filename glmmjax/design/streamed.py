@@ -13,18 +13,20 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from glmmjax.design.arguments import ModelArguments, family_of, parts_of
 from glmmjax.design.block_files import BlockFiles, BlockWriter, Rows, Widths, lay_out_clusters
-from glmmjax.design.design import Design, expressions_of, group_problem, random_reach
-from glmmjax.design.formula import FormulaParts, RightSide, split_formula
+from glmmjax.design.design import Design, expressions_of, group_problem
+from glmmjax.design.formula import FormulaParts, RightSide
 from glmmjax.design.groups import Groups, as_numbers, check_any_weight, column_weights, number_clusters
 from glmmjax.design.matrices import evaluate, formula_namespace
 from glmmjax.design.outcome import Outcome, check_outcome_columns, check_varies, fixed_levels, read_part_of_outcome
 from glmmjax.design.predictor import Predictor, PredictorOf, predictor_of
+from glmmjax.design.predictors import random_reach
 from glmmjax.design.rank import check_rank
 from glmmjax.design.stream import Stream
 from glmmjax.design.survey import OTHER_ROWS, Survey, Used, complete_frames, find_used, survey, with_levels
-from glmmjax.errors import DesignError, DesignWarning, FormulaError, RowsNotKeptError
-from glmmjax.families import Family, resolve_family
+from glmmjax.errors import ArgumentError, DesignError, DesignWarning, FormulaError, RowsNotKeptError
+from glmmjax.families import Family
 from glmmjax.likelihood.clusters import Bucket
 from glmmjax.likelihood.covariance import BlockDiagonal
 from glmmjax.options import Options
@@ -82,18 +84,22 @@ class _Totals:
         y, x = chunk.outcome.columns, chunk.predictor.fixed.values
         self.triangle = np.asarray(np.linalg.qr(np.concatenate([self.triangle.reshape(-1, x.shape[1]), x]), mode="r"))
         self.smallest, self.largest = min(self.smallest, y[0].min()), max(self.largest, y[0].max())
-        self.reach = np.maximum(self.reach, random_reach((chunk.predictor,)))
+        self.reach = np.maximum(self.reach, random_reach({"main": chunk.predictor}))
         self.n_clusters += len(chunk.sizes)
         self.outcome.update(np.column_stack(y).tobytes())
         self.weights.update(np.repeat(chunk.weights, chunk.sizes).tobytes())
 
 
 @contextmanager
-def streamed_design(
-    fixed: str, random: str | None, data: Stream, family: str | Family, weights: Any, offset: Any, env: Any, options: Options
-) -> Iterator[tuple[Design, BlockFiles]]:
+def streamed_design(given: ModelArguments, env: Any, options: Options) -> Iterator[tuple[Design, BlockFiles]]:
     """``build_design`` for a stream; the files are there until the context ends."""
-    parts, family = split_formula(fixed, random), resolve_family(family)
+    family, parts = family_of(given), parts_of(given)
+    data, weights, offset = given.data, given.weights, given.offset
+    if len(parts.right_sides) > 1 or family.is_ordinal:
+        raise ArgumentError(
+            f"family={family.name!r} of a stream: zero parts, predictors of the dispersion and ordinal outcomes need data in memory; "
+            "pass a DataFrame, or take a family with one linear predictor."
+        )
     check_outcome_columns(parts, family)
     namespace = formula_namespace(env)
     used = find_used(data, parts, expressions_of(parts), namespace, weights, offset)
@@ -196,6 +202,9 @@ def _design(model: _Model, last: _Chunk, totals: _Totals, layout: Widths) -> Des
         fixed_names=predictor.fixed.names,
         random_names=predictor.random.names,
         zi_fixed_names=(),
+        dispersion_names=(),
+        family=model.family,
+        levels=(),
         group_name=model.parts.group,
         groups=found.labels,
         cluster_sizes=found.sizes,

@@ -5,7 +5,7 @@ Fisher's identity says that the left side is ``L' d log L / d L``. So the M-step
 
     D_new = mean of E[b b'] = L (I + (L'G + G'L) / (2 m)) L',   G = d log-likelihood / d L  (all entries),  m = sum of weights.
 
-The M-step for beta is one Newton step on the expected complete-data log-likelihood, with the GLM's X'WX for its Hessian
+The M-step for all other parameters is one Newton step on the expected complete-data log-likelihood, with the GLM's information
 (Dempster, Laird and Rubin 1977; Bock and Aitkin 1981).
 """
 
@@ -25,7 +25,10 @@ def em_step(problem: Problem, start: Start, theta: Array, at: Evaluated) -> Arra
     """(P,) the change of theta that one EM step makes from ``theta``, where the objective is ``at``."""
     layout = problem.layout
     step = jnp.zeros_like(theta)
-    step = step.at[layout.fixed].set(solve_positive(start.information, at.gradient[layout.fixed]))
+    others = jnp.array(layout.not_random, int)
+    step = step.at[others].set(solve_positive(start.information, at.gradient[others]))
+    # far from its maximum the likelihood of a logarithm, as most extra parameters are, is no parabola
+    step = step.at[layout.extra].set(jnp.clip(step[layout.extra], -1.0, 1.0))
     if layout.covariance.q:
         chol = layout.covariance.factor(theta[layout.random])
         new = _next_factor(chol, at.chol_gradient, start.total_weight, jnp.array(layout.covariance.mask(), theta.dtype))

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-__all__ = ["solve_positive"]
+__all__ = ["absolute", "solve_positive"]
 
 
 def solve_positive(a: Array, b: Array) -> Array:
@@ -22,3 +22,11 @@ def solve_positive(a: Array, b: Array) -> Array:
     half = jax.lax.linalg.triangular_solve(root, columns, left_side=True, lower=True)
     solution = jax.lax.linalg.triangular_solve(root, half, left_side=True, lower=True, transpose_a=True) / scale[:, None]
     return solution.reshape(b.shape)
+
+
+def absolute(a: Array) -> Array:
+    """The symmetric ``a`` (p, p) with its eigenvalues made positive."""
+    if a.shape[0] == 1:
+        return jnp.abs(a)
+    values, vectors = jnp.linalg.eigh(a)
+    return vectors * jnp.abs(values) @ vectors.T

@@ -22,12 +22,13 @@ _SUFFICIENT_INCREASE = 1e-4
 def initial_metric(problem: Problem, start: Start, theta: Array) -> Array:
     """(P, P) inverse negative Hessian to start from.
 
-    The working model's information for beta; ``D_rr / n_rc`` for entry (r, c) of L (half of it on the diagonal), n_rc the number of
+    The working model's information for all but D; ``D_rr / n_rc`` for entry (r, c) of L (half of it on the diagonal), n_rc the number of
     clusters that inform it.
     """
     layout, dtype = problem.layout, theta.dtype
     inverse = jnp.zeros((layout.size, layout.size), dtype)
-    inverse = inverse.at[layout.fixed, layout.fixed].set(solve_positive(start.information, jnp.eye(layout.p, dtype=dtype)))
+    others = jnp.array(layout.not_random, int)
+    inverse = inverse.at[others[:, None], others].set(solve_positive(start.information, jnp.eye(len(others), dtype=dtype)))
     if layout.covariance.q:
         chol = layout.covariance.factor(theta[layout.random])
         entries = layout.covariance.entries
@@ -38,8 +39,7 @@ def initial_metric(problem: Problem, start: Start, theta: Array) -> Array:
             variance[r] / jnp.maximum(start.moment_information[r, c], 1.0) * (0.5 if r == c else 1.0) for r, c in layout.covariance.entries
         ]
         inverse = inverse.at[layout.random, layout.random].set(jnp.diag(jnp.stack(scale)))
-    rest = jnp.arange(layout.random.stop, layout.size)
-    return inverse.at[rest, rest].set(1.0 / start.total_weight)
+    return inverse
 
 
 def updated_metric(inverse: Array, step: Array, old: Evaluated, new: Evaluated) -> Array:

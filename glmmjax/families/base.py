@@ -97,6 +97,24 @@ class Family(abc.ABC):
         first = y[0] if isinstance(y, tuple) else y
         return jnp.where(first == 0, 1.0, -1.0).astype(jnp.result_type(first))
 
+    def check(self, y: Any) -> None:
+        """Refuse a family that cannot be evaluated on the outcomes ``y`` (n,), numpy; for densities that a user wrote.
+
+        Raises
+        ------
+        ArgumentError
+        """
+        del y
+
+    def with_levels(self, n_levels: int) -> Family:
+        """The family of an ordinal outcome with this many levels."""
+        del n_levels
+        return self
+
+    def initial_predictors(self, y: Any) -> tuple[Array, ...]:
+        """One such predictor for each that ``log_density`` takes."""
+        return (self.initial_eta(y), self.initial_zero_eta(y)) if self.has_zero_part else (self.initial_eta(y),)
+
     @abc.abstractmethod
     def in_support(self, y: Any) -> Any:
         """Boolean numpy array, True for each row of ``y`` (numpy array, or pair of them) that the family can have produced."""

@@ -15,7 +15,7 @@ from jax import Array
 
 __all__ = ["digamma", "log1m_exp", "log_beta", "log_factorial", "log_gamma", "log_rising", "log_sub_exp"]
 
-_SHIFT = 10  # steps of the recurrence for arguments below it
+_SHIFT = 7  # steps of the recurrence for arguments below it
 _BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510)  # B_2, B_4, ...
 
 
@@ -50,13 +50,22 @@ def log_beta(a: Array, b: Array) -> Array:
     return log_gamma(a) + log_gamma(b) - log_gamma(a + b)
 
 
-def log_rising(a: Array, n: Array) -> Array:
+@jax.custom_jvp
+def log_rising(a: Array, n: Array | float) -> Array:
     """log Gamma(a + n) - log Gamma(a) for n >= 0, without the cancellation of two large values when a is large."""
     is_small = a < _SHIFT
-    near = jnp.where(is_small, a, 1.0)
-    far = jnp.where(is_small, _SHIFT, a)
-    ratio = (far - 0.5) * jnp.log1p(n / far) + n * jnp.log(far + n) - n + _stirling(far + n) - _stirling(far)
-    return jnp.where(is_small, log_gamma(near + n) - log_gamma(near), ratio)
+    # (a)_n = (a + s)_n (a)_s / (a + n)_s, s the shift
+    base = jnp.where(is_small, a + _SHIFT, a)
+    ratio = (base - 0.5) * jnp.log1p(n / base) + n * jnp.log(base + n) - n + _stirling(base + n) - _stirling(base)
+    quotient = functools.reduce(lambda p, k: p * ((a + k) / (a + n + k)), range(1, _SHIFT), a / (a + n))
+    return ratio + jnp.log(jnp.where(is_small, quotient, 1.0))
+
+
+@log_rising.defjvp
+def _log_rising_jvp(primals, tangents):
+    (a, n), (da, dn) = primals, tangents
+    upper = _polygamma(0, a + n)
+    return log_rising(a, n), (upper - _polygamma(0, a)) * da + upper * dn
 
 
 def log1m_exp(x: Array) -> Array:

@@ -18,9 +18,9 @@ __all__ = ["Bucket", "ClusterData"]
 
 
 class Bucket(NamedTuple):
-    """Clusters of one padded width ``w``: ``S`` blocks of ``B`` clusters. ``E`` predictors (1, or 2 with a zero part)."""
+    """Clusters of one padded width ``w``: ``S`` blocks of ``B`` clusters. ``E`` predictors (main part, zero part, dispersion)."""
 
-    y: Any  # (S, w, B) outcome, or a pair of such arrays for two outcome columns
+    y: Any  # (S, w, B) outcome, or a tuple of such arrays for several outcome columns
     X: tuple[Array, ...]  # per predictor (S, p, w, B), fixed-effects columns
     Z: tuple[Array, ...]  # per predictor (S, q_e, w, B), random-effects columns; sum of q_e is q
     offset: Array  # (S, E, w, B), added to the linear predictors

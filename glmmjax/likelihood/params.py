@@ -20,21 +20,23 @@ class Params(NamedTuple):
     chol: Array  # (q, q) factor L of D = L L'; lower triangular, its diagonal may have any sign
     phi: Any = ()  # (n_phi,) extra parameters on the free scale (log of a positive one)
     gamma: Any = ()  # (p_zi,) fixed effects of the zero part
+    delta: Any = ()  # (p_disp,) coefficients of the extra parameter on its free scale, which then has no entry in phi
 
 
 @dataclasses.dataclass(frozen=True)
 class Theta:
-    """Layout of the free vector theta = (beta, free entries of L, phi, gamma); static, hashable."""
+    """Layout of the free vector theta = (beta, free entries of L, phi, gamma, delta); static, hashable."""
 
     p: int
     covariance: BlockDiagonal
     n_phi: int = 0
     p_zi: int = 0
+    p_disp: int = 0
 
     @property
     def size(self) -> int:
         """Length of theta."""
-        return self.p + self.covariance.n_free + self.n_phi + self.p_zi
+        return self.p + self.covariance.n_free + self.n_phi + self.p_zi + self.p_disp
 
     @property
     def fixed(self) -> slice:
@@ -54,14 +56,35 @@ class Theta:
     @property
     def zero(self) -> slice:
         """Where gamma stands in theta."""
-        return slice(self.extra.stop, self.size)
+        return slice(self.extra.stop, self.extra.stop + self.p_zi)
+
+    @property
+    def dispersion(self) -> slice:
+        """Where delta stands in theta."""
+        return slice(self.zero.stop, self.size)
+
+    @property
+    def by_predictor(self) -> tuple[slice, ...]:
+        """Where the coefficients of each linear predictor stand in theta: beta, then gamma and delta where the model has them."""
+        return (self.fixed, *((self.zero,) if self.p_zi else ()), *((self.dispersion,) if self.p_disp else ()))
+
+    @property
+    def without_random(self) -> Theta:
+        """The layout of the same model without random effects."""
+        return dataclasses.replace(self, covariance=BlockDiagonal(()))
+
+    @property
+    def not_random(self) -> tuple[int, ...]:
+        """Positions in theta of everything but the free entries of L, in the order of ``without_random``."""
+        return (*range(self.random.start), *range(self.random.stop, self.size))
 
     def params(self, theta: Array) -> Params:
         """The ``Params`` of a free vector (size,)."""
-        return Params(theta[self.fixed], self.covariance.factor(theta[self.random]), theta[self.extra], theta[self.zero])
+        chol = self.covariance.factor(theta[self.random])
+        return Params(theta[self.fixed], chol, theta[self.extra], theta[self.zero], theta[self.dispersion])
 
     def vector(self, params: Params) -> Array:
         """(size,) free vector of ``params``; entries of L outside the structure are left out. Serves gradients alike."""
         beta = jnp.asarray(params.beta)
-        parts = (beta, self.covariance.free(jnp.asarray(params.chol)), params.phi, params.gamma)
+        parts = (beta, self.covariance.free(jnp.asarray(params.chol)), params.phi, params.gamma, params.delta)
         return jnp.concatenate([jnp.asarray(part, beta.dtype) for part in parts])

@@ -25,6 +25,7 @@ __all__ = [
     "Outcome",
     "Predictors",
     "from_first_lane",
+    "linear_predictors",
     "log_joint",
     "log_joint_derivatives",
     "materialized",
@@ -61,9 +62,8 @@ class Lanes(NamedTuple):
 
 
 def predictors_of(params: Params, block: Bucket) -> Predictors:
-    """Linear predictors of a block: ``eta = x' beta + offset`` and ``zl = L' z``, for the main part and the zero part."""
-    coefficients = (params.beta, params.gamma)[: len(block.X)]
-    eta = jnp.stack([jnp.tensordot(c, x, 1) + o for c, x, o in zip(coefficients, block.X, block.offset, strict=True)])
+    """Linear predictors of a block: ``eta = x' beta + offset`` and ``zl = L' z``, for the main part, the zero part and the dispersion."""
+    eta = linear_predictors(params, block)
     zl, first = [], 0
     for z in block.Z:
         rows = params.chol[first : first + z.shape[0]]
@@ -71,6 +71,12 @@ def predictors_of(params: Params, block: Bucket) -> Predictors:
         first += z.shape[0]
     phi = jnp.asarray(params.phi, eta.dtype)
     return Predictors(eta, jnp.stack(zl), jnp.broadcast_to(phi[:, None], (phi.shape[0], eta.shape[-1])))
+
+
+def linear_predictors(params: Params, block: Bucket) -> Array:
+    """(E, w, B) fixed parts and offsets."""
+    coefficients = [params.beta, *(jnp.asarray(c) for c in (params.gamma, params.delta) if len(c))]
+    return jnp.stack([jnp.tensordot(c, x, 1) + o for c, x, o in zip(coefficients, block.X, block.offset, strict=True)])
 
 
 def outcome_of(block: Bucket) -> Outcome:

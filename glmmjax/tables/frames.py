@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pandas as pd
 
 from glmmjax.fitted import FittedModel
 from glmmjax.postfit.information_criteria import aic, bic
+from glmmjax.postfit.natural_phi import natural_phi
 from glmmjax.postfit.p_values import normal_two_sided
 from glmmjax.postfit.random_covariance import Spread, random_covariance, spread, spread_errors
 from glmmjax.postfit.random_effects import random_effects, random_effects_covariance
@@ -26,9 +29,9 @@ __all__ = [
 
 
 def coefficient_frame(fitted: FittedModel, part: str = "fixed") -> pd.DataFrame:
-    """Estimates with Wald tests, of the ``"fixed"`` effects or those of the ``"zero"`` part."""
-    where = getattr(fitted.problem.layout, part)
-    names = fitted.design.fixed_names if part == "fixed" else fitted.design.zi_fixed_names
+    """Estimates with Wald tests, of the ``"fixed"`` effects, those of the ``"zero"`` part, or those on the ``"dispersion"``."""
+    where, design = getattr(fitted.problem.layout, part), fitted.design
+    names = {"fixed": design.fixed_names, "zero": design.zi_fixed_names, "dispersion": design.dispersion_names}[part]
     estimate, error = fitted.theta[where], standard_errors(fitted)[where]
     z = estimate / error
     columns = {"Estimate": estimate, "Std.Err": error, "z-value": z, "p-value": normal_two_sided(z)}
@@ -37,9 +40,10 @@ def coefficient_frame(fitted: FittedModel, part: str = "fixed") -> pd.DataFrame:
 
 def phi_frame(fitted: FittedModel) -> pd.DataFrame:
     """Extra parameters on their natural scale, standard errors by the delta method."""
-    estimate = np.exp(fitted.params.phi)
-    columns = {"Estimate": estimate, "Std.Err": estimate * standard_errors(fitted)[fitted.problem.layout.extra]}
-    return pd.DataFrame(columns, index=pd.Index(fitted.problem.family.phi_names))
+    estimate, error = natural_phi(fitted)
+    levels = fitted.design.levels
+    names = [f"{low}|{high}" for low, high in itertools.pairwise(levels)] if levels else list(fitted.problem.family.phi_names)
+    return pd.DataFrame({"Estimate": estimate, "Std.Err": error}, index=pd.Index(names))
 
 
 def fixed_covariance_frame(fitted: FittedModel) -> pd.DataFrame:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from glmmjax.families.base import Family
+from glmmjax.families.dispersion import WithDispersion
 from glmmjax.fitted import FittedModel
 from glmmjax.options import Options, StudentTPenalty
 from glmmjax.postfit.information_criteria import n_groups, n_rows
@@ -28,6 +29,7 @@ def summary(fitted: FittedModel) -> Summary:
         ("random effects", spread_frame(fitted), _random_section),
         ("fixed effects", coefficient_frame(fitted), _fixed_section),
         ("zero part", coefficient_frame(fitted, "zero"), lambda _, frame: Section("Zero part", frame=coefficient_texts(frame))),
+        ("dispersion", coefficient_frame(fitted, "dispersion"), _dispersion_section),
         ("phi", phi_frame(fitted), lambda _, frame: Section("Extra parameters", frame=number_texts(frame))),
     ]
     present = [(name, frame, section(fitted, frame)) for name, frame, section in parts if len(frame)]
@@ -149,6 +151,12 @@ def _fixed_section(fitted: FittedModel, frame: pd.DataFrame) -> Section:
         notes = (f"{UNDEFINED}: not defined, because the Hessian is not negative definite there",)
     title = "Fixed effects" if fitted.problem.penalty is None else "Fixed effects (penalised)"
     return Section(title, (), coefficient_texts(frame), notes)
+
+
+def _dispersion_section(fitted: FittedModel, frame: pd.DataFrame) -> Section:
+    family = fitted.problem.family
+    name = family.part.phi_names[0] if isinstance(family, WithDispersion) else "dispersion"
+    return Section(f"Effects on the {name} (free scale)", frame=coefficient_texts(frame))
 
 
 def _integration_section(fitted: FittedModel) -> Section:

@@ -62,7 +62,7 @@ def refuse(error, match, data, formula="y ~ x", random=RANDOM, family="binomial"
         ("y ~ x - offset(time)", RANDOM, "must be a term of the sum with a \\+"),
         ("y ~ x + offset(time, x)", RANDOM, "must hold one expression"),
         ("cbind(y) ~ x", RANDOM, "'cbind\\(y\\)' in .* must hold two columns"),
-        ("cbind(y, one, x) ~ x", RANDOM, "must hold two columns, such as cbind\\(successes, failures\\)"),
+        ("cbind(y, one, x, y) ~ x", RANDOM, "must hold two columns, such as cbind\\(successes, failures\\)"),
     ],
 )
 def test_formulas_that_cannot_be_read(data, formula, random, match):

@@ -5,9 +5,10 @@ import pandas as pd
 import patsy
 import pytest
 
-from glmmjax.design import build_design, caller_namespace, make_design
+from glmmjax.design import ModelArguments, build_design, caller_namespace, make_design
 from glmmjax.design.columns import plain_types
 from glmmjax.design.rank import aliased_columns
+from glmmjax.families import Binomial
 from glmmjax.likelihood.covariance import diagonal, unstructured
 from tests.design.unpack import by_row, fixed, outcome, random
 
@@ -176,13 +177,13 @@ def test_names_of_the_caller(data):
 @pytest.mark.parametrize("wrap", [dict, lambda names: patsy.EvalEnvironment([names])])
 def test_captured_environment(data, wrap):
     env = wrap({"double": lambda values: 2 * values})
-    design = build_design("y ~ double(x)", RANDOM, data, "binomial", None, None, env)
+    design = build_design(ModelArguments("y ~ double(x)", RANDOM, data, Binomial()), env)
     np.testing.assert_array_equal(fixed(design)[:, 1], 2 * data["x"])
 
 
 def test_a_function_between_can_capture_its_caller(data):
     def public(formula):
-        return build_design(formula, RANDOM, data, "binomial", None, None, caller_namespace())
+        return build_design(ModelArguments(formula, RANDOM, data, Binomial()), caller_namespace())
 
     def user():
         triple = 3.0

@@ -9,11 +9,13 @@ import pandas as pd
 import pytest
 
 import glmmjax as gj
+from glmmjax.design import ModelArguments
 from glmmjax.design.block_files import lay_out_clusters
 from glmmjax.design.streamed import streamed_design
 from glmmjax.errors import ArgumentError, DesignError, DesignWarning, FormulaError, OutcomeError, RowsNotKeptError
 from glmmjax.estimation.programs import programs
 from glmmjax.estimation.stream import StreamedLikelihood
+from glmmjax.families import resolve_family
 from glmmjax.likelihood.gauss_hermite import padded_rule
 
 MODEL: dict[str, Any] = {"fixed": "y ~ x + site", "random": "~ 1 | id", "family": "binomial", "weights": "w", "offset": "o"}
@@ -73,8 +75,9 @@ def test_a_streamed_fit_equals_the_fit_in_memory(streamed, in_memory):
 
 def test_the_likelihood_of_chunks_equals_that_of_all_clusters(data, in_memory):
     fitted = in_memory.fitted_model
-    arguments: Any = (MODEL["fixed"], MODEL["random"], gj.stream(cut(data, 37), chunk_rows=100), "binomial", "w", "o", {}, SMALL)
-    with jax.enable_x64(True), streamed_design(*arguments) as (design, files):
+    source = gj.stream(cut(data, 37), chunk_rows=100)
+    given = ModelArguments(MODEL["fixed"], MODEL["random"], source, gj.families.Binomial(), "w", "o")
+    with jax.enable_x64(True), streamed_design(given, {}, SMALL) as (design, files):
         assert files.n_chunks > 5
         likelihood = StreamedLikelihood(fitted.problem, programs(is_small=False), files, files.sample())
         at, hessian = likelihood.evaluate_with_hessian(fitted.theta, padded_rule(fitted.n_agq, 1))
@@ -123,10 +126,8 @@ def test_anova_of_streams_compares_digests_and_names(data, streamed, in_memory):
 
 def design_of(frames, fixed, random="~ 1 | id", family="binomial", weights=None, offset=None, chunk_rows=100, env=None):
     """(design, all buckets as read from disk) of a stream."""
-    with streamed_design(fixed, random, gj.stream(frames, chunk_rows=chunk_rows), family, weights, offset, env or {}, SMALL) as (
-        design,
-        files,
-    ):
+    given = ModelArguments(fixed, random, gj.stream(frames, chunk_rows=chunk_rows), resolve_family(family), weights, offset)
+    with streamed_design(given, env or {}, SMALL) as (design, files):
         chunks = [files.read(chunk) for chunk in range(files.n_chunks)]
         bounds = [files.bounds(chunk) for chunk in range(files.n_chunks)]
         whole = [

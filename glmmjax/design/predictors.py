@@ -1,0 +1,91 @@
+"""All linear predictors of a model together: main part, zero part, dispersion. What is one predictor's is in ``predictor``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from glmmjax.design.formula import FormulaParts
+from glmmjax.design.matrices import Matrix
+from glmmjax.design.predictor import Predictor, build_predictor
+from glmmjax.errors import FormulaError
+from glmmjax.families import Family
+from glmmjax.likelihood.covariance import BlockDiagonal
+
+__all__ = ["build_predictors", "names_of", "random_reach", "structure_of", "without_intercept"]
+
+_LABELS = {"main": "the fixed effects", "zero": "the fixed effects of the zero part", "dispersion": "the effects on the dispersion"}
+
+
+def build_predictors(
+    parts: FormulaParts,
+    family: Family,
+    frame: pd.DataFrame,
+    namespace: Mapping[str, Any],
+    labels: pd.Index,
+    added_offsets: Mapping[str, np.ndarray],
+) -> dict[str, Predictor]:
+    """Matrices of every right side of ``parts``; ``added_offsets`` (n,) by predictor.
+
+    Raises
+    ------
+    FormulaError, DesignError
+        As ``build_predictor`` does, and for an ordinal outcome without an intercept in the formula.
+    """
+    found = {
+        kind: build_predictor(right, frame, namespace, labels, parts.text, added_offsets.get(kind), _LABELS[kind])
+        for kind, right in parts.right_sides.items()
+    }
+    if family.is_ordinal:
+        found["main"] = without_intercept(found["main"], parts)
+    return found
+
+
+def without_intercept(main: Predictor, parts: FormulaParts) -> Predictor:
+    """The predictor of an ordinal outcome, whose thresholds are the intercept.
+
+    Raises
+    ------
+    FormulaError
+    """
+    values, names = main.fixed
+    if "Intercept" not in names:
+        raise FormulaError(
+            f"{parts.text}: the thresholds of an ordinal outcome stand for the intercept, which must not be taken out of the formula; "
+            "leave out the 0 or -1."
+        )
+    at = names.index("Intercept")
+    kept = Matrix(np.asfortranarray(np.delete(values, at, axis=1)), (*names[:at], *names[at + 1 :]))
+    return main._replace(fixed=kept)
+
+
+def names_of(predictors: Mapping[str, Predictor]) -> dict[str, tuple[str, ...]]:
+    """Column names by field of ``Design``; random effects of the zero part are marked."""
+    fixed = {kind: predictors[kind].fixed.names if kind in predictors else () for kind in _LABELS}
+    zero = predictors["zero"].random.names if "zero" in predictors else ()
+    return {
+        "fixed_names": fixed["main"],
+        "random_names": (*predictors["main"].random.names, *(f"zi_{name}" for name in zero)),
+        "zi_fixed_names": fixed["zero"],
+        "dispersion_names": fixed["dispersion"],
+    }
+
+
+def structure_of(parts: FormulaParts, predictors: Mapping[str, Predictor]) -> BlockDiagonal:
+    """Structure of D: one set of random effects in each part is one block over both; ``||`` anywhere makes all independent."""
+    bars = [right.bars for right in parts.right_sides.values() if right.bars]
+    sizes = tuple(size for predictor in predictors.values() for size in predictor.block_sizes)
+    if len(bars) == 2 and any(bar.independent for side in bars for bar in side):
+        return BlockDiagonal((1,) * sum(sizes))
+    if len(bars) == 2 and all(len(side) == 1 for side in bars):
+        return BlockDiagonal((sum(sizes),))
+    return BlockDiagonal(sizes)
+
+
+def random_reach(predictors: Mapping[str, Predictor]) -> np.ndarray:
+    """(q,) largest absolute value of each random-effects column."""
+    values = [predictor.random.values for predictor in predictors.values()]
+    return np.concatenate([np.maximum(z.max(axis=0, initial=0.0), -z.min(axis=0, initial=0.0)) for z in values])

@@ -1,0 +1,138 @@
+"""The model without random effects, from the data alone: where the search for starting values begins.
+
+Iteratively reweighted least squares on the observed curvature of the family's own log density, for every linear predictor at once, with
+Newton steps for the extra parameters. Information between predictors is left out, which slows the last steps and misleads none: a step
+that lowers the likelihood is halved.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from glmmjax.estimation.linear_algebra import absolute, solve_positive
+from glmmjax.families.base import Family
+from glmmjax.likelihood.clusters import Bucket
+from glmmjax.likelihood.params import Theta
+from glmmjax.likelihood.rows import Outcome, linear_predictors, outcome_of, over_lanes, row_log_density, units
+
+__all__ = ["Rows", "fit_glm", "row_terms"]
+
+_STEPS = 12  # also bound a separated fit
+_STEPS_OF_MANY = 30  # where blocks of parameters wait for each other
+_LONGEST_PHI_STEP = 1.0  # of a logarithm, as most extra parameters are
+
+
+class Rows(NamedTuple):
+    """Weighted log density of every row and its derivatives in each linear predictor."""
+
+    value: Array  # (w, B)
+    score: Array  # (E, w, B)
+    weight: Array  # (E, w, B) curvature, kept above 0
+
+
+class _Normal(NamedTuple):
+    """Weighted normal equations of one pass over the rows; C parameters without those of D."""
+
+    value: Array  # () log-likelihood at the predictors used
+    information: Array  # (C, C) X'WX of each predictor, and minus the Hessian in phi
+    right: Array  # (C,) X'(W (eta - offset) + s), and the gradient in phi
+
+
+class _Iterate(NamedTuple):
+    theta: Array  # (C,) to be tried
+    previous: Array  # (C,) the best so far, where ``value`` and ``information`` are
+    value: Array
+    information: Array
+    change: Array
+    n_steps: Array
+
+
+def fit_glm(family: Family, layout: Theta, buckets: tuple[Bucket, ...]) -> tuple[Array, Array]:
+    """(C,) parameters in the order of ``layout``, which has no random effects, and (C, C) their information."""
+    dtype, size = buckets[0].cluster_weight.dtype, layout.size
+    first = jnp.zeros(size, dtype).at[layout.extra].set(jnp.array(family.initial_phi(), dtype))
+    n_blocks = len(layout.by_predictor) + bool(layout.n_phi)
+
+    def step(s: _Iterate) -> _Iterate:
+        normal = _normal_equations(family, layout, buckets, s.theta, s.n_steps == 0)
+        # the first pass uses eta near the outcomes, so its value is no yardstick
+        good = (s.n_steps < 2) | (normal.value >= s.value - 1e-8 * jnp.abs(s.value))
+        information = _with_safe_phi(layout, normal.information)
+        proposal = _proposal(layout, s.theta, information, normal.right, s.n_steps == 0)
+        change = jnp.abs(normal.value - s.value) / (1.0 + jnp.abs(s.value))
+        return _Iterate(
+            theta=jnp.where(good, proposal, 0.5 * (s.theta + s.previous)),
+            previous=jnp.where(good, s.theta, s.previous),
+            value=jnp.where(good, normal.value, s.value),
+            information=jnp.where(good, information, s.information),
+            change=jnp.where(good & (s.n_steps > 0), change, jnp.inf).astype(dtype),
+            n_steps=s.n_steps + 1,
+        )
+
+    infinity = jnp.array(jnp.inf, dtype)
+    start = _Iterate(first, first, -infinity, jnp.eye(size, dtype=dtype), infinity, jnp.zeros((), jnp.int32))
+    n_steps = _STEPS if n_blocks == 1 else _STEPS_OF_MANY
+    last = jax.lax.while_loop(lambda s: (s.n_steps < n_steps) & (s.change > 1e-6), step, start)
+    return last.previous, last.information
+
+
+def row_terms(family: Family, outcome: Outcome, eta: Array, phi: Array, cluster_weight: Array) -> Rows:
+    """Derivatives of every row at fixed predictors ``eta`` (E, w, B) and ``phi`` (n_phi,)."""
+    weight, phi = outcome.row_weight * cluster_weight, phi[:, None]
+
+    def value_and_score(eta: Array) -> tuple[Array, Array]:
+        value, pullback = jax.vjp(lambda e: row_log_density(family, outcome, e, phi), eta)
+        return value, pullback(jnp.ones_like(value))[0]
+
+    curvature = []
+    for e, direction in enumerate(units(eta)):
+        (value, score), (_, second) = jax.jvp(value_and_score, (eta,), (direction,))
+        curvature.append(second[e])
+    return Rows(weight * value, weight * score, weight * jnp.maximum(-jnp.stack(curvature), 1e-8))
+
+
+def _normal_equations(family: Family, layout: Theta, buckets: tuple[Bucket, ...], theta: Array, at_outcome: Array) -> _Normal:
+    params = layout.params(theta)
+
+    def add(total: _Normal, block: Bucket) -> tuple[_Normal, None]:
+        outcome = outcome_of(block)
+        near = jnp.stack([jnp.broadcast_to(eta, block.row_weight.shape) for eta in family.initial_predictors(block.y)])
+        eta = jnp.where(at_outcome, near, linear_predictors(params, block))
+        cluster_weight = over_lanes(outcome, block.cluster_weight)
+        rows = row_terms(family, outcome, eta, params.phi, cluster_weight)
+        information, right = jnp.zeros_like(total.information), jnp.zeros_like(total.right)
+        for e, (where, x) in enumerate(zip(layout.by_predictor, block.X, strict=True)):
+            information = information.at[where, where].set(jnp.einsum("awb,cwb->ac", x, rows.weight[e] * x))
+            working = rows.weight[e] * (eta[e] - block.offset[e]) + rows.score[e]
+            right = right.at[where].set(jnp.tensordot(x, working, ((1, 2), (0, 1))))
+        if layout.n_phi:
+            in_phi = lambda phi: (outcome.row_weight * cluster_weight * row_log_density(family, outcome, eta, phi[:, None])).sum()  # noqa: E731
+            information = information.at[layout.extra, layout.extra].set(-jax.hessian(in_phi)(params.phi))
+            right = right.at[layout.extra].set(jax.grad(in_phi)(params.phi))
+        return jax.tree.map(jnp.add, total, _Normal(rows.value.sum(), information, right)), None
+
+    size, dtype = layout.size, theta.dtype
+    total = _Normal(jnp.zeros((), dtype), jnp.zeros((size, size), dtype), jnp.zeros(size, dtype))
+    for bucket in buckets:
+        total, _ = jax.lax.scan(add, total, bucket)
+    return total
+
+
+def _with_safe_phi(layout: Theta, information: Array) -> Array:
+    """The Hessian in phi need not be negative definite away from its maximum."""
+    if not layout.n_phi:
+        return information
+    return information.at[layout.extra, layout.extra].set(absolute(information[layout.extra, layout.extra]))
+
+
+def _proposal(layout: Theta, theta: Array, information: Array, right: Array, at_outcome: Array) -> Array:
+    proposal = solve_positive(information, right)
+    if not layout.n_phi:
+        return proposal
+    # at predictors as close to the outcomes as can be, a scale would be 0
+    step = jnp.where(at_outcome, 0.0, jnp.clip(proposal[layout.extra], -_LONGEST_PHI_STEP, _LONGEST_PHI_STEP))
+    return proposal.at[layout.extra].set(theta[layout.extra] + step)

@@ -1,0 +1,68 @@
+"""Proportions strictly between 0 and 1."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from glmmjax.families.base import Family, resolve_link
+from glmmjax.families.links import Cloglog, Link, Logit, ProbabilityLink, Probit
+from glmmjax.families.special import log_factorial, log_gamma
+
+__all__ = ["Beta"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Beta(Family):
+    r"""Proportions with mean mu and precision :math:`\kappa`; the variance is :math:`\mu (1 - \mu) / (1 + \kappa)`.
+
+    .. math:: \log p(y \mid \mu) = (a - 1) \log y + (b - 1) \log(1 - y) - \log B(a, b), \quad a = \mu \kappa,\ b = (1 - \mu) \kappa
+
+    Parameters
+    ----------
+    link : ``"logit"`` (default), ``"probit"``, ``"cloglog"``, or the link object.
+
+    Extra parameter: ``precision``, its logarithm on the free scale. Outcome: numbers between 0 and 1, neither of them included.
+    Source: Ferrari and Cribari-Neto (2004), equation (4).
+    """
+
+    name: ClassVar[str] = "beta"
+    links: ClassVar[tuple[type[Link], ...]] = (Logit, Probit, Cloglog)
+    phi_names: ClassVar[tuple[str, ...]] = ("precision",)
+    support: ClassVar[str] = (
+        "numbers strictly between 0 and 1; try family='hurdle_beta' where some are 0, and 'binomial' or 'beta_binomial' with "
+        "cbind(successes, failures) for counts out of trials"
+    )
+
+    link: ProbabilityLink = dataclasses.field(default_factory=Logit)
+
+    def __init__(self, link: str | Link = "logit"):
+        object.__setattr__(self, "link", resolve_link(link, self.links, self.name))
+
+    def log_density(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
+        precision = jnp.exp(phi[0])
+        mu, nu = self.link.probabilities(eta)
+        log_mu, log_nu = self.link.log_probabilities(eta)
+        a, b = precision * mu, precision * nu
+        # log Gamma(a) as log a! - log a, which holds where a is too small for a number and its logarithm is not
+        log_norm = log_factorial(a) + log_factorial(b) - log_mu - log_nu - 2.0 * phi[0] - log_gamma(precision)
+        return (a - 1.0) * jnp.log(y) + (b - 1.0) * jnp.log1p(-y) - log_norm
+
+    def mean(self, eta: Array, phi: Array, *zero: Array) -> Array:
+        del phi
+        return self.link.inverse(eta)
+
+    def sample(self, key: Array, y: Any, eta: Array, phi: Array, *zero: Array) -> Any:
+        a, b = (jnp.broadcast_to(jnp.exp(phi[0]) * p, y.shape).astype(y.dtype) for p in self.link.probabilities(eta))
+        limits = jnp.finfo(y.dtype)
+        return jnp.clip(jax.random.beta(key, a, b, dtype=y.dtype), limits.tiny, 1.0 - limits.epsneg)
+
+    def initial_eta(self, y: Any) -> Array:
+        return self.link.link(jnp.clip(y, 0.005, 0.995))
+
+    def in_support(self, y: Any) -> Any:
+        return (y > 0) & (y < 1)

@@ -1,0 +1,76 @@
+"""Successes out of trials whose probability varies by a beta distribution."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from glmmjax.families.base import Family, resolve_link
+from glmmjax.families.links import Cloglog, Link, Logit, ProbabilityLink, Probit, sigmoid_pair
+from glmmjax.families.negative_binomial import log_rising_exp
+from glmmjax.families.special import log_factorial
+
+__all__ = ["BetaBinomial"]
+
+
+@dataclasses.dataclass(frozen=True)
+class BetaBinomial(Family):
+    r"""Successes ``s`` among ``n = s + f`` trials whose common probability is Beta(a, b) with mean mu; binomial as the precision grows.
+
+    .. math:: \log p(s \mid \mu, \kappa) = \log\binom{n}{s} + \log\frac{B(a + s, b + f)}{B(a, b)},
+              \qquad a = \mu \kappa, \quad b = (1 - \mu) \kappa
+
+    Parameters
+    ----------
+    link : ``"logit"`` (default), ``"probit"``, ``"cloglog"``, or the link object.
+
+    Extra parameter: ``precision`` kappa, on the log scale; the variance of s / n is :math:`\mu (1 - \mu) (\kappa + n) / (n (\kappa + 1))`.
+    Outcome: ``cbind(successes, failures)``.
+    """
+
+    name: ClassVar[str] = "beta_binomial"
+    links: ClassVar[tuple[type[Link], ...]] = (Logit, Probit, Cloglog)
+    phi_names: ClassVar[tuple[str, ...]] = ("precision",)
+    outcome_columns: ClassVar[tuple[int, ...]] = (2,)
+    support: ClassVar[str] = (
+        "whole numbers >= 0 as cbind(successes, failures); "
+        "for 0/1 outcomes take family='binomial', because a single trial says nothing about the precision"
+    )
+
+    link: ProbabilityLink = dataclasses.field(default_factory=Logit)
+
+    def __init__(self, link: str | Link = "logit"):
+        object.__setattr__(self, "link", resolve_link(link, self.links, self.name))
+
+    def log_density(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
+        s, f = y
+        log_mu, log_one_minus_mu = self.link.log_probabilities(eta)
+        constant = log_factorial(s + f) - log_factorial(s) - log_factorial(f) - log_rising_exp(phi[0], s + f)
+        return constant + log_rising_exp(log_mu + phi[0], s) + log_rising_exp(log_one_minus_mu + phi[0], f)
+
+    def mean(self, eta: Array, phi: Array, *zero: Array) -> Array:
+        del phi
+        return self.link.inverse(eta)
+
+    def sample(self, key: Array, y: Any, eta: Array, phi: Array, *zero: Array) -> Any:
+        n = y[0] + y[1]
+        for_a, for_b, for_s = jax.random.split(key, 3)
+        log_mu, log_one_minus_mu = self.link.log_probabilities(jnp.broadcast_to(eta, n.shape))
+        # on the log scale: both gamma draws may underflow where the precision is small
+        log_a = jax.random.loggamma(for_a, jnp.exp(log_mu + phi[0]), dtype=log_mu.dtype)
+        log_b = jax.random.loggamma(for_b, jnp.exp(log_one_minus_mu + phi[0]), dtype=log_mu.dtype)
+        s = jax.random.binomial(for_s, n, sigmoid_pair(log_a - log_b)[0], dtype=n.dtype)
+        return s, n - s
+
+    def initial_eta(self, y: Any) -> Array:
+        s, f = y
+        return self.link.link((s + 0.5) / (s + f + 1.0))
+
+    def in_support(self, y: Any) -> Any:
+        s, f = y
+        return np.isfinite(s) & np.isfinite(f) & (s >= 0) & (s == s.round()) & (f >= 0) & (f == f.round())

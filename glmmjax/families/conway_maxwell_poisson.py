@@ -1,0 +1,153 @@
+"""Conway-Maxwell-Poisson counts, with less or more variance than Poisson counts."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from glmmjax.errors import ArgumentError
+from glmmjax.families.base import Family, resolve_link
+from glmmjax.families.links import Link, Log
+from glmmjax.families.special import log_factorial
+
+__all__ = ["ConwayMaxwellPoisson"]
+
+_SMALLEST_LOG_MEAN = -36.0  # below it lambda is the mean to double precision
+_SMALLEST_VARIANCE = 1e-30
+_MAX_STEPS = 60
+
+
+@dataclasses.dataclass(frozen=True)
+class ConwayMaxwellPoisson(Family):
+    r"""Counts whose variance is about mean / nu: nu > 1 less than Poisson, nu = 1 Poisson, nu < 1 more, nu = 0 geometric.
+
+    .. math:: \log p(y \mid \lambda, \nu) = y \log \lambda - \nu \log y! - \log Z(\lambda, \nu), \qquad
+              Z = \sum_{j=0}^{n - 1} \lambda^j / (j!)^\nu
+
+    Parameters
+    ----------
+    link : ``"log"``, or the link object.
+    of : what the linear predictor is the logarithm of: the ``"mean"`` (Huang 2017, Statistical Modelling 17, 359-380; lambda is solved
+        for), or the ``"rate"`` lambda.
+    n_terms : terms n of the sum, so that counts go from 0 to n - 1. It is that of the unbounded distribution, to 1e-10 or better, where
+        mean + 7 sd < n, with sd about sqrt(mean / nu); for nu < 0.2, where the tail is nearly geometric, where mean * 25 < n. A mean above
+        n - 2 is held there. Time grows with n.
+
+    Extra parameter: ``nu``, on the log scale. Outcome: whole numbers from 0 to n_terms - 1.
+    """
+
+    name: ClassVar[str] = "conway_maxwell_poisson"
+    links: ClassVar[tuple[type[Link], ...]] = (Log,)
+    phi_names: ClassVar[tuple[str, ...]] = ("nu",)
+    support: ClassVar[str] = (
+        "whole numbers from 0 to n_terms - 1 (199 unless told); for larger counts take ConwayMaxwellPoisson(n_terms=...) with at least "
+        "twice the largest, or family='negative_binomial'"
+    )
+
+    link: Link = dataclasses.field(default_factory=Log)
+    of: str = "mean"
+    n_terms: int = 200
+
+    def __init__(self, link: str | Link = "log", of: str = "mean", n_terms: int = 200):
+        if of not in ("mean", "rate"):
+            raise ArgumentError(f"of={of!r} is not known to the {self.name} family; choose 'mean' or 'rate'.")
+        if n_terms != int(n_terms) or n_terms < 4:
+            raise ArgumentError(f"n_terms={n_terms!r} must be a whole number >= 4; take at least twice the largest count.")
+        object.__setattr__(self, "link", resolve_link(link, self.links, self.name))
+        object.__setattr__(self, "of", of)
+        object.__setattr__(self, "n_terms", int(n_terms))
+
+    @property
+    def is_log_concave(self) -> bool:
+        return self.of == "rate"  # an exponential family in log lambda
+
+    def log_density(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
+        log_rate, nu = self._log_rate(eta, phi)
+        return y * log_rate - nu * log_factorial(y) - _moments(self.n_terms, log_rate, nu)[0]
+
+    def mean(self, eta: Array, phi: Array, *zero: Array) -> Array:
+        if self.of == "mean":
+            return jnp.exp(jnp.minimum(eta, math.log(self.n_terms - 2)))
+        return _moments(self.n_terms, *self._log_rate(eta, phi))[1]
+
+    def sample(self, key: Array, y: Any, eta: Array, phi: Array, *zero: Array) -> Any:
+        log_rate, nu = self._log_rate(jnp.broadcast_to(eta, y.shape), phi)
+        j, log_factorials = _terms(self.n_terms, log_rate)
+        return jax.random.categorical(key, j * log_rate - nu * log_factorials, axis=0).astype(y.dtype)
+
+    def initial_eta(self, y: Any) -> Array:
+        return jnp.log(y + 0.1)
+
+    def in_support(self, y: Any) -> Any:
+        return (y >= 0) & (y == y.round()) & (y < self.n_terms)
+
+    def _log_rate(self, eta: Array, phi: Array) -> tuple[Array, Array]:
+        """log lambda and nu, of one shape."""
+        eta, nu = jnp.broadcast_arrays(eta, jnp.exp(phi[0]))
+        if self.of == "rate":
+            return eta, nu
+        log_mean = jnp.clip(eta, _SMALLEST_LOG_MEAN, math.log(self.n_terms - 2))
+        return _log_rate_of_mean(self.n_terms, log_mean, nu) + jnp.minimum(eta - _SMALLEST_LOG_MEAN, 0.0), nu
+
+
+def _terms(n: int, like: Array) -> tuple[Array, Array]:
+    """j = 0 ... n - 1 and log j!, on a new leading axis."""
+    log_factorials = np.array([math.lgamma(j + 1.0) for j in range(n)])
+    return tuple(jnp.asarray(a, like.dtype).reshape(n, *[1] * like.ndim) for a in (np.arange(n), log_factorials))  # type: ignore[return-value]
+
+
+def _moments(n: int, log_rate: Array, nu: Array) -> tuple[Array, Array, Array, Array]:
+    """log Z, the mean and variance of j, and the covariance of j and log j!; j is counted from its mode, against cancellation."""
+    mode = jnp.clip(jnp.floor(jnp.exp(jnp.minimum(log_rate / nu, math.log(n)))), 0, n - 1)
+    mode = jax.lax.stop_gradient(mode)
+    log_mode_factorial = jax.lax.stop_gradient(log_factorial(mode))
+    j, log_factorials = _terms(n, log_rate)
+    j, log_factorials = j - mode, log_factorials - log_mode_factorial
+    terms = jnp.exp(j * log_rate - nu * log_factorials)
+    total = terms.sum(0)
+    mean, mean_log = (j * terms).sum(0) / total, (log_factorials * terms).sum(0) / total
+    variance = (j * j * terms).sum(0) / total - mean * mean
+    covariance = (j * log_factorials * terms).sum(0) / total - mean * mean_log
+    log_total = mode * log_rate - nu * log_mode_factorial + jnp.log(total)
+    return log_total, mode + mean, jnp.maximum(variance, _SMALLEST_VARIANCE), covariance
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _log_rate_of_mean(n: int, log_mean: Array, nu: Array) -> Array:
+    """The log lambda at which the mean is exp(log_mean), by Newton steps on the logarithm of the mean inside a bracket."""
+
+    def improve(state):
+        count, x, _, low, high = state
+        _, mean, variance, _ = _moments(n, x, nu)
+        lacking = log_mean - jnp.log(mean)
+        low, high = jnp.where(lacking > 0, x, low), jnp.where(lacking < 0, x, high)
+        newton = x + lacking * mean / variance
+        new = jnp.where((newton >= low) & (newton <= high), newton, 0.5 * (low + high))
+        return count + 1, new, jnp.abs(new - x) / (1.0 + jnp.abs(x)), low, high
+
+    def is_moving(state):
+        return (state[0] < _MAX_STEPS) & jnp.any(state[2] > tolerance)
+
+    tolerance = 0.1 * math.sqrt(jnp.finfo(log_mean.dtype).eps)  # the step after it is quadratically smaller
+    mu = jnp.exp(log_mean)
+    # E[j^nu] = lambda is lambda = mu E[J^(nu - 1)] with J >= 1 the size-biased count: hence the lower bounds (Jensen, and the variance of
+    # a geometric count); the guess is exact at nu = 0, at nu = 1 and for small means
+    low = log_mean + (nu - 1.0) * jnp.where(nu < 1.0, jnp.log1p(2.0 * mu), 0.0)
+    high = nu * math.log(n - 1) + 1.0  # each term is more than twice the one before: the mean is above n - 2
+    guess = jnp.clip(log_mean + (nu - 1.0) * jnp.log1p(mu), low, high)
+    return jax.lax.while_loop(is_moving, improve, (0, guess, jnp.full_like(guess, jnp.inf), low, high))[1]
+
+
+@_log_rate_of_mean.defjvp
+def _log_rate_of_mean_jvp(n, primals, tangents):
+    (log_mean, nu), (d_log_mean, d_nu) = primals, tangents
+    value = _log_rate_of_mean(n, log_mean, nu)
+    _, _, variance, covariance = _moments(n, value, nu)
+    return value, (jnp.exp(log_mean) * d_log_mean + covariance * d_nu) / variance

@@ -1,0 +1,134 @@
+"""Ordered categories."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from glmmjax.errors import ArgumentError
+from glmmjax.families.base import Family, resolve_link
+from glmmjax.families.links import Cloglog, Link, Logit, ProbabilityLink, Probit, log_cloglog, log_normal_cdf, softplus, tangent_exp
+from glmmjax.families.special import log1m_exp
+
+__all__ = ["Cumulative"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Cumulative(Family):
+    r"""Ordered levels 0, ..., K - 1 cut out of a latent scale by thresholds; a positive coefficient moves towards higher levels.
+
+    .. math:: P(y \le k) = F(\theta_{k+1} - \eta), \quad \theta_1 < \dots < \theta_{K-1}
+
+    Parameters
+    ----------
+    link : ``"logit"`` (default), ``"probit"``, ``"cloglog"`` (:math:`F(x) = 1 - \exp(-\exp x)`), or the link object: the inverse of F.
+    n_levels : K. None, the default, is for ``mixed_model``, which counts the levels of the outcome.
+
+    Extra parameters: the K - 1 thresholds, named ``"1|2"``, ``"2|3"``, ...; on the free scale the first threshold, and then the logarithms
+    of the distances. Outcome: a factor, or its codes. Source: McCullagh (1980), with the signs of R's ``ordinal::clmm``.
+    """
+
+    name: ClassVar[str] = "cumulative"
+    links: ClassVar[tuple[type[Link], ...]] = (Logit, Probit, Cloglog)
+    is_ordinal: ClassVar[bool] = True
+    support: ClassVar[str] = (
+        "ordered levels: a pandas Categorical with ordered=True, or whole numbers 0, 1, ..., K - 1; "
+        "try family='binomial' for two levels, and 'poisson' for unbounded counts"
+    )
+
+    link: ProbabilityLink = dataclasses.field(default_factory=Logit)
+    n_levels: int | None = None
+
+    def __init__(self, link: str | Link = "logit", n_levels: int | None = None):
+        if n_levels is not None and (not isinstance(n_levels, int) or n_levels < 2):
+            raise ArgumentError(f"n_levels={n_levels!r} must be a whole number of at least 2, or None to count the levels of the outcome.")
+        object.__setattr__(self, "link", resolve_link(link, self.links, self.name))
+        object.__setattr__(self, "n_levels", n_levels)
+
+    def with_levels(self, n_levels: int) -> Cumulative:
+        return Cumulative(self.link, n_levels)
+
+    @property
+    def phi_names(self) -> tuple[str, ...]:  # type: ignore[override]  # a ClassVar where it depends on no field
+        return tuple(f"{k}|{k + 1}" for k in range(1, self._known_levels()))
+
+    def _known_levels(self) -> int:
+        if self.n_levels is None:
+            raise ArgumentError(
+                "n_levels=None: the number of levels comes from the data, and mixed_model fills it in; "
+                "elsewhere give it, such as Cumulative(n_levels=5), or by with_levels(5)."
+            )
+        return self.n_levels
+
+    @property
+    def is_log_concave(self) -> bool:
+        return True
+
+    def natural(self, phi: Array) -> Array:
+        """(K - 1, ...) thresholds."""
+        return jnp.cumsum(jnp.concatenate([phi[:1], _distances(phi)]), axis=0)
+
+    def initial_phi(self) -> tuple[float, ...]:
+        inner = self._known_levels() - 2
+        return (-0.5 * inner, *(0.0 for _ in range(inner)))  # one unit apart, and symmetric around 0
+
+    def log_density(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
+        # the distances themselves, not differences of thresholds, which cancel; the highest level has no threshold above: any will do
+        thresholds, distances = self.natural(phi), _distances(phi)
+        is_lowest, is_highest = y == 0, y == len(thresholds)
+        below = _pick(y - 1.0, thresholds) - eta
+        above = jnp.where(is_lowest | is_highest, below, below + _pick(y - 1.0, distances))
+        if isinstance(self.link, Probit):
+            return _log_normal_between(below, above, is_lowest, is_highest)
+        log_share = jnp.where(is_lowest | is_highest, 0.0, _pick(y - 1.0, log1m_exp(distances)))  # log(1 - exp(-distance))
+        if isinstance(self.link, Cloglog):
+            # exp(-exp(b)) - exp(-exp(a)) = exp(-exp(b)) (1 - exp(-exp(a + log_share)))
+            over, under = -tangent_exp(below), log_cloglog(above + log_share)
+        else:
+            # 1 / (1 + exp(-a)) - 1 / (1 + exp(-b)) = (1 - exp(b - a)) / ((1 + exp(-a)) (1 + exp(b)))
+            over, under = -softplus(below), log_share - softplus(-above)
+        return jnp.where(is_lowest, 0.0, over) + jnp.where(is_highest, 0.0, under)
+
+    def probabilities(self, eta: Array, phi: Array) -> Array:
+        """(K, ...) probability of every level given the linear predictor."""
+        return jnp.stack([jnp.exp(self.log_density(jnp.full_like(eta, k), eta, phi)) for k in range(len(phi) + 1)])
+
+    def mean(self, eta: Array, phi: Array, *zero: Array) -> Array:
+        """The expected code, sum over k of k P(y = k); see ``probabilities`` for the levels."""
+        return sum((self.link.probabilities(t - eta)[1] for t in self.natural(phi)), jnp.zeros_like(eta))
+
+    def sample(self, key: Array, y: Any, eta: Array, phi: Array, *zero: Array) -> Any:
+        u = jax.random.uniform(key, y.shape, y.dtype)
+        return sum(((u > self.link.inverse(t - eta)).astype(y.dtype) for t in self.natural(phi)), jnp.zeros_like(y))
+
+    def initial_eta(self, y: Any) -> Array:
+        return y - 0.5 * (self._known_levels() - 1)  # the middle of the level, between the initial thresholds
+
+    def in_support(self, y: Any) -> Any:
+        return (y >= 0) & (y == y.round()) & (y < (float("inf") if self.n_levels is None else self.n_levels))
+
+
+def _distances(phi: Array) -> Array:
+    return jnp.exp(jnp.minimum(phi[1:], 50.0))  # beyond it a level between takes all, and sums of thresholds must not overflow
+
+
+def _pick(index: Array, values: Array) -> Array:
+    """``values[index]``, the nearest one where the index is outside; selections cost less than a gather and its transpose."""
+    picked = values[0] if len(values) else jnp.ones_like(index)
+    for k in range(1, len(values)):
+        picked = jnp.where(index >= k, values[k], picked)
+    return picked
+
+
+def _log_normal_between(below: Array, above: Array, is_lowest: Array, is_highest: Array) -> Array:
+    """log(Phi(above) - Phi(below)) without ``below`` at the lowest level and ``above`` at the highest, taken in the lower tail."""
+    mirrored = is_highest | ~(is_lowest | (below + above < 0.0))
+    larger, smaller = jnp.where(mirrored, -below, above), jnp.where(mirrored, -above, below)
+    is_end = is_lowest | is_highest
+    value = log_normal_cdf(larger)
+    step = value - log_normal_cdf(jnp.where(is_end, larger - 1.0, smaller))
+    return value + jnp.where(is_end, 0.0, log1m_exp(step))

@@ -1,0 +1,149 @@
+"""A family that a user writes: the log density of one row, and nothing else that is needed."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from glmmjax.errors import ArgumentError
+from glmmjax.families.base import Family, resolve_link
+from glmmjax.families.links import Cauchit, Cloglog, Identity, Link, Log, Logit, Probit, Sqrt
+
+__all__ = ["Custom"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Custom(Family):
+    """A family given by its log density, differentiated by JAX like every other.
+
+    Parameters
+    ----------
+    log_density : ``f(y, eta, phi)``, or ``f(y, eta, phi, eta_zi)`` for a family with a zero part: the log density of ONE row, as a number.
+        ``y`` and ``eta`` are numbers (``y`` a tuple of them for ``cbind``), ``phi`` has ``n_phi`` entries without bounds: take ``exp`` of one that
+        must be positive. It is traced by JAX: write it with ``jax.numpy`` and ``jnp.where``, not with ``if`` on values. For log Gamma take
+        ``glmmjax.families.log_gamma`` and ``log_rising``, whose derivatives are several times faster than those of ``jax.scipy``.
+    link : of the mean, where ``mean`` is not given: "identity" (default), "log", "logit", "probit", "cloglog", "cauchit", "sqrt".
+    n_phi : number of extra parameters; they are reported as they are in ``phi``.
+    mean : ``f(eta, phi)`` or ``f(eta, phi, eta_zi)``, the mean of one row; by default the inverse link of ``eta``.
+    sample : ``f(key, y, eta, phi)`` or ``f(key, y, eta, phi, eta_zi)``, draws for arrays of rows in the form of ``y``.
+    n_columns : outcome columns, 2 for ``cbind(a, b)``.
+
+    Two families are equal when their functions are the same objects: make the family once and keep it, since a fit with another compiles
+    again.
+
+    Raises
+    ------
+    ArgumentError
+        For arguments of another kind; and from ``mixed_model``, for a function that cannot be traced, gives another shape than that of one
+        number, or no finite number at the start (eta = 0, phi = 0).
+    """
+
+    name: ClassVar[str] = "custom"
+    links: ClassVar[tuple[type[Link], ...]] = (Identity, Log, Logit, Probit, Cloglog, Cauchit, Sqrt)
+    support: ClassVar[str] = "what log_density takes"
+
+    density: Callable[..., Array]
+    link: Link
+    n_phi: int
+    mean_of: Callable[..., Array] | None
+    sample_of: Callable[..., Any] | None
+    n_columns: int
+
+    def __init__(
+        self,
+        log_density: Callable[..., Array],
+        link: str | Link = "identity",
+        n_phi: int = 0,
+        mean: Callable[..., Array] | None = None,
+        sample: Callable[..., Any] | None = None,
+        n_columns: int = 1,
+    ):
+        if not callable(log_density):
+            raise ArgumentError(f"Custom(log_density={log_density!r}) must be a function f(y, eta, phi), or f(y, eta, phi, eta_zi).")
+        if isinstance(n_phi, bool) or not isinstance(n_phi, int) or n_phi < 0:
+            raise ArgumentError(f"Custom(n_phi={n_phi!r}) must be a whole number >= 0, the length of phi.")
+        if n_columns not in (1, 2, 3):
+            raise ArgumentError(f"Custom(n_columns={n_columns!r}) must be 1, 2 or 3, the number of outcome columns.")
+        n_arguments = _n_arguments(log_density)
+        if n_arguments not in (3, 4):
+            raise ArgumentError(f"Custom(log_density) takes {n_arguments} arguments, and must take (y, eta, phi), or (y, eta, phi, eta_zi).")
+        fields = (log_density, resolve_link(link, self.links, self.name), n_phi, mean, sample, n_columns)
+        for field, value in zip(dataclasses.fields(self), fields, strict=True):
+            object.__setattr__(self, field.name, value)
+        object.__setattr__(self, "has_zero_part", n_arguments == 4)
+        object.__setattr__(self, "outcome_columns", (n_columns,))
+        object.__setattr__(self, "phi_names", tuple(f"phi[{k}]" for k in range(n_phi)))
+
+    def log_density(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
+        return _by_row(self.density, (y, eta), phi, zero)
+
+    def mean(self, eta: Array, phi: Array, *zero: Array) -> Array:
+        return self.link.inverse(eta) if self.mean_of is None else _by_row(self.mean_of, (eta,), phi, zero)
+
+    def sample(self, key: Array, y: Any, eta: Array, phi: Array, *zero: Array) -> Any:
+        if self.sample_of is None:
+            raise ArgumentError("this Custom family cannot be simulated from; give it Custom(..., sample=f(key, y, eta, phi)).")
+        return self.sample_of(key, y, eta, phi, *zero)
+
+    def natural(self, phi: Array) -> Array:
+        return phi
+
+    def initial_eta(self, y: Any) -> Array:
+        return jnp.zeros_like(y[0] if isinstance(y, tuple) else y)
+
+    def in_support(self, y: Any) -> Any:
+        columns = y if isinstance(y, tuple) else (y,)
+        return np.all([np.isfinite(column) for column in columns], axis=0)
+
+    def check(self, y: Any) -> None:
+        first = y[0] if isinstance(y, tuple) else y
+        phi, zero = jnp.zeros(self.n_phi), (jnp.zeros(()),) * self.has_zero_part
+        one = jax.tree.map(lambda column: jnp.asarray(column[0]), y)
+        try:
+            shape = jax.eval_shape(self.density, one, jnp.zeros(()), phi, *zero)
+        except Exception as error:
+            cause = str(error).strip().splitlines()[0] if str(error).strip() else ""
+            raise ArgumentError(
+                f"Custom(log_density) cannot be traced by JAX ({type(error).__name__}: {cause}). Write it with jax.numpy, for one row, with "
+                "jnp.where in the place of if, and check n_phi, the length of phi."
+            ) from None
+        if getattr(shape, "shape", None) != ():
+            found = getattr(shape, "shape", type(shape).__name__)
+            raise ArgumentError(f"Custom(log_density) gives {found} for one row, and must give one number, the log density of that row.")
+        value = np.asarray(self.log_density(y, jnp.zeros(first.shape), phi, *(jnp.zeros(first.shape) for _ in zero)))
+        wrong = np.flatnonzero(~np.isfinite(value))
+        if len(wrong):
+            shown = ", ".join(f"{column[wrong[0]]:g}" for column in (y if isinstance(y, tuple) else (y,)))
+            raise ArgumentError(
+                f"Custom(log_density) gives {value[wrong[0]]} for the outcome {shown} at eta = 0 and phi = 0, where the search for starting "
+                f"values begins ({len(wrong)} such rows): it must be finite for every outcome in the data; check the support of the family."
+            )
+
+
+def _n_arguments(function: Callable[..., Any]) -> int:
+    """Positional arguments without a default."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return 3
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return sum(p.kind in kinds and p.default is inspect.Parameter.empty for p in parameters)
+
+
+def _by_row(function: Callable[..., Array], rows: tuple[Any, ...], phi: Array, zero: tuple[Array, ...]) -> Array:
+    """``function`` of every row; ``phi`` (n_phi, ...) belongs to the rows as broadcasting has it."""
+    eta = rows[-1]
+    rows = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, jnp.shape(eta)), rows)
+    zero = tuple(jnp.broadcast_to(leaf, jnp.shape(eta)) for leaf in zero)
+    phi = jnp.asarray(phi)
+    phi = jnp.broadcast_to(phi.reshape(len(phi), *(1,) * (jnp.ndim(eta) + 1 - phi.ndim), *phi.shape[1:]), (len(phi), *jnp.shape(eta)))
+    for _ in range(jnp.ndim(eta)):
+        function = jax.vmap(function, in_axes=(*(0,) * len(rows), 1, *(0,) * len(zero)))
+    return function(*rows, phi, *zero)

@@ -1,0 +1,57 @@
+"""A family whose one extra parameter has a linear predictor of its own."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, ClassVar
+
+import jax.numpy as jnp
+from jax import Array
+
+from glmmjax.families.base import Family
+from glmmjax.families.links import Link
+
+__all__ = ["WithDispersion"]
+
+
+@dataclasses.dataclass(frozen=True)
+class WithDispersion(Family):
+    """``part`` with its extra parameter, on the free scale (mostly a logarithm), as the last linear predictor.
+
+    Its ``log_density``, ``mean`` and ``sample`` take that predictor after those of ``part`` and no ``phi``.
+
+    Parameters
+    ----------
+    part : a family with one extra parameter.
+    """
+
+    links: ClassVar[tuple[type[Link], ...]] = ()
+
+    part: Family
+
+    def __init__(self, part: Family):
+        object.__setattr__(self, "part", part)
+        for shared in ("name", "link", "outcome_columns", "is_binary", "is_ordinal", "has_zero_part", "support"):
+            object.__setattr__(self, shared, getattr(part, shared))
+
+    def log_density(self, y: Any, eta: Array, phi: Array, *others: Array) -> Array:
+        *zero, dispersion = others
+        return self.part.log_density(y, eta, dispersion[None], *zero)
+
+    def mean(self, eta: Array, phi: Array, *others: Array) -> Array:
+        *zero, dispersion = others
+        return self.part.mean(eta, dispersion[None], *zero)
+
+    def sample(self, key: Array, y: Any, eta: Array, phi: Array, *others: Array) -> Any:
+        *zero, dispersion = others
+        return self.part.sample(key, y, eta, dispersion[None], *zero)
+
+    def initial_predictors(self, y: Any) -> tuple[Array, ...]:
+        etas = self.part.initial_predictors(y)
+        return (*etas, jnp.full_like(etas[0], self.part.initial_phi()[0]))
+
+    def initial_eta(self, y: Any) -> Array:
+        return self.part.initial_eta(y)
+
+    def in_support(self, y: Any) -> Any:
+        return self.part.in_support(y)

@@ -1,0 +1,65 @@
+"""Times to an event with a constant hazard, some of them right-censored."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from glmmjax.families.base import Family, resolve_link
+from glmmjax.families.links import Link, Log, tangent_exp
+from glmmjax.families.weibull import like_outcome, times_in_support
+
+__all__ = ["Exponential"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Exponential(Family):
+    r"""Times y with mean :math:`\mu = \exp(\eta)` and event status :math:`\delta`.
+
+    .. math:: \log p(y \mid \mu) = -\delta \log \mu - y / \mu
+
+    Parameters
+    ----------
+    link : ``"log"``, or the link object. Where y / mu > exp(50) the log density falls linearly in eta.
+
+    Outcome: times > 0, all observed, or ``cbind(time, status)`` with status 1 for an event and 0 for a time that it exceeds. The
+    hazard ratio of a covariate is exp(-beta).
+    """
+
+    name: ClassVar[str] = "exponential"
+    links: ClassVar[tuple[type[Link], ...]] = (Log,)
+    outcome_columns: ClassVar[tuple[int, ...]] = (1, 2)
+    support: ClassVar[str] = "times > 0 in one column, or cbind(time, status) with status 1 for an event and 0 for right censoring"
+
+    link: Link = dataclasses.field(default_factory=Log)
+
+    def __init__(self, link: str | Link = "log"):
+        object.__setattr__(self, "link", resolve_link(link, self.links, self.name))
+
+    @property
+    def is_log_concave(self) -> bool:
+        return True
+
+    def log_density(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
+        del phi
+        time, status = y if isinstance(y, tuple) else (y, 1.0)
+        return -status * eta - tangent_exp(jnp.log(time) - eta)
+
+    def mean(self, eta: Array, phi: Array, *zero: Array) -> Array:
+        del phi
+        return jnp.exp(eta)
+
+    def sample(self, key: Array, y: Any, eta: Array, phi: Array, *zero: Array) -> Any:
+        """Uncensored times: every status is 1."""
+        time = y[0] if isinstance(y, tuple) else y
+        return like_outcome(y, jnp.exp(eta) * jax.random.exponential(key, time.shape, time.dtype))
+
+    def initial_eta(self, y: Any) -> Array:
+        return jnp.log(y[0] if isinstance(y, tuple) else y)
+
+    def in_support(self, y: Any) -> Any:
+        return times_in_support(y)

@@ -1,0 +1,71 @@
+"""Hurdle families: zero or not, and a family on positive outcomes where it is not."""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from glmmjax.families.base import Family
+from glmmjax.families.links import sigmoid_pair, softplus
+
+__all__ = ["Hurdle"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Hurdle(Family):
+    r"""Zero with probability pi, logit(pi) = ``eta_zi``, else an outcome of ``part``, a family on positive outcomes.
+
+    .. math:: p(0) = \pi, \qquad p(y) = (1 - \pi) f(y) \quad (y > 0)
+
+    Mullahy (1986), Journal of Econometrics 33, 341-365. A subclass names its link and its ``part``.
+
+    Class attributes
+    ----------------
+    ordinary : an outcome of the part at which everything is finite, used where the outcome is 0.
+    """
+
+    has_zero_part: ClassVar[bool] = True
+    ordinary: ClassVar[float] = 1.0
+
+    @property
+    @abc.abstractmethod
+    def part(self) -> Family:
+        """The family f of the positive outcomes."""
+
+    @property
+    def is_log_concave(self) -> bool:
+        return self.part.is_log_concave  # the two predictors are in separate terms, and that of eta_zi is concave
+
+    def log_density(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
+        is_zero = y == 0
+        positive = jnp.where(is_zero, 0.0, self.part.log_density(self._positive(y), eta, phi))
+        return positive - softplus(jnp.where(is_zero, -zero[0], zero[0]))
+
+    def mean(self, eta: Array, phi: Array, *zero: Array) -> Array:
+        return sigmoid_pair(zero[0])[1] * self.part.mean(eta, phi)
+
+    def sample(self, key: Array, y: Any, eta: Array, phi: Array, *zero: Array) -> Any:
+        for_zero, for_part = jax.random.split(key)
+        drawn = self.part.sample(for_part, self._positive(y), eta, phi)
+        return jnp.where(jax.random.bernoulli(for_zero, sigmoid_pair(zero[0])[0], drawn.shape), 0, drawn).astype(drawn.dtype)
+
+    def natural(self, phi: Array) -> Array:
+        return self.part.natural(phi)
+
+    def initial_phi(self) -> tuple[float, ...]:
+        return self.part.initial_phi()
+
+    def initial_eta(self, y: Any) -> Array:
+        return self.part.initial_eta(self._positive(y))  # a zero has no weight in the fit of eta
+
+    def in_support(self, y: Any) -> Any:
+        return np.isfinite(y) & ((y == 0) | self.part.in_support(np.where(y == 0, self.ordinary, y)))
+
+    def _positive(self, y: Any) -> Any:
+        return jnp.where(y == 0, self.ordinary, y).astype(jnp.result_type(y))

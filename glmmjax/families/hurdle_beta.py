@@ -1,0 +1,43 @@
+"""Hurdle beta outcomes."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import ClassVar
+
+from glmmjax.families.base import resolve_link
+from glmmjax.families.beta import Beta
+from glmmjax.families.hurdle import Hurdle
+from glmmjax.families.links import Link, Logit, ProbabilityLink
+
+__all__ = ["HurdleBeta"]
+
+
+@dataclasses.dataclass(frozen=True)
+class HurdleBeta(Hurdle):
+    r"""Zero with probability pi, and otherwise beta with mean mu and precision :math:`\kappa`.
+
+    .. math:: p(0) = \pi, \qquad
+        p(y) = (1 - \pi) \frac{y^{\mu\kappa - 1} (1 - y)^{(1 - \mu)\kappa - 1}}{B(\mu\kappa, (1 - \mu)\kappa)} \quad (0 < y < 1)
+
+    Parameters
+    ----------
+    link : of mu, as for ``Beta``; ``eta_zi`` is the logit of pi.
+    """
+
+    name: ClassVar[str] = "hurdle_beta"
+    links: ClassVar[tuple[type[Link], ...]] = Beta.links
+    phi_names: ClassVar[tuple[str, ...]] = Beta.phi_names
+    ordinary: ClassVar[float] = 0.5
+    support: ClassVar[str] = (
+        "proportions 0 <= y < 1, measured and not counted; write successes out of n trials as cbind(s, n - s) for family='binomial'"
+    )
+
+    link: ProbabilityLink = dataclasses.field(default_factory=Logit)
+
+    def __init__(self, link: str | Link = "logit"):
+        object.__setattr__(self, "link", resolve_link(link, self.links, self.name))
+
+    @property
+    def part(self) -> Beta:
+        return Beta(self.link)

@@ -1,0 +1,43 @@
+"""Hurdle Poisson counts."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import ClassVar
+
+from glmmjax.families.base import resolve_link
+from glmmjax.families.hurdle import Hurdle
+from glmmjax.families.links import Link, Log
+from glmmjax.families.truncated_poisson import TruncatedPoisson
+
+__all__ = ["HurdlePoisson"]
+
+
+@dataclasses.dataclass(frozen=True)
+class HurdlePoisson(Hurdle):
+    r"""Counts that are 0 with probability pi, and otherwise Poisson without its zero.
+
+    .. math:: p(0) = \pi, \qquad p(y) = (1 - \pi) \frac{\mu^y e^{-\mu}}{y! \, (1 - e^{-\mu})}
+
+    The mean of a positive count is :math:`\mu / (1 - e^{-\mu})`, mu being the mean before the zero is taken out.
+
+    Parameters
+    ----------
+    link : of mu, as for ``TruncatedPoisson``; ``eta_zi`` is the logit of pi.
+    """
+
+    name: ClassVar[str] = "hurdle_poisson"
+    links: ClassVar[tuple[type[Link], ...]] = TruncatedPoisson.links
+    support: ClassVar[str] = (
+        "whole numbers >= 0; give the counts themselves and put exposure into offset (np.log(exposure)); "
+        "for zeros and positive measurements try family='hurdle_gamma' or 'hurdle_lognormal'"
+    )
+
+    link: Link = dataclasses.field(default_factory=Log)
+
+    def __init__(self, link: str | Link = "log"):
+        object.__setattr__(self, "link", resolve_link(link, self.links, self.name))
+
+    @property
+    def part(self) -> TruncatedPoisson:
+        return TruncatedPoisson(self.link)

@@ -1,0 +1,83 @@
+"""Negative binomial counts, variance quadratic in the mean."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from glmmjax.families.base import Family, resolve_link
+from glmmjax.families.links import Link, Log, softplus
+from glmmjax.families.special import log_factorial, log_rising
+
+__all__ = ["NegativeBinomial", "log_rising_exp", "sample_poisson_gamma"]
+
+_LARGEST_LOG = 36.0
+
+
+def log_rising_exp(x: Array, n: Array) -> Array:
+    """log Gamma(a + n) - log Gamma(a) of a = exp(x), whole n >= 0, for any x: a factor a is taken out, so that it never underflows."""
+    # above exp(36) the logarithm of a rising factorial is n x to double precision, and powers of a overflow in the derivatives
+    more, rest = jnp.maximum(n - 1.0, 0.0), jnp.maximum(x - _LARGEST_LOG, 0.0)
+    return jnp.where(n > 0, x, 0.0) + log_rising(1.0 + jnp.exp(jnp.minimum(x, _LARGEST_LOG)), more) + more * rest
+
+
+def sample_poisson_gamma(key: Array, log_shape: Array, log_scale: Array, like: Array) -> Array:
+    """Poisson draws whose rates are gamma draws, in the shape and dtype of ``like``."""
+    for_rate, for_count = jax.random.split(key)
+    shape = jnp.broadcast_to(jnp.exp(log_shape), like.shape)
+    rate = jnp.exp(jax.random.loggamma(for_rate, shape, dtype=shape.dtype) + log_scale)
+    return jax.random.poisson(for_count, rate).astype(like.dtype)
+
+
+@dataclasses.dataclass(frozen=True)
+class NegativeBinomial(Family):
+    r"""Counts with mean mu and variance :math:`\mu + \mu^2 / k` (NB2); the Poisson distribution as the size k grows.
+
+    .. math:: \log p(y \mid \mu, k) = \log\frac{\Gamma(k + y)}{\Gamma(k)\, y!} + y \log\frac{\mu}{k + \mu} + k \log\frac{k}{k + \mu}
+
+    Parameters
+    ----------
+    link : ``"log"``, or the link object.
+
+    Extra parameter: ``size`` k, on the log scale. Outcome: whole numbers >= 0.
+    """
+
+    name: ClassVar[str] = "negative_binomial"
+    links: ClassVar[tuple[type[Link], ...]] = (Log,)
+    phi_names: ClassVar[tuple[str, ...]] = ("size",)
+    support: ClassVar[str] = (
+        "whole numbers >= 0; give the counts themselves and put exposure into offset (np.log(exposure)); "
+        "for positive measurements take a continuous family"
+    )
+
+    link: Link = dataclasses.field(default_factory=Log)
+
+    def __init__(self, link: str | Link = "log"):
+        object.__setattr__(self, "link", resolve_link(link, self.links, self.name))
+
+    @property
+    def is_log_concave(self) -> bool:
+        return True
+
+    def log_density(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
+        log_size = phi[0]
+        constant = log_rising_exp(log_size, y) - y * log_size - log_factorial(y)
+        return constant + y * eta - (jnp.exp(log_size) + y) * softplus(eta - log_size)
+
+    def mean(self, eta: Array, phi: Array, *zero: Array) -> Array:
+        del phi
+        return jnp.exp(eta)
+
+    def sample(self, key: Array, y: Any, eta: Array, phi: Array, *zero: Array) -> Any:
+        return sample_poisson_gamma(key, phi[0], eta - phi[0], y)
+
+    def initial_eta(self, y: Any) -> Array:
+        return jnp.log(y + 0.1)
+
+    def in_support(self, y: Any) -> Any:
+        return np.isfinite(y) & (y >= 0) & (y == y.round())

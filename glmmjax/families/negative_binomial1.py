@@ -1,0 +1,64 @@
+"""Negative binomial counts, variance proportional to the mean."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, ClassVar
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from glmmjax.families.base import Family, resolve_link
+from glmmjax.families.links import Link, Log, softplus
+from glmmjax.families.negative_binomial import log_rising_exp, sample_poisson_gamma
+from glmmjax.families.special import log_factorial
+
+__all__ = ["NegativeBinomial1"]
+
+
+@dataclasses.dataclass(frozen=True)
+class NegativeBinomial1(Family):
+    r"""Counts with mean mu and variance :math:`\mu (1 + \alpha)` (NB1); the Poisson distribution as alpha goes to 0.
+
+    .. math:: \log p(y \mid \mu, \alpha) = \log\frac{\Gamma(\mu / \alpha + y)}{\Gamma(\mu / \alpha)\, y!} + y \log\frac{\alpha}{1 + \alpha}
+              - \frac{\mu}{\alpha} \log(1 + \alpha)
+
+    Parameters
+    ----------
+    link : ``"log"``, or the link object.
+
+    Extra parameter: ``dispersion`` alpha, on the log scale. Outcome: whole numbers >= 0.
+    """
+
+    name: ClassVar[str] = "negative_binomial1"
+    links: ClassVar[tuple[type[Link], ...]] = (Log,)
+    phi_names: ClassVar[tuple[str, ...]] = ("dispersion",)
+    support: ClassVar[str] = (
+        "whole numbers >= 0; give the counts themselves and put exposure into offset (np.log(exposure)); "
+        "for positive measurements take a continuous family"
+    )
+
+    link: Link = dataclasses.field(default_factory=Log)
+
+    def __init__(self, link: str | Link = "log"):
+        object.__setattr__(self, "link", resolve_link(link, self.links, self.name))
+
+    def log_density(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
+        log_alpha = phi[0]
+        log1p_alpha = softplus(log_alpha)
+        rising = log_rising_exp(eta - log_alpha, y) + y * (log_alpha - log1p_alpha)
+        return rising - jnp.exp(eta) * (log1p_alpha * jnp.exp(-log_alpha)) - log_factorial(y)
+
+    def mean(self, eta: Array, phi: Array, *zero: Array) -> Array:
+        del phi
+        return jnp.exp(eta)
+
+    def sample(self, key: Array, y: Any, eta: Array, phi: Array, *zero: Array) -> Any:
+        return sample_poisson_gamma(key, eta - phi[0], phi[0], y)
+
+    def initial_eta(self, y: Any) -> Array:
+        return jnp.log(y + 0.1)
+
+    def in_support(self, y: Any) -> Any:
+        return np.isfinite(y) & (y >= 0) & (y == y.round())

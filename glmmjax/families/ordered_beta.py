@@ -1,0 +1,90 @@
+"""Proportions from 0 to 1, both ends included."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from glmmjax.families.base import Family, resolve_link
+from glmmjax.families.beta import Beta
+from glmmjax.families.links import Link, Logit, sigmoid_pair, softplus
+from glmmjax.families.special import log1m_exp
+
+__all__ = ["OrderedBeta"]
+
+
+@dataclasses.dataclass(frozen=True)
+class OrderedBeta(Family):
+    r"""Proportions that are 0 or 1 with probabilities cut out of the scale of eta, and beta in between.
+
+    .. math:: P(0) = 1 - \sigma(\eta - c_0), \qquad P(1) = \sigma(\eta - c_1), \qquad
+        p(y) = \{\sigma(\eta - c_0) - \sigma(\eta - c_1)\}\, \mathrm{Beta}(y \mid \mu \kappa, (1 - \mu) \kappa), \quad \mu = \sigma(\eta)
+
+    Parameters
+    ----------
+    link : ``"logit"``, the only one: :math:`\sigma(\eta) = 1 / (1 + e^{-\eta})`.
+
+    Extra parameters: the precision :math:`\kappa` and the cutpoints :math:`c_0 < c_1`; on the free scale the log precision, the first
+    cutpoint and the logarithm of their distance. Outcome: numbers from 0 to 1. Source: Kubinec (2022), equation (5).
+    """
+
+    name: ClassVar[str] = "ordered_beta"
+    links: ClassVar[tuple[type[Link], ...]] = (Logit,)
+    phi_names: ClassVar[tuple[str, ...]] = ("precision", "cutpoint_0", "cutpoint_1")
+    support: ClassVar[str] = (
+        "numbers from 0 to 1; try family='beta' where none is 0 or 1, and 'binomial' with cbind(successes, failures) for counts out of trials"
+    )
+
+    link: Link = dataclasses.field(default_factory=Logit)
+
+    def __init__(self, link: str | Link = "logit"):
+        object.__setattr__(self, "link", resolve_link(link, self.links, self.name))
+
+    def natural(self, phi: Array) -> Array:
+        return jnp.stack([jnp.exp(phi[0]), phi[1], phi[1] + _distance(phi)])
+
+    def initial_phi(self) -> tuple[float, ...]:
+        return (1.0, -2.0, 1.4)  # cutpoints -2 and 2: an eighth at each end where eta is 0
+
+    def log_density(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
+        distance = _distance(phi)
+        over_first = eta - phi[1]
+        over_second = over_first - distance
+        is_between = (y > 0) & (y < 1)
+        beta = Beta().log_density(jnp.where(is_between, y, 0.5), eta, phi)
+        above = jnp.where(y == 0, -softplus(over_first), -softplus(-over_first))  # of the first cutpoint, or not
+        below = jnp.where(y == 1, -softplus(-over_second), -softplus(over_second))
+        # sigmoid(a) - sigmoid(b) = sigmoid(a) sigmoid(-b) (1 - exp(b - a))
+        between = above + below + log1m_exp(distance) + beta
+        return jnp.where(is_between, between, jnp.where(y == 0, above, below))
+
+    def mean(self, eta: Array, phi: Array, *zero: Array) -> Array:
+        one, between = _parts(eta, phi)
+        return one + between * sigmoid_pair(eta)[0]
+
+    def sample(self, key: Array, y: Any, eta: Array, phi: Array, *zero: Array) -> Any:
+        of_part, of_beta = jax.random.split(key)
+        u = jax.random.uniform(of_part, y.shape, y.dtype)
+        one, between = _parts(eta, phi)
+        return jnp.where(u < one, 1.0, jnp.where(u < one + between, Beta().sample(of_beta, y, eta, phi), 0.0)).astype(y.dtype)
+
+    def initial_eta(self, y: Any) -> Array:
+        return self.link.link(jnp.clip(y, 0.05, 0.95))
+
+    def in_support(self, y: Any) -> Any:
+        return (y >= 0) & (y <= 1)
+
+
+def _distance(phi: Array) -> Array:
+    return jnp.exp(jnp.minimum(phi[2], 50.0))  # beyond it no outcome is 1, and the cutpoint must not overflow
+
+
+def _parts(eta: Array, phi: Array) -> tuple[Array, Array]:
+    """Probabilities of 1, and of a number between 0 and 1."""
+    over_first = eta - phi[1]
+    one = sigmoid_pair(over_first - _distance(phi))[0]
+    return one, sigmoid_pair(over_first)[0] - one

@@ -1,0 +1,81 @@
+"""Real outcomes with heavy tails."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from glmmjax.errors import ArgumentError
+from glmmjax.families.base import Family, resolve_link
+from glmmjax.families.links import Identity, Link
+from glmmjax.families.special import log_rising
+
+__all__ = ["StudentT"]
+
+_INITIAL_DF = 8.0
+
+
+@dataclasses.dataclass(frozen=True)
+class StudentT(Family):
+    r"""Real outcomes around eta whose residual over ``scale`` s has Student's t distribution with ``df`` degrees of freedom :math:`\nu`.
+
+    .. math:: \log p(y \mid \eta) = \log \frac{\Gamma((\nu + 1) / 2)}{\Gamma(\nu / 2) \sqrt{\nu \pi}\, s}
+        - \tfrac{\nu + 1}{2} \log\bigl(1 + (y - \eta)^2 / (\nu s^2)\bigr)
+
+    Parameters
+    ----------
+    df : degrees of freedom > 0; None to estimate them.
+    link : ``"identity"``, or the link object.
+
+    Extra parameters: ``scale``, and ``df`` where it is estimated; their logarithms on the free scale. The standard deviation is
+    s sqrt(df / (df - 2)) for df > 2. Outcome: any finite number.
+    """
+
+    name: ClassVar[str] = "student_t"
+    links: ClassVar[tuple[type[Link], ...]] = (Identity,)
+    support: ClassVar[str] = "finite numbers"
+
+    df: float | None = 4.0
+    link: Link = dataclasses.field(default_factory=Identity)
+
+    def __init__(self, df: float | None = 4.0, link: str | Link = "identity"):
+        if df is not None and not 0 < df < math.inf:
+            raise ArgumentError(
+                f"df={df!r} of StudentT must be a positive number, or None to estimate it; family='gaussian' has infinite df."
+            )
+        object.__setattr__(self, "df", None if df is None else float(df))
+        object.__setattr__(self, "link", resolve_link(link, self.links, self.name))
+
+    @property
+    def phi_names(self) -> tuple[str, ...]:  # type: ignore[override]
+        return ("scale", "df") if self.df is None else ("scale",)
+
+    def log_density(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
+        df = self._df(phi)
+        r = (y - eta) * jnp.exp(-phi[0])
+        log_constant = log_rising(0.5 * df, jnp.asarray(0.5, phi.dtype)) - 0.5 * jnp.log(math.pi * df) - phi[0]
+        return log_constant - 0.5 * (df + 1.0) * jnp.log1p(r * r / df)
+
+    def mean(self, eta: Array, phi: Array, *zero: Array) -> Array:
+        return jnp.where(self._df(phi) > 1.0, eta, jnp.nan)
+
+    def sample(self, key: Array, y: Any, eta: Array, phi: Array, *zero: Array) -> Any:
+        return eta + jnp.exp(phi[0]) * jax.random.t(key, self._df(phi), y.shape, y.dtype)
+
+    def initial_phi(self) -> tuple[float, ...]:
+        return (0.0, math.log(_INITIAL_DF))[: len(self.phi_names)]
+
+    def initial_eta(self, y: Any) -> Array:
+        return y
+
+    def in_support(self, y: Any) -> Any:
+        return np.isfinite(y)
+
+    def _df(self, phi: Array) -> Array:
+        return jnp.exp(phi[1]) if self.df is None else jnp.asarray(self.df, phi.dtype)

@@ -1,0 +1,84 @@
+"""Times to an event with a monotone hazard, some of them right-censored."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from glmmjax.families.base import Family, resolve_link
+from glmmjax.families.links import Link, Log, tangent_exp
+from glmmjax.families.special import log_gamma
+
+__all__ = ["Weibull", "like_outcome", "times_in_support"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Weibull(Family):
+    r"""Times y with scale :math:`\exp(\eta)` and shape k, in accelerated failure time form; event status :math:`\delta`.
+
+    .. math:: \log p(y \mid \eta) = \delta (\log k + t - \log y) - e^t, \quad t = k (\log y - \eta)
+
+    Parameters
+    ----------
+    link : ``"log"``, or the link object; it acts on the scale. The mean is :math:`\exp(\eta)\, \Gamma(1 + 1/k)`. Where t > 50 the
+        log density falls linearly in t.
+
+    Extra parameter: ``shape``, its logarithm on the free scale. Outcome: times > 0, all observed, or ``cbind(time, status)`` with
+    status 1 for an event and 0 for a time that it exceeds. The hazard ratio of a covariate is exp(-k beta).
+    """
+
+    name: ClassVar[str] = "weibull"
+    links: ClassVar[tuple[type[Link], ...]] = (Log,)
+    phi_names: ClassVar[tuple[str, ...]] = ("shape",)
+    outcome_columns: ClassVar[tuple[int, ...]] = (1, 2)
+    support: ClassVar[str] = "times > 0 in one column, or cbind(time, status) with status 1 for an event and 0 for right censoring"
+
+    link: Link = dataclasses.field(default_factory=Log)
+
+    def __init__(self, link: str | Link = "log"):
+        object.__setattr__(self, "link", resolve_link(link, self.links, self.name))
+
+    @property
+    def is_log_concave(self) -> bool:
+        return True
+
+    def log_density(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
+        time, status = y if isinstance(y, tuple) else (y, 1.0)
+        log_y = jnp.log(time)
+        t = jnp.exp(phi[0]) * (log_y - eta)
+        return status * (phi[0] + t - log_y) - tangent_exp(t)
+
+    def mean(self, eta: Array, phi: Array, *zero: Array) -> Array:
+        return jnp.exp(eta + log_gamma(1.0 + jnp.exp(-phi[0])))
+
+    def sample(self, key: Array, y: Any, eta: Array, phi: Array, *zero: Array) -> Any:
+        """Uncensored times: every status is 1."""
+        time = y[0] if isinstance(y, tuple) else y
+        log_draw = jnp.log(jax.random.exponential(key, time.shape, time.dtype))
+        return like_outcome(y, jnp.exp(eta + jnp.exp(-phi[0]) * log_draw))
+
+    def initial_eta(self, y: Any) -> Array:
+        return jnp.log(y[0] if isinstance(y, tuple) else y)
+
+    def in_support(self, y: Any) -> Any:
+        return times_in_support(y)
+
+
+def like_outcome(y: Any, time: Array) -> Any:
+    """Observed times in the form of the outcome ``y``; 0 and infinity, to which draws may be rounded, are kept out."""
+    limits = jnp.finfo(time.dtype)
+    time = jnp.clip(time, limits.tiny, limits.max)
+    return (time, jnp.ones_like(time)) if isinstance(y, tuple) else time
+
+
+def times_in_support(y: Any) -> Any:
+    """Whether times are positive and finite, and status 0 or 1."""
+    if isinstance(y, tuple):
+        time, status = y
+        return np.isfinite(time) & (time > 0) & ((status == 0) | (status == 1))
+    return np.isfinite(y) & (y > 0)

@@ -1,0 +1,43 @@
+"""Zero-inflated beta-binomial outcomes."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import ClassVar
+
+from glmmjax.families.base import resolve_link
+from glmmjax.families.beta_binomial import BetaBinomial
+from glmmjax.families.links import Link, Logit, ProbabilityLink
+from glmmjax.families.zero_inflated import ZeroInflated
+
+__all__ = ["ZeroInflatedBetaBinomial"]
+
+
+@dataclasses.dataclass(frozen=True)
+class ZeroInflatedBetaBinomial(ZeroInflated):
+    r"""Successes ``s`` among ``n`` trials that are 0 with probability pi, and otherwise beta-binomial: mean mu, precision :math:`\kappa`.
+
+    .. math:: p(0) = \pi + (1 - \pi) f(0), \qquad p(s) = (1 - \pi) f(s), \qquad
+        f(s) = \binom{n}{s} \frac{B(s + \mu\kappa, \, n - s + (1 - \mu)\kappa)}{B(\mu\kappa, \, (1 - \mu)\kappa)}
+
+    Parameters
+    ----------
+    link : of mu, as for ``BetaBinomial``; ``eta_zi`` is the logit of pi.
+
+    Outcome: as for ``BetaBinomial``.
+    """
+
+    name: ClassVar[str] = "zero_inflated_beta_binomial"
+    links: ClassVar[tuple[type[Link], ...]] = BetaBinomial.links
+    phi_names: ClassVar[tuple[str, ...]] = BetaBinomial.phi_names
+    outcome_columns: ClassVar[tuple[int, ...]] = BetaBinomial.outcome_columns
+    support: ClassVar[str] = BetaBinomial.support
+
+    link: ProbabilityLink = dataclasses.field(default_factory=Logit)
+
+    def __init__(self, link: str | Link = "logit"):
+        object.__setattr__(self, "link", resolve_link(link, self.links, self.name))
+
+    @property
+    def part(self) -> BetaBinomial:
+        return BetaBinomial(self.link)

@@ -1,0 +1,42 @@
+"""Zero-inflated binomial outcomes."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import ClassVar
+
+from glmmjax.families.base import resolve_link
+from glmmjax.families.binomial import Binomial
+from glmmjax.families.links import Link, Logit, ProbabilityLink
+from glmmjax.families.zero_inflated import ZeroInflated
+
+__all__ = ["ZeroInflatedBinomial"]
+
+
+@dataclasses.dataclass(frozen=True)
+class ZeroInflatedBinomial(ZeroInflated):
+    r"""Successes ``s`` among ``n = s + f`` trials that are 0 with probability pi, and otherwise binomial with probability mu.
+
+    .. math:: p(0) = \pi + (1 - \pi)(1 - \mu)^n, \qquad p(s) = (1 - \pi) \binom{n}{s} \mu^s (1 - \mu)^f
+
+    Parameters
+    ----------
+    link : of mu, as for ``Binomial``; ``eta_zi`` is the logit of pi.
+
+    Outcome: as for ``Binomial``. With single trials pi and mu are told apart by their covariates alone.
+    """
+
+    name: ClassVar[str] = "zero_inflated_binomial"
+    links: ClassVar[tuple[type[Link], ...]] = Binomial.links
+    outcome_columns: ClassVar[tuple[int, ...]] = Binomial.outcome_columns
+    is_binary: ClassVar[bool] = Binomial.is_binary
+    support: ClassVar[str] = Binomial.support
+
+    link: ProbabilityLink = dataclasses.field(default_factory=Logit)
+
+    def __init__(self, link: str | Link = "logit"):
+        object.__setattr__(self, "link", resolve_link(link, self.links, self.name))
+
+    @property
+    def part(self) -> Binomial:
+        return Binomial(self.link)

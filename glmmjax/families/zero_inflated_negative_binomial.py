@@ -1,0 +1,40 @@
+"""Zero-inflated negative binomial counts."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import ClassVar
+
+from glmmjax.families.base import resolve_link
+from glmmjax.families.links import Link, Log
+from glmmjax.families.negative_binomial import NegativeBinomial
+from glmmjax.families.zero_inflated import ZeroInflated
+
+__all__ = ["ZeroInflatedNegativeBinomial"]
+
+
+@dataclasses.dataclass(frozen=True)
+class ZeroInflatedNegativeBinomial(ZeroInflated):
+    r"""Counts that are 0 with probability pi, and otherwise negative binomial with mean mu and size k.
+
+    .. math:: p(0) = \pi + (1 - \pi) \left(\frac{k}{k + \mu}\right)^k, \qquad
+        p(y) = (1 - \pi) \, \mathrm{NB}(y; \mu, k)
+
+    Parameters
+    ----------
+    link : of mu, as for ``NegativeBinomial``; ``eta_zi`` is the logit of pi.
+    """
+
+    name: ClassVar[str] = "zero_inflated_negative_binomial"
+    links: ClassVar[tuple[type[Link], ...]] = NegativeBinomial.links
+    phi_names: ClassVar[tuple[str, ...]] = NegativeBinomial.phi_names
+    support: ClassVar[str] = NegativeBinomial.support
+
+    link: Link = dataclasses.field(default_factory=Log)
+
+    def __init__(self, link: str | Link = "log"):
+        object.__setattr__(self, "link", resolve_link(link, self.links, self.name))
+
+    @property
+    def part(self) -> NegativeBinomial:
+        return NegativeBinomial(self.link)
