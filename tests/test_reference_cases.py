@@ -7,7 +7,7 @@ from scipy.special import gammaln, log_ndtr, logsumexp
 from scipy.stats import norm
 
 from glmmjax import datasets
-from tests.reference_cases import CASES, FOLDER, load_case, name_map
+from tests.reference_cases import CASES, FAMILY_CASES, FOLDER, load_case, name_map
 
 ONE_EFFECT = [name for name in CASES if load_case(name).q == 1]
 
@@ -87,5 +87,5 @@ def test_shipped_data_are_the_reference_data(loader, case):
 
 
 def test_every_stored_file_is_a_case():
-    assert len(CASES) == 18
+    assert (len(CASES), len(FAMILY_CASES)) == (18, 23)
     assert {path.suffix for path in FOLDER.iterdir()} == {".csv", ".json", ".md"}

@@ -1,4 +1,4 @@
-"""Every binomial and Poisson reference case: likelihood at stated parameters, height of the maximum, standard errors.
+"""Every reference case: likelihood at stated parameters, height of the maximum, standard errors.
 
 With one random effect the number of points defines the value, so the stored one is met at the same number. With more, the value
 at few points depends on the square root that a program takes; there the comparison is with direct integration.
@@ -15,9 +15,13 @@ import glmmjax as gj
 from glmmjax.estimation.penalty import log_penalty
 from glmmjax.likelihood.gauss_hermite import padded_rule
 from glmmjax.likelihood.marginal import log_likelihood_by_rule
-from tests.reference_cases import CASES, load_case
+from glmmjax.postfit.vcov import standard_errors
+from tests.reference_cases import CASES, FAMILY_CASES, load_case
 
 MANY = 31
+# fits of one family of every kind; the others take minutes to compile together
+IN_SECONDS = ("o10", "o16", "o18", "o23")
+FITTED = [*CASES, *(name if name.startswith(IN_SECONDS) else pytest.param(name, marks=pytest.mark.slow) for name in FAMILY_CASES)]
 
 
 @functools.cache
@@ -37,24 +41,30 @@ def design_of(name):
 _log_likelihood = jax.jit(log_likelihood_by_rule, static_argnames="family")
 
 
-def log_likelihood(name, beta, D, n_agq):
-    """At a parameter point given by D, whose factor is found although it may be singular."""
+def log_likelihood(name, beta, D, n_agq, phi=(), gamma=()):
+    """At a parameter point given by D, whose factor is found although it may be singular; without R's missing constants."""
     values, vectors = np.linalg.eigh(np.asarray(D))
     chol = np.linalg.qr((vectors * np.sqrt(np.maximum(values, 0.0))).T)[1].T
     with jax.enable_x64(True):
-        params = gj.Params(jnp.asarray(beta), jnp.asarray(chol), jnp.zeros(0), jnp.zeros(0))
-        return float(_log_likelihood(params, design_of(name).clusters, load_case(name).family, padded_rule(n_agq, chol.shape[0])))
+        params = gj.Params(*(jnp.asarray(part, float) for part in (beta, chol, phi, gamma)))
+        value = _log_likelihood(params, design_of(name).clusters, load_case(name).family, padded_rule(n_agq, chol.shape[0]))
+    return float(value) - load_case(name).jacobian
 
 
-@pytest.mark.parametrize("name", CASES)
+def at(name, point, n_agq):
+    """The same at a stored point or estimate."""
+    return log_likelihood(name, point.beta, point.D, n_agq, point.phi, point.gamma)
+
+
+@pytest.mark.parametrize("name", [*CASES, *FAMILY_CASES])
 def test_likelihood_at_stated_parameters(name):
     case = load_case(name)
     for point in case.points:
         if case.q == 1:
             for n_agq, expected in point.llf.items():
-                assert log_likelihood(name, point.beta, point.D, n_agq) == pytest.approx(expected, abs=1e-6), (point.label, n_agq)
+                assert at(name, point, n_agq) == pytest.approx(expected, abs=1e-6), (point.label, n_agq)
         else:
-            fine, coarse = (log_likelihood(name, point.beta, point.D, n) for n in (MANY, 21))
+            fine, coarse = (at(name, point, n) for n in (MANY, 21))
             settled = max(1e-6, 2 * abs(fine - coarse))
             if point.brute_force is not None:
                 assert fine == pytest.approx(point.brute_force, abs=settled), point.label
@@ -62,33 +72,48 @@ def test_likelihood_at_stated_parameters(name):
                 assert fine == pytest.approx(point.llf[21], abs=settled + 2 * abs(point.llf[21] - point.llf[15])), point.label
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", FITTED)
 def test_maximum_is_as_high_as_any_peer(name):
     """Estimates of all programs under one rule: the default one for one random effect, 31 points for more."""
     case, fit = load_case(name), fit_of(name)
     assert fit.converged, fit.convergence.message
     assert fit.convergence.newton_decrement < 1e-6
     n_agq = case.n_agq if case.q == 1 else MANY
-    ours = penalized(case, fit.params.beta, fit.cov_re, n_agq)
-    theirs = [penalized(case, peer.beta, peer.D, n_agq) for peer in case.peers.values()]
+    ours = penalized(case, fit.params.beta, fit.cov_re, n_agq, fit.params.phi, fit.params.gamma)
+    theirs = [penalized(case, peer.beta, peer.D, n_agq, peer.phi, peer.gamma) for peer in case.peers.values() if is_whole(peer, fit)]
     assert ours >= max(theirs) - 1e-4
     if case.q == 1:
-        assert fit.penalized_llf == pytest.approx(case.maximum.llf, abs=1e-6)
-        assert fit.penalized_llf >= case.best_peer_llf - 1e-6
+        assert fit.penalized_llf - case.jacobian == pytest.approx(case.maximum.llf, abs=1e-6)
+        assert fit.penalized_llf - case.jacobian >= case.best_peer_llf - 1e-6
 
 
-def penalized(case, beta, D, n_agq):
+def is_whole(peer, fit):
+    """Whether a peer's estimates are stored for all parameters."""
+    return len(peer.phi) == len(fit.params.phi) and len(peer.gamma) == len(fit.params.gamma) and np.isfinite(peer.D).all()
+
+
+def penalized(case, beta, D, n_agq, phi, gamma):
     with jax.enable_x64(True):
         penalty = float(log_penalty(jnp.asarray(beta), case.penalty, (False,) * len(beta)))
-    return log_likelihood(case.name, beta, D, n_agq) + penalty
+    return log_likelihood(case.name, beta, D, n_agq, phi, gamma) + penalty
 
 
-@pytest.mark.parametrize("name", [name for name in CASES if load_case(name).maximum.bse is not None and not load_case(name).singular])
+def has_errors(name):
+    case = load_case(getattr(name, "values", (name,))[0])
+    return case.maximum.bse is not None and not case.singular
+
+
+@pytest.mark.parametrize("name", [case for case in FITTED if has_errors(case)])
 def test_standard_errors_are_those_of_the_exact_hessian(name):
     case, fit = load_case(name), fit_of(name)
     assert case.maximum.bse is not None
     assert case.maximum.theta_bse is not None
     np.testing.assert_allclose(fit.bse_fe, case.maximum.bse, rtol=1e-3)
+    for k in range(len(fit.phi)):
+        of_free = [case.maximum.theta_bse[name] for name in case.maximum.theta_bse if name.startswith("phi")]
+        natural, error = fit.phi.iloc[k], standard_errors(fit.fitted_model)[fit.fitted_model.problem.layout.extra][k]
+        assert natural > 0
+        assert error == pytest.approx(of_free[k], rel=1e-3)
     if case.q == 1:
         deviation = np.sqrt(np.asarray(fit.cov_re)[0, 0])
         of_log_sd = fit.bse_re.iloc[0] / deviation

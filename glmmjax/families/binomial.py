@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from glmmjax.families.base import Family, resolve_link
@@ -71,5 +72,5 @@ class Binomial(Family):
     def in_support(self, y: Any) -> Any:
         if isinstance(y, tuple):
             s, f = y
-            return (s >= 0) & (s == s.round()) & (f >= 0) & (f == f.round())
+            return np.isfinite(s + f) & (s >= 0) & (s == s.round()) & (f >= 0) & (f == f.round())
         return (y == 0) | (y == 1)

@@ -130,5 +130,6 @@ def _log_normal_between(below: Array, above: Array, is_lowest: Array, is_highest
     larger, smaller = jnp.where(mirrored, -below, above), jnp.where(mirrored, -above, below)
     is_end = is_lowest | is_highest
     value = log_normal_cdf(larger)
-    step = value - log_normal_cdf(jnp.where(is_end, larger - 1.0, smaller))
-    return value + jnp.where(is_end, 0.0, log1m_exp(step))
+    step = jnp.where(is_end, 1.0, value - log_normal_cdf(smaller))
+    # held away from 0, which rounding reaches for distances below 1e-16: the square of 1 / step must not overflow
+    return value + jnp.where(is_end, 0.0, log1m_exp(jnp.maximum(step, jnp.finfo(value.dtype).eps ** 2)))

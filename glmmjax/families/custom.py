@@ -25,10 +25,11 @@ class Custom(Family):
 
     Parameters
     ----------
-    log_density : ``f(y, eta, phi)``, or ``f(y, eta, phi, eta_zi)`` for a family with a zero part: the log density of ONE row, as a number.
-        ``y`` and ``eta`` are numbers (``y`` a tuple of them for ``cbind``), ``phi`` has ``n_phi`` entries without bounds: take ``exp`` of one that
-        must be positive. It is traced by JAX: write it with ``jax.numpy`` and ``jnp.where``, not with ``if`` on values. For log Gamma take
-        ``glmmjax.families.log_gamma`` and ``log_rising``, whose derivatives are several times faster than those of ``jax.scipy``.
+    log_density : ``f(y, eta, phi)``, or ``f(y, eta, phi, eta_zi)`` for a family with a zero part: the log density of ONE row, as a
+        number. ``y`` and ``eta`` are numbers (``y`` a tuple of them for ``cbind``), ``phi`` has ``n_phi`` entries without bounds: take
+        ``exp`` of one that must be positive. It is traced by JAX: write it with ``jax.numpy`` and ``jnp.where``, not with ``if`` on
+        values. For log Gamma take ``glmmjax.families.log_gamma`` and ``log_rising``, whose derivatives are several times faster than
+        those of ``jax.scipy``.
     link : of the mean, where ``mean`` is not given: "identity" (default), "log", "logit", "probit", "cloglog", "cauchit", "sqrt".
     n_phi : number of extra parameters; they are reported as they are in ``phi``.
     mean : ``f(eta, phi)`` or ``f(eta, phi, eta_zi)``, the mean of one row; by default the inverse link of ``eta``.
@@ -73,7 +74,7 @@ class Custom(Family):
             raise ArgumentError(f"Custom(n_columns={n_columns!r}) must be 1, 2 or 3, the number of outcome columns.")
         n_arguments = _n_arguments(log_density)
         if n_arguments not in (3, 4):
-            raise ArgumentError(f"Custom(log_density) takes {n_arguments} arguments, and must take (y, eta, phi), or (y, eta, phi, eta_zi).")
+            raise ArgumentError(f"Custom(log_density) takes {n_arguments} arguments, not (y, eta, phi) or (y, eta, phi, eta_zi).")
         fields = (log_density, resolve_link(link, self.links, self.name), n_phi, mean, sample, n_columns)
         for field, value in zip(dataclasses.fields(self), fields, strict=True):
             object.__setattr__(self, field.name, value)
@@ -111,8 +112,8 @@ class Custom(Family):
         except Exception as error:
             cause = str(error).strip().splitlines()[0] if str(error).strip() else ""
             raise ArgumentError(
-                f"Custom(log_density) cannot be traced by JAX ({type(error).__name__}: {cause}). Write it with jax.numpy, for one row, with "
-                "jnp.where in the place of if, and check n_phi, the length of phi."
+                f"Custom(log_density) cannot be traced by JAX ({type(error).__name__}: {cause}). Write it with jax.numpy, for one row, "
+                "with jnp.where in the place of if, and check n_phi, the length of phi."
             ) from None
         if getattr(shape, "shape", None) != ():
             found = getattr(shape, "shape", type(shape).__name__)
@@ -122,8 +123,8 @@ class Custom(Family):
         if len(wrong):
             shown = ", ".join(f"{column[wrong[0]]:g}" for column in (y if isinstance(y, tuple) else (y,)))
             raise ArgumentError(
-                f"Custom(log_density) gives {value[wrong[0]]} for the outcome {shown} at eta = 0 and phi = 0, where the search for starting "
-                f"values begins ({len(wrong)} such rows): it must be finite for every outcome in the data; check the support of the family."
+                f"Custom(log_density) gives {value[wrong[0]]} for the outcome {shown} at eta = 0 and phi = 0, where the search for "
+                f"starting values begins ({len(wrong)} such rows): it must be finite for every outcome in the data."
             )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from typing import Any, ClassVar
 
@@ -16,6 +17,8 @@ from glmmjax.families.base import Family, resolve_link
 from glmmjax.families.links import Inverse, Link, Log, positive_inverse, tangent_exp
 
 __all__ = ["Gamma", "log_gamma_excess"]
+
+_SHIFT = 10
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,8 +77,10 @@ class Gamma(Family):
 
 
 def log_gamma_excess(x: Array) -> Array:
-    """log Gamma(x) - x log x + x, of which large x leaves only a logarithm."""
-    is_small = x < 10.0
-    small, large = jnp.where(is_small, x, 1.0), jnp.where(is_small, 10.0, x)
-    near = special.log_gamma(small) - small * jnp.log(small) + small
-    return jnp.where(is_small, near, 0.5 * jnp.log(2 * math.pi / large) + special._stirling(large))
+    """log Gamma(x) - x log x + x, of which large x leaves only a logarithm: Stirling's series at x, or at x + 10 for x < 10."""
+    is_small = x < _SHIFT
+    large = jnp.where(is_small, x + _SHIFT, x)
+    product = functools.reduce(lambda p, k: p * ((x + k) / large), range(1, _SHIFT), x / large)
+    root = jnp.sqrt(large) * jnp.where(is_small, product, 1.0)
+    shift = jnp.where(is_small, _SHIFT, 0.0)
+    return x * jnp.log(large / x) - jnp.log(root) - shift + 0.5 * math.log(2 * math.pi) + special._stirling(large)

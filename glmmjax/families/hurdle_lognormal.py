@@ -29,7 +29,7 @@ class HurdleLognormal(Hurdle):
     name: ClassVar[str] = "hurdle_lognormal"
     links: ClassVar[tuple[type[Link], ...]] = Lognormal.links
     phi_names: ClassVar[tuple[str, ...]] = Lognormal.phi_names
-    support: ClassVar[str] = "numbers >= 0 on their own scale, not as logarithms; for negative values too try family='students_t'"
+    support: ClassVar[str] = "numbers >= 0 on their own scale, not as logarithms; for negative values too try family='student_t'"
 
     link: Link = dataclasses.field(default_factory=Identity)
 

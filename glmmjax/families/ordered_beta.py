@@ -36,7 +36,8 @@ class OrderedBeta(Family):
     links: ClassVar[tuple[type[Link], ...]] = (Logit,)
     phi_names: ClassVar[tuple[str, ...]] = ("precision", "cutpoint_0", "cutpoint_1")
     support: ClassVar[str] = (
-        "numbers from 0 to 1; try family='beta' where none is 0 or 1, and 'binomial' with cbind(successes, failures) for counts out of trials"
+        "numbers from 0 to 1; try family='beta' where none is 0 or 1, and 'binomial' with cbind(successes, failures) for counts "
+        "out of trials"
     )
 
     link: Link = dataclasses.field(default_factory=Logit)

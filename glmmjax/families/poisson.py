@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from glmmjax.families.base import Family, resolve_link
@@ -67,4 +68,4 @@ class Poisson(Family):
         return self.link.link(y + 0.1)
 
     def in_support(self, y: Any) -> Any:
-        return (y >= 0) & (y == y.round())
+        return np.isfinite(y) & (y >= 0) & (y == y.round())

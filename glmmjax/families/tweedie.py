@@ -81,7 +81,7 @@ class Tweedie(Family):
         """Places of the terms on a new leading axis, which of them count, and the logarithm of the step between them."""
         spread = jnp.sqrt(centre * above_1)  # standard deviation of j under the terms
         # the edge at j = 0 must lie below exp(-24) of the largest term before the sum may leave the whole numbers
-        step = jnp.where(centre > 24.0 * above_1, jnp.maximum(1.0, 16.0 / self.n_terms * spread), 1.0)
+        step = jnp.where(centre > 24.0 * above_1, jnp.maximum(1.0, 20.0 / self.n_terms * spread), 1.0)
         half = self.n_terms // 2
         first = jnp.where(step > 1.0, centre - half * step, jnp.maximum(1.0, jnp.floor(centre) - half))
         k = jnp.arange(self.n_terms, dtype=centre.dtype).reshape(-1, *(1,) * jnp.ndim(first))

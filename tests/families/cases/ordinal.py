@@ -12,11 +12,7 @@ from tests.families.cases.row import Row
 
 __all__ = ["ROWS"]
 
-DISTRIBUTION = {
-    "logit": scipy.stats.logistic.cdf,
-    "probit": scipy.stats.norm.cdf,
-    "cloglog": scipy.stats.gumbel_l.cdf,
-}
+DISTRIBUTION = {"logit": scipy.stats.logistic, "probit": scipy.stats.norm, "cloglog": scipy.stats.gumbel_l}
 
 
 def _cumulative(link: str, phi: tuple[float, ...]) -> Row:
@@ -25,8 +21,8 @@ def _cumulative(link: str, phi: tuple[float, ...]) -> Row:
 
     def reference(y, eta, thresholds):
         cut = np.r_[-np.inf, thresholds, np.inf]
-        k = y.astype(int)
-        return np.log(DISTRIBUTION[link](cut[k + 1] - eta) - DISTRIBUTION[link](cut[k] - eta))
+        low, high, law = cut[y.astype(int)] - eta, cut[y.astype(int) + 1] - eta, DISTRIBUTION[link]
+        return np.log(np.where(low < 0, law.cdf(high) - law.cdf(low), law.sf(low) - law.sf(high)))
 
     return Row(
         family=Cumulative(link, n_levels=n),
@@ -48,8 +44,7 @@ def _ordered_beta(y, eta, natural):
 
 
 ROWS = [
-    *(_cumulative(link, (-1.2, 0.1, -0.4, 0.3)) for link in DISTRIBUTION),
-    _cumulative("logit", (-0.6, 0.2)),
+    *(_cumulative(link, (-1.2, 0.1, -0.4)) for link in DISTRIBUTION),
     _cumulative("probit", (0.4,)),
     Row(
         family=OrderedBeta(),

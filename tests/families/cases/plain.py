@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import scipy.special
 import scipy.stats
@@ -20,7 +22,7 @@ PROBABILITY = {
     "cauchit": scipy.stats.cauchy.cdf,
     "log": np.exp,
 }
-MEAN = {"log": np.exp, "sqrt": np.square, "identity": lambda eta: eta}
+MEAN: dict[str, Any] = {"log": np.exp, "sqrt": np.square, "identity": lambda eta: eta}
 
 
 def _bernoulli(link: str) -> Row:
