@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from glmmjax.errors import ArgumentError
+from glmmjax.likelihood.covariance import Structure
 from glmmjax.likelihood.params import Params, Theta
 
 __all__ = ["initial_theta"]
@@ -22,20 +25,27 @@ def initial_theta(values: Any, layout: Theta) -> np.ndarray | None:
     given = values._asdict() if isinstance(values, Params) else values
     if not isinstance(given, Mapping) or any(name not in _NAMES for name in given):
         raise ArgumentError(f"initial_values={values!r} must be a Params, or a dict with the names {', '.join(_NAMES)}.")
-    q, entries = layout.covariance.q, layout.covariance.entries
+    q = layout.covariance.q
     chol = _factor(_initial_array(given, "D", (q, q))) if "D" in given else _initial_array(given, "chol", (q, q))
-    kept = np.zeros((q, q))
-    for entry in entries:
-        kept[entry] = chol[entry]
-    if not np.allclose(chol, kept, rtol=0.0, atol=1e-12 * np.abs(chol).max(initial=0.0)):
-        raise ArgumentError(
-            "initial_values: chol (D = chol chol') must be lower triangular, with 0 where the model has no covariance; "
-            f"its free entries are {entries}."
-        )
     beta = _initial_array(given, "beta", (layout.p,))
     sizes = {"phi": layout.n_phi, "gamma": layout.p_zi, "delta": layout.p_disp}
     others = [_initial_array(given, name, (size,)) for name, size in sizes.items()]
-    return np.concatenate([beta, [kept[entry] for entry in entries], *others])
+    return np.concatenate([beta, _free(layout.covariance, chol), *others])
+
+
+def _free(structure: Structure, chol: np.ndarray) -> np.ndarray:
+    """Free vector of a lower factor, whose D must be one that the structure has."""
+    with jax.enable_x64(True):
+        free = structure.free(jnp.asarray(chol))
+        root = np.asarray(structure.factor(free))
+    d = chol @ chol.T
+    lower = np.allclose(chol, np.tril(chol), rtol=0.0, atol=1e-12 * np.abs(chol).max(initial=0.0))
+    if not lower or not np.allclose(root @ root.T, d, rtol=0.0, atol=1e-9 * np.abs(d).max(initial=0.0)):
+        raise ArgumentError(
+            f"initial_values: D = chol chol' is {d.tolist()}, which the model's covariance structure does not have: chol must be lower "
+            f"triangular, and D a matrix of {structure}."
+        )
+    return np.asarray(free)
 
 
 def _initial_array(given: Mapping[str, Any], name: str, shape: tuple[int, ...]) -> np.ndarray:

@@ -24,6 +24,7 @@ from glmmjax.estimation.stream import maximise_streamed
 from glmmjax.families import Family, resolve_family
 from glmmjax.fitted import FittedModel
 from glmmjax.initial_values import initial_theta
+from glmmjax.likelihood.covariance import BlockDiagonal, lower_factor
 from glmmjax.likelihood.gauss_hermite import check_n_agq, finer
 from glmmjax.likelihood.params import Params, Theta
 from glmmjax.options import Options, StudentTPenalty, default_n_agq
@@ -48,6 +49,7 @@ def mixed_model(
     zi_random: str | None = None,
     zi_offset: Any = None,
     dispersion: str | None = None,
+    covariance: str | None = None,
     penalized: bool | StudentTPenalty = False,
     n_agq: int | str | None = None,
     initial_values: Params | Mapping[str, Any] | None = None,
@@ -74,6 +76,9 @@ def mixed_model(
     zi_offset : as ``offset``, for the zero part.
     dispersion : fixed effects on the extra parameter of a family that has one, on its free scale: with ``"~ sex"`` its logarithm
         differs between the sexes.
+    covariance : structure of D for one set of random effects: ``"unstructured"`` (default), ``"diagonal"`` (as ``||``),
+        ``"compound_symmetry"`` (one variance, one correlation), ``"ar1"`` (one variance, correlation ``r^|i - j|`` in the order of the
+        columns: ``random="~ 0 + C(visit) | id"`` has one effect a visit).
     penalized : True for Student's t penalties (mean 0, scale 1, 3 degrees of freedom) on all fixed effects but the intercept,
         or a ``StudentTPenalty``.
     n_agq : quadrature points per random effect, 1 is Laplace's method; by default 11 for one or two random effects, 7 for three, 5, 3
@@ -102,8 +107,8 @@ def mixed_model(
     """
     call = {
         "fixed": fixed, "random": random, "data": data, "family": family, "weights": weights, "offset": offset, "zi_fixed": zi_fixed,
-        "zi_random": zi_random, "zi_offset": zi_offset, "dispersion": dispersion, "penalized": penalized, "n_agq": n_agq,
-        "initial_values": initial_values, "options": options, "devices": devices, "progress": progress,
+        "zi_random": zi_random, "zi_offset": zi_offset, "dispersion": dispersion, "covariance": covariance, "penalized": penalized,
+        "n_agq": n_agq, "initial_values": initial_values, "options": options, "devices": devices, "progress": progress,
     }  # fmt: skip
     _check_arguments(call)
     with jax.enable_x64(True):
@@ -178,16 +183,15 @@ def _n_agq(asked: Any, q: int) -> int:
 
 
 def _fitted_model(design: Design, problem: Problem, maximum: Maximum, call: Mapping[str, Any]) -> FittedModel:
-    """The record of a fit; the diagonal of L is made non-negative here, in everything that depends on its sign."""
+    """The record of a fit, with the lower factor of D and its diagonal non-negative, whatever root of D was fitted."""
     layout, structure = problem.layout, design.covariance
-    rows, columns = [list(part) for part in zip(*structure.entries, strict=True)] or ([], [])
-    diagonal = maximum.theta[layout.random][[k for k, (r, c) in enumerate(structure.entries) if r == c]]
-    sign = np.where(diagonal < 0, -1.0, 1.0)
-    flip = np.ones(layout.size)
-    flip[layout.random] = sign[columns]
-    theta = maximum.theta * flip
-    chol = np.zeros((structure.q, structure.q))
-    chol[rows, columns] = theta[layout.random]
+    theta, hessian = maximum.theta, maximum.hessian
+    root = np.asarray(structure.factor(jnp.asarray(theta[layout.random])))
+    chol, rotation = lower_factor(root)
+    if isinstance(structure, BlockDiagonal):  # its free vector is the lower factor
+        flip = np.ones(layout.size)
+        flip[layout.random] = np.diagonal(rotation)[[column for _, column in structure.entries]]
+        theta, hessian = theta * flip, hessian * np.outer(flip, flip)
     parts: Any = (theta[layout.fixed], chol, theta[layout.extra], theta[layout.zero], theta[layout.dispersion])
     return FittedModel(
         design=design,
@@ -196,10 +200,10 @@ def _fitted_model(design: Design, problem: Problem, maximum: Maximum, call: Mapp
         n_agq=maximum.convergence.n_agq,
         theta=theta,
         params=Params(*parts),
-        information=-maximum.hessian * np.outer(flip, flip),
+        information=-hessian,
         log_likelihood=maximum.log_likelihood,
         objective=maximum.objective,
-        modes=_modes_by_cluster(maximum, design) * sign,
+        modes=_modes_by_cluster(maximum, design) @ rotation,
         is_singular=_is_singular(chol, maximum, design),
         convergence=maximum.convergence,
         call={**call, "devices": portable(call["devices"])},

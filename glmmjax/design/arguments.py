@@ -24,6 +24,7 @@ class ModelArguments(NamedTuple):
     zi_random: str | None = None
     zi_offset: Any = None
     dispersion: str | None = None
+    covariance: str | None = None
 
 
 def family_of(given: ModelArguments) -> Family:

@@ -24,7 +24,7 @@ from glmmjax.design.predictors import build_predictors, names_of, random_reach, 
 from glmmjax.errors import DesignWarning, FormulaError
 from glmmjax.families import Family, resolve_family
 from glmmjax.likelihood.clusters import Bucket, ClusterData
-from glmmjax.likelihood.covariance import BlockDiagonal
+from glmmjax.likelihood.covariance import Structure
 from glmmjax.options import Options
 
 __all__ = ["Design", "build_design", "expressions_of", "group_problem", "make_design"]
@@ -37,7 +37,7 @@ class Design:
     """Arrays of a model with the labels that belong to them. ``clusters`` is the pytree for the pure layer."""
 
     clusters: ClusterData  # of a stream, a ``StreamedClusters``
-    covariance: BlockDiagonal  # structure of D
+    covariance: Structure  # of D
     outcome_name: str  # left side of the formula as written
     family: Family  # as given, with what only the data show: the number of levels, a predictor for the dispersion
     success_level: Any  # level counted as 1 of a two-level or boolean outcome, else None
@@ -76,6 +76,7 @@ def make_design(
     zi_random: str | None = None,
     zi_offset: Any = None,
     dispersion: str | None = None,
+    covariance: str | None = None,
     options: Options | None = None,
 ) -> Design:
     """Arrays of a mixed model, for the pure layer.
@@ -92,6 +93,7 @@ def make_design(
     offset : column name, or an array with one value for each row of ``data``; added to those of the formula.
     zi_fixed, zi_random, zi_offset : the zero part, as in ``mixed_model``.
     dispersion : predictor of the extra parameter, as in ``mixed_model``. ``design.family`` then takes it.
+    covariance : structure of D, as in ``mixed_model``.
     options : ``max_block_rows`` bounds the blocks.
 
     Raises
@@ -105,7 +107,7 @@ def make_design(
         When no cluster has two rows, or there is one cluster only.
     """
     family = resolve_family(family)
-    given = ModelArguments(fixed, random, data, family, weights, offset, zi_fixed, zi_random, zi_offset, dispersion)
+    given = ModelArguments(fixed, random, data, family, weights, offset, zi_fixed, zi_random, zi_offset, dispersion, covariance)
     return build_design(given, caller_namespace(), options)
 
 
@@ -127,7 +129,7 @@ def build_design(given: ModelArguments, env: Any, options: Options | None = None
         warnings.warn(problem, DesignWarning, stacklevel=3)
     weight = cluster_weights(weights, groups, rows.table.frame[weights] if isinstance(weights, str) else None)
     layout = group_rows(groups.codes, len(groups.labels), (options or Options()).max_block_rows)
-    names, structure, reach = names_of(predictors), structure_of(parts, predictors), random_reach(predictors)
+    names, structure, reach = names_of(predictors), structure_of(parts, predictors, given.covariance), random_reach(predictors)
     n_dropped, columns, success_level, levels = (
         rows.table.n_dropped,
         _columns_of(outcome, predictors),

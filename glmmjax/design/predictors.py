@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from glmmjax.design.formula import FormulaParts
+from glmmjax.design.formula import Bar, FormulaParts
 from glmmjax.design.matrices import Matrix
 from glmmjax.design.predictor import Predictor, build_predictor
-from glmmjax.errors import FormulaError
+from glmmjax.errors import ArgumentError, FormulaError
 from glmmjax.families import Family
-from glmmjax.likelihood.covariance import BlockDiagonal
+from glmmjax.likelihood.covariance import NAMES, BlockDiagonal, Structure, structure_named
 
 __all__ = ["build_predictors", "names_of", "random_reach", "structure_of", "without_intercept"]
 
@@ -74,15 +74,41 @@ def names_of(predictors: Mapping[str, Predictor]) -> dict[str, tuple[str, ...]]:
     }
 
 
-def structure_of(parts: FormulaParts, predictors: Mapping[str, Predictor]) -> BlockDiagonal:
-    """Structure of D: one set of random effects in each part is one block over both; ``||`` anywhere makes all independent."""
+def structure_of(parts: FormulaParts, predictors: Mapping[str, Predictor], name: str | None = None) -> Structure:
+    """Structure of D.
+
+    One set of random effects in each part is one block over both; ``||`` anywhere makes all independent. ``name`` asks for another
+    structure of the only set.
+
+    Raises
+    ------
+    ArgumentError
+        For a name that is not known, and for one with several sets of random effects, or with one effect only.
+    """
     bars = [right.bars for right in parts.right_sides.values() if right.bars]
     sizes = tuple(size for predictor in predictors.values() for size in predictor.block_sizes)
+    if name is not None:
+        _check_structure(name, [bar for side in bars for bar in side], sum(sizes))
+        return structure_named(name, sum(sizes))
     if len(bars) == 2 and any(bar.independent for side in bars for bar in side):
         return BlockDiagonal((1,) * sum(sizes))
     if len(bars) == 2 and all(len(side) == 1 for side in bars):
         return BlockDiagonal((sum(sizes),))
     return BlockDiagonal(sizes)
+
+
+def _check_structure(name: Any, bars: list[Bar], q: int) -> None:
+    if name not in NAMES:
+        raise ArgumentError(f"covariance={name!r} is not known; choose one of {', '.join(map(repr, NAMES))}.")
+    if len(bars) != 1 or bars[0].independent:
+        found = f"{len(bars)} of them" if len(bars) != 1 else "one with ||"
+        raise ArgumentError(
+            f"covariance={name!r} is for one set of random effects with a single bar, such as '~ 0 + C(visit) | id'; the model has {found}."
+        )
+    if q < 2 and name in ("compound_symmetry", "ar1"):
+        raise ArgumentError(
+            f"covariance={name!r} needs at least two random effects; write one for each level of a factor, such as '~ 0 + C(visit) | id'."
+        )
 
 
 def random_reach(predictors: Mapping[str, Predictor]) -> np.ndarray:

@@ -21,14 +21,13 @@ from glmmjax.design.groups import Groups, as_numbers, check_any_weight, column_w
 from glmmjax.design.matrices import evaluate, formula_namespace
 from glmmjax.design.outcome import Outcome, check_outcome_columns, check_varies, fixed_levels, read_part_of_outcome
 from glmmjax.design.predictor import Predictor, PredictorOf, predictor_of
-from glmmjax.design.predictors import random_reach
+from glmmjax.design.predictors import random_reach, structure_of
 from glmmjax.design.rank import check_rank
 from glmmjax.design.stream import Stream
 from glmmjax.design.survey import OTHER_ROWS, Survey, Used, complete_frames, find_used, survey, with_levels
 from glmmjax.errors import ArgumentError, DesignError, DesignWarning, FormulaError, RowsNotKeptError
 from glmmjax.families import Family
 from glmmjax.likelihood.clusters import Bucket
-from glmmjax.likelihood.covariance import BlockDiagonal
 from glmmjax.options import Options
 
 __all__ = ["StreamedClusters", "streamed_design"]
@@ -59,6 +58,7 @@ class _Model(NamedTuple):
     found: Survey
     namespace: Mapping[str, Any]
     predictor: PredictorOf
+    structure: str | None  # the argument ``covariance``
 
 
 class _Chunk(NamedTuple):
@@ -109,7 +109,7 @@ def streamed_design(given: ModelArguments, env: Any, options: Options) -> Iterat
         warnings.warn(problem, DesignWarning, stacklevel=5)
     right = RightSide(parts.fixed, parts.offsets, parts.bars)
     all_rows = lambda: (with_levels(frame, used, found.levels) for frame in complete_frames(data, used))  # noqa: E731
-    model = _Model(parts, family, used, found, namespace, predictor_of(right, all_rows, namespace, parts.text))
+    model = _Model(parts, family, used, found, namespace, predictor_of(right, all_rows, namespace, parts.text), given.covariance)
     layout = lay_out_clusters(found.sizes, options.max_block_rows, data.chunk_rows)
     with tempfile.TemporaryDirectory(prefix="glmmjax-", dir=data.folder, ignore_cleanup_errors=True) as folder:
         last, totals, files = _write(model, data, layout, Path(folder))
@@ -196,7 +196,7 @@ def _design(model: _Model, last: _Chunk, totals: _Totals, layout: Widths) -> Des
     clusters: Any = StreamedClusters(layout.slots, totals.outcome.digest(), totals.weights.digest())
     return Design(
         clusters=clusters,
-        covariance=BlockDiagonal(predictor.block_sizes),
+        covariance=structure_of(model.parts, {"main": predictor}, model.structure),
         outcome_name=model.parts.outcome,
         success_level=last.outcome.success_level,
         fixed_names=predictor.fixed.names,

@@ -11,7 +11,6 @@ from jax import Array
 from glmmjax.estimation.newton import FLAT, Newton, spectrum
 from glmmjax.estimation.objective import Problem
 from glmmjax.estimation.starting_values import Start
-from glmmjax.likelihood.covariance import canonical
 from glmmjax.options import Options
 
 __all__ = ["Code", "Convergence", "code_of", "is_singular"]
@@ -107,19 +106,19 @@ def is_singular(chol: Array, reach: Array) -> Array:
     """
     if chol.shape[0] == 0:
         return jnp.array(False)
-    diagonal = jnp.abs(jnp.diagonal(canonical(chol)))
+    lower = jnp.linalg.qr(chol.T, mode="r").T  # the same D by its lower factor, whatever root the structure takes
+    diagonal = jnp.abs(jnp.diagonal(lower))
     deviation = jnp.sqrt((chol * chol).sum(1))
     return jnp.any((diagonal < _SINGULAR * deviation) | (deviation * reach < _SINGULAR))
 
 
 def code_of(problem: Problem, options: Options, start: Start, s: Newton) -> Array:
     """() int: the ``Code`` of a finished fit. Pure, so that batched fits have one each."""
-    layout, q = problem.layout, problem.layout.covariance.q
+    layout = problem.layout
     finite = jnp.isfinite(s.at.value) & jnp.all(jnp.isfinite(s.hessian))
     found = spectrum(jnp.where(finite, s.hessian, -jnp.eye(layout.size, dtype=s.theta.dtype)), s.at.gradient)
     chol = layout.covariance.factor(s.theta[layout.random])
-    columns = [layout.covariance.entries.index((r, r)) for r in range(q)]
-    singular = is_singular(chol, start.reach[layout.random][jnp.array(columns, int)])
+    singular = is_singular(chol, start.effect_reach)
 
     inside_random = (found.vectors[layout.random] ** 2).sum(0) > 1.0 - 1e-6
     flat = jnp.abs(found.values) <= 10.0 * FLAT

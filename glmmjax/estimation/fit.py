@@ -18,7 +18,7 @@ from glmmjax.families.base import Family
 from glmmjax.families.dispersion import WithDispersion
 from glmmjax.families.registry import resolve_family
 from glmmjax.likelihood.clusters import Bucket, ClusterData
-from glmmjax.likelihood.covariance import BlockDiagonal, canonical, unstructured
+from glmmjax.likelihood.covariance import Structure, canonical, unstructured
 from glmmjax.likelihood.gauss_hermite import check_n_agq, tensor_rule
 from glmmjax.likelihood.marginal import in_ambient_precision, start_modes
 from glmmjax.likelihood.params import Params, Theta
@@ -48,7 +48,7 @@ def fit_params(
     options: Options = _DEFAULT_OPTIONS,
     *,
     n_agq: int = 11,
-    covariance: BlockDiagonal | None = None,
+    covariance: Structure | None = None,
     penalty: StudentTPenalty | None = None,
     is_intercept: tuple[bool, ...] = (),
 ) -> tuple[Params, FitInfo]:
@@ -95,7 +95,7 @@ def fit_params(
     return params._replace(chol=canonical(params.chol)), jax.lax.stop_gradient(info)
 
 
-def _layout(family: Family, clusters: ClusterData, structure: BlockDiagonal) -> Theta:
+def _layout(family: Family, clusters: ClusterData, structure: Structure) -> Theta:
     p, *others = (x.shape[1] for x in clusters.buckets[0].X)
     n_expected = 1 + family.has_zero_part + isinstance(family, WithDispersion)
     if 1 + len(others) != n_expected:

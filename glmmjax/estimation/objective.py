@@ -75,7 +75,7 @@ def evaluate_likelihood(
 ) -> Evaluated:
     """``evaluate`` without the penalty: a sum over clusters, so that parts of the data can be added up by ``add``."""
     at = value_and_gradient(problem.layout.params(theta), buckets, problem.family, rule, modes, spans)
-    return Evaluated(at.value, problem.layout.vector(at.gradient), at.value, at.gradient.chol, at.modes, at.mode_error)
+    return Evaluated(at.value, problem.layout.gradient(theta, at.gradient), at.value, at.gradient.chol, at.modes, at.mode_error)
 
 
 def likelihood_with_hessian(
@@ -88,7 +88,7 @@ def likelihood_with_hessian(
     def of_block(block: Bucket, start: Array) -> tuple[Any, Array, Array]:
         def gradient(theta: Array) -> tuple[Array, Any]:
             found = block_value_and_gradient(layout.params(theta), block, start, problem.family, rule)
-            return layout.vector(found[0][1]), found
+            return layout.gradient(theta, found[0][1]), found
 
         # differentiated block by block: through the loop over blocks, JAX would trace the block several times over
         hessian, (first, mode, error) = jax.jacfwd(gradient, has_aux=True)(theta)
@@ -97,7 +97,7 @@ def likelihood_with_hessian(
     params, size = layout.params(theta), layout.size
     zero = (jnp.zeros((), theta.dtype), jax.tree.map(jnp.zeros_like, params), jnp.zeros((size, size), theta.dtype))
     (value, slope, hessian), modes, error = sum_over_blocks(of_block, zero, buckets, modes, spans)
-    return Evaluated(value, layout.vector(slope), value, slope.chol, modes, error), hessian
+    return Evaluated(value, layout.gradient(theta, slope), value, slope.chol, modes, error), hessian
 
 
 def penalised(problem: Problem, theta: Array, at: Evaluated) -> Evaluated:

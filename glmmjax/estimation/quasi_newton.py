@@ -22,23 +22,15 @@ _SUFFICIENT_INCREASE = 1e-4
 def initial_metric(problem: Problem, start: Start, theta: Array) -> Array:
     """(P, P) inverse negative Hessian to start from.
 
-    The working model's information for all but D; ``D_rr / n_rc`` for entry (r, c) of L (half of it on the diagonal), n_rc the number of
-    clusters that inform it.
+    The working model's information for all but D, and what the structure of D says of its own.
     """
     layout, dtype = problem.layout, theta.dtype
     inverse = jnp.zeros((layout.size, layout.size), dtype)
     others = jnp.array(layout.not_random, int)
     inverse = inverse.at[others[:, None], others].set(solve_positive(start.information, jnp.eye(len(others), dtype=dtype)))
     if layout.covariance.q:
-        chol = layout.covariance.factor(theta[layout.random])
-        entries = layout.covariance.entries
-        reach = start.reach[layout.random][jnp.array([entries.index((r, r)) for r in range(chol.shape[0])])]
-        on_predictor = (chol * chol).sum(1) * reach**2  # variances in units of the linear predictor, where they can be compared
-        variance = jnp.maximum(on_predictor, 1e-4 * jnp.max(on_predictor)) / jnp.where(reach > 0, reach, 1.0) ** 2
-        scale = [
-            variance[r] / jnp.maximum(start.moment_information[r, c], 1.0) * (0.5 if r == c else 1.0) for r, c in layout.covariance.entries
-        ]
-        inverse = inverse.at[layout.random, layout.random].set(jnp.diag(jnp.stack(scale)))
+        variances = layout.covariance.variances(theta[layout.random], start.moment_information, start.effect_reach)
+        inverse = inverse.at[layout.random, layout.random].set(jnp.diag(variances))
     return inverse
 
 

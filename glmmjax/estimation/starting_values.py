@@ -29,10 +29,11 @@ class Start(NamedTuple):
     """Where a fit starts, and the scale on which theta moves."""
 
     theta: Array  # (P,)
-    information: Array  # (C, C) of all of theta but the entries of L, with the random effects integrated out
+    information: Array  # (C, C) of all of theta but the free vector of D, with the random effects integrated out
     moment_information: Array  # (q, q) clusters that inform entry (r, c) of D: sum over clusters of reliability r times c
     total_weight: Array  # () sum of the cluster weights
     reach: Array  # (P,) largest change of any linear predictor when an entry of theta moves by 1
+    effect_reach: Array  # (q,) the same for the random effects
 
 
 class _Clusters(NamedTuple):
@@ -61,10 +62,12 @@ def starting_values(problem: Problem, buckets: tuple[Bucket, ...]) -> Start:
     theta = jnp.zeros(layout.size, glm.dtype).at[jnp.array(layout.not_random, int)].set(glm + working.shift)
     theta = theta.at[layout.random].set(layout.covariance.free(working.chol))
     total_weight = jnp.stack([bucket.cluster_weight.sum() for bucket in buckets]).sum()
-    return Start(theta, working.information, working.reliability, total_weight, _reach(problem, buckets))
+    return Start(theta, working.information, working.reliability, total_weight, *_reach(problem, buckets))
 
 
-def _reach(problem: Problem, buckets: tuple[Bucket, ...]) -> Array:
+def _reach(problem: Problem, buckets: tuple[Bucket, ...]) -> tuple[Array, Array]:
+    """Largest change of a linear predictor by theta (P,), and by the random effects (q,)."""
+
     def largest(arrays: list[Array]) -> Array:
         return jnp.max(jnp.stack([jnp.max(jnp.abs(a), axis=(0, 2, 3)) for a in arrays]), axis=0)
 
@@ -73,7 +76,7 @@ def _reach(problem: Problem, buckets: tuple[Bucket, ...]) -> Array:
     reach = jnp.ones(layout.size, z.dtype)
     for e, where in enumerate(layout.by_predictor):
         reach = reach.at[where].set(largest([bucket.X[e] for bucket in buckets]))
-    return reach.at[layout.random].set(z[jnp.array([r for r, _ in layout.covariance.entries], int)])
+    return reach.at[layout.random].set(layout.covariance.largest_change(z)), z
 
 
 def _fit_working_model(problem: Problem, buckets: tuple[Bucket, ...], glm: Array, information: Array) -> _Working:

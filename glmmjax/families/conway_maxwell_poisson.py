@@ -39,9 +39,9 @@ class ConwayMaxwellPoisson(Family):
     link : ``"log"``, or the link object.
     of : what the linear predictor is the logarithm of: the ``"mean"`` (Huang 2017, Statistical Modelling 17, 359-380; lambda is solved
         for), or the ``"rate"`` lambda.
-    n_terms : terms n of the sum, so that counts go from 0 to n - 1. It is that of the unbounded distribution, to 1e-10 or better, where
-        mean + 7 sd < n, with sd about sqrt(mean / nu); for nu < 0.2, where the tail is nearly geometric, where mean * 25 < n. A mean above
-        n - 2 is held there. Time grows with n.
+    n_terms : terms n of the sum, so that counts go from 0 to n - 1. The density sums to 1 over them and has the mean asked for; the part of
+        the unbounded distribution that is cut off is below 1e-9 where nu >= 0.2 and mean + 8 sqrt(mean / nu) < n (means up to 112 at nu = 1
+        and to 58 at nu = 0.2, n = 200), and for any nu where 25 mean < n. A mean above n - 2 is held there. Time grows with n.
 
     Extra parameter: ``nu``, on the log scale. Outcome: whole numbers from 0 to n_terms - 1.
     """

@@ -76,11 +76,19 @@ class Gamma(Family):
         return np.isfinite(y) & (y > 0)
 
 
+@jax.custom_jvp
 def log_gamma_excess(x: Array) -> Array:
     """log Gamma(x) - x log x + x, of which large x leaves only a logarithm: Stirling's series at x, or at x + 10 for x < 10."""
     is_small = x < _SHIFT
     large = jnp.where(is_small, x + _SHIFT, x)
-    product = functools.reduce(lambda p, k: p * ((x + k) / large), range(1, _SHIFT), x / large)
+    inverse = 1.0 / large
+    product = functools.reduce(lambda p, k: p * ((x + k) * inverse), range(1, _SHIFT), x * inverse)
     root = jnp.sqrt(large) * jnp.where(is_small, product, 1.0)
     shift = jnp.where(is_small, _SHIFT, 0.0)
     return x * jnp.log(large / x) - jnp.log(root) - shift + 0.5 * math.log(2 * math.pi) + special._stirling(large)
+
+
+@log_gamma_excess.defjvp
+def _log_gamma_excess_jvp(primals, tangents):
+    (x,), (dx,) = primals, tangents
+    return log_gamma_excess(x), (special.digamma(x) - jnp.log(x)) * dx

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from glmmjax.families.base import Family, resolve_link
-from glmmjax.families.links import Link, Logit, sigmoid_pair, softplus
+from glmmjax.families.links import Link, Logit, sigmoid_pair, softplus, tangent_exp
 
 __all__ = ["UnitLindley"]
 
@@ -46,7 +46,7 @@ class UnitLindley(Family):
     def log_density(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
         del phi
         odds = y / (1.0 - y)
-        theta = jnp.exp(-eta)
+        theta = tangent_exp(-eta, 650.0)  # short of overflow, for y next to 1
         return -2.0 * eta - softplus(-eta) - 3.0 * jnp.log1p(-y) - theta * odds
 
     def mean(self, eta: Array, phi: Array, *zero: Array) -> Array:

@@ -1,28 +1,86 @@
-"""Covariance structures of the random effects: a free vector <-> the lower Cholesky factor L with D = L L'.
+"""Covariance structures of the random effects: a free vector <-> a factor L with D = L L'.
 
-The diagonal of L is signed and unconstrained, so that a singular D is an ordinary interior point (design: a log diagonal
-drifts to -infinity there). ``canonical`` makes the diagonal non-negative once, after a fit.
+Every free vector is unconstrained, and where it can be, a singular D is an ordinary interior point: the diagonal of L is signed (design:
+a log diagonal drifts to -infinity there). ``canonical`` makes the diagonal non-negative once, after a fit.
 """
 
 from __future__ import annotations
 
+import abc
 import dataclasses
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
-__all__ = ["BlockDiagonal", "canonical", "diagonal", "unstructured"]
+__all__ = [
+    "NAMES",
+    "Autoregressive",
+    "BlockDiagonal",
+    "CompoundSymmetry",
+    "Structure",
+    "canonical",
+    "diagonal",
+    "lower_factor",
+    "structure_named",
+    "unstructured",
+]
 
 
 @dataclasses.dataclass(frozen=True)
-class BlockDiagonal:
+class Structure(abc.ABC):
+    """A set of covariance matrices D (q, q), by a free vector (n_free,)."""
+
+    @property
+    @abc.abstractmethod
+    def q(self) -> int:
+        """Number of random effects."""
+
+    @property
+    @abc.abstractmethod
+    def n_free(self) -> int:
+        """Length of the free vector."""
+
+    @abc.abstractmethod
+    def factor(self, free: Array) -> Array:
+        """(q, q) factor L of a free vector; any square root of D."""
+
+    @abc.abstractmethod
+    def free(self, chol: Array) -> Array:
+        """(n_free,) free vector of a factor (q, q): of the same D if the structure has it, else of one close to it."""
+
+    def pull_back(self, free: Array, slope: Array) -> Array:
+        """(n_free,) gradient in the free vector of a function whose gradient in L is ``slope`` (q, q)."""
+        return jax.vjp(self.factor, free)[1](slope)[0]
+
+    @abc.abstractmethod
+    def variances(self, free: Array, informed: Array, reach: Array) -> Array:
+        """(n_free,) rough variances of an estimate of the free vector.
+
+        Parameters
+        ----------
+        informed : (q, q) number of clusters that inform each entry of D.
+        reach : (q,) largest absolute value of each random-effects column.
+        """
+
+    def largest_change(self, reach: Array) -> Array:
+        """(n_free,) largest change of the linear predictor, about, when an entry of the free vector moves by 1."""
+        return jnp.full(self.n_free, jnp.max(reach, initial=0.0))
+
+    def mask(self) -> tuple[tuple[bool, ...], ...]:
+        """(q, q) truth table: which entries of D the structure leaves non-zero."""
+        return ((True,) * self.q,) * self.q
+
+
+@dataclasses.dataclass(frozen=True)
+class BlockDiagonal(Structure):
     """Independent unstructured blocks of the given sizes: (q,) is an unstructured D, (1, ..., 1) a diagonal one."""
 
     sizes: tuple[int, ...]
 
     @property
     def q(self) -> int:
-        """Number of random effects."""
         return sum(self.sizes)
 
     @property
@@ -33,26 +91,117 @@ class BlockDiagonal:
 
     @property
     def n_free(self) -> int:
-        """Length of the free vector."""
         return len(self.entries)
 
     def factor(self, free: Array) -> Array:
-        """(q, q) lower factor L with the free entries (n_free,) in place."""
         rows, columns = self._positions()
         return jnp.zeros((self.q, self.q), free.dtype).at[rows, columns].set(free)
 
     def free(self, chol: Array) -> Array:
-        """(n_free,) free entries of a (q, q) lower factor."""
         rows, columns = self._positions()
         return chol[rows, columns]
 
+    def pull_back(self, free: Array, slope: Array) -> Array:
+        del free
+        return self.free(slope)
+
+    def variances(self, free: Array, informed: Array, reach: Array) -> Array:
+        """``D_rr / n_rc`` for entry (r, c) of L, half of it on the diagonal, n_rc the number of clusters that inform it."""
+        chol = self.factor(free)
+        on_predictor = (chol * chol).sum(1) * reach**2  # variances in units of the linear predictor, where they can be compared
+        variance = jnp.maximum(on_predictor, 1e-4 * jnp.max(on_predictor)) / jnp.where(reach > 0, reach, 1.0) ** 2
+        return jnp.stack([variance[r] / jnp.maximum(informed[r, c], 1.0) * (0.5 if r == c else 1.0) for r, c in self.entries])
+
+    def largest_change(self, reach: Array) -> Array:
+        return reach[jnp.array([row for row, _ in self.entries], int)]
+
     def mask(self) -> tuple[tuple[bool, ...], ...]:
-        """(q, q) truth table: which entries of D the structure leaves non-zero."""
         block = [k for k, size in enumerate(self.sizes) for _ in range(size)]
         return tuple(tuple(a == b for b in block) for a in block)
 
     def _positions(self) -> tuple[list[int], list[int]]:
         return [r for r, _ in self.entries], [c for _, c in self.entries]
+
+
+@dataclasses.dataclass(frozen=True)
+class CompoundSymmetry(Structure):
+    """One variance and one correlation.
+
+    The free vector holds signed square roots of the two eigenvalues of D: that of the mean of the effects, ``s^2 (1 + (q - 1) r)``, and
+    that of contrasts between them, ``s^2 (1 - r)``.
+    """
+
+    size: int
+
+    @property
+    def q(self) -> int:
+        return self.size
+
+    @property
+    def n_free(self) -> int:
+        return 2
+
+    def factor(self, free: Array) -> Array:
+        return free[1] * jnp.eye(self.q, dtype=free.dtype) + (free[0] - free[1]) / self.q
+
+    def free(self, chol: Array) -> Array:
+        of_mean = (chol.sum(0) ** 2).sum() / self.q
+        of_contrasts = jnp.maximum((chol * chol).sum() - of_mean, 0.0) / (self.q - 1)
+        return jnp.sqrt(jnp.stack([of_mean, of_contrasts]))
+
+    def variances(self, free: Array, informed: Array, reach: Array) -> Array:
+        size = jnp.maximum(free * free, 1e-2 * jnp.max(free * free))
+        return 0.5 * size / jnp.maximum(jnp.mean(jnp.diagonal(informed)), 1.0) / jnp.array([1.0, self.q - 1.0], free.dtype)
+
+
+@dataclasses.dataclass(frozen=True)
+class Autoregressive(Structure):
+    """One variance, and the correlation ``r^|i - j|`` of the effects i and j, in the order of their columns.
+
+    The free vector is (s, atanh r) with a signed standard deviation s.
+    """
+
+    size: int
+
+    @property
+    def q(self) -> int:
+        return self.size
+
+    @property
+    def n_free(self) -> int:
+        return 2
+
+    def factor(self, free: Array) -> Array:
+        deviation, r = free[0], jnp.tanh(free[1])
+        lag = jnp.arange(self.q)[:, None] - jnp.arange(self.q)
+        powers = jnp.concatenate([jnp.ones(1, free.dtype), jnp.cumprod(jnp.full(self.q - 1, r))])[jnp.abs(lag)]
+        first = (jnp.arange(self.q) == 0).astype(free.dtype)
+        return deviation * jnp.where(lag >= 0, powers, 0.0) * (first + (1.0 - first) / jnp.cosh(free[1]))
+
+    def free(self, chol: Array) -> Array:
+        d = chol @ chol.T
+        variance = jnp.mean(jnp.diagonal(d))
+        r = jnp.mean(jnp.diagonal(d, 1)) / jnp.where(variance > 0, variance, 1.0)
+        return jnp.stack([jnp.sqrt(variance), jnp.arctanh(jnp.clip(r, -0.95, 0.95))])
+
+    def variances(self, free: Array, informed: Array, reach: Array) -> Array:
+        n = jnp.maximum(jnp.mean(jnp.diagonal(informed)), 1.0)
+        return jnp.stack([0.5 * jnp.maximum(free[0] ** 2, 1e-4) / (n * self.q), 1.0 / (n * (self.q - 1))])
+
+
+# name of the argument ``covariance`` -> the structure for q random effects
+_NAMED = {
+    "unstructured": lambda q: BlockDiagonal((q,)),
+    "diagonal": lambda q: BlockDiagonal((1,) * q),
+    "compound_symmetry": CompoundSymmetry,
+    "ar1": Autoregressive,
+}
+NAMES = tuple(_NAMED)
+
+
+def structure_named(name: str, q: int) -> Structure:
+    """The structure called ``name``, one of ``NAMES``, for ``q`` random effects."""
+    return _NAMED[name](q)
 
 
 def unstructured(q: int) -> BlockDiagonal:
@@ -68,3 +217,13 @@ def diagonal(q: int) -> BlockDiagonal:
 def canonical(chol: Array) -> Array:
     """The same D with a non-negative diagonal of L: each column is multiplied by the sign of its diagonal entry."""
     return chol * jnp.where(jnp.diagonal(chol) < 0, -1.0, 1.0)
+
+
+def lower_factor(root: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The lower factor L of ``root root'`` with a non-negative diagonal, and the rotation R with ``L = root R``: ``u = R' u_root``."""
+    if np.array_equal(root, np.tril(root)):
+        sign = np.where(np.diagonal(root) < 0, -1.0, 1.0)
+        return root * sign, np.diag(sign)
+    rotation, upper = np.linalg.qr(root.T)
+    sign = np.where(np.diagonal(upper) < 0, -1.0, 1.0)
+    return upper.T * sign, rotation * sign

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jax import Array
 
-from glmmjax.likelihood.covariance import BlockDiagonal
+from glmmjax.likelihood.covariance import BlockDiagonal, Structure
 
 __all__ = ["Params", "Theta"]
 
@@ -25,10 +25,10 @@ class Params(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Theta:
-    """Layout of the free vector theta = (beta, free entries of L, phi, gamma, delta); static, hashable."""
+    """Layout of the free vector theta = (beta, free vector of D, phi, gamma, delta); static, hashable."""
 
     p: int
-    covariance: BlockDiagonal
+    covariance: Structure
     n_phi: int = 0
     p_zi: int = 0
     p_disp: int = 0
@@ -45,7 +45,7 @@ class Theta:
 
     @property
     def random(self) -> slice:
-        """Where the free entries of L stand in theta."""
+        """Where the free vector of D stands in theta."""
         return slice(self.p, self.p + self.covariance.n_free)
 
     @property
@@ -75,7 +75,7 @@ class Theta:
 
     @property
     def not_random(self) -> tuple[int, ...]:
-        """Positions in theta of everything but the free entries of L, in the order of ``without_random``."""
+        """Positions in theta of everything but the free vector of D, in the order of ``without_random``."""
         return (*range(self.random.start), *range(self.random.stop, self.size))
 
     def params(self, theta: Array) -> Params:
@@ -84,7 +84,14 @@ class Theta:
         return Params(theta[self.fixed], chol, theta[self.extra], theta[self.zero], theta[self.dispersion])
 
     def vector(self, params: Params) -> Array:
-        """(size,) free vector of ``params``; entries of L outside the structure are left out. Serves gradients alike."""
+        """(size,) free vector of ``params``; what of D the structure does not have is left out."""
+        return self._joined(params, self.covariance.free(jnp.asarray(params.chol)))
+
+    def gradient(self, theta: Array, slopes: Params) -> Array:
+        """(size,) gradient at ``theta`` of a function whose derivatives in the ``Params`` are ``slopes``."""
+        return self._joined(slopes, self.covariance.pull_back(theta[self.random], slopes.chol))
+
+    def _joined(self, params: Params, random: Array) -> Array:
         beta = jnp.asarray(params.beta)
-        parts = (beta, self.covariance.free(jnp.asarray(params.chol)), params.phi, params.gamma, params.delta)
+        parts = (beta, random, params.phi, params.gamma, params.delta)
         return jnp.concatenate([jnp.asarray(part, beta.dtype) for part in parts])

@@ -14,6 +14,7 @@ import numpy as np
 from glmmjax.design.design import Design
 from glmmjax.errors import ArgumentError
 from glmmjax.fitted import FittedModel
+from glmmjax.likelihood.covariance import BlockDiagonal
 from glmmjax.postfit.information_criteria import aic, bic, n_groups, n_parameters
 from glmmjax.postfit.p_values import mixture_tail
 from glmmjax.postfit.same_rows import is_streamed, outcome_digest, weights_digest
@@ -175,7 +176,8 @@ Blocks = list[frozenset[str]]
 
 def _blocks(design: Design) -> Blocks:
     names = iter(design.random_names)
-    return [frozenset(next(names) for _ in range(size)) for size in design.covariance.sizes]
+    sizes = design.covariance.sizes if isinstance(design.covariance, BlockDiagonal) else (design.covariance.q,)
+    return [frozenset(next(names) for _ in range(size)) for size in sizes]
 
 
 def _boundary_hint(smaller: Design, larger: Design) -> str:
@@ -211,6 +213,10 @@ def _mixture(smaller: FittedModel, larger: FittedModel) -> dict[int, float]:
 
 def _check_mixture_applies(smaller: FittedModel, larger: FittedModel) -> None:
     a, b = smaller.design, larger.design
+    if not (isinstance(a.covariance, BlockDiagonal) and isinstance(b.covariance, BlockDiagonal)):
+        raise ArgumentError(
+            f"boundary=True is for unstructured and diagonal covariance matrices, not for covariance='ar1' and the like. {_USE_PLAIN}"
+        )
     same_mean = (a.fixed_names, a.zi_fixed_names, smaller.problem.family) == (b.fixed_names, b.zi_fixed_names, larger.problem.family)
     if not same_mean:
         raise ArgumentError(

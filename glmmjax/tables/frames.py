@@ -93,4 +93,5 @@ def _spread_errors(fitted: FittedModel) -> Spread:
 
 def correlation_pairs(fitted: FittedModel) -> list[tuple[int, int]]:
     """(row, column) of the correlations that the structure of D has."""
-    return [(r, c) for r, c in fitted.design.covariance.entries if r != c]
+    mask = fitted.design.covariance.mask()
+    return [(r, c) for r in range(len(mask)) for c in range(r) if mask[r][c]]

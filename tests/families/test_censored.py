@@ -1,7 +1,6 @@
-"""Censored and far-out outcomes: probabilities in both tails, their derivatives, and the density of the reference cases."""
+"""Censored outcomes: probabilities in both tails and their derivatives, the three-column form, draws."""
 
-import json
-from pathlib import Path
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -25,8 +24,12 @@ def _in_float64():
 
 def derivatives(f, x, order):
     for _ in range(order):
-        f = lambda x, g=f: jax.jvp(g, (x,), (jnp.ones_like(x),))[1]
+        f = functools.partial(slope, f)
     return np.asarray(f(jnp.asarray(x)))
+
+
+def slope(f, x):
+    return jax.jvp(f, (x,), (jnp.ones_like(x),))[1]
 
 
 def test_log_normal_cdf_is_that_of_scipy():
