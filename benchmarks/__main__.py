@@ -59,6 +59,12 @@ def _precision(options: Options) -> None:
     print_precision(20_000 if options.quick else 100_000)
 
 
+def _families(options: Options) -> None:
+    from benchmarks.families import print_families
+
+    print_families(3 if options.quick else 1)
+
+
 def _stream(options: Options) -> None:
     from benchmarks.stream import print_stream
 
@@ -81,6 +87,7 @@ _PARTS: dict[str, Callable[[Options], None]] = {
     "compilations": _compilations,
     "evaluations": _evaluations,
     "precision": _precision,
+    "families": _families,
     "stream": _stream,
     "gpu": _gpu,
 }

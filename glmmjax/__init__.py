@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from glmmjax import errors as errors
     from glmmjax import families as families
     from glmmjax.compilation_cache import enable_compilation_cache as enable_compilation_cache
+    from glmmjax.continuation_ratio import cr_marg_probs as cr_marg_probs
+    from glmmjax.continuation_ratio import cr_setup as cr_setup
     from glmmjax.design.design import make_design as make_design
     from glmmjax.design.stream import stream as stream
     from glmmjax.estimation.fit import fit_params as fit_params
@@ -36,6 +38,8 @@ _HOMES = {
     "StudentTPenalty": "options",
     "anova": "results",
     "cluster_log_likelihoods": "likelihood.marginal",
+    "cr_marg_probs": "continuation_ratio",
+    "cr_setup": "continuation_ratio",
     "enable_compilation_cache": "compilation_cache",
     "fit_params": "estimation.fit",
     "log_likelihood": "likelihood.marginal",
@@ -52,6 +56,8 @@ __all__ = [
     "StudentTPenalty",
     "anova",
     "cluster_log_likelihoods",
+    "cr_marg_probs",
+    "cr_setup",
     "datasets",
     "enable_compilation_cache",
     "errors",

@@ -54,9 +54,10 @@ class Family(abc.ABC):
         """Whether ``log_density`` is concave in eta for every outcome, which makes the conditional mode unique."""
         return False
 
-    @abc.abstractmethod
     def log_density(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
         """Log density of one row, constants included.
+
+        A family defines this, or ``log_kernel`` and ``log_base`` whose sum it is.
 
         Parameters
         ----------
@@ -65,6 +66,19 @@ class Family(abc.ABC):
         phi : (n_phi, ...) extra parameters on their free scale.
         zero : ``(eta_zi,)`` for a family with a zero part, else nothing.
         """
+        return self.log_kernel(y, eta, phi, *zero) + self.log_base(y, phi)
+
+    def log_kernel(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
+        """The part of ``log_density`` that depends on a linear predictor: what is evaluated at every quadrature node."""
+        return self.log_density(y, eta, phi, *zero)
+
+    def log_base(self, y: Any, phi: Array, *others: Array) -> Array:
+        """The rest of it, evaluated once a row.
+
+        ``others`` are the predictors after ``eta``, without random effects; only a predictor that can have none may be used.
+        """
+        del y, others
+        return jnp.zeros((), phi.dtype)
 
     @abc.abstractmethod
     def mean(self, eta: Array, phi: Array, *zero: Array) -> Array:

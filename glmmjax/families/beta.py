@@ -43,14 +43,17 @@ class Beta(Family):
     def __init__(self, link: str | Link = "logit"):
         object.__setattr__(self, "link", resolve_link(link, self.links, self.name))
 
-    def log_density(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
+    def log_kernel(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
         precision = jnp.exp(phi[0])
         mu, nu = self.link.probabilities(eta)
         log_mu, log_nu = self.link.log_probabilities(eta)
         a, b = precision * mu, precision * nu
         # log Gamma(a) as log a! - log a, which holds where a is too small for a number and its logarithm is not
-        log_norm = log_factorial(a) + log_factorial(b) - log_mu - log_nu - 2.0 * phi[0] - log_gamma(precision)
-        return (a - 1.0) * jnp.log(y) + (b - 1.0) * jnp.log1p(-y) - log_norm
+        log_norm = log_factorial(a) + log_factorial(b) - log_mu - log_nu
+        return a * jnp.log(y) + b * jnp.log1p(-y) - log_norm
+
+    def log_base(self, y: Any, phi: Array, *others: Array) -> Array:
+        return 2.0 * phi[0] + log_gamma(jnp.exp(phi[0])) - jnp.log(y) - jnp.log1p(-y)
 
     def mean(self, eta: Array, phi: Array, *zero: Array) -> Array:
         del phi

@@ -47,11 +47,14 @@ class BetaBinomial(Family):
     def __init__(self, link: str | Link = "logit"):
         object.__setattr__(self, "link", resolve_link(link, self.links, self.name))
 
-    def log_density(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
+    def log_kernel(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
         s, f = y
         log_mu, log_one_minus_mu = self.link.log_probabilities(eta)
-        constant = log_factorial(s + f) - log_factorial(s) - log_factorial(f) - log_rising_exp(phi[0], s + f)
-        return constant + log_rising_exp(log_mu + phi[0], s) + log_rising_exp(log_one_minus_mu + phi[0], f)
+        return log_rising_exp(log_mu + phi[0], s) + log_rising_exp(log_one_minus_mu + phi[0], f)
+
+    def log_base(self, y: Any, phi: Array, *others: Array) -> Array:
+        s, f = y
+        return log_factorial(s + f) - log_factorial(s) - log_factorial(f) - log_rising_exp(phi[0], s + f)
 
     def mean(self, eta: Array, phi: Array, *zero: Array) -> Array:
         del phi

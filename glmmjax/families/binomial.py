@@ -48,13 +48,18 @@ class Binomial(Family):
     def is_log_concave(self) -> bool:
         return not isinstance(self.link, Cauchit | Log)
 
-    def log_density(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
+    def log_kernel(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
         del phi
         if not isinstance(y, tuple):
             return self.link.log_probability(y, 1.0 - y, eta)
         s, f = y
-        log_choose = log_factorial(s + f) - log_factorial(s) - log_factorial(f)
-        return log_choose + self.link.log_probability(s, f, eta)
+        return self.link.log_probability(s, f, eta)
+
+    def log_base(self, y: Any, phi: Array, *others: Array) -> Array:
+        if not isinstance(y, tuple):
+            return super().log_base(y, phi)
+        s, f = y
+        return log_factorial(s + f) - log_factorial(s) - log_factorial(f)
 
     def mean(self, eta: Array, phi: Array, *zero: Array) -> Array:
         del phi

@@ -71,9 +71,12 @@ class ConwayMaxwellPoisson(Family):
     def is_log_concave(self) -> bool:
         return self.of == "rate"  # an exponential family in log lambda
 
-    def log_density(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
+    def log_kernel(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
         log_rate, nu = self._log_rate(eta, phi)
-        return y * log_rate - nu * log_factorial(y) - _log_total(self.n_terms, log_rate, nu)
+        return y * log_rate - _log_total(self.n_terms, log_rate, nu)
+
+    def log_base(self, y: Any, phi: Array, *others: Array) -> Array:
+        return -jnp.exp(phi[0]) * log_factorial(y)
 
     def mean(self, eta: Array, phi: Array, *zero: Array) -> Array:
         if self.of == "mean":

@@ -38,6 +38,13 @@ class WithDispersion(Family):
         *zero, dispersion = others
         return self.part.log_density(y, eta, dispersion[None], *zero)
 
+    def log_kernel(self, y: Any, eta: Array, phi: Array, *others: Array) -> Array:
+        *zero, dispersion = others
+        return self.part.log_kernel(y, eta, dispersion[None], *zero)
+
+    def log_base(self, y: Any, phi: Array, *others: Array) -> Array:
+        return self.part.log_base(y, others[-1][None])
+
     def mean(self, eta: Array, phi: Array, *others: Array) -> Array:
         *zero, dispersion = others
         return self.part.mean(eta, dispersion[None], *zero)

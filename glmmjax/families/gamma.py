@@ -49,7 +49,7 @@ class Gamma(Family):
     def is_log_concave(self) -> bool:
         return isinstance(self.link, Log)
 
-    def log_density(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
+    def log_kernel(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
         shape, log_y = jnp.exp(phi[0]), jnp.log(y)
         if isinstance(self.link, Log):
             log_ratio = log_y - eta
@@ -57,8 +57,11 @@ class Gamma(Family):
         else:
             ratio = y * positive_inverse(eta)
             log_ratio = jnp.log(ratio)
+        return shape * (log_ratio - ratio + 1.0)
+
+    def log_base(self, y: Any, phi: Array, *others: Array) -> Array:
         # k log k - log Gamma(k) cancels for large shapes
-        return shape * (log_ratio - ratio + 1.0) - log_gamma_excess(shape) - log_y
+        return -log_gamma_excess(jnp.exp(phi[0])) - jnp.log(y)
 
     def mean(self, eta: Array, phi: Array, *zero: Array) -> Array:
         del phi

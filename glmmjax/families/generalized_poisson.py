@@ -46,12 +46,15 @@ class GeneralizedPoisson(Family):
     def __init__(self, link: str | Link = "log"):
         object.__setattr__(self, "link", resolve_link(link, self.links, self.name))
 
-    def log_density(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
+    def log_kernel(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
         # theta + lambda y = (mu + x y) (1 - lambda) with x = lambda / (1 - lambda) = exp(phi)
         logit = phi[0]
         rate, complement = sigmoid_pair(logit)
         grown = jnp.maximum(y - 1.0, 0.0) * softplus(logit + jnp.log(jnp.maximum(y, 1.0)) - eta)
-        return y * eta + grown - jnp.exp(eta) * complement - y * (softplus(logit) + rate) - log_factorial(y)
+        return y * eta + grown - jnp.exp(eta) * complement - y * (softplus(logit) + rate)
+
+    def log_base(self, y: Any, phi: Array, *others: Array) -> Array:
+        return -log_factorial(y)
 
     def mean(self, eta: Array, phi: Array, *zero: Array) -> Array:
         del phi

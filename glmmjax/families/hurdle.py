@@ -42,10 +42,13 @@ class Hurdle(Family):
     def is_log_concave(self) -> bool:
         return self.part.is_log_concave  # the two predictors are in separate terms, and that of eta_zi is concave
 
-    def log_density(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
+    def log_kernel(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
         is_zero = y == 0
-        positive = jnp.where(is_zero, 0.0, self.part.log_density(self._positive(y), eta, phi))
+        positive = jnp.where(is_zero, 0.0, self.part.log_kernel(self._positive(y), eta, phi))
         return positive - softplus(jnp.where(is_zero, -zero[0], zero[0]))
+
+    def log_base(self, y: Any, phi: Array, *others: Array) -> Array:
+        return jnp.where(y == 0, 0.0, self.part.log_base(self._positive(y), phi))
 
     def mean(self, eta: Array, phi: Array, *zero: Array) -> Array:
         return sigmoid_pair(zero[0])[1] * self.part.mean(eta, phi)

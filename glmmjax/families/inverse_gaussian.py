@@ -41,11 +41,14 @@ class InverseGaussian(Family):
     def __init__(self, link: str | Link = "log"):
         object.__setattr__(self, "link", resolve_link(link, self.links, self.name))
 
-    def log_density(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
+    def log_kernel(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
         log_y = jnp.log(y)
         ratio = tangent_exp(log_y - eta, 30.0) if isinstance(self.link, Log) else y * positive_inverse(eta)
         r = (ratio - 1.0) * jnp.exp(-0.5 * (phi[0] + log_y))
-        return -0.5 * (r * r + phi[0] + 3.0 * log_y + math.log(2 * math.pi))
+        return -0.5 * r * r
+
+    def log_base(self, y: Any, phi: Array, *others: Array) -> Array:
+        return -0.5 * (phi[0] + 3.0 * jnp.log(y) + math.log(2 * math.pi))
 
     def mean(self, eta: Array, phi: Array, *zero: Array) -> Array:
         del phi

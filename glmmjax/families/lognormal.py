@@ -45,9 +45,11 @@ class Lognormal(Family):
     def is_log_concave(self) -> bool:
         return True
 
-    def log_density(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
-        log_y = jnp.log(y)
-        return normal_log_density(log_y - eta, phi[0]) - log_y
+    def log_kernel(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
+        return normal_log_density(jnp.log(y) - eta, phi[0])
+
+    def log_base(self, y: Any, phi: Array, *others: Array) -> Array:
+        return -jnp.log(y)
 
     def mean(self, eta: Array, phi: Array, *zero: Array) -> Array:
         return jnp.exp(eta + 0.5 * jnp.exp(2.0 * phi[0]))

@@ -64,10 +64,11 @@ class NegativeBinomial(Family):
     def is_log_concave(self) -> bool:
         return True
 
-    def log_density(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
-        log_size = phi[0]
-        constant = log_rising_exp(log_size, y) - y * log_size - log_factorial(y)
-        return constant + y * eta - (jnp.exp(log_size) + y) * softplus(eta - log_size)
+    def log_kernel(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
+        return y * eta - (jnp.exp(phi[0]) + y) * softplus(eta - phi[0])
+
+    def log_base(self, y: Any, phi: Array, *others: Array) -> Array:
+        return log_rising_exp(phi[0], y) - y * phi[0] - log_factorial(y)
 
     def mean(self, eta: Array, phi: Array, *zero: Array) -> Array:
         del phi

@@ -44,11 +44,14 @@ class NegativeBinomial1(Family):
     def __init__(self, link: str | Link = "log"):
         object.__setattr__(self, "link", resolve_link(link, self.links, self.name))
 
-    def log_density(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
+    def log_kernel(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
         log_alpha = phi[0]
         log1p_alpha = softplus(log_alpha)
         rising = log_rising_exp(eta - log_alpha, y) + y * (log_alpha - log1p_alpha)
-        return rising - jnp.exp(eta) * (log1p_alpha * jnp.exp(-log_alpha)) - log_factorial(y)
+        return rising - jnp.exp(eta) * (log1p_alpha * jnp.exp(-log_alpha))
+
+    def log_base(self, y: Any, phi: Array, *others: Array) -> Array:
+        return -log_factorial(y)
 
     def mean(self, eta: Array, phi: Array, *zero: Array) -> Array:
         del phi

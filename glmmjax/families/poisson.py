@@ -47,13 +47,16 @@ class Poisson(Family):
     def is_log_concave(self) -> bool:
         return isinstance(self.link, Log)
 
-    def log_density(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
+    def log_kernel(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
         if isinstance(self.link, Log):
             log_mu, mu = eta, jnp.exp(eta)
         else:
             mu = self.mean(eta, phi)
             log_mu = jnp.log(mu)
-        return y * log_mu - mu - log_factorial(y)
+        return y * log_mu - mu
+
+    def log_base(self, y: Any, phi: Array, *others: Array) -> Array:
+        return -log_factorial(y)
 
     def mean(self, eta: Array, phi: Array, *zero: Array) -> Array:
         del phi

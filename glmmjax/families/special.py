@@ -50,22 +50,36 @@ def log_beta(a: Array, b: Array) -> Array:
     return log_gamma(a) + log_gamma(b) - log_gamma(a + b)
 
 
-@jax.custom_jvp
 def log_rising(a: Array, n: Array | float) -> Array:
-    """log Gamma(a + n) - log Gamma(a) for n >= 0, without the cancellation of two large values when a is large."""
+    """log Gamma(a + n) - log Gamma(a) for n >= 0 and its derivatives in a, without the cancellation of two large values; n is data."""
+    return _rising(0, *jnp.broadcast_arrays(a, jnp.asarray(n, jnp.result_type(a))))
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _rising(order: int, a: Array, n: Array) -> Array:
+    """The derivative of that order in a. Differences of powers of 1 / (a + n) and 1 / a are taken as products."""
     is_small = a < _SHIFT
-    # (a)_n = (a + s)_n (a)_s / (a + n)_s, s the shift
-    base = jnp.where(is_small, a + _SHIFT, a)
-    ratio = (base - 0.5) * jnp.log1p(n / base) + n * jnp.log(base + n) - n + _stirling(base + n) - _stirling(base)
-    quotient = functools.reduce(lambda p, k: p * ((a + k) / (a + n + k)), range(1, _SHIFT), a / (a + n))
-    return ratio + jnp.log(jnp.where(is_small, quotient, 1.0))
+    far = jnp.where(is_small, a + _SHIFT, a)
+    top = far + n
+    if order == 0:
+        value = (far - 0.5) * jnp.log1p(n / far) + n * jnp.log(top) - n + _stirling(top) - _stirling(far)
+        # (a)_n = (a + s)_n (a)_s / (a + n)_s, s the shift
+        quotient = functools.reduce(lambda p, k: p * ((a + k) / (a + n + k)), range(1, _SHIFT), a / (a + n))
+        return value + jnp.log(jnp.where(is_small, quotient, 1.0))
+    m, v, u = order - 1, 1.0 / far, 1.0 / top
+    gap = -n * u * v
+    coefficients = _asymptotic(m)
+    tail = [z ** (m + 2) * _polynomial(coefficients, z * z) for z in (u, v)]
+    lead = -jnp.log1p(n * v) if m == 0 else math.factorial(m - 1) * gap * _power_gap(u, v, m)
+    value = lead + 0.5 * math.factorial(m) * gap * _power_gap(u, v, m + 1) + tail[0] - tail[1]
+    recurred = sum((1.0 / (a + n + k)) ** order - (1.0 / (a + k)) ** order for k in range(_SHIFT))
+    value = value + jnp.where(is_small, math.factorial(m) * recurred, 0.0)
+    return value if m % 2 else -value
 
 
-@log_rising.defjvp
-def _log_rising_jvp(primals, tangents):
-    (a, n), (da, dn) = primals, tangents
-    upper = _polygamma(0, a + n)
-    return log_rising(a, n), (upper - _polygamma(0, a)) * da + upper * dn
+@_rising.defjvp
+def _rising_jvp(order, primals, tangents):
+    return _rising(order, *primals), _rising(order + 1, *primals) * tangents[0]
 
 
 def log1m_exp(x: Array) -> Array:
@@ -93,7 +107,7 @@ def _polygamma(n: int, x: Array) -> Array:
     is_small = x < _SHIFT
     large = jnp.where(is_small, x + _SHIFT, x)
     inverse = 1.0 / large
-    coefficients = [b * math.factorial(2 * k + n - 1) / math.factorial(2 * k) for k, b in enumerate(_BERNOULLI, start=1)]
+    coefficients = _asymptotic(n)
     tail = 0.5 * math.factorial(n) * inverse + inverse * inverse * _polynomial(coefficients, inverse * inverse)
     lead = -jnp.log(large) if n == 0 else math.factorial(n - 1) * jnp.ones_like(large)
     recurred = sum((1.0 / (x + k)) ** (n + 1) for k in range(_SHIFT))
@@ -105,6 +119,16 @@ def _polygamma(n: int, x: Array) -> Array:
 def _polygamma_jvp(n, primals, tangents):
     (x,), (dx,) = primals, tangents
     return _polygamma(n, x), _polygamma(n + 1, x) * dx
+
+
+def _asymptotic(n: int) -> list[float]:
+    """Coefficients of the asymptotic series of the derivative of order n + 1, in 1 / x^2."""
+    return [b * math.factorial(2 * k + n - 1) / math.factorial(2 * k) for k, b in enumerate(_BERNOULLI, start=1)]
+
+
+def _power_gap(u: Array, v: Array, k: int) -> Array:
+    """(u^k - v^k) / (u - v)."""
+    return functools.reduce(jnp.add, [u**i * v ** (k - 1 - i) for i in range(k)])
 
 
 def _polynomial(coefficients: list[float], x: Array) -> Array:

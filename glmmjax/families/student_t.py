@@ -56,11 +56,14 @@ class StudentT(Family):
     def phi_names(self) -> tuple[str, ...]:  # type: ignore[override]
         return ("scale", "df") if self.df is None else ("scale",)
 
-    def log_density(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
+    def log_kernel(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
         df = self._df(phi)
         r = (y - eta) * jnp.exp(-phi[0])
-        log_constant = log_rising(0.5 * df, jnp.asarray(0.5, phi.dtype)) - 0.5 * jnp.log(math.pi * df) - phi[0]
-        return log_constant - 0.5 * (df + 1.0) * jnp.log1p(r * r / df)
+        return -0.5 * (df + 1.0) * jnp.log1p(r * r / df)
+
+    def log_base(self, y: Any, phi: Array, *others: Array) -> Array:
+        df = self._df(phi)
+        return log_rising(0.5 * df, jnp.asarray(0.5, phi.dtype)) - 0.5 * jnp.log(math.pi * df) - phi[0]
 
     def mean(self, eta: Array, phi: Array, *zero: Array) -> Array:
         return jnp.where(self._df(phi) > 1.0, eta, jnp.nan)

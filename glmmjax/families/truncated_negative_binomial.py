@@ -46,10 +46,12 @@ class TruncatedNegativeBinomial(Family):
     def __init__(self, link: str | Link = "log"):
         object.__setattr__(self, "link", resolve_link(link, self.links, self.name))
 
-    def log_density(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
+    def log_kernel(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
         log_size, growth = phi[0], softplus(eta - phi[0])
-        constant = log_rising_exp(log_size, y) - y * log_size - log_factorial(y)
-        return constant + y * eta - (jnp.exp(log_size) + y) * growth - _log_seen(eta, log_size)
+        return y * eta - (jnp.exp(log_size) + y) * growth - _log_seen(eta, log_size)
+
+    def log_base(self, y: Any, phi: Array, *others: Array) -> Array:
+        return log_rising_exp(phi[0], y) - y * phi[0] - log_factorial(y)
 
     def mean(self, eta: Array, phi: Array, *zero: Array) -> Array:
         return jnp.exp(eta - _log_seen(eta, phi[0]))

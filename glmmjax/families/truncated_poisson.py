@@ -43,9 +43,12 @@ class TruncatedPoisson(Family):
     def is_log_concave(self) -> bool:
         return True
 
-    def log_density(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
+    def log_kernel(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
         del phi
-        return y * eta - jnp.exp(eta) - log_cloglog(eta) - log_factorial(y)
+        return y * eta - jnp.exp(eta) - log_cloglog(eta)
+
+    def log_base(self, y: Any, phi: Array, *others: Array) -> Array:
+        return -log_factorial(y)
 
     def mean(self, eta: Array, phi: Array, *zero: Array) -> Array:
         del phi

@@ -56,16 +56,20 @@ class Tweedie(Family):
     def is_log_concave(self) -> bool:
         return True
 
-    def log_density(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
+    def log_kernel(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
         above_1, below_2 = sigmoid_pair(phi[1])  # p - 1 and 2 - p
         is_positive = y > 0
         log_y = jnp.log(jnp.where(is_positive, y, 1.0))
         log_ratio = jnp.where(is_positive, eta - log_y, 0.0)
         scale = jnp.exp(below_2 * log_y - phi[0])
         half_deviance = scale * (_tangent_expm1(-above_1 * log_ratio) / above_1 + _tangent_expm1(below_2 * log_ratio) / below_2)
-        log_positive = self._log_saturated(scale, above_1, below_2) - half_deviance - log_y
         log_zero = -jnp.exp(-phi[0]) * tangent_exp(below_2 * eta) / below_2
-        return jnp.where(is_positive, log_positive, log_zero)
+        return jnp.where(is_positive, -half_deviance, log_zero)
+
+    def log_base(self, y: Any, phi: Array, *others: Array) -> Array:
+        above_1, below_2 = sigmoid_pair(phi[1])
+        log_y = jnp.log(jnp.where(y > 0, y, 1.0))
+        return jnp.where(y > 0, self._log_saturated(jnp.exp(below_2 * log_y - phi[0]), above_1, below_2) - log_y, 0.0)
 
     def _log_saturated(self, scale: Array, above_1: Array, below_2: Array) -> Array:
         """log(y p(y | mu = y)) as the logarithm of a sum of exp(-(1 + alpha) (j* - j + j log(j / j*))) / (corrections of Stirling)."""

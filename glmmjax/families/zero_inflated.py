@@ -33,10 +33,17 @@ class ZeroInflated(Family):
     def part(self) -> Family:
         """The family f of the outcomes that are no extra zeros."""
 
-    def log_density(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
+    def log_kernel(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
         log_pi, log_one_minus_pi = log_sigmoid_pair(zero[0])
-        from_part = log_one_minus_pi + self.part.log_density(y, eta, phi)
+        from_part = log_one_minus_pi + self._log_of_part(y, eta, phi)
         return jnp.where(_count(y) == 0, _log_add_exp(log_pi, from_part), from_part)
+
+    def _log_of_part(self, y: Any, eta: Array, phi: Array) -> Array:
+        """The kernel of the part, and at a zero its whole log density: for most parts the base of a zero is 0."""
+        return self.part.log_kernel(y, eta, phi)
+
+    def log_base(self, y: Any, phi: Array, *others: Array) -> Array:
+        return jnp.where(_count(y) == 0, 0.0, self.part.log_base(y, phi))
 
     def mean(self, eta: Array, phi: Array, *zero: Array) -> Array:
         return sigmoid_pair(zero[0])[1] * self.part.mean(eta, phi)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import ClassVar
+from typing import Any, ClassVar
+
+import jax.numpy as jnp
+from jax import Array
 
 from glmmjax.families.base import resolve_link
 from glmmjax.families.beta_binomial import BetaBinomial
@@ -41,3 +44,6 @@ class ZeroInflatedBetaBinomial(ZeroInflated):
     @property
     def part(self) -> BetaBinomial:
         return BetaBinomial(self.link)
+
+    def _log_of_part(self, y: Any, eta: Array, phi: Array) -> Array:
+        return self.part.log_kernel(y, eta, phi) + jnp.where(y[0] == 0, self.part.log_base(y, phi), 0.0)

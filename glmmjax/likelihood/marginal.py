@@ -22,7 +22,7 @@ from glmmjax.likelihood.adaptive import Posterior, integrate, integrate_with_slo
 from glmmjax.likelihood.clusters import Bucket, ClusterData
 from glmmjax.likelihood.gauss_hermite import Rule, check_n_agq, tensor_rule
 from glmmjax.likelihood.params import Params
-from glmmjax.likelihood.rows import Predictors, outcome_of, over_lanes, predictors_of
+from glmmjax.likelihood.rows import Predictors, log_base, outcome_of, over_lanes, predictors_of
 from glmmjax.likelihood.sharding import over_blocks, plain_mesh, sum_over_devices
 
 __all__ = [
@@ -213,20 +213,20 @@ def block_value_and_gradient(
     and move parts of the density out of it.
     """
 
-    def prepare(params: Params) -> tuple[Predictors, Posterior]:
+    def prepare(params: Params) -> tuple[Predictors, Posterior, Array]:
         x = predictors_of(params, block)
-        return x, posterior(family, x, outcome, start)
+        return x, posterior(family, x, outcome, start), log_base(family, x, outcome)
 
     outcome = outcome_of(block)
-    (x, post), pull_back = jax.vjp(prepare, params)
+    (x, post, base), pull_back = jax.vjp(prepare, params)
     values, by = integrate_with_slopes(family, x, outcome, post, rule)
     weight = block.cluster_weight
     # rows and phi belong to a lane, mode and root to a cluster, which counts on its first lane only
     eta, zl, phi = (over_lanes(outcome, weight) * slope for slope in by[:3])
     mode, root = weight * by.mode, weight * by.root
     still = jnp.zeros_like(weight)
-    (gradient,) = pull_back((Predictors(eta, zl, phi), Posterior(mode, root, weight, still, still)))
-    return ((weight * values).sum(), gradient), post.mode, jnp.max(post.mode_error)
+    (gradient,) = pull_back((Predictors(eta, zl, phi), Posterior(mode, root, weight, still, still), weight))
+    return ((weight * (values + base)).sum(), gradient), post.mode, jnp.max(post.mode_error)
 
 
 def start_modes(buckets: tuple[Bucket, ...], q: int) -> Modes:
@@ -238,4 +238,4 @@ def block_values(params: Params, block: Bucket, family: Family, rule: Rule) -> A
     """(B,) log marginal likelihoods of a block."""
     x, outcome = predictors_of(params, block), outcome_of(block)
     start = jnp.zeros((params.chol.shape[-1], block.cluster_weight.shape[-1]), x.eta.dtype)
-    return integrate(family, x, outcome, posterior(family, x, outcome, start), rule)
+    return integrate(family, x, outcome, posterior(family, x, outcome, start), rule) + log_base(family, x, outcome)

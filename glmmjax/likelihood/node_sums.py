@@ -15,7 +15,7 @@ from jax import Array
 
 from glmmjax.families.base import Family
 from glmmjax.likelihood.gauss_hermite import Rule
-from glmmjax.likelihood.rows import Outcome, Predictors, at, materialized, over_lanes, over_rows, row_log_density, units
+from glmmjax.likelihood.rows import Outcome, Predictors, at, materialized, over_lanes, over_rows, row_log_kernel, units
 
 __all__ = ["NodeSums", "loop_length", "node", "sum_over_nodes"]
 
@@ -154,7 +154,7 @@ def _density_and_score(family: Family, x: Predictors, outcome: Outcome, u: Array
 
 
 def _first_order(family: Family, outcome: Outcome, eta: Array, phi: Array) -> tuple[Array, Array, Array]:
-    density, pullback = jax.vjp(lambda eta, phi: row_log_density(family, outcome, eta, phi), eta, phi)
+    density, pullback = jax.vjp(lambda eta, phi: row_log_kernel(family, outcome, eta, phi), eta, phi)
     return outcome.row_weight * density, *pullback(outcome.row_weight)
 
 

@@ -1,8 +1,8 @@
 """One block of clusters as the integrand sees it: f(u) = sum_j log p(y_j | eta_j + zl_j' u) - |u|^2 / 2.
 
 Arrays are written for one cluster, (w,) rows and (q,) random effects, with a trailing axis of clusters that every operation
-broadcasts over. ``zl = L' z`` folds the factor of D into the random-effects design, so that ``u ~ N(0, I)`` and no inverse of
-D is ever formed.
+broadcasts over. Of log p, f has what depends on u; ``log_base`` is the rest. ``zl = L' z`` folds the factor of D into the random-effects
+design, so that ``u ~ N(0, I)`` and no inverse of D is ever formed.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ __all__ = [
     "Predictors",
     "from_first_lane",
     "linear_predictors",
+    "log_base",
     "log_joint",
     "log_joint_derivatives",
     "materialized",
@@ -34,6 +35,7 @@ __all__ = [
     "over_rows",
     "predictors_of",
     "row_log_density",
+    "row_log_kernel",
     "units",
 ]
 
@@ -127,6 +129,17 @@ def row_log_density(family: Family, outcome: Outcome, eta: Array, phi: Array) ->
     return family.log_density(outcome.y, eta[0], phi, *eta[1:])
 
 
+def row_log_kernel(family: Family, outcome: Outcome, eta: Array, phi: Array) -> Array:
+    """(w, B) what of the log density of every row depends on the random effects, unweighted."""
+    return family.log_kernel(outcome.y, eta[0], phi, *eta[1:])
+
+
+def log_base(family: Family, x: Predictors, outcome: Outcome) -> Array:
+    """(B,) what of the log density of a cluster does not depend on its random effects."""
+    rows = family.log_base(outcome.y, x.phi, *x.eta[1:])
+    return over_rows(outcome, outcome.row_weight * rows)
+
+
 def at(x: Predictors, u: Array) -> Array:
     """(E, w, B) linear predictors at random effects ``u``."""
     return x.eta + sum((x.zl[:, a] * u[a] for a in range(u.shape[0])), jnp.zeros((), x.eta.dtype))
@@ -134,7 +147,7 @@ def at(x: Predictors, u: Array) -> Array:
 
 def log_joint(family: Family, x: Predictors, outcome: Outcome, u: Array) -> Array:
     """(B,) values of f at ``u`` (q, B), without the constant of the normal density."""
-    density = row_log_density(family, outcome, at(x, u), x.phi)
+    density = row_log_kernel(family, outcome, at(x, u), x.phi)
     return over_rows(outcome, outcome.row_weight * density) - 0.5 * (u * u).sum(0)
 
 
@@ -205,7 +218,7 @@ def _slopes_at(family: Family, x: Predictors, outcome: Outcome, u: Array) -> tup
 
 def _derivatives(family: Family, outcome: Outcome, eta: Array, phi: Array) -> _Rows:
     def value_and_score(eta):
-        value, pullback = jax.vjp(lambda e: row_log_density(family, outcome, e, phi), eta)
+        value, pullback = jax.vjp(lambda e: row_log_kernel(family, outcome, e, phi), eta)
         return value * outcome.row_weight, pullback(outcome.row_weight)[0]
 
     curvature = []

@@ -30,7 +30,7 @@ def summary(fitted: FittedModel) -> Summary:
         ("fixed effects", coefficient_frame(fitted), _fixed_section),
         ("zero part", coefficient_frame(fitted, "zero"), lambda _, frame: Section("Zero part", frame=coefficient_texts(frame))),
         ("dispersion", coefficient_frame(fitted, "dispersion"), _dispersion_section),
-        ("phi", phi_frame(fitted), lambda _, frame: Section("Extra parameters", frame=number_texts(frame))),
+        ("phi", phi_frame(fitted), _phi_section),
     ]
     present = [(name, frame, section(fitted, frame)) for name, frame, section in parts if len(frame)]
     head = (Section("Call", (_call_text(fitted.call),)), _data_section(fitted), _model_section(fitted))
@@ -151,6 +151,10 @@ def _fixed_section(fitted: FittedModel, frame: pd.DataFrame) -> Section:
         notes = (f"{UNDEFINED}: not defined, because the Hessian is not negative definite there",)
     title = "Fixed effects" if fitted.problem.penalty is None else "Fixed effects (penalised)"
     return Section(title, (), coefficient_texts(frame), notes)
+
+
+def _phi_section(fitted: FittedModel, frame: pd.DataFrame) -> Section:
+    return Section("Thresholds" if fitted.problem.family.is_ordinal else "Extra parameters", frame=number_texts(frame))
 
 
 def _dispersion_section(fitted: FittedModel, frame: pd.DataFrame) -> Section:

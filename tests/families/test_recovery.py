@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import glmmjax as gj
-from glmmjax.estimation.compiler_options import platform_in_force, quick_to_compile
+from glmmjax.estimation.compiler_options import platform_in_force, run_once
 from glmmjax.estimation.convergence import Code
 from glmmjax.likelihood.params import Theta
 from tests.families.cases.simulated import BY_CLASS, parameters, simulated
@@ -26,7 +26,7 @@ def test_fits_find_the_parameters_behind_the_data(row):
         clusters = jax.tree.map(lambda *leaves: jnp.stack(leaves), *[d.clusters for d in designs])
         layout = Theta(len(truth.beta), design.covariance, len(truth.phi), len(truth.gamma))
         fit = jax.vmap(lambda c: gj.fit_params(c, design.family, covariance=design.covariance))
-        params, info = jax.jit(fit, compiler_options=quick_to_compile(platform_in_force()))(clusters)
+        params, info = jax.jit(fit, compiler_options=run_once(platform_in_force()))(clusters)
         found, behind = (np.array(jax.vmap(layout.vector)(p)) for p in (params, jax.tree.map(lambda leaf: leaf[None], truth)))
     assert np.isin(info.code, CONVERGED).all(), f"codes {info.code}, estimates {found.tolist()}"
     errors = np.sqrt(np.diagonal(np.linalg.inv(-np.asarray(info.hessian)), axis1=1, axis2=2)).copy()

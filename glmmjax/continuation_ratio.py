@@ -1,0 +1,125 @@
+"""Continuation ratios: an ordinal outcome as the binary outcomes of a logistic model, and its probabilities back from the predictors.
+
+Forward, the model is of P(Y = k | Y >= k) for every level k but the last; backward, of P(Y = k | Y <= k) for every level but the first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from glmmjax.errors import ArgumentError
+
+__all__ = ["cr_marg_probs", "cr_setup"]
+
+
+def cr_setup(y: Any, direction: Literal["forward", "backward"] = "forward") -> pd.DataFrame:
+    """Expand an ordinal outcome into one binary outcome for each level that a row reaches.
+
+    Parameters
+    ----------
+    y : (n,) ordinal outcome: a column of a categorical type, whose levels count in their order, or of distinct numbers. Levels that do
+        not occur are left out.
+    direction : ``"forward"`` goes through the levels from the lowest until that of the row, ``"backward"`` from the highest.
+
+    Returns
+    -------
+    DataFrame
+        One line for each row and cohort, rows together: ``row``, the position of the row in ``y``, from 0; ``cohort``, categorical with
+        K - 1 levels in the order gone through: ``"all"``, and then ``"y>=b"`` forward or ``"y<=b"`` backward for level ``b``; ``y``, 1
+        where the outcome is the level at which the cohort starts, else 0.
+
+    Raises
+    ------
+    ArgumentError
+        For missing values, levels without an order, fewer than 3 levels, or an unknown direction.
+
+    Examples
+    --------
+    >>> cr = cr_setup(data["rating"])
+    >>> expanded = data.iloc[cr["row"]].reset_index(drop=True).assign(y=cr["y"], cohort=cr["cohort"])
+    >>> fit = glmmjax.mixed_model("y ~ cohort + temp", random="~ 1 | judge", data=expanded, family="binomial")
+    """
+    _check_direction(direction)
+    codes, levels = _read(y)
+    last = len(levels) - 1
+    n_passed = codes if direction == "forward" else last - codes  # levels gone through before that of the row
+    n_lines = np.minimum(n_passed + 1, last)  # whoever passed all cohorts is at the other end
+    row = np.repeat(np.arange(len(codes)), n_lines)
+    cohort = np.arange(len(row)) - np.repeat(np.cumsum(n_lines) - n_lines, n_lines)
+    sign, later = (">=", levels[1:last]) if direction == "forward" else ("<=", levels[last - 1 : 0 : -1])
+    names = ["all", *(f"y{sign}{level}" for level in later)]
+    return pd.DataFrame(
+        {"row": row, "cohort": pd.Categorical.from_codes(cohort, categories=names), "y": (cohort == n_passed[row]).astype(np.int64)}
+    )
+
+
+def cr_marg_probs(eta: Any, direction: Literal["forward", "backward"] = "forward", levels: Sequence[Any] | None = None) -> pd.DataFrame:
+    """Probability of each level from the linear predictors of a continuation-ratio model with a logit link.
+
+    Parameters
+    ----------
+    eta : (n, K - 1) linear predictors, one column for each level that has one, in the order of the levels: forward the first K - 1 levels,
+        which is the order of the cohorts; backward the last K - 1, which is the cohorts' order reversed.
+    direction : as in ``cr_setup``.
+    levels : K names for the columns of the result; by default 0, ..., K - 1.
+
+    Returns
+    -------
+    DataFrame
+        (n, K), with the index of ``eta`` where that is a DataFrame. Each line sums to 1.
+
+    Raises
+    ------
+    ArgumentError
+        For an ``eta`` that is no table of at least 2 columns of numbers, missing values, the wrong number of levels, or an unknown
+        direction.
+    """
+    _check_direction(direction)
+    try:
+        table = np.asarray(eta, np.float64)
+    except (TypeError, ValueError):
+        raise ArgumentError(f"eta must be a table of numbers, not {type(eta).__name__} with other values.") from None
+    if table.ndim != 2 or table.shape[1] < 2:
+        raise ArgumentError(f"eta has shape {table.shape} and must be (n, K - 1), one column for each of at least 2 cohorts.")
+    if np.isnan(table).any():
+        raise ArgumentError(f"eta has missing values in {np.isnan(table).any(1).sum()} of {len(table)} rows; leave these rows out first.")
+    if levels is not None and len(levels) != table.shape[1] + 1:
+        raise ArgumentError(f"levels has {len(levels)} names, and eta with {table.shape[1]} columns is about {table.shape[1] + 1} levels.")
+    gone_through = table if direction == "forward" else table[:, ::-1]
+    log_stop, log_pass = -np.logaddexp(0.0, -gone_through), -np.logaddexp(0.0, gone_through)
+    none = np.zeros((len(table), 1))
+    probabilities = np.exp(np.hstack([none, np.cumsum(log_pass, axis=1)]) + np.hstack([log_stop, none]))
+    if direction == "backward":
+        probabilities = probabilities[:, ::-1]
+    index = eta.index if isinstance(eta, pd.DataFrame) else None
+    return pd.DataFrame(probabilities, index=index, columns=None if levels is None else list(levels))
+
+
+def _check_direction(direction: str) -> None:
+    if direction not in ("forward", "backward"):
+        raise ArgumentError(f"direction={direction!r} must be 'forward', from the lowest level up, or 'backward', from the highest down.")
+
+
+def _read(y: Any) -> tuple[np.ndarray, list[Any]]:
+    """Codes 0, 1, ... and the levels that they stand for."""
+    values = pd.Series(y).reset_index(drop=True)
+    if values.isna().any():
+        raise ArgumentError(
+            f"y has missing values in {values.isna().sum()} of {len(values)} rows; leave these rows out of the data first, "
+            "such as data = data.dropna(subset=['y'])."
+        )
+    is_categorical = isinstance(values.dtype, pd.CategoricalDtype)
+    if not is_categorical and not pd.api.types.is_numeric_dtype(values.dtype):
+        raise ArgumentError(
+            f"y holds {values.dtype} values, whose levels have no order; give them one: "
+            "pd.Categorical(y, categories=[lowest, ..., highest], ordered=True)."
+        )
+    used = values.cat.remove_unused_categories().array if is_categorical else pd.Categorical(values)
+    levels = [int(v) if isinstance(v, float) and v.is_integer() else v for v in used.categories.tolist()]
+    if len(levels) < 3:
+        raise ArgumentError(f"y has the levels {levels}, and a continuation ratio needs at least 3; fit two by family='binomial'.")
+    return used.codes.astype(np.int64), levels
