@@ -1,4 +1,4 @@
-"""Models of all families as a user writes them: closed forms, the peers' ordinal example, structures of D, and every refusal by its text."""
+"""Models of all families as a user writes them: closed forms, an ordinal peer, structures of D, and every refusal by its text."""
 
 import jax
 import jax.numpy as jnp
@@ -8,11 +8,13 @@ import pytest
 import scipy.stats
 
 import glmmjax as gj
-from glmmjax.errors import ArgumentError, FormulaError, OutcomeError
+from glmmjax.errors import ArgumentError, DesignError, FormulaError, OutcomeError
 from glmmjax.families import Custom, Gaussian, log_gamma, log_rising
 from glmmjax.likelihood.covariance import NAMES
 from tests.families.test_families import ROWS
 from tests.reference_cases import FOLDER, load_case
+
+HURDLE = {"family": "hurdle_poisson"}
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +75,7 @@ def test_zero_part_has_its_own_names_offset_and_covariance(data):
         params = gj.Params(jnp.array([0.4, 0.3]), jnp.array([[0.5]]), (), jnp.array([-0.6]))
         less = params._replace(gamma=params.gamma - 0.4)
         values = [gj.log_likelihood(p, d.clusters, d.family, 3) for p, d in ((params, plain), (less, moved))]
-    assert values[0] == pytest.approx(values[1], rel=1e-12)
+    assert float(values[0]) == pytest.approx(float(values[1]), rel=1e-12)
 
 
 # ordinal outcomes
@@ -224,9 +226,9 @@ def test_the_documented_names_of_structures_are_all():
         ({"dispersion": "~ x"}, ArgumentError, r"dispersion='~ x' is a predictor for the one extra parameter .* poisson family has none"),
         ({"family": "gamma", "dispersion": "x"}, FormulaError, r"dispersion='x' must have the form '~ terms'"),
         ({"family": "gamma", "dispersion": "~ (1 | id)"}, FormulaError, r"dispersion='~ \(1 \| id\)' has random effects"),
-        ({"family": "hurdle_poisson", "zi_fixed": "~ (1 | id)", "zi_random": "~ 1 | id"}, FormulaError, r"zi_random=.* and the bar in zi_fixed"),
-        ({"family": "hurdle_poisson", "zi_random": "~ 1 | group"}, FormulaError, r"one grouping factor is supported, and .* has 2"),
-        ({"family": "hurdle_poisson", "zi_offset": "nothing"}, Exception, r"zi_offset='nothing' names 'nothing', and data have no such column"),
+        ({**HURDLE, "zi_fixed": "~ (1 | id)", "zi_random": "~ 1 | id"}, FormulaError, r"zi_random=.* and the bar in zi_fixed"),
+        ({**HURDLE, "zi_random": "~ 1 | group"}, FormulaError, r"one grouping factor is supported, and .* has 2"),
+        ({**HURDLE, "zi_offset": "nothing"}, DesignError, r"zi_offset='nothing' names 'nothing', and data have no such column"),
     ],
 )  # fmt: skip
 def test_arguments_that_do_not_belong_to_the_family(data, arguments, error, match):
@@ -240,11 +242,13 @@ def test_a_stream_takes_families_with_one_predictor(data):
         gj.mixed_model("count ~ x", random="~ 1 | id", data=gj.stream([data]), family="hurdle_poisson")
 
 
-@pytest.mark.parametrize("row", [row for row in ROWS if not row.family.is_ordinal], ids=lambda row: row.family.name)
+@pytest.mark.parametrize(
+    "row", [row for row in ROWS if np.isfinite(row.bad).any() and not row.family.is_ordinal], ids=lambda row: row.family.name
+)
 def test_a_bad_outcome_gets_the_message_of_its_family(data, row):
     """The row by its label, the value, what the support is."""
     good = row.y[0] if row.y else row.atoms[0]
-    for bad in row.bad:
+    for bad in (value for value in row.bad if np.isfinite(value)):  # NaN is dropped with its row, inf refused before
         columns = row.columns(np.where(np.arange(360) == 17, bad, good))
         columns = columns if isinstance(columns, tuple) else (columns,)
         names = [f"y{k}" for k in range(len(columns))]

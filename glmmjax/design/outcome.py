@@ -83,9 +83,10 @@ def _read_ordinal(value: Any, parts: FormulaParts, family: Family) -> Outcome:
     if np.ndim(value) == 0:
         raise FormulaError(f"{parts.text}: the outcome {parts.outcome!r} is one value, and must have one for each row.")
     is_categorical = isinstance(getattr(value, "dtype", None), pd.CategoricalDtype)
-    if not is_categorical and np.asarray(value).dtype.kind not in "iufb":
+    are_numbers = (value.dtype.categories.dtype if is_categorical else np.asarray(value).dtype).kind in "iufb"
+    if not are_numbers and not (is_categorical and value.dtype.ordered):
         raise OutcomeError(
-            f"{family.name}: the outcome {parts.outcome!r} is text, whose levels have no order; give them one: "
+            f"{family.name}: the outcome {parts.outcome!r} is text, whose levels have no order; give them one, "
             f"data[{parts.outcome!r}] = pd.Categorical(data[{parts.outcome!r}], categories=[lowest, ..., highest], ordered=True)."
         )
     used = pd.Categorical(value) if not is_categorical else pd.Series(value).cat.remove_unused_categories().array

@@ -15,13 +15,12 @@ from glmmjax.estimation.convergence import code_of
 from glmmjax.estimation.objective import Problem, evaluate
 from glmmjax.estimation.starting_values import starting_values
 from glmmjax.families.base import Family
-from glmmjax.families.dispersion import WithDispersion
 from glmmjax.families.registry import resolve_family
 from glmmjax.likelihood.clusters import Bucket, ClusterData
 from glmmjax.likelihood.covariance import Structure, canonical, unstructured
 from glmmjax.likelihood.gauss_hermite import check_n_agq, tensor_rule
 from glmmjax.likelihood.marginal import in_ambient_precision, start_modes
-from glmmjax.likelihood.params import Params, Theta
+from glmmjax.likelihood.params import Params, Theta, layout_of
 from glmmjax.options import Options, StudentTPenalty
 
 __all__ = ["FitInfo", "fit_params"]
@@ -87,24 +86,12 @@ def fit_params(
     if covariance is not None and covariance.q != q:
         raise ArgumentError(f"covariance is for {covariance.q} random effects, and clusters have {q}; pass design.covariance.")
     structure = unstructured(q) if covariance is None else covariance
-    layout = _layout(resolved, clusters, structure)
+    layout = layout_of(resolved, clusters, structure)
     problem = Problem(resolved, layout, penalty, is_intercept or (False,) * layout.p)
     fixed = jax.lax.stop_gradient(clusters.buckets)
     theta, info = _maximise(problem, options, n_agq, fixed, None if init is None else _initial(layout, init, fixed))
     params = layout.params(_attach_derivative(problem, n_agq, jax.lax.stop_gradient(theta), info.hessian, clusters.buckets))
     return params._replace(chol=canonical(params.chol)), jax.lax.stop_gradient(info)
-
-
-def _layout(family: Family, clusters: ClusterData, structure: Structure) -> Theta:
-    p, *others = (x.shape[1] for x in clusters.buckets[0].X)
-    n_expected = 1 + family.has_zero_part + isinstance(family, WithDispersion)
-    if 1 + len(others) != n_expected:
-        raise ArgumentError(
-            f"clusters have {1 + len(others)} linear predictors, and the {family.name} family takes {n_expected}; pass the family and the "
-            "clusters of the same make_design, as in fit_params(design.clusters, design.family)."
-        )
-    p_zi = others[0] if family.has_zero_part else 0
-    return Theta(p, structure, len(family.phi_names), p_zi, sum(others) - p_zi)
 
 
 def _initial(layout: Theta, init: Params, buckets: tuple[Bucket, ...]) -> Array:

@@ -106,8 +106,13 @@ def _normal_equations(family: Family, layout: Theta, buckets: tuple[Bucket, ...]
         rows = row_terms(family, outcome, eta, params.phi, cluster_weight)
         information, right = jnp.zeros_like(total.information), jnp.zeros_like(total.right)
         for e, (where, x) in enumerate(zip(layout.by_predictor, block.X, strict=True)):
-            information = information.at[where, where].set(jnp.einsum("awb,cwb->ac", x, rows.weight[e] * x))
-            working = rows.weight[e] * (eta[e] - block.offset[e]) + rows.score[e]
+            score, weight = rows.score[e], rows.weight[e]
+            if where == layout.dispersion and layout.p_disp:
+                # at the outcomes a scale would be 0; and far from its maximum the likelihood of a scale is flat
+                score = jnp.where(at_outcome, 0.0, score)
+                weight = jnp.maximum(weight, 0.5 * outcome.row_weight * cluster_weight)
+            information = information.at[where, where].set(jnp.einsum("awb,cwb->ac", x, weight * x))
+            working = weight * (eta[e] - block.offset[e]) + score
             right = right.at[where].set(jnp.tensordot(x, working, ((1, 2), (0, 1))))
         if layout.n_phi:
             in_phi = lambda phi: (outcome.row_weight * cluster_weight * row_log_density(family, outcome, eta, phi[:, None])).sum()  # noqa: E731

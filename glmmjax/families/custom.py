@@ -75,12 +75,10 @@ class Custom(Family):
         n_arguments = _n_arguments(log_density)
         if n_arguments not in (3, 4):
             raise ArgumentError(f"Custom(log_density) takes {n_arguments} arguments, not (y, eta, phi) or (y, eta, phi, eta_zi).")
-        fields = (log_density, resolve_link(link, self.links, self.name), n_phi, mean, sample, n_columns)
-        for field, value in zip(dataclasses.fields(self), fields, strict=True):
-            object.__setattr__(self, field.name, value)
-        object.__setattr__(self, "has_zero_part", n_arguments == 4)
-        object.__setattr__(self, "outcome_columns", (n_columns,))
-        object.__setattr__(self, "phi_names", tuple(f"phi[{k}]" for k in range(n_phi)))
+        fields = {"density": log_density, "link": resolve_link(link, self.links, self.name), "n_phi": n_phi, "n_columns": n_columns}
+        known = {"has_zero_part": n_arguments == 4, "outcome_columns": (n_columns,), "phi_names": tuple(f"phi[{k}]" for k in range(n_phi))}
+        for name, value in {**fields, "mean_of": mean, "sample_of": sample, **known}.items():
+            object.__setattr__(self, name, value)
 
     def log_density(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
         return _by_row(self.density, (y, eta), phi, zero)
@@ -109,6 +107,7 @@ class Custom(Family):
         one = jax.tree.map(lambda column: jnp.asarray(column[0]), y)
         try:
             shape = jax.eval_shape(self.density, one, jnp.zeros(()), phi, *zero)
+            self.density(one, jnp.zeros(()), np.zeros(self.n_phi), *zero)  # JAX clamps an index beyond the end of phi, numpy does not
         except Exception as error:
             cause = str(error).strip().splitlines()[0] if str(error).strip() else ""
             raise ArgumentError(

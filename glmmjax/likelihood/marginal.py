@@ -20,8 +20,9 @@ from glmmjax.families.base import Family
 from glmmjax.families.registry import resolve_family
 from glmmjax.likelihood.adaptive import Posterior, integrate, integrate_with_slopes, posterior
 from glmmjax.likelihood.clusters import Bucket, ClusterData
+from glmmjax.likelihood.covariance import unstructured
 from glmmjax.likelihood.gauss_hermite import Rule, check_n_agq, tensor_rule
-from glmmjax.likelihood.params import Params
+from glmmjax.likelihood.params import Params, layout_of
 from glmmjax.likelihood.rows import Predictors, log_base, outcome_of, over_lanes, predictors_of
 from glmmjax.likelihood.sharding import over_blocks, plain_mesh, sum_over_devices
 
@@ -144,12 +145,15 @@ def _arguments(params: Params, clusters: ClusterData, family: str | Family, n_ag
     clusters = in_ambient_precision(clusters)
     dtype = clusters.buckets[0].cluster_weight.dtype
     params = jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), params)
-    q, p = (sum(a.shape[1] for a in arrays) for arrays in (clusters.buckets[0].Z, clusters.buckets[0].X))
-    if params.beta.shape != (p,) or params.chol.shape != (q, q):
-        raise ArgumentError(
-            f"params has beta of shape {params.beta.shape} and chol of shape {params.chol.shape}; these clusters need {(p,)} and {(q, q)}."
-        )
-    return params, clusters, resolve_family(family), check_n_agq(n_agq)
+    family, q = resolve_family(family), sum(z.shape[1] for z in clusters.buckets[0].Z)
+    layout = layout_of(family, clusters, unstructured(q))
+    sizes = {"phi": layout.n_phi, "gamma": layout.p_zi, "delta": layout.p_disp}
+    needed = {"beta": (layout.p,), "chol": (q, q), **{name: (size,) for name, size in sizes.items()}}
+    for name, shape in needed.items():
+        found = getattr(getattr(params, name), "shape", (0,))  # () stands for no entries
+        if found != shape:
+            raise ArgumentError(f"params.{name} has shape {found}; these clusters and the {family.name} family need {shape}.")
+    return params, clusters, family, check_n_agq(n_agq)
 
 
 def _mesh_for(clusters: ClusterData, mesh: Mesh) -> Mesh:

@@ -8,9 +8,13 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jax import Array
 
+from glmmjax.errors import ArgumentError
+from glmmjax.families.base import Family
+from glmmjax.families.dispersion import WithDispersion
+from glmmjax.likelihood.clusters import ClusterData
 from glmmjax.likelihood.covariance import BlockDiagonal, Structure
 
-__all__ = ["Params", "Theta"]
+__all__ = ["Params", "Theta", "layout_of"]
 
 
 class Params(NamedTuple):
@@ -95,3 +99,23 @@ class Theta:
         beta = jnp.asarray(params.beta)
         parts = (beta, random, params.phi, params.gamma, params.delta)
         return jnp.concatenate([jnp.asarray(part, beta.dtype) for part in parts])
+
+
+def layout_of(family: Family, clusters: ClusterData, structure: Structure) -> Theta:
+    """The layout of a model from its family and its arrays.
+
+    Raises
+    ------
+    ArgumentError
+        When the arrays have not as many linear predictors as the family takes.
+    """
+    sizes = [x.shape[1] for x in clusters.buckets[0].X]
+    has_dispersion = isinstance(family, WithDispersion)
+    expected = 1 + family.has_zero_part + has_dispersion
+    if len(sizes) != expected:
+        raise ArgumentError(
+            f"clusters have {len(sizes)} linear predictors, and the {family.name} family takes {expected}; pass the clusters and the "
+            "family of one make_design, design.clusters and design.family."
+        )
+    p_zi, p_disp = sizes[1] if family.has_zero_part else 0, sizes[-1] if has_dispersion else 0
+    return Theta(sizes[0], structure, len(family.phi_names), p_zi, p_disp)

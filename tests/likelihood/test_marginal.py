@@ -263,7 +263,7 @@ def test_pure_functions_name_what_does_not_fit():
     good = params_of(RANDOM[0])
     with pytest.raises(ArgumentError, match=r"clusters must be a ClusterData, not Design; pass design\.clusters"):
         gj.log_likelihood(good, anything(design), "binomial")
-    with pytest.raises(ArgumentError, match=r"chol of shape \(2, 2\); these clusters need \(2,\) and \(1, 1\)"):
+    with pytest.raises(ArgumentError, match=r"params.chol has shape \(2, 2\); these clusters and the binomial family need \(1, 1\)"):
         gj.log_likelihood(params_of(RANDOM[1]), design.clusters, "binomial")
     with pytest.raises(ArgumentError, match="n_agq='auto' must be a whole number from 1"):
         gj.cluster_log_likelihoods(good, design.clusters, "binomial", n_agq=anything("auto"))
