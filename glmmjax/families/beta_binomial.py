@@ -11,9 +11,10 @@ import numpy as np
 from jax import Array
 
 from glmmjax.families.base import Family, resolve_link
-from glmmjax.families.links import Cloglog, Link, Logit, ProbabilityLink, Probit, sigmoid_pair
+from glmmjax.families.links import Cloglog, Link, Logit, ProbabilityLink, Probit
 from glmmjax.families.negative_binomial import log_rising_exp
 from glmmjax.families.special import log_factorial
+from glmmjax.families.tails import sigmoid_pair
 
 __all__ = ["BetaBinomial"]
 

@@ -12,8 +12,9 @@ from jax import Array
 
 from glmmjax.families.base import Family, resolve_link
 from glmmjax.families.gaussian import normal_log_density
-from glmmjax.families.links import Identity, Link, log_normal_cdf
+from glmmjax.families.links import Identity, Link
 from glmmjax.families.special import log_sub_exp
+from glmmjax.families.tails import log_normal_cdf
 
 __all__ = ["CensoredNormal"]
 

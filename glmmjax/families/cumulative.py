@@ -11,8 +11,9 @@ from jax import Array
 
 from glmmjax.errors import ArgumentError
 from glmmjax.families.base import Family, resolve_link
-from glmmjax.families.links import Cloglog, Link, Logit, ProbabilityLink, Probit, log_cloglog, log_normal_cdf, softplus, tangent_exp
+from glmmjax.families.links import Cloglog, Link, Logit, ProbabilityLink, Probit
 from glmmjax.families.special import log1m_exp
+from glmmjax.families.tails import log_cloglog, log_normal_cdf, softplus, tangent_exp
 
 __all__ = ["Cumulative"]
 

@@ -10,7 +10,8 @@ import jax.numpy as jnp
 from jax import Array
 
 from glmmjax.families.base import Family, resolve_link
-from glmmjax.families.links import Link, Log, tangent_exp
+from glmmjax.families.links import Link, Log
+from glmmjax.families.tails import tangent_exp
 from glmmjax.families.weibull import like_outcome, times_in_support
 
 __all__ = ["Exponential"]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
-import math
 from typing import Any, ClassVar
 
 import jax
@@ -12,13 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from glmmjax.families import special
 from glmmjax.families.base import Family, resolve_link
-from glmmjax.families.links import Inverse, Link, Log, positive_inverse, tangent_exp
+from glmmjax.families.links import Inverse, Link, Log, positive_inverse
+from glmmjax.families.special import log_gamma_excess
+from glmmjax.families.tails import tangent_exp
 
-__all__ = ["Gamma", "log_gamma_excess"]
-
-_SHIFT = 10
+__all__ = ["Gamma"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,21 +74,3 @@ class Gamma(Family):
 
     def in_support(self, y: Any) -> Any:
         return np.isfinite(y) & (y > 0)
-
-
-@jax.custom_jvp
-def log_gamma_excess(x: Array) -> Array:
-    """log Gamma(x) - x log x + x, of which large x leaves only a logarithm: Stirling's series at x, or at x + 10 for x < 10."""
-    is_small = x < _SHIFT
-    large = jnp.where(is_small, x + _SHIFT, x)
-    inverse = 1.0 / large
-    product = functools.reduce(lambda p, k: p * ((x + k) * inverse), range(1, _SHIFT), x * inverse)
-    root = jnp.sqrt(large) * jnp.where(is_small, product, 1.0)
-    shift = jnp.where(is_small, _SHIFT, 0.0)
-    return x * jnp.log(large / x) - jnp.log(root) - shift + 0.5 * math.log(2 * math.pi) + special._stirling(large)
-
-
-@log_gamma_excess.defjvp
-def _log_gamma_excess_jvp(primals, tangents):
-    (x,), (dx,) = primals, tangents
-    return log_gamma_excess(x), (special.digamma(x) - jnp.log(x)) * dx

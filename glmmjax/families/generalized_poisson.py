@@ -11,8 +11,9 @@ import numpy as np
 from jax import Array
 
 from glmmjax.families.base import Family, resolve_link
-from glmmjax.families.links import Link, Log, sigmoid_pair, softplus
+from glmmjax.families.links import Link, Log
 from glmmjax.families.special import log_factorial
+from glmmjax.families.tails import sigmoid_pair, softplus
 
 __all__ = ["GeneralizedPoisson"]
 

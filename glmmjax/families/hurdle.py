@@ -12,7 +12,7 @@ import numpy as np
 from jax import Array
 
 from glmmjax.families.base import Family
-from glmmjax.families.links import sigmoid_pair, softplus
+from glmmjax.families.tails import sigmoid_pair, softplus
 
 __all__ = ["Hurdle"]
 

@@ -12,7 +12,8 @@ import numpy as np
 from jax import Array
 
 from glmmjax.families.base import Family, resolve_link
-from glmmjax.families.links import Inverse, Link, Log, positive_inverse, tangent_exp
+from glmmjax.families.links import Inverse, Link, Log, positive_inverse
+from glmmjax.families.tails import tangent_exp
 
 __all__ = ["InverseGaussian"]
 

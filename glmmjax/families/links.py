@@ -7,12 +7,12 @@ their input.
 from __future__ import annotations
 
 import dataclasses
-import math
 
-import jax
 import jax.numpy as jnp
-from jax import Array, lax
-from jax.scipy.special import log_ndtr, ndtr, ndtri
+from jax import Array
+from jax.scipy.special import ndtr, ndtri
+
+from glmmjax.families.tails import capped_exp, log_cloglog, log_normal_cdf, log_sigmoid_pair, sigmoid_pair, softplus
 
 __all__ = [
     "Cauchit",
@@ -25,150 +25,10 @@ __all__ = [
     "ProbabilityLink",
     "Probit",
     "Sqrt",
-    "log_normal_cdf",
     "positive_inverse",
-    "tangent_exp",
 ]
 
 _SMALLEST_INVERSE = 1e-10
-_LOG_ROOT_2PI = 0.5 * math.log(2.0 * math.pi)
-
-
-# atanh(s) / s as a polynomial in s^2 for s^2 in [0, 1/9], interpolated at Chebyshev points: relative error 5e-17 before rounding
-_ATANH = (
-    1.0, 0.33333333333341475, 0.1999999999759837, 0.14285714560004723, 0.11111095238191619, 0.09091434891648453,
-    0.07681762004233728, 0.06796329789092816, 0.049371457187780694, 0.0889687913928958,
-)  # fmt: skip
-
-
-def _tail(x: Array) -> tuple[Array, Array]:
-    """``e = exp(-|x|)`` and ``1 / ((1 + e)(2 + e))``: one exp and one division serve log1p(e) and 1 / (1 + e)."""
-    e = jnp.exp(-jnp.abs(x))
-    return e, 1.0 / ((1.0 + e) * (2.0 + e))
-
-
-def _log1p_tail(x: Array) -> Array:
-    """log(1 + exp(-|x|)) as 2 atanh(e / (2 + e)): plain arithmetic, which CPUs do eight rows at a time and their log1p is not."""
-    e, inverse = _tail(x)
-    s = e * ((1.0 + e) * inverse)
-    square, series = s * s, jnp.full_like(s, _ATANH[-1])
-    for coefficient in _ATANH[-2::-1]:
-        series = series * square + coefficient
-    return 2.0 * s * series
-
-
-@jax.custom_jvp
-def sigmoid_pair(x: Array) -> tuple[Array, Array]:
-    """(sigmoid(x), sigmoid(-x)) from one exp and one division, both exact in both tails to any order of derivative."""
-    e, inverse = _tail(x)
-    larger = (2.0 + e) * inverse
-    smaller = e * larger
-    return jnp.where(x >= 0, larger, smaller), jnp.where(x >= 0, smaller, larger)
-
-
-@sigmoid_pair.defjvp
-def _sigmoid_pair_jvp(primals, tangents):
-    (x,), (dx,) = primals, tangents
-    up, down = sigmoid_pair(x)
-    change = up * down * dx
-    return (up, down), (change, -change)
-
-
-@jax.custom_jvp
-def softplus(x: Array) -> Array:
-    """log(1 + exp(x)); its derivative is written out because |x| has none at 0, where a fit without an intercept starts."""
-    return jnp.maximum(x, 0.0) + _log1p_tail(x)
-
-
-@softplus.defjvp
-def _softplus_jvp(primals, tangents):
-    (x,), (dx,) = primals, tangents
-    return softplus(x), sigmoid_pair(x)[0] * dx
-
-
-@jax.custom_jvp
-def log_sigmoid_pair(x: Array) -> tuple[Array, Array]:
-    """(log sigmoid(x), log sigmoid(-x)) from one exp and one division, both exact in both tails."""
-    tail = _log1p_tail(x)
-    return jnp.minimum(x, 0.0) - tail, jnp.minimum(-x, 0.0) - tail
-
-
-@log_sigmoid_pair.defjvp
-def _log_sigmoid_pair_jvp(primals, tangents):
-    (x,), (dx,) = primals, tangents
-    up, down = sigmoid_pair(x)
-    return log_sigmoid_pair(x), (down * dx, -up * dx)
-
-
-@jax.custom_jvp
-def log_cloglog(x: Array) -> Array:
-    """log(1 - exp(-exp(x))), with the derivative exp(x - exp(x)) / (1 - exp(-exp(x))) taken on the log scale."""
-    near = jnp.log(-jnp.expm1(-_capped_exp(jnp.maximum(x, -20.0))))
-    return jnp.where(x < -20.0, x, near)  # in float32 exp(x) of a far tail is 0
-
-
-@log_cloglog.defjvp
-def _log_cloglog_jvp(primals, tangents):
-    (x,), (dx,) = primals, tangents
-    value = log_cloglog(x)
-    return value, jnp.exp(x - _capped_exp(x) - value) * dx
-
-
-_FAR = 12.0  # below -12 the normal tail is its asymptotic series, to 1e-16
-_TAIL_SERIES = tuple((-1.0) ** k * math.prod(range(1, 2 * k + 2, 2)) for k in range(14))  # 1, -3, 15, -105, ...
-
-
-def _normal_tail(x: Array) -> tuple[Array, Array]:
-    """(S, D) of Phi(-x) = phi(x) S / x, D = 1 - S without cancellation, for large x."""
-    v = 1.0 / (x * x)
-    series = jnp.full_like(v, _TAIL_SERIES[-1])
-    for coefficient in _TAIL_SERIES[-2::-1]:
-        series = series * v + coefficient
-    return 1.0 - v * series, v * series
-
-
-@jax.custom_jvp
-def log_normal_cdf(x: Array) -> Array:
-    """log Phi(x); unlike ``jax.scipy``'s, derivatives hold as far out as x^2 is finite, and it costs one erfc and not three."""
-    is_far, far = x < -_FAR, jnp.maximum(-x, _FAR)
-    smaller = 0.5 * lax.erfc(jnp.abs(jnp.where(is_far, 0.0, x)) * math.sqrt(0.5))
-    near = jnp.where(x > 0, jnp.log1p(-smaller), jnp.log(smaller))
-    return jnp.where(is_far, jnp.log(_normal_tail(far)[0] / far) - 0.5 * far * far - _LOG_ROOT_2PI, near)
-
-
-@log_normal_cdf.defjvp
-def _log_normal_cdf_jvp(primals, tangents):
-    (x,), (dx,) = primals, tangents
-    return log_normal_cdf(x), _normal_hazard(x)[0] * dx
-
-
-@jax.custom_jvp
-def _normal_hazard(x: Array) -> tuple[Array, Array]:
-    """h = phi(x) / Phi(x), and x + h, which cancels in the lower tail when it is taken as a sum."""
-    is_far, far = x < -_FAR, jnp.maximum(-x, _FAR)
-    near = jnp.where(is_far, 0.0, x)
-    h = jnp.exp(-0.5 * near * near - _LOG_ROOT_2PI) / (0.5 * lax.erfc(-near * math.sqrt(0.5)))
-    s, d = _normal_tail(far)
-    return jnp.where(is_far, far / s, h), jnp.where(is_far, far * d / s, near + h)
-
-
-@_normal_hazard.defjvp
-def _normal_hazard_jvp(primals, tangents):
-    (x,), (dx,) = primals, tangents
-    h, above = _normal_hazard(x)
-    change = h * above
-    return (h, above), (-change * dx, (1.0 - change) * dx)
-
-
-def tangent_exp(x: Array, last: float = 50.0) -> Array:
-    """exp(x), and beyond ``last`` its tangent there: a log density falls on without overflow, and stays as concave as it was."""
-    held = jnp.minimum(x, last)
-    return jnp.exp(held) * (1.0 + (x - held))
-
-
-def _capped_exp(x: Array) -> Array:
-    """exp(x) up to x = 50: beyond it exp(-exp(x)) is 0 in any precision, and higher derivatives must not overflow."""
-    return jnp.exp(jnp.minimum(x, 50.0))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -238,7 +98,7 @@ class Probit(ProbabilityLink):
         return ndtr(eta)
 
     def log_probabilities(self, eta):
-        return log_ndtr(eta), log_ndtr(-eta)
+        return log_normal_cdf(eta), log_normal_cdf(-eta)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -249,13 +109,13 @@ class Cloglog(ProbabilityLink):
         return jnp.log(-jnp.log1p(-mu))
 
     def inverse(self, eta):
-        return -jnp.expm1(-_capped_exp(eta))
+        return -jnp.expm1(-capped_exp(eta))
 
     def log_probabilities(self, eta):
         return log_cloglog(eta), -jnp.exp(eta)
 
     def probabilities(self, eta):
-        return self.inverse(eta), jnp.exp(-_capped_exp(eta))
+        return self.inverse(eta), jnp.exp(-capped_exp(eta))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,8 +11,9 @@ import numpy as np
 from jax import Array
 
 from glmmjax.families.base import Family, resolve_link
-from glmmjax.families.links import Link, Log, softplus
+from glmmjax.families.links import Link, Log
 from glmmjax.families.special import log_factorial, log_rising
+from glmmjax.families.tails import softplus
 
 __all__ = ["NegativeBinomial", "log_rising_exp", "sample_poisson_gamma"]
 

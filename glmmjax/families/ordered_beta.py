@@ -11,8 +11,9 @@ from jax import Array
 
 from glmmjax.families.base import Family, resolve_link
 from glmmjax.families.beta import Beta
-from glmmjax.families.links import Link, Logit, sigmoid_pair, softplus
+from glmmjax.families.links import Link, Logit
 from glmmjax.families.special import log1m_exp
+from glmmjax.families.tails import sigmoid_pair, softplus
 
 __all__ = ["OrderedBeta"]
 

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-__all__ = ["digamma", "log1m_exp", "log_beta", "log_factorial", "log_gamma", "log_rising", "log_sub_exp"]
+__all__ = ["digamma", "log1m_exp", "log_beta", "log_factorial", "log_gamma", "log_gamma_excess", "log_rising", "log_sub_exp"]
 
 _SHIFT = 7  # steps of the recurrence for arguments below it
 _BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510)  # B_2, B_4, ...
@@ -48,6 +48,24 @@ def log_factorial(y: Array) -> Array:
 def log_beta(a: Array, b: Array) -> Array:
     """log B(a, b)."""
     return log_gamma(a) + log_gamma(b) - log_gamma(a + b)
+
+
+@jax.custom_jvp
+def log_gamma_excess(x: Array) -> Array:
+    """log Gamma(x) - x log x + x, of which large x leaves only a logarithm: Stirling's series at x, or at x + 7 for x < 7."""
+    is_small = x < _SHIFT
+    large = jnp.where(is_small, x + _SHIFT, x)
+    inverse = 1.0 / large
+    product = functools.reduce(lambda p, k: p * ((x + k) * inverse), range(1, _SHIFT), x * inverse)
+    root = jnp.sqrt(large) * jnp.where(is_small, product, 1.0)
+    shift = jnp.where(is_small, _SHIFT, 0.0)
+    return x * jnp.log(large / x) - jnp.log(root) - shift + 0.5 * math.log(2 * math.pi) + _stirling(large)
+
+
+@log_gamma_excess.defjvp
+def _log_gamma_excess_jvp(primals, tangents):
+    (x,), (dx,) = primals, tangents
+    return log_gamma_excess(x), (digamma(x) - jnp.log(x)) * dx
 
 
 def log_rising(a: Array, n: Array | float) -> Array:

@@ -11,9 +11,10 @@ import numpy as np
 from jax import Array
 
 from glmmjax.families.base import Family, resolve_link
-from glmmjax.families.links import Link, Log, log_cloglog, softplus
+from glmmjax.families.links import Link, Log
 from glmmjax.families.negative_binomial import log_rising_exp, sample_poisson_gamma
 from glmmjax.families.special import log1m_exp, log_factorial
+from glmmjax.families.tails import log_cloglog, softplus
 
 __all__ = ["TruncatedNegativeBinomial"]
 

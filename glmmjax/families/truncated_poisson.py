@@ -11,8 +11,9 @@ import numpy as np
 from jax import Array
 
 from glmmjax.families.base import Family, resolve_link
-from glmmjax.families.links import Link, Log, log_cloglog
+from glmmjax.families.links import Link, Log
 from glmmjax.families.special import log_factorial
+from glmmjax.families.tails import log_cloglog
 
 __all__ = ["TruncatedPoisson"]
 

@@ -12,8 +12,9 @@ from jax import Array, lax
 
 from glmmjax.errors import ArgumentError
 from glmmjax.families.base import Family, resolve_link
-from glmmjax.families.gamma import log_gamma_excess
-from glmmjax.families.links import Link, Log, sigmoid_pair, tangent_exp
+from glmmjax.families.links import Link, Log
+from glmmjax.families.special import log_gamma_excess
+from glmmjax.families.tails import sigmoid_pair, tangent_exp
 
 __all__ = ["Tweedie"]
 

@@ -10,7 +10,8 @@ import jax.numpy as jnp
 from jax import Array
 
 from glmmjax.families.base import Family, resolve_link
-from glmmjax.families.links import Link, Logit, sigmoid_pair, softplus, tangent_exp
+from glmmjax.families.links import Link, Logit
+from glmmjax.families.tails import sigmoid_pair, softplus, tangent_exp
 
 __all__ = ["UnitLindley"]
 

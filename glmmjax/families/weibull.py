@@ -11,8 +11,9 @@ import numpy as np
 from jax import Array
 
 from glmmjax.families.base import Family, resolve_link
-from glmmjax.families.links import Link, Log, tangent_exp
+from glmmjax.families.links import Link, Log
 from glmmjax.families.special import log_gamma
+from glmmjax.families.tails import tangent_exp
 
 __all__ = ["Weibull", "like_outcome", "times_in_support"]
 

@@ -12,7 +12,7 @@ import numpy as np
 from jax import Array
 
 from glmmjax.families.base import Family
-from glmmjax.families.links import log_sigmoid_pair, sigmoid_pair, softplus
+from glmmjax.families.tails import log_sigmoid_pair, sigmoid_pair, softplus
 
 __all__ = ["ZeroInflated"]
 

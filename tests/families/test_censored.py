@@ -10,7 +10,7 @@ import scipy.special
 import scipy.stats
 
 from glmmjax.families.censored_normal import CensoredNormal
-from glmmjax.families.links import log_normal_cdf
+from glmmjax.families.tails import log_normal_cdf
 from glmmjax.families.weibull import Weibull
 
 X = np.array([-300.0, -40.0, -12.01, -11.99, -5.0, -1.0, 0.0, 0.7, 3.0, 8.0])
