@@ -94,10 +94,13 @@ def _gradient(model: Model) -> tuple[float, float]:
 
 
 def _negative_binomial(y: Any, eta: Any, phi: Any) -> Any:
-    """As a user writes it."""
-    size, odds = jnp.exp(phi[0]), eta - phi[0]
-    log_p, log_q = jax.nn.log_sigmoid(odds), jax.nn.log_sigmoid(-odds)
-    return log_rising(size, y) - log_gamma(y + 1.0) + y * log_p + size * log_q
+    """As a user writes it: what depends on the predictor."""
+    return y * eta - (jnp.exp(phi[0]) + y) * gj.families.softplus(eta - phi[0])
+
+
+def _base(y: Any, phi: Any) -> Any:
+    """The rest."""
+    return log_rising(jnp.exp(phi[0]), y) - y * phi[0] - log_gamma(y + 1.0)
 
 
 def _print_custom() -> None:
@@ -107,7 +110,8 @@ def _print_custom() -> None:
     mean = np.exp(0.8 + 0.4 * x + 0.6 * rng.normal(size=_CLUSTERS)[cluster])
     data = pd.DataFrame({"id": cluster, "x": x, "y": rng.negative_binomial(1.8, 1.8 / (1.8 + mean))})
     table = Table(f"negative binomial, {len(data):,} rows, 11 points", "", "warm fit", "logLik", "evaluations", label_width=_LABEL_WIDTH)
-    families = {"built in": gj.families.NegativeBinomial(), "Custom": Custom(_negative_binomial, link="log", n_phi=1)}
+    own = Custom(_negative_binomial, link="log", n_phi=1, log_base=_base, is_log_concave=True)
+    families = {"built in": gj.families.NegativeBinomial(), "Custom": own}
     taken, fits = [], []
     for label, family in families.items():
         fit_s, _, fit = warm_median(lambda: gj.mixed_model("y ~ x", random="~ 1 | id", data=data, family=family, n_agq=11))

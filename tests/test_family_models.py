@@ -9,7 +9,7 @@ import scipy.stats
 
 import glmmjax as gj
 from glmmjax.errors import ArgumentError, DesignError, FormulaError, OutcomeError
-from glmmjax.families import Custom, Gaussian, log_gamma, log_rising
+from glmmjax.families import Custom, Gaussian, NegativeBinomial, log_gamma, log_rising, softplus
 from glmmjax.likelihood.covariance import NAMES
 from tests.families.test_families import ROWS
 from tests.reference_cases import FOLDER, load_case
@@ -112,19 +112,43 @@ def test_ordinal_outcomes_that_are_refused(data, column, fixed, error, match):
 # a family of one's own
 
 
-def my_negative_binomial(y, eta, phi):
+def plain_negative_binomial(y, eta, phi):
     size, mu = jnp.exp(phi[0]), jnp.exp(eta)
     constant = log_rising(size, y) - log_gamma(y + 1.0)
     return constant + size * jnp.log(size / (size + mu)) + y * jnp.log(mu / (size + mu))
 
 
+def my_negative_binomial(y, eta, phi):
+    return y * eta - (jnp.exp(phi[0]) + y) * softplus(eta - phi[0])
+
+
+def my_base(y, phi):
+    return log_rising(jnp.exp(phi[0]), y) - y * phi[0] - log_gamma(y + 1.0)
+
+
+OWN = Custom(my_negative_binomial, "log", 1, log_base=my_base, is_log_concave=True)
+
+
 def test_a_custom_negative_binomial_gives_the_fit_of_the_built_in():
     arguments = load_case("o10").arguments
-    built_in, own = (gj.mixed_model(**{**arguments, "family": f}) for f in ("negative_binomial", Custom(my_negative_binomial, "log", 1)))
+    built_in, own = (gj.mixed_model(**{**arguments, "family": family}) for family in ("negative_binomial", OWN))
     assert own.converged
     assert own.llf == pytest.approx(built_in.llf, abs=1e-8)
     np.testing.assert_allclose(own.fe_params, built_in.fe_params, rtol=0, atol=1e-8)
     np.testing.assert_allclose(np.exp(own.phi.iloc[0]), built_in.phi.iloc[0], rtol=1e-8)
+    assert "family: custom" in str(own.summary())
+
+
+@pytest.mark.parametrize("family", [OWN, Custom(plain_negative_binomial, "log", 1)], ids=["with a base", "plain"])
+def test_a_custom_density_is_taken_row_by_row(family):
+    y, eta = jnp.arange(6.0).reshape(2, 3), jnp.linspace(-1.0, 2.0, 6).reshape(2, 3)
+    phi = jnp.array([[0.3, -0.2, 1.0]])  # one a cluster
+    with jax.enable_x64(True):
+        found, expected = (f.log_density(y, eta, phi) for f in (family, NegativeBinomial()))
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    np.testing.assert_allclose(family.mean(eta, phi), np.exp(eta), rtol=1e-6)
+    with pytest.raises(ArgumentError, match=r"this Custom family cannot be simulated from; give it Custom\(..., sample="):
+        family.sample(jax.random.key(0), y, eta, phi)
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ __all__ = ["Rows", "fit_glm", "row_terms"]
 
 _STEPS = 12  # also bound a separated fit
 _STEPS_OF_MANY = 30  # where blocks of parameters wait for each other
+_LEAST_CURVATURE = 0.1  # of the mean of a block
 _LONGEST_PHI_STEP = 1.0  # of a logarithm, as most extra parameters are
 
 
@@ -91,8 +92,16 @@ def row_terms(family: Family, outcome: Outcome, eta: Array, phi: Array, cluster_
     curvature = []
     for e, direction in enumerate(units(eta)):
         (value, score), (_, second) = jax.jvp(value_and_score, (eta,), (direction,))
-        curvature.append(second[e])
-    return Rows(weight * value, weight * score, weight * jnp.maximum(-jnp.stack(curvature), 1e-8))
+        curvature.append(weight * jnp.maximum(-second[e], 1e-8))
+    return Rows(weight * value, weight * score, _with_floor(family, jnp.stack(curvature), weight))
+
+
+def _with_floor(family: Family, curvature: Array, weight: Array) -> Array:
+    """Where rows can be convex, a cluster of such rows would seem to carry no information: every row has at least some of the mean."""
+    if family.is_log_concave:
+        return curvature
+    mean = curvature.sum((1, 2)) / jnp.maximum(weight.sum(), jnp.finfo(weight.dtype).tiny)
+    return jnp.maximum(curvature, _LEAST_CURVATURE * mean[:, None, None] * weight)
 
 
 def _normal_equations(family: Family, layout: Theta, buckets: tuple[Bucket, ...], theta: Array, at_outcome: Array) -> _Normal:

@@ -29,6 +29,7 @@ from glmmjax.families.registry import resolve_family as resolve_family
 from glmmjax.families.special import log_gamma as log_gamma
 from glmmjax.families.special import log_rising as log_rising
 from glmmjax.families.student_t import StudentT as StudentT
+from glmmjax.families.tails import softplus as softplus
 from glmmjax.families.truncated_negative_binomial import TruncatedNegativeBinomial as TruncatedNegativeBinomial
 from glmmjax.families.truncated_poisson import TruncatedPoisson as TruncatedPoisson
 from glmmjax.families.tweedie import Tweedie as Tweedie

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import inspect
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -35,6 +36,9 @@ class Custom(Family):
     mean : ``f(eta, phi)`` or ``f(eta, phi, eta_zi)``, the mean of one row; by default the inverse link of ``eta``.
     sample : ``f(key, y, eta, phi)`` or ``f(key, y, eta, phi, eta_zi)``, draws for arrays of rows in the form of ``y``.
     n_columns : outcome columns, 2 for ``cbind(a, b)``.
+    log_base : ``f(y, phi)``, added to ``log_density``: what of it does not depend on ``eta``, such as log Gamma of ``y`` and ``phi``, is
+        evaluated once a row here and not at every quadrature node.
+    is_log_concave : promise that the log density is concave in ``eta`` for every outcome, which saves work in the search for modes.
 
     Two families are equal when their functions are the same objects: make the family once and keep it, since a fit with another compiles
     again.
@@ -56,6 +60,8 @@ class Custom(Family):
     mean_of: Callable[..., Array] | None
     sample_of: Callable[..., Any] | None
     n_columns: int
+    base_of: Callable[..., Array] | None
+    concave: bool
 
     def __init__(
         self,
@@ -65,6 +71,8 @@ class Custom(Family):
         mean: Callable[..., Array] | None = None,
         sample: Callable[..., Any] | None = None,
         n_columns: int = 1,
+        log_base: Callable[..., Array] | None = None,
+        is_log_concave: bool = False,
     ):
         if not callable(log_density):
             raise ArgumentError(f"Custom(log_density={log_density!r}) must be a function f(y, eta, phi), or f(y, eta, phi, eta_zi).")
@@ -77,11 +85,21 @@ class Custom(Family):
             raise ArgumentError(f"Custom(log_density) takes {n_arguments} arguments, not (y, eta, phi) or (y, eta, phi, eta_zi).")
         fields = {"density": log_density, "link": resolve_link(link, self.links, self.name), "n_phi": n_phi, "n_columns": n_columns}
         known = {"has_zero_part": n_arguments == 4, "outcome_columns": (n_columns,), "phi_names": tuple(f"phi[{k}]" for k in range(n_phi))}
-        for name, value in {**fields, "mean_of": mean, "sample_of": sample, **known}.items():
+        others = {"mean_of": mean, "sample_of": sample, "base_of": log_base, "concave": bool(is_log_concave)}
+        for name, value in {**fields, **others, **known}.items():
             object.__setattr__(self, name, value)
 
-    def log_density(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
+    @property
+    def is_log_concave(self) -> bool:
+        return self.concave
+
+    def log_kernel(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
         return _by_row(self.density, (y, eta), phi, zero)
+
+    def log_base(self, y: Any, phi: Array, *others: Array) -> Array:
+        if self.base_of is None:
+            return super().log_base(y, phi)
+        return _by_row(self.base_of, (y,), phi, ())
 
     def mean(self, eta: Array, phi: Array, *zero: Array) -> Array:
         return self.link.inverse(eta) if self.mean_of is None else _by_row(self.mean_of, (eta,), phi, zero)
@@ -117,7 +135,7 @@ class Custom(Family):
         if getattr(shape, "shape", None) != ():
             found = getattr(shape, "shape", type(shape).__name__)
             raise ArgumentError(f"Custom(log_density) gives {found} for one row, and must give one number, the log density of that row.")
-        value = np.asarray(self.log_density(y, jnp.zeros(first.shape), phi, *(jnp.zeros(first.shape) for _ in zero)))
+        value = np.asarray(_log_density(self, y, jnp.zeros(first.shape), phi, *(jnp.zeros(first.shape) for _ in zero)))
         wrong = np.flatnonzero(~np.isfinite(value))
         if len(wrong):
             shown = ", ".join(f"{column[wrong[0]]:g}" for column in (y if isinstance(y, tuple) else (y,)))
@@ -137,9 +155,14 @@ def _n_arguments(function: Callable[..., Any]) -> int:
     return sum(p.kind in kinds and p.default is inspect.Parameter.empty for p in parameters)
 
 
+@functools.partial(jax.jit, static_argnums=0)
+def _log_density(family: Custom, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
+    return family.log_density(y, eta, phi, *zero)
+
+
 def _by_row(function: Callable[..., Array], rows: tuple[Any, ...], phi: Array, zero: tuple[Array, ...]) -> Array:
     """``function`` of every row; ``phi`` (n_phi, ...) belongs to the rows as broadcasting has it."""
-    eta = rows[-1]
+    eta = jax.tree.leaves(rows[-1])[0]
     rows = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, jnp.shape(eta)), rows)
     zero = tuple(jnp.broadcast_to(leaf, jnp.shape(eta)) for leaf in zero)
     phi = jnp.asarray(phi)
