@@ -42,8 +42,8 @@ def _free(structure: Structure, chol: np.ndarray) -> np.ndarray:
     lower = np.allclose(chol, np.tril(chol), rtol=0.0, atol=1e-12 * np.abs(chol).max(initial=0.0))
     if not lower or not np.allclose(root @ root.T, d, rtol=0.0, atol=1e-9 * np.abs(d).max(initial=0.0)):
         raise ArgumentError(
-            f"initial_values: D = chol chol' is {d.tolist()}, which the model's covariance structure does not have: chol must be lower "
-            f"triangular, and D a matrix of {structure}."
+            f"initial_values: D = chol chol' is {np.round(d, 6).tolist()}, which the model's covariance structure does not have: chol must "
+            f"be lower triangular, and D a matrix of {structure}."
         )
     return np.asarray(free)
 

@@ -20,6 +20,7 @@ def stub(chol, information, is_singular=False, structure=None, reach=1.0, p=2) -
     structure = structure or unstructured(len(chol))
     return types.SimpleNamespace(
         params=types.SimpleNamespace(chol=chol),
+        theta=np.concatenate([np.zeros(p), [chol[entry] for entry in structure.entries]]),
         information=np.array(information, float),
         is_singular=is_singular,
         design=types.SimpleNamespace(covariance=structure, random_reach=np.full(len(chol), reach)),
