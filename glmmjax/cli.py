@@ -18,6 +18,7 @@ import glmmjax as gj
 from glmmjax import datasets
 from glmmjax.errors import ArgumentError, GlmmError
 from glmmjax.families import FAMILIES, Family, resolve_family
+from glmmjax.likelihood.covariance import NAMES
 
 __all__ = ["main"]
 
@@ -59,6 +60,10 @@ def build_parser() -> argparse.ArgumentParser:
     )
     fit.add_argument("--family", required=True, help=f"one of {', '.join(FAMILIES)}")
     fit.add_argument("--link", help="the family's own by default")
+    fit.add_argument("--zi-fixed", metavar="FORMULA", help='fixed effects of the zero part, such as "~ sex"; an intercept by default')
+    fit.add_argument("--zi-random", metavar="FORMULA", help='random effects of the zero part, such as "~ 1 | id"')
+    fit.add_argument("--dispersion", metavar="FORMULA", help='effects on the extra parameter, such as "~ sex"')
+    fit.add_argument("--covariance", help=f"structure of the random effects: {', '.join(NAMES)}")
     fit.add_argument("--n-agq", type=_n_agq, metavar="N", help='quadrature points per random effect, or "auto"')
     fit.add_argument("--penalized", action="store_true", help="Student's t penalty on the fixed effects")
     fit.add_argument("--progress", action="store_true", help="show the iterations on one line")
@@ -70,7 +75,8 @@ def build_parser() -> argparse.ArgumentParser:
 
 def run_fit(options: argparse.Namespace) -> int:
     """Fit the model that the options describe."""
-    extra: dict[str, Any] = {} if options.n_agq is None else {"n_agq": options.n_agq}
+    names = ("n_agq", "zi_fixed", "zi_random", "dispersion", "covariance")
+    extra: dict[str, Any] = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     fit = gj.mixed_model(
         options.fixed,
         random=options.random,

@@ -39,7 +39,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "results": _ALL_FITTED | {"postfit", "tables", "plots"},
     "model": _ALL_FITTED | {"postfit", "tables", "plots", "results", "progress", "initial_values", "devices"},
     "datasets": set(),
-    "cli": {ROOT, "errors", "families", "datasets"},
+    "cli": {ROOT, "errors", "families", "likelihood", "datasets"},
     "__main__": {"cli"},
     ROOT: set(),  # __init__.py: lazy, so nothing but the standard library when imported
 }

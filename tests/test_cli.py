@@ -61,6 +61,15 @@ def test_fit_passes_every_option_on(stand_in, table):
     assert (call["n_agq"], call["penalized"], call["progress"]) == (21, True, True)
 
 
+def test_fit_passes_the_parts_of_a_model_on(stand_in, table):
+    options = ["--zi-fixed", "~ x", "--zi-random", "~ 1 | id", "--dispersion", "~ z", "--covariance", "diagonal"]
+    assert main(["fit", table, "y ~ 1", "~ 1 | id", "--family", "zero_inflated_negative_binomial", *options]) == 0
+    (call,) = stand_in.calls
+    assert {name: call[name] for name in ("zi_fixed", "zi_random", "dispersion", "covariance")} == {
+        "zi_fixed": "~ x", "zi_random": "~ 1 | id", "dispersion": "~ z", "covariance": "diagonal",
+    }  # fmt: skip
+
+
 def test_n_agq_may_be_auto(stand_in, table):
     main(["fit", table, "y ~ 1", "--family", "binomial", "--n-agq", "auto"])
     assert stand_in.calls[0]["n_agq"] == "auto"
