@@ -26,8 +26,8 @@ def in_seconds(names, quick):
     return [name if name.startswith(quick) else pytest.param(name, marks=pytest.mark.slow) for name in names]
 
 
-EVALUATED = [*CASES, *in_seconds(FAMILY_CASES, ("o10", "o11", "o12", "o15", "o16", "o17", "o21", "o23", "o24", "o25", "o26"))]
-FITTED = [*CASES, *in_seconds(FAMILY_CASES, ("o10", "o16", "o18", "o23"))]
+EVALUATED = [*CASES, *in_seconds(FAMILY_CASES, ("o10", "o12", "o15", "o16", "o21", "o23", "o25"))]
+FITTED = [*CASES, *in_seconds(FAMILY_CASES, ("o10", "o18", "o23"))]
 
 
 @functools.cache

@@ -17,7 +17,7 @@ from glmmjax.estimation.linear_algebra import absolute, solve_positive
 from glmmjax.families.base import Family
 from glmmjax.likelihood.clusters import Bucket
 from glmmjax.likelihood.params import Theta
-from glmmjax.likelihood.rows import Outcome, linear_predictors, outcome_of, over_lanes, row_log_density, units
+from glmmjax.likelihood.rows import Outcome, along, coordinates, linear_predictors, outcome_of, over_lanes, row_log_density
 
 __all__ = ["Rows", "fit_glm", "row_terms"]
 
@@ -89,11 +89,9 @@ def row_terms(family: Family, outcome: Outcome, eta: Array, phi: Array, cluster_
         value, pullback = jax.vjp(lambda e: row_log_density(family, outcome, e, phi), eta)
         return value, pullback(jnp.ones_like(value))[0]
 
-    curvature = []
-    for e, direction in enumerate(units(eta)):
-        (value, score), (_, second) = jax.jvp(value_and_score, (eta,), (direction,))
-        curvature.append(weight * jnp.maximum(-second[e], 1e-8))
-    return Rows(weight * value, weight * score, _with_floor(family, jnp.stack(curvature), weight))
+    (value, score), seconds = along(value_and_score, (eta,), coordinates(eta))
+    curvature = jnp.stack([weight * jnp.maximum(-second[e], 1e-8) for e, (_, second) in enumerate(seconds)])
+    return Rows(weight * value, weight * score, _with_floor(family, curvature, weight))
 
 
 def _with_floor(family: Family, curvature: Array, weight: Array) -> Array:

@@ -15,7 +15,7 @@ from jax import Array
 
 from glmmjax.families.base import Family
 from glmmjax.likelihood.gauss_hermite import Rule
-from glmmjax.likelihood.rows import Outcome, Predictors, at, materialized, over_lanes, over_rows, row_log_kernel, units
+from glmmjax.likelihood.rows import Outcome, Predictors, along, at, coordinates, materialized, over_lanes, over_rows, row_log_kernel
 
 __all__ = ["NodeSums", "loop_length", "node", "sum_over_nodes"]
 
@@ -161,10 +161,7 @@ def _first_order(family: Family, outcome: Outcome, eta: Array, phi: Array) -> tu
 @functools.partial(jax.jit, static_argnums=0)
 def _second_order(family: Family, x: Predictors, outcome: Outcome, u: Array) -> _Rows:
     """``_density_and_score`` and the derivatives of the scores."""
-    eta, first = at(x, u), functools.partial(_first_order, family, outcome)
-    by_eta = []
-    for direction in units(eta):
-        (value, score, phi), (_, second, _) = jax.jvp(lambda eta: first(eta, x.phi), (eta,), (direction,))
-        by_eta.append(second)
-    by_phi = [jax.jvp(lambda phi: first(eta, phi), (x.phi,), (direction,))[1] for direction in units(x.phi)]
-    return _Rows(value, score, phi, tuple(by_eta), tuple(d[1] for d in by_phi), tuple(d[2] for d in by_phi))
+    eta = at(x, u)
+    (value, score, phi), changes = along(functools.partial(_first_order, family, outcome), (eta, x.phi), coordinates(eta, x.phi))
+    by_eta, by_phi = changes[: len(eta)], changes[len(eta) :]
+    return _Rows(value, score, phi, tuple(d[1] for d in by_eta), tuple(d[1] for d in by_phi), tuple(d[2] for d in by_phi))

@@ -24,6 +24,8 @@ __all__ = [
     "Lanes",
     "Outcome",
     "Predictors",
+    "along",
+    "coordinates",
     "from_first_lane",
     "linear_predictors",
     "log_base",
@@ -36,7 +38,6 @@ __all__ = [
     "predictors_of",
     "row_log_density",
     "row_log_kernel",
-    "units",
 ]
 
 
@@ -208,12 +209,9 @@ def _rows_at(family: Family, x: Predictors, outcome: Outcome, u: Array) -> _Rows
 def _slopes_at(family: Family, x: Predictors, outcome: Outcome, u: Array) -> tuple[_Rows, tuple[tuple[Array, ...], ...], tuple[_Rows, ...]]:
     """Derivatives of every row; for each of their curvatures its slopes in every predictor; and all their slopes in every phi."""
     eta, phi = at(x, u), x.phi
-    by_predictor = []
-    for direction in units(eta):
-        rows, slope = jax.jvp(lambda eta: _derivatives(family, outcome, eta, phi), (eta,), (direction,))
-        by_predictor.append(slope.curvature)
-    by_phi = tuple(jax.jvp(lambda phi: _derivatives(family, outcome, eta, phi), (phi,), (unit,))[1] for unit in units(phi))
-    return rows, tuple(zip(*by_predictor, strict=True)), by_phi
+    rows, slopes = along(lambda eta, phi: _derivatives(family, outcome, eta, phi), (eta, phi), coordinates(eta, phi))
+    by_predictor = [slope.curvature for slope in slopes[: len(eta)]]
+    return rows, tuple(zip(*by_predictor, strict=True)), tuple(slopes[len(eta) :])
 
 
 def _derivatives(family: Family, outcome: Outcome, eta: Array, phi: Array) -> _Rows:
@@ -221,16 +219,28 @@ def _derivatives(family: Family, outcome: Outcome, eta: Array, phi: Array) -> _R
         value, pullback = jax.vjp(lambda e: row_log_kernel(family, outcome, e, phi), eta)
         return value * outcome.row_weight, pullback(outcome.row_weight)[0]
 
-    curvature = []
-    for direction in units(eta):
-        (value, score), (_, second) = jax.jvp(value_and_score, (eta,), (direction,))
-        curvature.append(second)
-    return _Rows(value, score, tuple(curvature))
+    (value, score), seconds = along(value_and_score, (eta,), coordinates(eta))
+    return _Rows(value, score, tuple(second for _, second in seconds))
 
 
-def units(a: Array) -> list[Array]:
-    """The unit direction of each entry of the leading axis."""
-    return [jnp.zeros_like(a).at[e].set(1.0) if len(a) > 1 else jnp.ones_like(a) for e in range(len(a))]
+def along(function: Callable[..., Any], primals: tuple[Array, ...], directions: list[tuple[Array, ...]]) -> tuple[Any, list[Any]]:
+    """``function`` and its derivatives along ``directions``; traced once, because the size of a program is what compiling costs."""
+    if len(directions) == 1:
+        value, change = jax.jvp(function, primals, directions[0])
+        return value, [change]
+    stacked = tuple(jnp.stack(parts) for parts in zip(*directions, strict=True))
+    value, changes = jax.vmap(lambda *direction: jax.jvp(function, primals, direction), out_axes=(None, 0))(*stacked)
+    return value, [jax.tree.map(lambda leaf, k=k: leaf[k], changes) for k in range(len(directions))]
+
+
+def coordinates(*arrays: Array) -> list[tuple[Array, ...]]:
+    """For each entry of the leading axis of each array the direction, in all arrays, in which it alone grows."""
+    still = [jnp.zeros_like(a) for a in arrays]
+    return [
+        (*still[:k], still[k].at[e].set(1.0) if len(a) > 1 else jnp.ones_like(a), *still[k + 1 :])
+        for k, a in enumerate(arrays)
+        for e in range(len(a))
+    ]
 
 
 def _negative_hessian(outcome: Outcome, zl: Array, curvature: tuple[Array, ...], q: int) -> Matrix:

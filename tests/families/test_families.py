@@ -17,14 +17,24 @@ from tests.families.cases import continuous, counts, ordinal, plain, zero_part
 from tests.families.cases.row import Row
 
 ROWS: list[Row] = [*plain.ROWS, *continuous.ROWS, *counts.ROWS, *zero_part.ROWS, *ordinal.ROWS]
-CASES = [pytest.param(row, id=f"{row.family.name}-{row.family.link.name}") for row in ROWS]
+FIRST = {type(row.family): row for row in reversed(ROWS)}.values()
+
+
+def cases(others=()):
+    """All rows; ``others`` marks those after the first of a family."""
+    is_first = [any(row is first for first in FIRST) for row in ROWS]
+    names = [f"{row.family.name}-{row.family.link.name}" for row in ROWS]
+    return [pytest.param(row, id=name, marks=() if first else others) for row, name, first in zip(ROWS, names, is_first, strict=True)]
+
+
 ROWS_OF_GRID, COLUMNS_OF_GRID = 8, 160
 FAR = 700.0  # beyond it exp() overflows
 STEP = 2e-3
 STENCIL = np.array([-2.0, -1.0, 0.0, 1.0, 2.0])
 WEIGHTS = np.array([1.0, -8.0, 0.0, 8.0, -1.0]) / 12.0  # of a first derivative, exact for polynomials of degree 4
 
-each_row = pytest.mark.parametrize("row", CASES)
+each_row = pytest.mark.parametrize("row", cases())
+each_family = pytest.mark.parametrize("row", cases(others=pytest.mark.slow))  # where a row takes a second
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -140,7 +150,7 @@ def test_mean_is_that_of_the_density(row):
         np.testing.assert_allclose(mean, y @ p, rtol=1e-6, atol=1e-8)
 
 
-@each_row
+@each_family
 def test_draws_have_the_distribution_of_the_density(row):
     if not has_mass(row):
         return
@@ -163,7 +173,7 @@ def test_draws_have_the_distribution_of_the_density(row):
         np.testing.assert_array_less(np.abs((actual**power).mean(0) - moment), 5 * error + 1e-12)
 
 
-@each_row
+@each_family
 def test_three_derivatives_match_differences(row):
     """Along every axis and diagonal of (eta, phi, eta_zi), which fixes the mixed derivatives too."""
     base = np.concatenate([[0.0], parameters(row)])
@@ -196,7 +206,7 @@ def _with_next_order(orders):
     return more
 
 
-@each_row
+@each_family
 def test_tails_are_finite(row):
     """In reverse mode, where a branch that jnp.where discards still spoils a derivative, and forward over it."""
     middle = np.array([row.eta[1], *parameters(row)])

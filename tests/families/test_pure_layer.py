@@ -21,9 +21,11 @@ STENCIL = np.array([-2.0, -1.0, 1.0, 2.0])
 WEIGHTS = np.array([1.0, -8.0, 8.0, -1.0]) / 12.0  # of a first derivative, exact for polynomials of degree 4
 
 # a fit is compiled twice, which takes half a minute of a family with a zero part
-FITTED = [pytest.param(f, id=f.name, marks=() if isinstance(f, NegativeBinomial) else pytest.mark.slow) for f in FAMILIES]
+FITTED = [pytest.param(f, id=f.name, marks=pytest.mark.slow) for f in FAMILIES]
 
-each_family = pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+QUICK = ("negative_binomial", "zero_inflated_poisson")
+EACH = [pytest.param(f, id=f.name, marks=() if f.name in QUICK else pytest.mark.slow) for f in FAMILIES]
+each_family = pytest.mark.parametrize("family", EACH)
 
 
 @pytest.fixture(autouse=True)
