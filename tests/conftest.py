@@ -1,11 +1,21 @@
 """Fits that several test files look at, made once a session: compiling is what costs time."""
 
+import jax
 import pytest
 
 import glmmjax as gj
 from glmmjax import datasets
 
 FIXED = "y ~ sex * time"
+
+
+@pytest.fixture(scope="module")
+def compile_quickly():
+    """For modules whose programs run once or twice, so that compiling them is most of the time."""
+    before = jax.config.read("jax_disable_most_optimizations")
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", before)
 
 
 @pytest.fixture(scope="session")

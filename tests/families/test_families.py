@@ -37,13 +37,7 @@ each_row = pytest.mark.parametrize("row", cases())
 each_family = pytest.mark.parametrize("row", cases(others=pytest.mark.slow))  # where a row takes a second
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _compile_quickly():
-    """Each program runs once or twice, so that compiling is most of the time."""
-    before = jax.config.read("jax_disable_most_optimizations")
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", before)
+pytestmark = pytest.mark.usefixtures("compile_quickly")
 
 
 @pytest.fixture(autouse=True)
