@@ -1,41 +1,9 @@
-"""Outcome families, each a frozen dataclass with the log density of one row; ``base`` holds the contract."""
+"""Outcome families, each a frozen dataclass with the log density of one row; ``base`` holds the contract, ``registry`` their names."""
 
-from glmmjax.families.base import Family as Family
-from glmmjax.families.beta import Beta as Beta
-from glmmjax.families.beta_binomial import BetaBinomial as BetaBinomial
-from glmmjax.families.binomial import Binomial as Binomial
-from glmmjax.families.censored_normal import CensoredNormal as CensoredNormal
-from glmmjax.families.conway_maxwell_poisson import ConwayMaxwellPoisson as ConwayMaxwellPoisson
-from glmmjax.families.cumulative import Cumulative as Cumulative
 from glmmjax.families.custom import Custom as Custom
 from glmmjax.families.dispersion import WithDispersion as WithDispersion
-from glmmjax.families.exponential import Exponential as Exponential
-from glmmjax.families.gamma import Gamma as Gamma
-from glmmjax.families.gaussian import Gaussian as Gaussian
-from glmmjax.families.generalized_poisson import GeneralizedPoisson as GeneralizedPoisson
-from glmmjax.families.hurdle_beta import HurdleBeta as HurdleBeta
-from glmmjax.families.hurdle_gamma import HurdleGamma as HurdleGamma
-from glmmjax.families.hurdle_lognormal import HurdleLognormal as HurdleLognormal
-from glmmjax.families.hurdle_negative_binomial import HurdleNegativeBinomial as HurdleNegativeBinomial
-from glmmjax.families.hurdle_poisson import HurdlePoisson as HurdlePoisson
-from glmmjax.families.inverse_gaussian import InverseGaussian as InverseGaussian
-from glmmjax.families.lognormal import Lognormal as Lognormal
-from glmmjax.families.negative_binomial import NegativeBinomial as NegativeBinomial
-from glmmjax.families.negative_binomial1 import NegativeBinomial1 as NegativeBinomial1
-from glmmjax.families.ordered_beta import OrderedBeta as OrderedBeta
-from glmmjax.families.poisson import Poisson as Poisson
-from glmmjax.families.registry import FAMILIES as FAMILIES
+from glmmjax.families.registry import *  # noqa: F403  # Family, FAMILIES, and every family by its class
 from glmmjax.families.registry import resolve_family as resolve_family
 from glmmjax.families.special import log_gamma as log_gamma
 from glmmjax.families.special import log_rising as log_rising
-from glmmjax.families.student_t import StudentT as StudentT
 from glmmjax.families.tails import softplus as softplus
-from glmmjax.families.truncated_negative_binomial import TruncatedNegativeBinomial as TruncatedNegativeBinomial
-from glmmjax.families.truncated_poisson import TruncatedPoisson as TruncatedPoisson
-from glmmjax.families.tweedie import Tweedie as Tweedie
-from glmmjax.families.unit_lindley import UnitLindley as UnitLindley
-from glmmjax.families.weibull import Weibull as Weibull
-from glmmjax.families.zero_inflated_beta_binomial import ZeroInflatedBetaBinomial as ZeroInflatedBetaBinomial
-from glmmjax.families.zero_inflated_binomial import ZeroInflatedBinomial as ZeroInflatedBinomial
-from glmmjax.families.zero_inflated_negative_binomial import ZeroInflatedNegativeBinomial as ZeroInflatedNegativeBinomial
-from glmmjax.families.zero_inflated_poisson import ZeroInflatedPoisson as ZeroInflatedPoisson
