@@ -280,3 +280,14 @@ def test_a_bad_outcome_gets_the_message_of_its_family(data, row):
         left = names[0] if len(names) == 1 else f"cbind({', '.join(names)})"
         with pytest.raises(OutcomeError, match=rf"{row.family.name}: the outcome .* is .*{bad:g}.* in row 17; it must be "):
             gj.make_design(f"{left} ~ x", "~ 1 | id", data=frame, family=row.family)
+
+
+def test_anova_tests_a_dispersion_formula_against_a_constant(data):
+    larger = gj.mixed_model("normal ~ group", data=data, family="gaussian", dispersion="~ group")
+    smaller = gj.mixed_model("normal ~ group", data=data, family="gaussian")
+    comparison = gj.anova(smaller, larger)
+    assert comparison.statistic == pytest.approx(2 * (larger.llf - smaller.llf))
+    assert comparison.comparison.df == 1
+    assert "normal ~ group, dispersion ~ group" in str(comparison)
+    other = gj.mixed_model("normal ~ group", data=data, family="gaussian", dispersion="~ x")
+    assert "the models are not nested" in " ".join(str(gj.anova(larger, other)).split())

@@ -13,6 +13,7 @@ import numpy as np
 
 from glmmjax.design.design import Design
 from glmmjax.errors import ArgumentError
+from glmmjax.families import Family, WithDispersion
 from glmmjax.fitted import FittedModel
 from glmmjax.likelihood.covariance import BlockDiagonal
 from glmmjax.postfit.information_criteria import aic, bic, n_groups, n_parameters
@@ -83,8 +84,8 @@ def compare(fit0: FittedModel, fit1: FittedModel, boundary: bool = False) -> Com
 
 
 def _row(name: str, fit: FittedModel, n: int) -> Row:
-    random = fit.call["random"]
-    formula = fit.call["fixed"] if random is None else f"{fit.call['fixed']}, {random}"
+    given = {"": "fixed", " ": "random", " zero part ": "zi_fixed", "  ": "zi_random", " dispersion ": "dispersion"}
+    formula = ",".join(f"{label}{fit.call[name]}" for label, name in given.items() if fit.call.get(name) is not None)
     return Row(name, formula, aic(fit), bic(fit, n), fit.log_likelihood, n_parameters(fit))
 
 
@@ -125,7 +126,7 @@ def _certificate_note(name: str, fit: FittedModel) -> str:
 
 def _not_comparable(smaller: FittedModel, larger: FittedModel) -> str:
     """Why the smaller model is no special case of the larger one, or its log-likelihood another kind of number; else nothing."""
-    if smaller.problem.family != larger.problem.family:
+    if _family(smaller) != _family(larger):
         return f"No test: the families or links differ ({_family_text(smaller)} and {_family_text(larger)}), so the models are not nested."
     if smaller.n_agq != larger.n_agq and smaller.design.random_names and larger.design.random_names:
         return (
@@ -135,21 +136,37 @@ def _not_comparable(smaller: FittedModel, larger: FittedModel) -> str:
     if is_streamed(smaller.design) or is_streamed(larger.design):
         if not set(smaller.design.fixed_names) <= set(larger.design.fixed_names):
             return "No test: the rows of a stream are not kept, and by their names the fixed effects are not nested."
-    elif not _is_spanned(_fixed_columns(smaller.design), _fixed_columns(larger.design)):
+    elif any(not _is_spanned(*columns) for columns in _columns_by_predictor(smaller, larger)):
         return "No test: the models are not nested, because the fixed effects of the smaller one are no part of those of the larger one."
     if not set(smaller.design.random_names) <= set(larger.design.random_names):
         return "No test: the models are not nested, because the smaller one has random effects that the larger one lacks."
     return ""
 
 
+def _family(fit: FittedModel) -> Family:
+    """The family, whether its extra parameter is a constant or has a predictor."""
+    family = fit.problem.family
+    return family.part if isinstance(family, WithDispersion) else family
+
+
 def _family_text(fit: FittedModel) -> str:
     return f"{fit.problem.family.name}({fit.problem.family.link.name})"
 
 
-def _fixed_columns(design: Design) -> np.ndarray:
-    """(n, p) fixed-effects columns in the caller's row order."""
-    parts = [np.moveaxis(np.asarray(bucket.X[0]), 1, 0).reshape(len(design.fixed_names), -1) for bucket in design.clusters.buckets]
-    return np.concatenate(parts, axis=1)[:, design.row_slots].T
+def _columns_by_predictor(smaller: FittedModel, larger: FittedModel) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Columns of both models for each predictor that one of them has; a constant extra parameter is an intercept."""
+    a, b = (_fixed_columns(fit.design) for fit in (smaller, larger))
+    one = np.ones((len(smaller.design.row_labels), 1))
+    return [(a.get(kind, one), b.get(kind, one)) for kind in {**a, **b}]
+
+
+def _fixed_columns(design: Design) -> dict[str, np.ndarray]:
+    """(n, p) columns of each predictor in the caller's row order; an ordinal outcome has its thresholds beside them."""
+    found = {}
+    for e, kind in enumerate(design.formula.right_sides):
+        parts = [np.moveaxis(np.asarray(bucket.X[e]), 1, 0).reshape(bucket.X[e].shape[1], -1) for bucket in design.clusters.buckets]
+        found[kind] = np.concatenate(parts, axis=1)[:, design.row_slots].T
+    return found
 
 
 def _is_spanned(columns: np.ndarray, by: np.ndarray) -> bool:
@@ -217,7 +234,8 @@ def _check_mixture_applies(smaller: FittedModel, larger: FittedModel) -> None:
         raise ArgumentError(
             f"boundary=True is for unstructured and diagonal covariance matrices, not for covariance='ar1' and the like. {_USE_PLAIN}"
         )
-    same_mean = (a.fixed_names, a.zi_fixed_names, smaller.problem.family) == (b.fixed_names, b.zi_fixed_names, larger.problem.family)
+    names = [(d.fixed_names, d.zi_fixed_names, d.dispersion_names) for d in (a, b)]
+    same_mean = names[0] == names[1] and smaller.problem.family == larger.problem.family
     if not same_mean:
         raise ArgumentError(
             "boundary=True compares models that differ in their random effects only, and these differ in their fixed effects or family "
