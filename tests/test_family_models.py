@@ -154,7 +154,10 @@ def test_a_custom_density_is_taken_row_by_row(family):
 @pytest.mark.parametrize(
     ("density", "match"),
     [
-        (lambda y, eta, phi: -1.0 if y > 2 else eta, r"Custom\(log_density\) cannot be traced by JAX .* jnp.where in the place of if"),
+        (
+            lambda y, eta, phi: -1.0 if y > 2 else eta,
+            r"Custom\(log_density\), .* cannot be traced by JAX .* jnp.where in the place of if",
+        ),
         (lambda y, eta, phi: jnp.stack([y, eta]), r"Custom\(log_density\) gives \(2,\) for one row, and must give one number"),
         (lambda y, eta, phi: jnp.log(y - 1.0) - eta, r"Custom\(log_density\) gives -?(nan|inf) for the outcome . at eta = 0 and phi = 0"),
         (lambda y, eta, phi: phi[3] * eta, r"cannot be traced by JAX .* check n_phi"),
@@ -170,6 +173,7 @@ def test_custom_densities_that_are_refused(data, density, match):
     [
         ((3,), r"Custom\(log_density=3\) must be a function"),
         ((lambda y, eta: eta,), r"takes 2 arguments, not \(y, eta, phi\)"),
+        ((my_negative_binomial, "log", 1, 3), r"Custom\(mean=3\) must be a function, or None"),
         ((my_negative_binomial, "log", -1), r"Custom\(n_phi=-1\) must be a whole number >= 0"),
         ((my_negative_binomial, "log", 1, None, None, 4), r"Custom\(n_columns=4\) must be 1, 2 or 3"),
     ],
@@ -248,6 +252,8 @@ def test_the_documented_names_of_structures_are_all():
         ({"zi_random": "~ 1 | id"}, ArgumentError, r"zi_random='~ 1 \| id' belongs to a family with a zero part"),
         ({"zi_offset": np.zeros(360)}, ArgumentError, r"zi_offset=... belongs to a family with a zero part"),
         ({"dispersion": "~ x"}, ArgumentError, r"dispersion='~ x' is a predictor for the one extra parameter .* poisson family has none"),
+        ({"family": "gamma", "fixed": "I(count + 1) ~ x", "dispersion": "~ 0"}, FormulaError, r"effects on the dispersion have no columns"),
+        ({**HURDLE, "zi_fixed": "~ 0"}, FormulaError, r"the fixed effects of the zero part have no columns; write '~ 1'"),
         ({"family": "gamma", "dispersion": "x"}, FormulaError, r"dispersion='x' must have the form '~ terms'"),
         ({"family": "gamma", "dispersion": "~ (1 | id)"}, FormulaError, r"dispersion='~ \(1 \| id\)' has random effects"),
         ({**HURDLE, "zi_fixed": "~ (1 | id)", "zi_random": "~ 1 | id"}, FormulaError, r"zi_random=.* and the bar in zi_fixed"),
@@ -291,3 +297,28 @@ def test_anova_tests_a_dispersion_formula_against_a_constant(data):
     assert "normal ~ group, dispersion ~ group" in str(comparison)
     other = gj.mixed_model("normal ~ group", data=data, family="gaussian", dispersion="~ x")
     assert "the models are not nested" in " ".join(str(gj.anova(larger, other)).split())
+
+
+@pytest.mark.parametrize(
+    ("base", "match"),
+    [
+        (lambda y: y, r"or its log_base, cannot be traced by JAX \(TypeError"),
+        (lambda y, phi: jnp.stack([y, y]), r"Custom\(log_base\) gives \(2,\) for one row, and must give one number"),
+    ],
+)
+def test_custom_bases_that_are_refused(data, base, match):
+    with pytest.raises(ArgumentError, match=match):
+        gj.make_design("count ~ x", "~ 1 | id", data=data, family=Custom(my_negative_binomial, "log", 1, log_base=base))
+
+
+def test_parameters_of_the_wrong_length_are_refused(data):
+    design = gj.make_design("count ~ x", "~ 1 | id", data=data, family="negative_binomial")
+    start = gj.Params(jnp.zeros(2), jnp.eye(1))
+    with pytest.raises(ArgumentError, match=r"params.phi has shape \(0,\); these clusters and the negative_binomial family need \(1,\)"):
+        gj.log_likelihood(start, design.clusters, design.family)
+    with pytest.raises(ArgumentError, match=r"init.phi has shape \(0,\); these clusters and the negative_binomial family need \(1,\)"):
+        gj.fit_params(design.clusters, design.family, init=start)
+    with pytest.raises(ArgumentError, match=r"clusters have 1 linear predictors, and the hurdle_poisson family takes 2"):
+        gj.fit_params(design.clusters, "hurdle_poisson")
+    with pytest.raises(ArgumentError, match=r"df='four' of StudentT must be a positive number, or None"):
+        gj.families.StudentT(df="four")  # type: ignore[arg-type]

@@ -33,12 +33,15 @@ def build_predictors(
     Raises
     ------
     FormulaError, DesignError
-        As ``build_predictor`` does, and for an ordinal outcome without an intercept in the formula.
+        As ``build_predictor`` does, for a zero part or dispersion without a column, and an ordinal outcome without an intercept.
     """
     found = {
         kind: build_predictor(right, frame, namespace, labels, parts.text, added_offsets.get(kind), _LABELS[kind])
         for kind, right in parts.right_sides.items()
     }
+    for kind in ("zero", "dispersion"):
+        if kind in found and not found[kind].fixed.names:
+            raise FormulaError(f"{parts.text}: {_LABELS[kind]} have no columns; write '~ 1' for an intercept only.")
     if family.is_ordinal:
         found["main"] = without_intercept(found["main"], parts)
     return found

@@ -20,7 +20,7 @@ from glmmjax.likelihood.clusters import Bucket, ClusterData
 from glmmjax.likelihood.covariance import Structure, canonical, unstructured
 from glmmjax.likelihood.gauss_hermite import check_n_agq, tensor_rule
 from glmmjax.likelihood.marginal import in_ambient_precision, start_modes
-from glmmjax.likelihood.params import Params, Theta, layout_of
+from glmmjax.likelihood.params import Params, Theta, check_shapes, layout_of
 from glmmjax.options import Options, StudentTPenalty
 
 __all__ = ["FitInfo", "fit_params"]
@@ -89,19 +89,16 @@ def fit_params(
     layout = layout_of(resolved, clusters, structure)
     problem = Problem(resolved, layout, penalty, is_intercept or (False,) * layout.p)
     fixed = jax.lax.stop_gradient(clusters.buckets)
-    theta, info = _maximise(problem, options, n_agq, fixed, None if init is None else _initial(layout, init, fixed))
+    theta, info = _maximise(problem, options, n_agq, fixed, None if init is None else _initial(layout, init, fixed, resolved))
     params = layout.params(_attach_derivative(problem, n_agq, jax.lax.stop_gradient(theta), info.hessian, clusters.buckets))
     return params._replace(chol=canonical(params.chol)), jax.lax.stop_gradient(info)
 
 
-def _initial(layout: Theta, init: Params, buckets: tuple[Bucket, ...]) -> Array:
-    shapes, needed = (jnp.shape(init.beta), jnp.shape(init.chol)), ((layout.p,), (layout.covariance.q,) * 2)
-    if shapes != needed:
-        raise ArgumentError(
-            f"init has beta of shape {shapes[0]} and chol of shape {shapes[1]}; these clusters need {needed[0]} and {needed[1]}."
-        )
+def _initial(layout: Theta, init: Params, buckets: tuple[Bucket, ...], family: Family) -> Array:
     dtype = buckets[0].cluster_weight.dtype
-    return jax.lax.stop_gradient(layout.vector(jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), init)))
+    init = jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), init)
+    check_shapes(init, layout, "init", family)
+    return jax.lax.stop_gradient(layout.vector(init))
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2))

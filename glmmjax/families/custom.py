@@ -76,6 +76,9 @@ class Custom(Family):
     ):
         if not callable(log_density):
             raise ArgumentError(f"Custom(log_density={log_density!r}) must be a function f(y, eta, phi), or f(y, eta, phi, eta_zi).")
+        for given, function in (("mean", mean), ("sample", sample), ("log_base", log_base)):
+            if function is not None and not callable(function):
+                raise ArgumentError(f"Custom({given}={function!r}) must be a function, or None.")
         if isinstance(n_phi, bool) or not isinstance(n_phi, int) or n_phi < 0:
             raise ArgumentError(f"Custom(n_phi={n_phi!r}) must be a whole number >= 0, the length of phi.")
         if n_columns not in (1, 2, 3):
@@ -125,16 +128,19 @@ class Custom(Family):
         one = jax.tree.map(lambda column: jnp.asarray(column[0]), y)
         try:
             shape = jax.eval_shape(self.density, one, jnp.zeros(()), phi, *zero)
-            self.density(one, jnp.zeros(()), np.zeros(self.n_phi), *zero)  # JAX clamps an index beyond the end of phi, numpy does not
+            # JAX clamps an index beyond the end of phi, numpy does not
+            self.density(one, jnp.zeros(()), np.zeros(self.n_phi), *zero)
+            base = jax.eval_shape(self.base_of, one, phi) if self.base_of else shape
         except Exception as error:
             cause = str(error).strip().splitlines()[0] if str(error).strip() else ""
             raise ArgumentError(
-                f"Custom(log_density) cannot be traced by JAX ({type(error).__name__}: {cause}). Write it with jax.numpy, for one row, "
-                "with jnp.where in the place of if, and check n_phi, the length of phi."
+                f"Custom(log_density), or its log_base, cannot be traced by JAX ({type(error).__name__}: {cause}). Write it with jax.numpy, "
+                "for one row, with jnp.where in the place of if, and check n_phi, the length of phi."
             ) from None
-        if getattr(shape, "shape", None) != ():
-            found = getattr(shape, "shape", type(shape).__name__)
-            raise ArgumentError(f"Custom(log_density) gives {found} for one row, and must give one number, the log density of that row.")
+        for given, result in (("log_density", shape), ("log_base", base)):
+            if getattr(result, "shape", None) != ():
+                found = getattr(result, "shape", type(result).__name__)
+                raise ArgumentError(f"Custom({given}) gives {found} for one row, and must give one number.")
         value = np.asarray(_log_density(self, y, jnp.zeros(first.shape), phi, *(jnp.zeros(first.shape) for _ in zero)))
         wrong = np.flatnonzero(~np.isfinite(value))
         if len(wrong):

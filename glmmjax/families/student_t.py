@@ -45,7 +45,7 @@ class StudentT(Family):
     link: Link = dataclasses.field(default_factory=Identity)
 
     def __init__(self, df: float | None = 4.0, link: str | Link = "identity"):
-        if df is not None and not 0 < df < math.inf:
+        if df is not None and not (isinstance(df, int | float) and 0 < df < math.inf):
             raise ArgumentError(
                 f"df={df!r} of StudentT must be a positive number, or None to estimate it; family='gaussian' has infinite df."
             )

@@ -14,7 +14,7 @@ from glmmjax.families.dispersion import WithDispersion
 from glmmjax.likelihood.clusters import ClusterData
 from glmmjax.likelihood.covariance import BlockDiagonal, Structure
 
-__all__ = ["Params", "Theta", "layout_of"]
+__all__ = ["Params", "Theta", "check_shapes", "layout_of"]
 
 
 class Params(NamedTuple):
@@ -119,3 +119,18 @@ def layout_of(family: Family, clusters: ClusterData, structure: Structure) -> Th
         )
     p_zi, p_disp = sizes[1] if family.has_zero_part else 0, sizes[-1] if has_dispersion else 0
     return Theta(sizes[0], structure, len(family.phi_names), p_zi, p_disp)
+
+
+def check_shapes(params: Params, layout: Theta, argument: str, family: Family) -> None:
+    """Refuse parameters, arrays, of other shapes than the layout has; ``argument`` is what they were passed as.
+
+    Raises
+    ------
+    ArgumentError
+    """
+    q, sizes = layout.covariance.q, {"phi": layout.n_phi, "gamma": layout.p_zi, "delta": layout.p_disp}
+    needed = {"beta": (layout.p,), "chol": (q, q), **{name: (size,) for name, size in sizes.items()}}
+    for name, shape in needed.items():
+        found = getattr(getattr(params, name), "shape", (0,))  # () stands for no entries
+        if found != shape:
+            raise ArgumentError(f"{argument}.{name} has shape {found}; these clusters and the {family.name} family need {shape}.")

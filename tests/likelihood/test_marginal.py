@@ -271,7 +271,7 @@ def test_pure_functions_name_what_does_not_fit():
         gj.fit_params(design.clusters, "probit")
     with pytest.raises(ArgumentError, match="penalty=True must be None or a StudentTPenalty"):
         gj.fit_params(design.clusters, "binomial", penalty=anything(True))
-    with pytest.raises(ArgumentError, match=r"init has beta of shape \(3,\)"):
+    with pytest.raises(ArgumentError, match=r"init.beta has shape \(3,\); these clusters and the binomial family need \(2,\)"):
         gj.fit_params(design.clusters, "binomial", init=gj.Params(jnp.zeros(3), jnp.eye(1)))
 
 
