@@ -134,7 +134,7 @@ class Custom(Family):
         except Exception as error:
             cause = str(error).strip().splitlines()[0] if str(error).strip() else ""
             raise ArgumentError(
-                f"Custom(log_density), or its log_base, cannot be traced by JAX ({type(error).__name__}: {cause}). Write it with jax.numpy, "
+                f"Custom(log_density), or its log_base, cannot be traced by JAX ({type(error).__name__}: {cause}). Use jax.numpy, "
                 "for one row, with jnp.where in the place of if, and check n_phi, the length of phi."
             ) from None
         for given, result in (("log_density", shape), ("log_base", base)):
