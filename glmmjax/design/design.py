@@ -7,23 +7,22 @@ import warnings
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 import pandas as pd
-from jax import dtypes
 
 from glmmjax.design.arguments import ModelArguments, family_of, parts_of
 from glmmjax.design.columns import Table, as_frame, column_of, complete_rows, describe_unknown, find_columns, plain_types
 from glmmjax.design.formula import FormulaParts
-from glmmjax.design.grouping import BucketLayout, Layout, group_rows, pack
+from glmmjax.design.grouping import group_rows
 from glmmjax.design.groups import Groups, as_numbers, cluster_weights, number_clusters, offset_values, weights_column
-from glmmjax.design.matrices import caller_namespace, evaluate, formula_namespace
-from glmmjax.design.outcome import Outcome, check_outcome_columns, read_outcome
-from glmmjax.design.predictor import Predictor
-from glmmjax.design.predictors import build_predictors, names_of, random_reach, structure_of
+from glmmjax.design.matrices import caller_namespace, evaluate, formula_namespace, names_used
+from glmmjax.design.outcome import check_outcome_columns, levels_used, read_outcome
+from glmmjax.design.packing import cluster_data, columns_of
+from glmmjax.design.predictors import build_predictors, names_of, predictor_functions, random_reach, structure_of
+from glmmjax.design.recipe import Recipe
 from glmmjax.errors import DesignWarning, FormulaError
 from glmmjax.families import Family, resolve_family
-from glmmjax.likelihood.clusters import Bucket, ClusterData
+from glmmjax.likelihood.clusters import ClusterData
 from glmmjax.likelihood.covariance import Structure
 from glmmjax.options import Options
 
@@ -53,7 +52,8 @@ class Design:
     row_slots: Any  # (n,) numpy int: where each row used stands in the buckets laid end to end, each flattened to (S * w * B,)
     n_dropped: int  # rows dropped for missing values
     random_reach: Any  # (q,) numpy: largest absolute value of each random-effects column
-    formula: FormulaParts  # the formulas in pieces of plain text: with the data, all that new data need for matrices alike
+    formula: FormulaParts  # the formulas in pieces of plain text
+    recipe: Recipe  # what makes the same columns of other rows
 
 
 class _Rows(NamedTuple):
@@ -122,7 +122,9 @@ def build_design(given: ModelArguments, env: Any, options: Options | None = None
     family.check(outcome.columns if len(outcome.columns) > 1 else outcome.columns[0])
     family = family.with_levels(len(outcome.levels)) if family.is_ordinal else family
     added = {kind: as_numbers(rows.table.frame[_ARGUMENT + name], name) for kind, name, _ in _offsets(given)}
-    predictors = build_predictors(parts, family, rows.frame, rows.namespace, labels, added)
+    functions = predictor_functions(parts, rows.frame, rows.namespace)
+    predictors = build_predictors(parts, family, functions, rows.frame, labels, added)
+    recipe = Recipe.of(rows.frame, functions, rows.namespace, levels_used(values), _offset_columns(given))
     groups = _groups(parts, rows.table)
     problem = group_problem(parts, len(groups.labels), len(groups.codes))
     if problem:
@@ -132,13 +134,13 @@ def build_design(given: ModelArguments, env: Any, options: Options | None = None
     names, structure, reach = names_of(predictors), structure_of(parts, predictors, given.covariance), random_reach(predictors)
     n_dropped, columns, success_level, levels = (
         rows.table.n_dropped,
-        _columns_of(outcome, predictors),
+        columns_of(outcome, predictors),
         outcome.success_level,
         outcome.levels,
     )
-    del rows, values, added, outcome, predictors  # see _cluster_data
+    del rows, values, added, outcome, predictors  # see cluster_data
     return Design(
-        clusters=_cluster_data(layout, columns, weight),
+        clusters=cluster_data(layout, columns, weight),
         covariance=structure,
         outcome_name=parts.outcome,
         family=family,
@@ -153,6 +155,7 @@ def build_design(given: ModelArguments, env: Any, options: Options | None = None
         n_dropped=n_dropped,
         random_reach=reach,
         formula=parts,
+        recipe=recipe,
     )
 
 
@@ -168,10 +171,15 @@ def _offsets(given: ModelArguments) -> list[tuple[str, str, Any]]:
     return [offset for offset in offsets if offset[2] is not None]
 
 
+def _offset_columns(given: ModelArguments) -> dict[str, str | None]:
+    """Column that each offset argument names, by predictor; None for one given as numbers."""
+    return {kind: value if isinstance(value, str) else None for kind, _, value in _offsets(given)}
+
+
 def _read_rows(parts: FormulaParts, given: ModelArguments, namespace: Mapping[str, Any]) -> _Rows:
     """Rows without a missing value in any column that the formulas or an argument names."""
-    data = as_frame(given.data)
-    variables = find_columns(expressions_of(parts), data, namespace, parts.text)
+    data, expressions = as_frame(given.data), expressions_of(parts)
+    variables = find_columns(expressions, data, namespace, parts.text)
     columns = dict(variables)
     if parts.group is not None:
         if parts.group not in data.columns:
@@ -180,7 +188,7 @@ def _read_rows(parts: FormulaParts, given: ModelArguments, namespace: Mapping[st
     columns.update(weights_column(given.weights, data))
     columns.update({_ARGUMENT + name: offset_values(value, data, name) for _, name, value in _offsets(given)})
     table = complete_rows(columns, data.index)
-    return _Rows(table, plain_types(table.frame[list(variables)]), namespace)
+    return _Rows(table, plain_types(table.frame[list(variables)]), names_used(expressions, namespace))
 
 
 def _groups(parts: FormulaParts, table: Table) -> Groups:
@@ -202,56 +210,3 @@ def group_problem(parts: FormulaParts, n_groups: int, n_rows: int) -> str | None
     if n_groups == 1:
         return f"the cluster variable {parts.group!r} has one value only, and one cluster says nothing on the variance between clusters."
     return None
-
-
-class _Columns(NamedTuple):
-    """Rows in the order of the table, one contiguous row of memory a column, which makes gathers fast."""
-
-    y: list[np.ndarray]  # (n,)
-    X: list[np.ndarray]  # (p, n) a predictor
-    Z: list[np.ndarray]  # (q, n) a predictor
-    offset: list[np.ndarray]  # one array (E, n)
-
-
-def _columns_of(outcome: Outcome, found: Mapping[str, Predictor]) -> _Columns:
-    predictors = list(found.values())
-    return _Columns(
-        y=list(outcome.columns),
-        X=[np.ascontiguousarray(predictor.fixed.values.T) for predictor in predictors],
-        Z=[np.ascontiguousarray(predictor.random.values.T) for predictor in predictors],
-        offset=[np.stack([predictor.offset for predictor in predictors])],
-    )
-
-
-def _cluster_data(layout: Layout, columns: _Columns, weight: np.ndarray) -> ClusterData:
-    """Gather the rows into buckets. Empties ``columns``: of large data, nothing is held that has been packed."""
-
-    def packed(sources: list[np.ndarray]) -> list[tuple[np.ndarray, ...]]:
-        parts = []
-        while sources:
-            parts.append([pack(index, sources[0]) for index in layout.buckets])
-            del sources[0]
-        return list(zip(*parts, strict=True))
-
-    y, x, z, offset = (packed(sources) for sources in columns)
-
-    def bucket(k: int, index: BucketLayout) -> Bucket:
-        arrays: dict[str, Any] = {  # numpy until all of them are put on the device
-            "y": y[k] if len(y[k]) > 1 else y[k][0],
-            "X": x[k],
-            "Z": z[k],
-            "offset": offset[k][0],
-            "row_weight": index.is_row.astype(np.float64),
-            "cluster_weight": np.where(index.is_cluster, weight[index.clusters], 0.0),
-            "lane_clusters": None if index.lane_clusters is None else index.lane_clusters.astype(np.int32),
-        }
-        return Bucket(**arrays)
-
-    slots: Any = layout.slots.astype(np.int32)
-    return _on_device(ClusterData(tuple(bucket(k, index) for k, index in enumerate(layout.buckets)), slots))
-
-
-def _on_device(clusters: ClusterData) -> ClusterData:
-    """JAX arrays in the widest type that the caller's precision allows: float32 without a warning in a 32-bit process."""
-    allowed = lambda leaf: leaf.astype(dtypes.canonicalize_dtype(leaf.dtype), copy=False)  # noqa: E731
-    return jax.device_put(jax.tree.map(allowed, clusters))

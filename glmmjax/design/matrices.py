@@ -14,6 +14,7 @@ import patsy
 import patsy.builtins
 
 from glmmjax.design.columns import show_label
+from glmmjax.design.tokens import names_in
 from glmmjax.errors import DesignError, FormulaError, GlmmError
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "column_vector",
     "evaluate",
     "formula_namespace",
+    "names_used",
     "needs_all_rows",
     "right_side_matrix",
 ]
@@ -59,6 +61,16 @@ def formula_namespace(env: Any) -> Mapping[str, Any]:
     env : mapping of names, a ``patsy.EvalEnvironment``, or None.
     """
     caller = getattr(env, "namespace", env) if env is not None else {}
+    return _with_known(caller)
+
+
+def names_used(expressions: Iterable[str], namespace: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What is left of ``namespace`` for these expressions: a fit that is kept must not keep all variables of its caller."""
+    names = {name.text for expression in expressions for name in names_in(expression)}
+    return _with_known({name: namespace[name] for name in names if name in namespace})
+
+
+def _with_known(caller: Any) -> Mapping[str, Any]:
     transforms = {name: getattr(patsy.builtins, name) for name in patsy.builtins.__all__}
     return ChainMap(caller, {"np": np}, transforms, vars(builtins))
 

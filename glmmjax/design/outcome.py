@@ -15,7 +15,7 @@ from glmmjax.families import Family
 
 _MOST_LEVELS = 30  # of an ordinal outcome: each has a threshold of its own
 
-__all__ = ["Outcome", "check_outcome_columns", "check_varies", "fixed_levels", "read_outcome", "read_part_of_outcome"]
+__all__ = ["Outcome", "check_outcome_columns", "check_varies", "fixed_levels", "levels_used", "read_outcome", "read_part_of_outcome"]
 
 
 class Outcome(NamedTuple):
@@ -57,7 +57,7 @@ def read_outcome(values: tuple[Any, ...], parts: FormulaParts, family: Family, l
     """
     if family.is_ordinal:
         return _read_ordinal(values[0], parts, family)
-    outcome = read_part_of_outcome(values, parts, family, labels, _levels_used(values))
+    outcome = read_part_of_outcome(values, parts, family, labels, levels_used(values))
     if outcome.success_level is None:
         check_varies(outcome, outcome.columns[0].min(), outcome.columns[0].max(), parts, family)
     return outcome
@@ -136,7 +136,7 @@ def _has_levels(value: Any) -> bool:
     return isinstance(dtype, pd.CategoricalDtype) or np.asarray(value).dtype.kind in "bOUST"
 
 
-def _levels_used(values: tuple[Any, ...]) -> list[Any] | None:
+def levels_used(values: tuple[Any, ...]) -> list[Any] | None:
     """Levels of these rows in the order of the categories, or sorted; None for numbers."""
     if len(values) > 1 or not _has_levels(values[0]):
         return None

@@ -29,22 +29,15 @@ PredictorOf = Callable[[pd.DataFrame, pd.Index, np.ndarray | None], Predictor]  
 
 
 def build_predictor(
-    right: RightSide,
-    frame: pd.DataFrame,
-    namespace: Mapping[str, Any],
-    labels: pd.Index,
-    formula: str,
-    added_offset: np.ndarray | None = None,
-    what: str = "the fixed effects",
+    function: PredictorOf, frame: pd.DataFrame, labels: pd.Index, added_offset: np.ndarray | None, what: str = "the fixed effects"
 ) -> Predictor:
-    """Matrices of one right side.
+    """Matrices of one right side, the rank of their fixed effects checked.
 
     Parameters
     ----------
-    right : the right side in pieces.
+    function : what ``predictor_of`` made of the right side.
     frame : columns that it uses, without missing values.
-    namespace : what else names mean.
-    labels : (n,) row labels, for messages, as ``formula`` and ``what`` are.
+    labels : (n,) row labels, for messages, as ``what`` is.
     added_offset : (n,) added to the offsets of the formula.
 
     Raises
@@ -54,7 +47,7 @@ def build_predictor(
     DesignError
         For values that are not finite, and fixed effects of deficient rank.
     """
-    predictor = predictor_of(right, lambda: [frame], namespace, formula, what)(frame, labels, added_offset)
+    predictor = function(frame, labels, added_offset)
     check_rank(predictor.fixed.values, predictor.fixed.names, what)
     return predictor
 
@@ -66,7 +59,10 @@ def predictor_of(
     formula: str,
     what: str = "the fixed effects",
 ) -> PredictorOf:
-    """``build_predictor`` for some rows at a time, without the check of the rank; ``frames`` gives all rows."""
+    """The matrices of one right side as a function of rows, without the check of the rank; ``frames`` gives all rows.
+
+    ``namespace`` is what names mean that are no columns; ``formula`` and ``what`` are for messages.
+    """
     fixed_of = right_side_matrix(right.fixed, frames, namespace, formula)
     random_of = [right_side_matrix(bar.terms, frames, namespace, formula) for bar in right.bars]
 

@@ -10,35 +10,38 @@ import pandas as pd
 
 from glmmjax.design.formula import Bar, FormulaParts
 from glmmjax.design.matrices import Matrix
-from glmmjax.design.predictor import Predictor, build_predictor
+from glmmjax.design.predictor import Predictor, PredictorOf, build_predictor, predictor_of
 from glmmjax.errors import ArgumentError, FormulaError
 from glmmjax.families import Family
 from glmmjax.likelihood.covariance import NAMES, BlockDiagonal, Structure, structure_named
 
-__all__ = ["build_predictors", "names_of", "random_reach", "structure_of", "without_intercept"]
+__all__ = ["build_predictors", "names_of", "predictor_functions", "random_reach", "structure_of", "without_intercept"]
 
 _LABELS = {"main": "the fixed effects", "zero": "the fixed effects of the zero part", "dispersion": "the effects on the dispersion"}
+
+
+def predictor_functions(parts: FormulaParts, frame: pd.DataFrame, namespace: Mapping[str, Any]) -> dict[str, PredictorOf]:
+    """For every right side of ``parts`` its matrices as a function of rows, with the levels, means and knots of ``frame``."""
+    sides = parts.right_sides.items()
+    return {kind: predictor_of(right, lambda: [frame], namespace, parts.text, _LABELS[kind]) for kind, right in sides}
 
 
 def build_predictors(
     parts: FormulaParts,
     family: Family,
+    functions: Mapping[str, PredictorOf],
     frame: pd.DataFrame,
-    namespace: Mapping[str, Any],
     labels: pd.Index,
     added_offsets: Mapping[str, np.ndarray],
 ) -> dict[str, Predictor]:
-    """Matrices of every right side of ``parts``; ``added_offsets`` (n,) by predictor.
+    """Matrices of every right side of ``parts``, made by ``predictor_functions``; ``added_offsets`` (n,) by predictor.
 
     Raises
     ------
     FormulaError, DesignError
         As ``build_predictor`` does, for a zero part or dispersion without a column, and an ordinal outcome without an intercept.
     """
-    found = {
-        kind: build_predictor(right, frame, namespace, labels, parts.text, added_offsets.get(kind), _LABELS[kind])
-        for kind, right in parts.right_sides.items()
-    }
+    found = {kind: build_predictor(function, frame, labels, added_offsets.get(kind), _LABELS[kind]) for kind, function in functions.items()}
     for kind in ("zero", "dispersion"):
         if kind in found and not found[kind].fixed.names:
             raise FormulaError(f"{parts.text}: {_LABELS[kind]} have no columns; write '~ 1' for an intercept only.")

@@ -18,11 +18,12 @@ from glmmjax.design.block_files import BlockFiles, BlockWriter, Rows, Widths, la
 from glmmjax.design.design import Design, expressions_of, group_problem
 from glmmjax.design.formula import FormulaParts, RightSide
 from glmmjax.design.groups import Groups, as_numbers, check_any_weight, column_weights, number_clusters
-from glmmjax.design.matrices import evaluate, formula_namespace
+from glmmjax.design.matrices import evaluate, formula_namespace, names_used
 from glmmjax.design.outcome import Outcome, check_outcome_columns, check_varies, fixed_levels, read_part_of_outcome
 from glmmjax.design.predictor import Predictor, PredictorOf, predictor_of
 from glmmjax.design.predictors import random_reach, structure_of
 from glmmjax.design.rank import check_rank
+from glmmjax.design.recipe import Recipe
 from glmmjax.design.stream import Stream
 from glmmjax.design.survey import OTHER_ROWS, Survey, Used, complete_frames, find_used, survey, with_levels
 from glmmjax.errors import ArgumentError, DesignError, DesignWarning, FormulaError, RowsNotKeptError
@@ -68,6 +69,7 @@ class _Chunk(NamedTuple):
     predictor: Predictor
     sizes: np.ndarray  # (m,) rows of each cluster
     weights: np.ndarray  # (m,) cluster weights
+    levels: list[Any] | None  # of a two-level outcome
 
 
 class _Totals:
@@ -103,6 +105,7 @@ def streamed_design(given: ModelArguments, env: Any, options: Options) -> Iterat
     check_outcome_columns(parts, family)
     namespace = formula_namespace(env)
     used = find_used(data, parts, expressions_of(parts), namespace, weights, offset)
+    namespace = names_used(expressions_of(parts), namespace)
     found = survey(data, used)
     problem = group_problem(parts, len(found.labels), found.n_rows)
     if problem:
@@ -144,12 +147,13 @@ def _chunk(model: _Model, frame: pd.DataFrame) -> _Chunk:
     parts, used = model.parts, model.used
     table, labels = with_levels(frame, used, model.found.levels), frame.index
     values = tuple(evaluate(column, table, model.namespace, parts.text) for column in parts.outcome_columns)
-    outcome = read_part_of_outcome(values, parts, model.family, labels, fixed_levels(values, parts))
+    levels = fixed_levels(values, parts)
+    outcome = read_part_of_outcome(values, parts, model.family, labels, levels)
     added = None if used.offset is None else as_numbers(frame[used.offset], "offset")
     predictor = model.predictor(table, labels, added)
     groups = Groups(np.arange(len(frame)), labels) if used.group is None else number_clusters(frame[used.group], used.group)
     weights = np.ones(len(groups.labels)) if used.weights is None else column_weights(frame[used.weights], groups, used.weights)
-    return _Chunk(outcome, predictor, np.bincount(groups.codes), weights)
+    return _Chunk(outcome, predictor, np.bincount(groups.codes), weights, levels)
 
 
 def _rows(chunk: _Chunk) -> Rows:
@@ -194,6 +198,7 @@ def _design(model: _Model, last: _Chunk, totals: _Totals, layout: Widths) -> Des
     """The record of the design, with no arrays of rows."""
     found, predictor = model.found, last.predictor
     clusters: Any = StreamedClusters(layout.slots, totals.outcome.digest(), totals.weights.digest())
+    offsets = {} if model.used.offset is None else {"main": model.used.offset}
     return Design(
         clusters=clusters,
         covariance=structure_of(model.parts, {"main": predictor}, model.structure),
@@ -213,4 +218,5 @@ def _design(model: _Model, last: _Chunk, totals: _Totals, layout: Widths) -> Des
         n_dropped=found.n_dropped,
         random_reach=totals.reach,
         formula=model.parts,
+        recipe=Recipe({"main": model.predictor}, model.namespace, model.used.variables, found.levels, last.levels, offsets),
     )

@@ -12,7 +12,7 @@ CASES = [("o01_seed_binomial_ri", "intro_fit"), ("o02_seed_binomial_diag", "diag
 
 
 def stored_effects(name):
-    return json.loads((FOLDER / f"postfit_{name}.json").read_text())["ranef"]
+    return json.loads((FOLDER / f"p_{name}_postfit.json").read_text())["ranef"]
 
 
 @pytest.mark.parametrize(("name", "fixture"), CASES)

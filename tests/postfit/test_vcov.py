@@ -36,14 +36,14 @@ def positive_definite(size, seed=1):
 @pytest.mark.parametrize(("name", "fixture"), [("o01_seed_binomial_ri", "intro_fit"), ("o02_seed_binomial_diag", "diagonal_fit")])
 def test_fixed_effects_have_the_covariance_of_the_exact_hessian(name, fixture, request):
     fit = request.getfixturevalue(fixture).fitted_model
-    stored = json.loads((FOLDER / f"postfit_{name}.json").read_text())["vcov"]["engine"]
+    stored = json.loads((FOLDER / f"p_{name}_postfit.json").read_text())["vcov"]["engine"]
     np.testing.assert_allclose(fixed_covariance(fit), np.array(stored)[:4, :4], rtol=2e-4)
 
 
 def test_standard_deviations_have_the_standard_errors_of_the_exact_hessian(intro_fit, diagonal_fit):
     # R's scale: the log standard deviation of a single effect, log variances of independent ones
     for fit, name, factor in ((intro_fit, "o01_seed_binomial_ri", 1.0), (diagonal_fit, "o02_seed_binomial_diag", 0.5)):
-        stored = json.loads((FOLDER / f"postfit_{name}.json").read_text())["vcov"]["engine"]
+        stored = json.loads((FOLDER / f"p_{name}_postfit.json").read_text())["vcov"]["engine"]
         expected = factor * np.sqrt(np.diagonal(stored))[4:] * spread(fit.fitted_model).deviations
         errors: Any = spread_errors(fit.fitted_model, theta_covariance(fit.fitted_model))
         np.testing.assert_allclose(errors.deviations, expected, rtol=2e-4)

@@ -1,0 +1,135 @@
+"""Rows of new data as the model sees them: the same columns, by the levels, means and knots of the rows fitted."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from glmmjax.design.columns import as_frame, column_of, describe_unknown, plain_types, show_label, with_categories
+from glmmjax.design.design import Design, expressions_of
+from glmmjax.design.grouping import group_rows
+from glmmjax.design.groups import Groups, as_numbers, number_clusters
+from glmmjax.design.matrices import evaluate
+from glmmjax.design.outcome import Outcome, read_part_of_outcome
+from glmmjax.design.packing import Columns, cluster_data
+from glmmjax.design.predictors import without_intercept
+from glmmjax.design.tokens import names_in
+from glmmjax.errors import ArgumentError, DesignError, OutcomeError
+from glmmjax.likelihood.clusters import ClusterData
+from glmmjax.options import Options
+
+__all__ = ["NewRows", "cluster_rows", "read_new_rows"]
+
+
+class NewRows(NamedTuple):
+    """Rows without a missing value in a column that is needed, in the order of the new data. ``E`` predictors."""
+
+    X: tuple[np.ndarray, ...]  # per predictor (p_e, n), fixed-effects columns
+    Z: tuple[np.ndarray, ...]  # per predictor (q_e, n), random-effects columns
+    offset: np.ndarray  # (E, n)
+    outcome: tuple[np.ndarray, ...]  # (n,) each; () when it was not asked for
+    groups: Groups | None  # clusters in order of first appearance; None when they were not asked for, and in a model without
+    is_complete: np.ndarray  # (all rows,) bool: which rows of the new data these are
+    labels: pd.Index  # (all rows,) labels of the rows of the new data
+
+
+def read_new_rows(
+    design: Design, data: Any, argument: str = "newdata", *, with_outcome: bool = False, with_groups: bool = False
+) -> NewRows:
+    """The columns of a fitted model for the rows of ``data``, which were passed as ``argument``.
+
+    Raises
+    ------
+    ArgumentError, FormulaError, DesignError
+        For data that are no table, lack a column, or have a level that the rows fitted do not have; offsets that were no column.
+    OutcomeError
+        With ``with_outcome``: for an outcome that the family cannot have produced.
+    """
+    parts, recipe, data = design.formula, design.recipe, as_frame(data)
+    text = f"{argument} with {parts.text}"
+    expressions = [e for e in expressions_of(parts) if with_outcome or e not in parts.outcome_columns]
+    used = {name.text for expression in expressions for name in names_in(expression)}
+    columns = {name: _column(data, name, argument, text) for name in recipe.columns if name in used}
+    offsets = {kind: _offset(data, name, argument, kind) for kind, name in recipe.offsets.items()}
+    groups = _column(data, parts.group, argument, text) if with_groups and parts.group is not None else None
+    extra = [values for values in (*offsets.values(), groups) if values is not None]
+    is_complete = ~np.logical_or.reduce([np.zeros(len(data), bool), *(np.asarray(pd.isna(c)) for c in (*columns.values(), *extra))])
+    frame = _frame(columns, is_complete, recipe.levels, data.index, argument)
+    labels = data.index[is_complete]
+    added = {kind: as_numbers(values, f"the offset of {argument}")[is_complete] for kind, values in offsets.items()}
+    found = {kind: function(frame, labels, added.get(kind)) for kind, function in recipe.predictors.items()}
+    if design.family.is_ordinal:
+        found["main"] = without_intercept(found["main"], parts)
+    outcome = _outcome(design, frame, labels) if with_outcome else Outcome((), None)
+    return NewRows(
+        X=tuple(np.ascontiguousarray(predictor.fixed.values.T) for predictor in found.values()),
+        Z=tuple(np.ascontiguousarray(predictor.random.values.T) for predictor in found.values()),
+        offset=np.stack([predictor.offset for predictor in found.values()]),
+        outcome=outcome.columns,
+        groups=None if groups is None else number_clusters(pd.Series(groups)[is_complete], parts.group),
+        is_complete=is_complete,
+        labels=data.index,
+    )
+
+
+def cluster_rows(rows: NewRows, options: Options) -> ClusterData:
+    """Rows with outcomes and groups as the likelihood takes them, every cluster with weight 1, in the order of ``rows.groups``."""
+    if rows.groups is None:
+        raise ValueError("the rows were read without their clusters")
+    layout = group_rows(rows.groups.codes, len(rows.groups.labels), options.max_block_rows)
+    columns = Columns(list(rows.outcome), list(rows.X), list(rows.Z), [rows.offset])
+    return cluster_data(layout, columns, np.ones(len(rows.groups.labels)))
+
+
+def _column(data: pd.DataFrame, name: str, argument: str, text: str) -> Any:
+    if name not in data.columns:
+        raise DesignError(describe_unknown(name, data, text).replace("and data have", f"and {argument} has"))
+    return column_of(data, name)
+
+
+def _offset(data: pd.DataFrame, name: str | None, argument: str, kind: str) -> Any:
+    keyword = {"main": "offset", "zero": "zi_offset"}[kind]
+    if name is None:
+        raise ArgumentError(
+            f"{argument}: the fit has {keyword}= as an array of numbers, which {argument} cannot have. Fit it with the name of a column, "
+            f"{keyword}='column', and give {argument} that column."
+        )
+    return _column(data, name, argument, f"{argument} with {keyword}={name!r}")
+
+
+def _frame(columns: dict[str, Any], kept: np.ndarray, levels: Any, index: pd.Index, argument: str) -> pd.DataFrame:
+    """Complete rows in plain types, with the levels of the rows fitted."""
+    chosen = {name: pd.Series(column)[kept].reset_index(drop=True) for name, column in columns.items()}
+    plain = plain_types(pd.DataFrame({name: column for name, column in chosen.items() if name not in levels}))
+    for name, column in chosen.items():
+        if name in levels:
+            _check_levels(name, column, levels[name], index[kept], argument)
+    full = {name: with_categories(column.array, levels[name]) if name in levels else plain[name] for name, column in chosen.items()}
+    return pd.DataFrame(full, index=pd.RangeIndex(int(kept.sum())))
+
+
+def _check_levels(name: str, column: pd.Series, levels: pd.Index, labels: pd.Index, argument: str) -> None:
+    new = np.flatnonzero(~np.asarray(column.isin(levels)))
+    if len(new):
+        raise DesignError(
+            f"{argument}: {name!r} is {show_label(column.iloc[new[0]])} in row {show_label(labels[new[0]])}, a level that the rows fitted "
+            f"do not have; its levels are {', '.join(show_label(level) for level in levels)}."
+        )
+
+
+def _outcome(design: Design, frame: pd.DataFrame, labels: pd.Index) -> Outcome:
+    """The outcome as the fit codes it."""
+    parts, recipe = design.formula, design.recipe
+    values = tuple(evaluate(column, frame, recipe.namespace, parts.text) for column in parts.outcome_columns)
+    if not design.levels:
+        return read_part_of_outcome(values, parts, design.family, labels, recipe.outcome_levels)
+    codes = pd.Index(design.levels).get_indexer(pd.Index(np.asarray(values[0])))
+    if (codes < 0).any():
+        unknown = show_label(np.asarray(values[0])[codes < 0][0])
+        raise OutcomeError(
+            f"{parts.outcome!r} is {unknown} in row {show_label(labels[np.flatnonzero(codes < 0)[0]])}, and the levels fitted are "
+            f"{', '.join(map(show_label, design.levels))}."
+        )
+    return Outcome((codes.astype(np.float64),), None, design.levels)

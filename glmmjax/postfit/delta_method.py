@@ -1,0 +1,39 @@
+"""Covariances of functions of theta by the delta method, with derivatives from automatic differentiation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+__all__ = ["propagated", "propagated_variances"]
+
+
+def propagated(jacobian: Any, covariance: np.ndarray) -> np.ndarray:
+    """(k, k) covariance ``J V J'`` of k functions of theta.
+
+    Parameters
+    ----------
+    jacobian : (k, P) derivatives in theta.
+    covariance : (P, P) of theta; NaN rows and columns belong to what has no standard error, and make NaN only what depends on it.
+    """
+    jacobian, known, is_lost = _split(jacobian, covariance)
+    found = jacobian @ known @ jacobian.T
+    found[is_lost] = np.nan
+    found[:, is_lost] = np.nan
+    return found
+
+
+def propagated_variances(jacobian: Any, covariance: np.ndarray) -> np.ndarray:
+    """(k,) diagonal of ``propagated``, for many functions."""
+    jacobian, known, is_lost = _split(jacobian, covariance)
+    return np.where(is_lost, np.nan, np.maximum(np.einsum("ij,ij->i", jacobian @ known, jacobian), 0.0))
+
+
+def _split(jacobian: Any, covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The Jacobian, the covariance with 0 for NaN, and which rows depend on what has none."""
+    jacobian = np.asarray(jacobian, float)
+    undefined = np.isnan(np.diagonal(covariance))
+    size = np.abs(jacobian).max(axis=1, initial=0.0)
+    is_lost = (np.abs(jacobian[:, undefined]) > 1e-9 * size[:, None]).any(axis=1)
+    return jacobian, np.nan_to_num(covariance), is_lost

@@ -1,0 +1,63 @@
+"""What each cluster contributes to the log-likelihood and its first two derivatives at the estimates.
+
+The log-likelihood is a sum over clusters, so these are what robust covariances, influence measures and score tests are made of. They are
+exact derivatives of the quadrature log-likelihood, of each cluster with weight 1 and without the penalty.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from glmmjax.estimation.objective import Problem
+from glmmjax.fitted import FittedModel
+from glmmjax.likelihood.clusters import ClusterData
+from glmmjax.likelihood.marginal import cluster_log_likelihoods
+
+__all__ = ["cluster_hessians", "cluster_scores", "cluster_values", "cluster_weights_of"]
+
+
+def cluster_values(fitted: FittedModel) -> np.ndarray:
+    """(m,) log-likelihood of each cluster, unweighted."""
+    return _of_clusters(_values, fitted)
+
+
+def cluster_scores(fitted: FittedModel) -> np.ndarray:
+    """(m, P) derivatives of each cluster's log-likelihood in theta, unweighted."""
+    return _of_clusters(_scores, fitted)
+
+
+def cluster_hessians(fitted: FittedModel) -> np.ndarray:
+    """(m, P, P) second derivatives of each cluster's log-likelihood in theta, unweighted."""
+    return _of_clusters(_hessians, fitted)
+
+
+def cluster_weights_of(fitted: FittedModel) -> np.ndarray:
+    """(m,) weights of the clusters in the order of ``design.groups``."""
+    clusters = fitted.design.clusters
+    return np.concatenate([np.asarray(bucket.cluster_weight).ravel() for bucket in clusters.buckets])[np.asarray(clusters.slots)]
+
+
+def _of_clusters(program: Any, fitted: FittedModel) -> np.ndarray:
+    with jax.enable_x64(True):
+        return np.asarray(program(fitted.problem, fitted.n_agq, jnp.asarray(fitted.theta), fitted.design.clusters))
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _values(problem: Problem, n_agq: int, theta: Array, clusters: ClusterData) -> Array:
+    return cluster_log_likelihoods(problem.layout.params(theta), clusters, problem.family, n_agq)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _scores(problem: Problem, n_agq: int, theta: Array, clusters: ClusterData) -> Array:
+    return jax.jacfwd(lambda t: _values(problem, n_agq, t, clusters))(theta)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _hessians(problem: Problem, n_agq: int, theta: Array, clusters: ClusterData) -> Array:
+    return jax.jacfwd(lambda t: _scores(problem, n_agq, t, clusters))(theta)

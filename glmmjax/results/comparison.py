@@ -1,0 +1,68 @@
+"""``anova``: two fits compared, and what shows the comparison."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from glmmjax import tables
+from glmmjax.errors import ArgumentError
+from glmmjax.postfit.anova import Comparison, compare
+from glmmjax.results.mixed_model import MixedModelResults
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["AnovaResults", "anova"]
+
+
+class AnovaResults:
+    """The comparison of two fits, as ``anova`` returns it; ``comparison`` holds the plain numbers."""
+
+    def __init__(self, comparison: Comparison):
+        self.comparison = comparison
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """AIC, BIC, log-likelihood, and the test in the row of the larger model."""
+        return tables.anova_frame(self.comparison)
+
+    @property
+    def statistic(self) -> float | None:
+        """Likelihood-ratio statistic; None without a test."""
+        return self.comparison.statistic
+
+    @property
+    def p_value(self) -> float | None:
+        """p-value of the test; None without one."""
+        return self.comparison.p_value
+
+    def __str__(self) -> str:
+        return tables.anova_text(self.comparison)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return tables.anova_html(self.comparison)
+
+
+def anova(fit0: MixedModelResults, fit1: MixedModelResults, *, boundary: bool = False) -> AnovaResults:
+    """Compare two nested fits of the same data by a likelihood-ratio test, AIC and BIC.
+
+    Parameters
+    ----------
+    fit0, fit1 : results of ``mixed_model``, in either order; one of them may have no random effects.
+    boundary : take the p-value from the chi-bar-square mixture that holds when the smaller model sets variances to 0, on the
+        boundary of the parameter space. For one more random effect correlated with r others that is
+        ``1/2 chi2(r) + 1/2 chi2(r + 1)``. The plain chi-square p-value is too large there.
+
+    Raises
+    ------
+    ArgumentError
+        For anything but two fits, fits of different data, a penalised fit, and a ``boundary`` test that no known mixture covers.
+
+    Source: Self and Liang (1987), JASA 82, 605-610; Stram and Lee (1994), Biometrics 50, 1171-1177.
+    """
+    for name, fit in (("fit0", fit0), ("fit1", fit1)):
+        if not isinstance(fit, MixedModelResults):
+            raise ArgumentError(f"{name} must be a fit of mixed_model, not {type(fit).__name__}; anova compares two of them.")
+    return AnovaResults(compare(fit0.fitted_model, fit1.fitted_model, boundary))
