@@ -49,8 +49,8 @@ class Table(NamedTuple):
     n_dropped: int
 
 
-def as_frame(data: Any) -> pd.DataFrame:
-    """``data`` as a DataFrame: itself, or what ``pandas.DataFrame`` makes of it.
+def as_frame(data: Any, argument: str = "data") -> pd.DataFrame:
+    """``data`` as a DataFrame: itself, or what ``pandas.DataFrame`` makes of it; ``argument`` is what it was passed as.
 
     Raises
     ------
@@ -65,7 +65,7 @@ def as_frame(data: Any) -> pd.DataFrame:
         return pd.DataFrame(data)
     except (TypeError, ValueError) as error:
         kind = type(data).__name__
-        raise ArgumentError(f"data has type {kind} and must be a pandas DataFrame, or a dict of columns ({error}).") from None
+        raise ArgumentError(f"{argument} has type {kind} and must be a pandas DataFrame, or a dict of columns ({error}).") from None
 
 
 def find_columns(expressions: Iterable[str], data: pd.DataFrame, namespace: Mapping[str, Any], formula: str) -> dict[str, Any]:

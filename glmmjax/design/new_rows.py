@@ -47,7 +47,7 @@ def read_new_rows(
     OutcomeError
         With ``with_outcome``: for an outcome that the family cannot have produced.
     """
-    parts, recipe, data = design.formula, design.recipe, as_frame(data)
+    parts, recipe, data = design.formula, design.recipe, as_frame(data, argument)
     text = f"{argument} with {parts.text}"
     expressions = [e for e in expressions_of(parts) if with_outcome or e not in parts.outcome_columns]
     used = {name.text for expression in expressions for name in names_in(expression)}
@@ -106,6 +106,11 @@ def _frame(columns: dict[str, Any], kept: np.ndarray, levels: Any, index: pd.Ind
     for name, column in chosen.items():
         if name in levels:
             _check_levels(name, column, levels[name], index[kept], argument)
+        elif plain[name].dtype.kind not in "biuf":
+            raise DesignError(
+                f"{argument}: {name!r} has values such as {show_label(column.iloc[0])}, and the rows fitted have numbers; turn text into "
+                f"numbers with pd.to_numeric()."
+            )
     full = {name: with_categories(column.array, levels[name]) if name in levels else plain[name] for name, column in chosen.items()}
     return pd.DataFrame(full, index=pd.RangeIndex(int(kept.sum())))
 

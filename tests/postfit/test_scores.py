@@ -9,7 +9,7 @@ def test_they_add_up_to_the_log_likelihood_a_zero_gradient_and_the_information(i
     fit = intro_fit.fitted_model
     scores = cluster_scores(fit)
     np.testing.assert_allclose(cluster_values(fit).sum(), fit.log_likelihood, rtol=1e-12)
-    np.testing.assert_allclose(scores.sum(0), 0.0, atol=1e-6 * np.abs(scores).sum(0))
+    assert (np.abs(scores.sum(0)) < 1e-6 * np.abs(scores).sum(0)).all()
     np.testing.assert_allclose(-cluster_hessians(fit).sum(0), fit.information, rtol=1e-8, atol=1e-10)
 
 
