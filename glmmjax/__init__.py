@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from glmmjax.likelihood.marginal import log_likelihood as log_likelihood
     from glmmjax.likelihood.params import Params as Params
     from glmmjax.likelihood.sharding import shard_clusters as shard_clusters
+    from glmmjax.loading import load as load
     from glmmjax.model import mixed_model as mixed_model
     from glmmjax.options import Options as Options
     from glmmjax.options import StudentTPenalty as StudentTPenalty
@@ -42,6 +43,7 @@ _HOMES = {
     "cr_setup": "continuation_ratio",
     "enable_compilation_cache": "compilation_cache",
     "fit_params": "estimation.fit",
+    "load": "loading",
     "log_likelihood": "likelihood.marginal",
     "make_design": "design.design",
     "mixed_model": "model",
@@ -63,6 +65,7 @@ __all__ = [
     "errors",
     "families",
     "fit_params",
+    "load",
     "log_likelihood",
     "make_design",
     "mixed_model",

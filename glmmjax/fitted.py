@@ -1,4 +1,4 @@
-"""FittedModel: the one record of a fit, without methods; what every post-fit function takes."""
+"""``FittedModel``: the one record of a fit, without methods; what every post-fit function takes."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import numpy as np
 from glmmjax.design.design import Design
 from glmmjax.estimation.convergence import Convergence
 from glmmjax.estimation.objective import Problem
-from glmmjax.likelihood.params import Params
-from glmmjax.options import Options
+from glmmjax.likelihood.params import Params, Theta
+from glmmjax.options import Options, StudentTPenalty
 
-__all__ = ["FittedModel"]
+__all__ = ["FittedModel", "problem_of"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,3 +34,11 @@ class FittedModel:
     is_singular: bool  # D has lost rank
     convergence: Convergence
     call: Mapping[str, Any]  # the arguments of mixed_model, for update()
+
+
+def problem_of(design: Design, penalty: StudentTPenalty | None) -> Problem:
+    """The static part of a fit of ``design``."""
+    family, sizes = design.family, (len(design.zi_fixed_names), len(design.dispersion_names))
+    layout = Theta(len(design.fixed_names), design.covariance, len(family.phi_names), *sizes)
+    is_intercept = tuple(name == "Intercept" for name in design.fixed_names) if penalty else ()
+    return Problem(family, layout, penalty, is_intercept)

@@ -22,16 +22,16 @@ from glmmjax.estimation.maximum import Maximum
 from glmmjax.estimation.objective import Problem
 from glmmjax.estimation.stream import maximise_streamed
 from glmmjax.families import Family, resolve_family
-from glmmjax.fitted import FittedModel
+from glmmjax.fitted import FittedModel, problem_of
 from glmmjax.initial_values import initial_theta
 from glmmjax.likelihood.covariance import BlockDiagonal, lower_factor
 from glmmjax.likelihood.gauss_hermite import check_n_agq, finer
-from glmmjax.likelihood.params import Params, Theta
+from glmmjax.likelihood.params import Params
 from glmmjax.options import Options, StudentTPenalty, default_n_agq
 from glmmjax.progress import Watch
 from glmmjax.results import MixedModelResults
 
-__all__ = ["mixed_model"]
+__all__ = ["mixed_model", "refit"]
 
 _DEFAULTS = Options()
 _MOST_NODES = 200_000  # of a rule: each is evaluated for every row
@@ -114,10 +114,10 @@ def mixed_model(
     with jax.enable_x64(True):
         fitted = _fit_call(call, caller_namespace())
     _warn(fitted, stacklevel=3)
-    return MixedModelResults(fitted, _refit)
+    return MixedModelResults(fitted, refit)
 
 
-def _refit(fitted: FittedModel, changes: Mapping[str, Any]) -> MixedModelResults:
+def refit(fitted: FittedModel, changes: Mapping[str, Any]) -> MixedModelResults:
     """``MixedModelResults.update``: names in the formulas mean what they mean to its caller."""
     unknown = [name for name in changes if name not in fitted.call]
     if unknown:
@@ -127,7 +127,7 @@ def _refit(fitted: FittedModel, changes: Mapping[str, Any]) -> MixedModelResults
     with jax.enable_x64(True):
         new = _fit_call(call, caller_namespace(1), fitted)
     _warn(new, stacklevel=4)
-    return MixedModelResults(new, _refit)
+    return MixedModelResults(new, refit)
 
 
 def _fit_call(call: Mapping[str, Any], env: Mapping[str, Any], previous: FittedModel | None = None) -> FittedModel:
@@ -143,7 +143,7 @@ def _fit_call(call: Mapping[str, Any], env: Mapping[str, Any], previous: FittedM
 
 def _fit(design: Design, call: Mapping[str, Any], previous: FittedModel | None = None, blocks: BlockFiles | None = None) -> FittedModel:
     """Maximise, from the estimates of ``previous`` when its parameters have the same names; ``blocks`` hold the rows of a stream."""
-    problem = _problem(design, _penalty(call["penalized"]))
+    problem = problem_of(design, _penalty(call["penalized"]))
     initial = initial_theta(call["initial_values"], problem.layout)
     if initial is None and previous is not None and _same_parameters(previous, design, problem):
         initial = previous.theta
@@ -220,13 +220,6 @@ def _is_singular(chol: Any, maximum: Maximum, design: Design) -> bool:
     if maximum.convergence.has_converged:
         return maximum.convergence.code is Code.CONVERGED_ON_BOUNDARY
     return bool(np.isfinite(chol).all() and is_singular(chol, jnp.asarray(design.random_reach)))
-
-
-def _problem(design: Design, penalty: StudentTPenalty | None) -> Problem:
-    family, sizes = design.family, (len(design.zi_fixed_names), len(design.dispersion_names))
-    layout = Theta(len(design.fixed_names), design.covariance, len(family.phi_names), *sizes)
-    is_intercept = tuple(name == "Intercept" for name in design.fixed_names) if penalty else ()
-    return Problem(family, layout, penalty, is_intercept)
 
 
 def _same_parameters(previous: FittedModel, design: Design, problem: Problem) -> bool:

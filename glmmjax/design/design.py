@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 import pandas as pd
 
@@ -54,6 +55,17 @@ class Design:
     random_reach: Any  # (q,) numpy: largest absolute value of each random-effects column
     formula: FormulaParts  # the formulas in pieces of plain text
     recipe: Recipe  # what makes the same columns of other rows
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickling: numpy arrays, because JAX reads its own back in 32 bits wherever 64 are not switched on."""
+        clusters = jax.tree.map(np.asarray, self.clusters) if isinstance(self.clusters, ClusterData) else self.clusters
+        return {**vars(self), "clusters": clusters}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        if isinstance(self.clusters, ClusterData):
+            with jax.enable_x64(True):
+                vars(self)["clusters"] = jax.device_put(self.clusters)
 
 
 class _Rows(NamedTuple):
@@ -188,7 +200,7 @@ def _read_rows(parts: FormulaParts, given: ModelArguments, namespace: Mapping[st
     columns.update(weights_column(given.weights, data))
     columns.update({_ARGUMENT + name: offset_values(value, data, name) for _, name, value in _offsets(given)})
     table = complete_rows(columns, data.index)
-    return _Rows(table, plain_types(table.frame[list(variables)]), names_used(expressions, namespace))
+    return _Rows(table, plain_types(table.frame[list(variables)]), names_used(expressions, namespace, data.columns))
 
 
 def _groups(parts: FormulaParts, table: Table) -> Groups:

@@ -1,11 +1,13 @@
-"""Matrices from formula texts. The only file that calls patsy; nothing of patsy leaves it."""
+"""Matrices from formula texts: the file that calls patsy (``remembered`` takes its records apart); nothing of patsy leaves it."""
 
 from __future__ import annotations
 
 import builtins
+import importlib
 import sys
+import types
 from collections import ChainMap
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +16,7 @@ import patsy
 import patsy.builtins
 
 from glmmjax.design.columns import show_label
+from glmmjax.design.remembered import remembered, restored
 from glmmjax.design.tokens import names_in
 from glmmjax.errors import DesignError, FormulaError, GlmmError
 
@@ -25,6 +28,8 @@ __all__ = [
     "column_vector",
     "evaluate",
     "formula_namespace",
+    "learned_by",
+    "matrix_from",
     "names_used",
     "needs_all_rows",
     "right_side_matrix",
@@ -64,15 +69,33 @@ def formula_namespace(env: Any) -> Mapping[str, Any]:
     return _with_known(caller)
 
 
-def names_used(expressions: Iterable[str], namespace: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What is left of ``namespace`` for these expressions: a fit that is kept must not keep all variables of its caller."""
-    names = {name.text for expression in expressions for name in names_in(expression)}
-    return _with_known({name: namespace[name] for name in names if name in namespace})
+def names_used(expressions: Iterable[str], namespace: Mapping[str, Any], columns: Container[str] = ()) -> Mapping[str, Any]:
+    """What is left of ``namespace`` for these expressions: a fit that is kept must not keep all variables of its caller.
+
+    Of ``columns``, those of the data, a name means the column, whatever the caller calls so, unless it is called.
+    """
+    found = (name for expression in expressions for name in names_in(expression))
+    names = {name.text for name in found if name.is_called or name.text not in columns}
+    known = _with_known({})
+    return _with_known({name: namespace[name] for name in names if name in namespace and namespace[name] is not known.get(name)})
+
+
+class _Names(ChainMap[str, Any]):
+    """A namespace that can be pickled, as ``names_used`` leaves it: what the user defined, and modules by their names."""
+
+    def __reduce__(self) -> Any:
+        own = self.maps[0]
+        modules = {name: value.__name__ for name, value in own.items() if isinstance(value, types.ModuleType)}
+        return _names_of, ({name: value for name, value in own.items() if name not in modules}, modules)
+
+
+def _names_of(own: dict[str, Any], modules: Mapping[str, str]) -> Mapping[str, Any]:
+    return _with_known({**own, **{name: importlib.import_module(module) for name, module in modules.items()}})
 
 
 def _with_known(caller: Any) -> Mapping[str, Any]:
     transforms = {name: getattr(patsy.builtins, name) for name in patsy.builtins.__all__}
-    return ChainMap(caller, {"np": np}, transforms, vars(builtins))
+    return _Names(caller, {"np": np}, transforms, vars(builtins))
 
 
 def right_side_matrix(terms: str, frames: Callable[[], Iterable[pd.DataFrame]], namespace: Mapping[str, Any], formula: str) -> MatrixOf:
@@ -86,28 +109,53 @@ def right_side_matrix(terms: str, frames: Callable[[], Iterable[pd.DataFrame]], 
         Here and from the function, when patsy, or an expression in the formula, fails; the text holds the cause.
     """
     if terms.strip() == "1":  # the most common random effects, and patsy takes a millisecond for them
-        return lambda frame: Matrix(np.ones((len(frame), 1)), ("Intercept",))
+        return _ones
     env = patsy.EvalEnvironment([namespace])
-
-    def run(step: Callable[[], Any]) -> Any:
-        try:
-            with np.errstate(all="ignore"):
-                return step()
-        except GlmmError:  # of the reader of the rows
-            raise
-        except Exception as error:  # an expression can raise anything
-            raise FormulaError(f"{formula}: the terms {terms!r} cannot be evaluated: {_cause(error)}") from None
-
-    info = run(lambda: patsy.incr_dbuilder(terms, lambda: iter(frames()), env, _KEEP_ALL_ROWS))
+    info = _run(terms, formula, lambda: patsy.incr_dbuilder(terms, lambda: iter(frames()), env, _KEEP_ALL_ROWS))
     _check_no_dates(info, formula)
+    return _PatsyMatrix(terms, formula, namespace, info)
 
-    def matrix(frame: pd.DataFrame) -> Matrix:
-        values = np.asarray(run(lambda: patsy.build_design_matrices([info], frame, _KEEP_ALL_ROWS))[0])
+
+class _PatsyMatrix:
+    """A function of rows that can be pickled; see ``right_side_matrix``."""
+
+    def __init__(self, terms: str, formula: str, namespace: Mapping[str, Any], info: Any):
+        self.terms, self.formula, self.namespace, self.info = terms, formula, namespace, info
+
+    def __call__(self, frame: pd.DataFrame) -> Matrix:
+        terms, formula = self.terms, self.formula
+        build = lambda: patsy.build_design_matrices([self.info], frame, _KEEP_ALL_ROWS)  # noqa: E731
+        values = np.asarray(_run(terms, formula, build)[0])
         if values.dtype.kind not in "fiub":
             raise FormulaError(f"{formula}: the terms {terms!r} give {values.dtype} values, and must give real numbers.")
-        return Matrix(np.asfortranarray(values, np.float64), tuple(info.column_names))
+        return Matrix(np.asfortranarray(values, np.float64), tuple(self.info.column_names))
 
-    return matrix
+    def __reduce__(self) -> Any:
+        return matrix_from, (self.terms, self.namespace, self.formula, learned_by(self))
+
+
+def learned_by(matrix: MatrixOf) -> dict[str, Any] | None:
+    """What a function of ``right_side_matrix`` has learned from the rows, as plain values; None for nothing."""
+    return remembered(matrix.info) if isinstance(matrix, _PatsyMatrix) else None
+
+
+def matrix_from(terms: str, namespace: Mapping[str, Any], formula: str, learned: Mapping[str, Any] | None) -> MatrixOf:
+    """The function of ``right_side_matrix`` from what it has learned: the rows are not needed again."""
+    return _ones if learned is None else _PatsyMatrix(terms, formula, namespace, restored(learned, namespace))
+
+
+def _ones(frame: pd.DataFrame) -> Matrix:
+    return Matrix(np.ones((len(frame), 1)), ("Intercept",))
+
+
+def _run(terms: str, formula: str, step: Callable[[], Any]) -> Any:
+    try:
+        with np.errstate(all="ignore"):
+            return step()
+    except GlmmError:  # of the reader of the rows
+        raise
+    except Exception as error:  # an expression can raise anything
+        raise FormulaError(f"{formula}: the terms {terms!r} cannot be evaluated: {_cause(error)}") from None
 
 
 def needs_all_rows(name: str, namespace: Mapping[str, Any]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -9,11 +10,11 @@ import numpy as np
 import pandas as pd
 
 from glmmjax.design.formula import Bar, RightSide
-from glmmjax.design.matrices import Matrix, MatrixOf, check_finite, column_vector, evaluate, right_side_matrix
+from glmmjax.design.matrices import Matrix, MatrixOf, check_finite, column_vector, evaluate, learned_by, matrix_from, right_side_matrix
 from glmmjax.design.rank import check_rank
 from glmmjax.errors import FormulaError
 
-__all__ = ["Predictor", "PredictorOf", "build_predictor", "predictor_of"]
+__all__ = ["Predictor", "PredictorOf", "build_predictor", "predictor_from", "predictor_of"]
 
 
 class Predictor(NamedTuple):
@@ -65,15 +66,40 @@ def predictor_of(
     """
     fixed_of = right_side_matrix(right.fixed, frames, namespace, formula)
     random_of = [right_side_matrix(bar.terms, frames, namespace, formula) for bar in right.bars]
+    return _PredictorFunction(right, namespace, formula, what, fixed_of, random_of)
 
-    def predictor(frame: pd.DataFrame, labels: pd.Index, added_offset: np.ndarray | None) -> Predictor:
-        fixed = fixed_of(frame)
-        check_finite(fixed.values, fixed.names, labels, what)
-        random, block_sizes = _random_effects(right.bars, random_of, frame, formula)
+
+def predictor_from(right: RightSide, namespace: Mapping[str, Any], formula: str, values: Mapping[str, Any]) -> PredictorOf:
+    """The function of ``predictor_of`` from what it ``remembered`` of the rows."""
+    fixed_of, *random_of = (
+        matrix_from(terms, namespace, formula, learned)
+        for terms, learned in zip((right.fixed, *(bar.terms for bar in right.bars)), values["matrices"], strict=True)
+    )
+    return _PredictorFunction(right, namespace, formula, values["what"], fixed_of, random_of)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _PredictorFunction:
+    """What ``predictor_of`` returns; no closure, so that it can be pickled."""
+
+    right: RightSide
+    namespace: Mapping[str, Any]
+    formula: str
+    what: str
+    fixed_of: MatrixOf
+    random_of: list[MatrixOf]  # one a bar
+
+    def __call__(self, frame: pd.DataFrame, labels: pd.Index, added_offset: np.ndarray | None) -> Predictor:
+        fixed = self.fixed_of(frame)
+        check_finite(fixed.values, fixed.names, labels, self.what)
+        random, block_sizes = _random_effects(self.right.bars, self.random_of, frame, self.formula)
         check_finite(random.values, random.names, labels, "the random effects")
-        return Predictor(fixed, random, block_sizes, _total_offset(right.offsets, added_offset, frame, namespace, labels, formula))
+        offset = _total_offset(self.right.offsets, added_offset, frame, self.namespace, labels, self.formula)
+        return Predictor(fixed, random, block_sizes, offset)
 
-    return predictor
+    def remembered(self) -> dict[str, Any]:
+        """Plain values for ``predictor_from``."""
+        return {"what": self.what, "matrices": [learned_by(matrix) for matrix in (self.fixed_of, *self.random_of)]}
 
 
 def _random_effects(bars: tuple[Bar, ...], matrices: list[MatrixOf], frame: pd.DataFrame, formula: str) -> tuple[Matrix, tuple[int, ...]]:

@@ -105,7 +105,7 @@ def streamed_design(given: ModelArguments, env: Any, options: Options) -> Iterat
     check_outcome_columns(parts, family)
     namespace = formula_namespace(env)
     used = find_used(data, parts, expressions_of(parts), namespace, weights, offset)
-    namespace = names_used(expressions_of(parts), namespace)
+    namespace = names_used(expressions_of(parts), namespace, used.variables)
     found = survey(data, used)
     problem = group_problem(parts, len(found.labels), found.n_rows)
     if problem:

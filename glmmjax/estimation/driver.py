@@ -19,7 +19,7 @@ from glmmjax.likelihood.clusters import Bucket
 from glmmjax.likelihood.gauss_hermite import padded_rule
 from glmmjax.options import Options
 
-__all__ = ["maximise"]
+__all__ = ["is_small", "maximise"]
 
 _ALL = 1_000_000  # steps of a phase in one call, when nothing has to be shown in between
 _SMALL_WORK = 1_000_000  # rows x nodes of an evaluation up to which one core and one program are enough (some 5 ms)
@@ -40,13 +40,17 @@ def maximise(
     Runs under the precision of ``buckets``. ``monitor`` is called whenever compiled code comes back: after every step with
     ``every_step`` or on large data, after a phase otherwise. With ``mesh`` its devices share the blocks, whatever the size of the data.
     """
-    work = n_agq**problem.layout.covariance.q * sum(bucket.row_weight.size for bucket in buckets)
-    is_small = work <= _SMALL_WORK
     if mesh is not None:
-        return maximise_in_parts(problem, options, on_mesh(problem, buckets, mesh, is_small), n_agq, initial, monitor)
-    if is_small:
+        data = on_mesh(problem, buckets, mesh, is_small(problem, buckets, n_agq))
+        return maximise_in_parts(problem, options, data, n_agq, initial, monitor)
+    if is_small(problem, buckets, n_agq):
         return _maximise_in_one_program(problem, options, buckets, n_agq, initial, monitor, every_step)
     return maximise_in_parts(problem, options, in_memory(problem, buckets), n_agq, initial, monitor)
+
+
+def is_small(problem: Problem, buckets: tuple[Bucket, ...], n_agq: int) -> bool:
+    """Whether one core and one program are enough for a fit."""
+    return n_agq**problem.layout.covariance.q * sum(bucket.row_weight.size for bucket in buckets) <= _SMALL_WORK
 
 
 def _maximise_in_one_program(

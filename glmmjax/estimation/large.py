@@ -27,7 +27,7 @@ from glmmjax.likelihood.clusters import Bucket
 from glmmjax.likelihood.gauss_hermite import Rule, padded_rule
 from glmmjax.options import Options
 
-__all__ = ["Data", "in_memory", "maximise_in_parts"]
+__all__ = ["Data", "climb", "in_memory", "maximise_in_parts"]
 
 _SAMPLE_ROWS = 20_000  # padded rows that a sample has at least
 _LARGEST_STRIDE = 20  # of the blocks of a sample
@@ -85,6 +85,26 @@ def maximise_in_parts(
         data.whole.close()
     modes, finer_value = data.whole.modes(), float(fine.log_likelihood)
     return maximum(last.state, last.end, modes, last.code, finer_value, options, n_agq, data.whole.total_weight, n_on_sample)
+
+
+def climb(
+    problem: Problem,
+    options: Options,
+    data: Data,
+    n_agq: int,
+    initial: np.ndarray,
+    begun: Callable[[first_order.FirstOrder], first_order.FirstOrder],
+) -> tuple[newton.Newton, Any]:
+    """The end of a fit of all data and its ``Code``; ``begun`` changes the state at ``initial`` (P,) that it begins in."""
+    fit = _Fit(problem, options, padded_rule(n_agq, problem.layout.covariance.q), programs(is_small=False), None)
+    with worker() as call:
+        _precompile(fit, data, initial)
+        start, state = _begin(call, fit, data.sample_blocks, initial)
+        last = _ascend(call, fit, data.whole, start, begun(state))
+    for likelihood in (data.sample, data.whole):
+        if likelihood is not None:
+            likelihood.close()
+    return last.end, last.code
 
 
 def in_memory(problem: Problem, buckets: tuple[Bucket, ...]) -> Data:

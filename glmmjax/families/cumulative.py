@@ -96,7 +96,8 @@ class Cumulative(Family):
 
     def probabilities(self, eta: Array, phi: Array) -> Array:
         """(K, ...) probability of every level given the linear predictor."""
-        return jnp.stack([jnp.exp(self.log_density(jnp.full_like(eta, k), eta, phi)) for k in range(len(phi) + 1)])
+        levels = jnp.arange(len(phi) + 1, dtype=eta.dtype).reshape(-1, *[1] * eta.ndim)
+        return jnp.exp(self.log_density(levels, eta[None], phi[:, None]))
 
     def mean(self, eta: Array, phi: Array, *zero: Array) -> Array:
         """The expected code, sum over k of k P(y = k); see ``probabilities`` for the levels."""

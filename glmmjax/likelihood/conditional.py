@@ -19,7 +19,7 @@ from glmmjax.likelihood.marginal import Modes, start_modes
 from glmmjax.likelihood.params import Params
 from glmmjax.likelihood.rows import log_joint, outcome_of, predictors_of
 
-__all__ = ["Conditional", "conditional", "conditional_covariances", "conditional_means", "node_of"]
+__all__ = ["Conditional", "block_conditional", "conditional", "conditional_covariances", "conditional_means", "node_of"]
 
 
 class Conditional(NamedTuple):
@@ -38,26 +38,30 @@ def conditional(params: Params, clusters: ClusterData, family: Family, rule: Rul
     rule : of fixed length, ``tensor_rule(n_agq, q)``.
     starts : (S, q, B) a bucket, where the searches for modes begin; 0 when not given.
     """
-    nodes, log_weights = jnp.asarray(rule.nodes, params.beta.dtype), jnp.asarray(rule.log_weights, params.beta.dtype)
 
-    def of_block(block_and_start: tuple[Bucket, Array]) -> tuple[Array, Array, Array]:
-        block, start = block_and_start
-        x, outcome = predictors_of(params, block), outcome_of(block)
-        post = posterior(family, x, outcome, start)
-
-        def log_weight(node: tuple[Array, Array]) -> Array:
-            z, log_w = node
-            u = post.mode + (post.root * z[:, None]).sum(1)
-            return log_joint(family, x, outcome, u) + log_w
-
-        weights = jax.nn.softmax(jax.lax.map(log_weight, (nodes, log_weights)), axis=0)
-        return post.mode, post.root, weights
+    def of_block(block_and_start: tuple[Bucket, Array]) -> Conditional:
+        return block_conditional(params, block_and_start[0], family, rule, block_and_start[1])
 
     q = params.chol.shape[0]
     pairs = zip(clusters.buckets, starts or start_modes(clusters.buckets, q), strict=True)
     found = [jax.lax.map(of_block, pair) for pair in pairs]
     joined = [jnp.concatenate([_flat(leaf) for leaf in leaves], axis=-1) for leaves in zip(*found, strict=True)]
     return Conditional(*(leaf[..., clusters.slots] for leaf in joined))
+
+
+def block_conditional(params: Params, block: Bucket, family: Family, rule: Rule, start: Array) -> Conditional:
+    """Nodes and weights of the clusters of one block, (..., B), the search for modes beginning at ``start`` (q, B)."""
+    nodes, log_weights = jnp.asarray(rule.nodes, params.beta.dtype), jnp.asarray(rule.log_weights, params.beta.dtype)
+    x, outcome = predictors_of(params, block), outcome_of(block)
+    post = posterior(family, x, outcome, start)
+
+    def log_weight(node: tuple[Array, Array]) -> Array:
+        z, log_w = node
+        u = post.mode + (post.root * z[:, None]).sum(1)
+        return log_joint(family, x, outcome, u) + log_w
+
+    weights = jax.nn.softmax(jax.lax.map(log_weight, (nodes, log_weights)), axis=0)
+    return Conditional(post.mode, post.root, weights)
 
 
 def _flat(leaf: Array) -> Array:

@@ -1,9 +1,9 @@
-r"""Averages of a function of a row's linear predictors over the random effects' own distribution N(0, D), by deterministic quadrature.
+r"""Averages over the random effects' own distribution N(0, D), by deterministic quadrature.
 
 However many random effects there are, they enter a row through one number for each linear predictor that has some, so the integral has
-one or two dimensions. The rule is the trapezoid, which for a normal weight converges geometrically and, unlike Gauss-Hermite, at a rate
-that a large variance does not spoil: the error of a logistic mean is of the order :math:`\exp(-2 \pi^2 / (h \sigma))` for step h.
-Source: Trefethen and Weideman (2014), SIAM Review 56, 385-458.
+one or two dimensions. The rule is the trapezoid, which for a normal weight converges geometrically: the error of a logistic mean is of
+the order :math:`\exp(-2 \pi^2 / (h \sigma))` for step h, and unlike Gauss-Hermite the step can follow :math:`\sigma`, the largest standard
+deviation of a predictor among the rows. Source: Trefethen and Weideman (2014), SIAM Review 56, 385-458.
 """
 
 from __future__ import annotations
@@ -18,18 +18,100 @@ import numpy as np
 from jax import Array
 
 from glmmjax.families.base import Family
-from glmmjax.likelihood.model_rows import ModelRows, mean_at, predictors_at, random_columns
+from glmmjax.likelihood.model_rows import ModelRows, phi_of_rows, predictors_at, random_columns
 from glmmjax.likelihood.params import Params
 
-__all__ = ["population_average", "population_mean"]
+__all__ = ["population_average", "population_mean", "population_probabilities"]
 
-_HALF_WIDTH = {1: 12.0, 2: 9.0}  # by dimension; beyond it the normal weight is below 1e-31 and 1e-17
-_STEP = {1: 0.125, 2: 0.25}
+_HALF_WIDTH = 8.5  # beyond it the standard normal weight is below 1e-16; a log link moves the weight up by the standard deviation
+_MOST_SHIFT = 12.0
+_STEP = {1: 0.3, 2: 0.4}  # by dimension: of a predictor with standard deviation 1 or less, else of its standard deviation
+_MOST_POINTS = {1: 4000, 2: 150}  # to each side; reached at standard deviations of about 60 and 3.5
+
+_FIXED_HALF_WIDTH = {1: 12.0, 2: 9.0}
+_FIXED_STEP = {1: 0.125, 2: 0.25}
 
 
 def population_mean(params: Params, rows: ModelRows, family: Family) -> Array:
-    r"""(n,) marginal means :math:`E[g^{-1}(x'\beta + o + z'b)],\ b \sim N(0, D)`, of the family's own mean, zero part included."""
-    return population_average(lambda eta: mean_at(family, params, eta), params, rows)
+    r"""(n,) marginal means :math:`E[g^{-1}(x'\beta + o + z'b)],\ b \sim N(0, D)`, of the family's own mean, zero part included.
+
+    Forward and reverse mode differentiate it, also where variances are 0; twice in forward mode, or forward over reverse.
+    """
+    return _averages(_means, 1, params, rows, family)[0]
+
+
+def population_probabilities(params: Params, rows: ModelRows, family: Any) -> Array:
+    """(K, n) marginal probabilities of the levels of an ordinal outcome; differentiable as ``population_mean`` is."""
+    return _averages(_probabilities, len(family.phi_names) + 1, params, rows, family)
+
+
+def _means(family: Family, eta: Array, phi: Array) -> Array:
+    return family.mean(eta[0], phi, *eta[1:])
+
+
+def _probabilities(family: Family, eta: Array, phi: Array) -> Array:
+    levels = jnp.arange(len(phi) + 1, dtype=eta.dtype)[:, None]
+    return jnp.exp(family.log_density(levels, eta[0], phi))
+
+
+def _averages(function: Callable[..., Array], n_values: int, params: Params, rows: ModelRows, family: Family) -> Array:
+    eta, directions = predictors_at(params, rows), _directions(params, rows)
+    phi = phi_of_rows(params, eta.shape[-1])
+    if not directions.shape[1]:
+        return function(family, *_for_each(n_values, eta, phi))
+    return _average((function, n_values, family), eta, directions, phi)
+
+
+def _for_each(n_values: int, *arrays: Array) -> list[Array]:
+    """(k, n) arrays as (k, m, n), so that each of m values of a row has arguments of its own."""
+    return [jnp.broadcast_to(array[:, None], (len(array), n_values, array.shape[-1])) for array in arrays]
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _average(what: tuple[Callable[..., Array], int, Family], eta: Array, directions: Array, phi: Array) -> Array:
+    """(m, n) averages of ``function(family, eta, phi)``: m values of a row, each of its own slice of (E, m, n) and (n_phi, m, n)."""
+    function, n_values, family = what
+    return _sum_over_grid(lambda at, z: function(family, *_for_each(n_values, at, phi)), eta, directions)
+
+
+@_average.defjvp
+def _average_jvp(what: tuple[Callable[..., Array], int, Family], primals: Any, tangents: Any) -> tuple[Array, Array]:
+    """The slopes in what a row has of its own, a few numbers, serve all parameters: one pass over the grid however many there are."""
+    (function, n_values, family), (eta, directions, phi) = what, primals
+
+    def with_slopes(at: Array, z: Array) -> tuple[Array, Array, Array, Array]:
+        value, back = jax.vjp(functools.partial(function, family), *_for_each(n_values, at, phi))
+        by_eta, by_phi = back(jnp.ones_like(value))
+        return value, by_eta, by_eta[:, None] * z[:, None, None], by_phi
+
+    value, by_eta, by_direction, by_phi = _sum_over_grid(with_slopes, eta, directions)
+    of_eta, of_directions, of_phi = (tangent[..., None, :] for tangent in tangents)
+    return value, (by_eta * of_eta).sum(0) + (by_direction * of_directions).sum((0, 1)) + (by_phi * of_phi).sum(0)
+
+
+def _sum_over_grid(function: Callable[[Array, Array], Any], eta: Array, directions: Array) -> Any:
+    """Weighted mean over the grid of ``function``, of predictors (E, n) and the node z (d,) where they are taken."""
+    d = directions.shape[1]
+    spread = jnp.nan_to_num(jax.lax.stop_gradient(jnp.abs(directions).max((0, 2), initial=0.0)))
+    half = _HALF_WIDTH + jnp.minimum(spread, _MOST_SHIFT)
+    to_each_side = jnp.minimum(jnp.ceil(half * jnp.maximum(spread, 1.0) / _STEP[d]), _MOST_POINTS[d])
+    step, counts = half / to_each_side, (2 * to_each_side + 1).astype(jnp.int32)
+
+    def add(index: Array, total: Any) -> Any:
+        digits = jnp.stack([index, index]) if d == 1 else jnp.stack([index // counts[1], index % counts[1]])
+        z = step * (digits[:d] - to_each_side)
+
+        def with_node() -> Any:
+            value = function(eta + jnp.tensordot(directions, z, ((1,), (0,))), z)
+            weight = jnp.exp(-0.5 * (z * z).sum())
+            return jax.tree.map(lambda t, v: t + weight * v, total, (jnp.ones((), eta.dtype), value))
+
+        return jax.lax.cond(((z / half) ** 2).sum() <= 1.0 + 1e-6, with_node, lambda: total)  # corners weigh nothing
+
+    shapes = jax.eval_shape(function, eta, jnp.zeros(d, eta.dtype))
+    zero = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), (jax.ShapeDtypeStruct((), eta.dtype), shapes))
+    weight, total = jax.lax.fori_loop(0, counts.prod(), add, zero)
+    return jax.tree.map(lambda t: t / weight, total)
 
 
 def population_average(function: Callable[[Array], Any], params: Params, rows: ModelRows) -> Any:
@@ -41,7 +123,7 @@ def population_average(function: Callable[[Array], Any], params: Params, rows: M
 
     Returns
     -------
-    What ``function`` gives, averaged. Forward and reverse mode differentiate it, also where variances are 0.
+    What ``function`` gives, averaged over a grid of fixed size. Forward and reverse mode differentiate it, also where variances are 0.
     """
     eta, directions = predictors_at(params, rows), _directions(params, rows)
     n_dimensions = directions.shape[1]
@@ -62,7 +144,7 @@ def population_average(function: Callable[[Array], Any], params: Params, rows: M
 @functools.lru_cache(maxsize=4)
 def _rule(n_dimensions: int) -> tuple[np.ndarray, np.ndarray]:
     """Nodes (K, d) and weights (K,), which sum to 1; corners whose weight is nothing beside the largest are left out."""
-    half, step = _HALF_WIDTH[n_dimensions], _STEP[n_dimensions]
+    half, step = _FIXED_HALF_WIDTH[n_dimensions], _FIXED_STEP[n_dimensions]
     points = np.arange(-half, half + step / 2, step)
     nodes = np.stack(np.meshgrid(*[points] * n_dimensions, indexing="ij"), axis=-1).reshape(-1, n_dimensions)
     squared = (nodes**2).sum(1)

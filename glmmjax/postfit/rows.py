@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import jax
@@ -64,5 +65,5 @@ def to_caller_order(fitted: FittedModel, by_bucket: list[Any]) -> np.ndarray:
     flat = []
     for values in map(np.asarray, by_bucket):
         moved = np.moveaxis(values, 0, -3)
-        flat.append(moved.reshape(*moved.shape[:-3], -1))
+        flat.append(moved.reshape(*moved.shape[:-3], math.prod(moved.shape[-3:])))  # there may be no columns
     return np.concatenate(flat, axis=-1)[..., fitted.design.row_slots]

@@ -2,12 +2,231 @@
 
 from __future__ import annotations
 
-from glmmjax.fitted import FittedModel
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["Checking"]
+from glmmjax import plots, tables
+from glmmjax.fitted import FittedModel
+from glmmjax.postfit.quantile_residuals import QuantileResidualRecord, quantile_residuals
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+__all__ = ["Checking", "QuantileResiduals"]
+
+
+class QuantileResiduals:
+    """Randomised quantile residuals with their tests, as ``fit.quantile_residuals`` returns them; ``record`` holds the plain numbers."""
+
+    def __init__(self, record: QuantileResidualRecord):
+        self.record = record
+
+    @property
+    def values(self) -> pd.Series:
+        """Residuals in (0, 1), uniform under the model, by the labels of the rows used, in the caller's order."""
+        return tables.quantile_residual_series(self.record)
+
+    @property
+    def tests(self) -> pd.DataFrame:
+        """Tests of the fit, one row each: what was observed, the average over simulations, the p-value by simulation, and the closed-form
+        p-value for independent rows where there is one.
+
+        ``uniformity``: Kolmogorov-Smirnov distance from the uniform distribution (large ones only; the others are two-sided).
+        ``dispersion``: variance of the outcomes within clusters, each standardised by mean and standard deviation of its simulations,
+        divided by the same of simulated data; above 1 the data vary more than the model has it. ``outliers``: outcomes outside all
+        simulated ones. ``zeros``: zeros. With ``new_random_effects=True`` p-values by simulation allow for the dependence within
+        clusters. With random effects drawn given the data, which the outcomes have already bent towards themselves, they are too large.
+        """
+        return tables.residual_tests_frame(self.record)
+
+    def plot_qq(self, ax: Any = None) -> Axes:
+        """See ``fit.plot_qq``."""
+        return plots.plot_qq(self.record, ax)
+
+    def plot_residuals(self, against: Any = "fitted", n_bins: int = 10, ax: Any = None) -> Axes:
+        """See ``fit.plot_residuals``."""
+        return plots.plot_residuals(self.record, against, n_bins, ax)
+
+    def __str__(self) -> str:
+        return tables.residual_tests_text(self.record)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return tables.residual_tests_html(self.record)
 
 
 class Checking:
     """Whether the model fits."""
 
     fitted_model: FittedModel
+
+    def simulate(
+        self,
+        n: int = 1,
+        new_random_effects: bool | str = True,
+        parameter_uncertainty: bool = False,
+        seed: int = 0,
+        newdata: Any = None,
+        robust: bool | str = False,
+    ) -> pd.DataFrame:
+        """Outcomes drawn from the fitted model: one row a row of the data, one column a simulation.
+
+        Parameters
+        ----------
+        n : number of data sets, >= 1. The first of them are the same for every ``n``.
+        new_random_effects : True or ``"new"``: of each cluster drawn from N(0, D). False or ``"posterior"``: drawn from their distribution
+            given the data, by importance resampling (Rubin 1988). ``"mode"``: the conditional modes given the data at the estimates, in
+            spherical coordinates u, b = L u, as GLMMadaptive does it. ``"zero"``: 0.
+        parameter_uncertainty : draw the parameters of each data set from the normal distribution around the estimates, with their
+            covariance.
+        seed : whole number >= 0; equal seeds give equal outcomes.
+        newdata : rows to simulate in the place of those fitted; it has the columns of the formulas and the cluster variable, and those of
+            an outcome in two columns, which hold the trials. Given the data, clusters that the fit knows have the outcomes fitted, and
+            others those of ``newdata``.
+        robust : covariance that ``parameter_uncertainty`` draws with: False, ``"CR0"`` (or True), ``"CR1"``, ``"CR2"`` or ``"CR3"``.
+
+        Returns
+        -------
+        DataFrame with the caller's labels of the rows used (of all rows of ``newdata``, NaN where a needed value is missing). Of
+        ``cbind(successes, failures)`` the successes given the trials; of a two-level outcome 0 and 1, 1 for the second level; of an
+        ordinal one its levels, as ordered categories; of a censored one the values that censoring would have hidden.
+
+        Raises
+        ------
+        ArgumentError
+            For an argument outside what is allowed, a Custom family without ``sample``, a cluster of ``newdata`` without outcomes that
+            are needed, and ``parameter_uncertainty`` for a fit without certificate.
+        DesignError, FormulaError, OutcomeError
+            For rows of ``newdata`` that the model cannot take.
+        RowsNotKeptError
+            For a streamed fit that needs its rows.
+        """
+        return tables.simulation_frame(self.fitted_model, n, new_random_effects, parameter_uncertainty, seed, newdata, robust)
+
+    def quantile_residuals(
+        self,
+        n: int = 250,
+        new_random_effects: bool | str = True,
+        parameter_uncertainty: bool = False,
+        seed: int = 0,
+        robust: bool | str = False,
+    ) -> QuantileResiduals:
+        """Randomised quantile residuals and their tests: where each outcome stands among ``n`` simulated ones.
+
+        Under the model they are uniform on (0, 1), whatever the family. Their resolution is 1 / (n + 1). A censored outcome is placed at
+        random among the simulated ones that it may have been. ``n`` x rows numbers are held in memory.
+
+        Parameters
+        ----------
+        n : number of simulations, at least 20.
+        new_random_effects, parameter_uncertainty, seed, robust : as in ``simulate``. With new random effects (the default) the p-values
+            of ``tests`` are right for known parameters, and slightly too large for estimated ones.
+
+        Raises
+        ------
+        ArgumentError, RowsNotKeptError
+            As ``simulate``.
+
+        Source: Dunn and Smyth (1996), JCGS 5, 236-244.
+        """
+        return QuantileResiduals(quantile_residuals(self.fitted_model, n, new_random_effects, parameter_uncertainty, seed, robust))
+
+    def scoring_rules(self, newdata: Any = None, newdata2: Any = None, kind: str = "plug_in", max_count: int = 100_000) -> pd.DataFrame:
+        r"""Logarithmic, quadratic (Brier), spherical scores and CRPS of every row with a discrete outcome; all larger for better forecasts.
+
+        .. math:: \log p_y, \quad 2 p_y - \sum_k p_k^2, \quad p_y \Big/ \sqrt{\textstyle\sum_k p_k^2}, \quad -\sum_k (P_k - 1[y \le k])^2
+
+        The CRPS of other programs is often the negative of this one. For hurdle families GLMMadaptive takes the mean of a positive count
+        as its rate; here p is the family's own distribution.
+
+        Parameters
+        ----------
+        newdata : rows to score, with outcomes; the rows fitted when not given. A cluster that the fit knows is conditioned on the rows
+            fitted, another one on its own rows of ``newdata``.
+        newdata2 : later rows to score; ``newdata`` is then the history that random effects are conditioned on.
+        kind : ``"plug_in"``, the distribution at the conditional modes of the random effects, as GLMMadaptive has it; ``"integrated"``, its
+            average over the random effects given their outcomes.
+        max_count : where the sums over counts give up; they end by themselves once every distribution is used up to 1e-7.
+
+        Returns
+        -------
+        DataFrame with the columns ``logarithmic``, ``quadratic``, ``spherical``, ``crps`` and the caller's labels of the rows; NaN where a
+        row has a missing value.
+
+        Raises
+        ------
+        ArgumentError
+            For a continuous outcome, another ``kind`` or ``max_count``, a distribution that reaches beyond ``max_count``, and clusters
+            without outcomes to condition on.
+        DesignError, FormulaError, OutcomeError, RowsNotKeptError
+            For rows that the model cannot take, and streamed fits that need theirs.
+
+        Source: Gneiting and Raftery (2007), JASA 102, 359-378.
+        """
+        return tables.scoring_frame(self.fitted_model, newdata, newdata2, kind, max_count)
+
+    def plot_qq(
+        self,
+        n: int = 250,
+        new_random_effects: bool | str = True,
+        parameter_uncertainty: bool = False,
+        seed: int = 0,
+        robust: bool | str = False,
+        ax: Any = None,
+    ) -> Axes:
+        """Quantile residuals against the uniform distribution, with the p-values of their tests; arguments as ``quantile_residuals``."""
+        return self.quantile_residuals(n, new_random_effects, parameter_uncertainty, seed, robust).plot_qq(ax)
+
+    def plot_residuals(
+        self,
+        against: Any = "fitted",
+        n: int = 250,
+        new_random_effects: bool | str = True,
+        parameter_uncertainty: bool = False,
+        seed: int = 0,
+        robust: bool | str = False,
+        n_bins: int = 10,
+        ax: Any = None,
+    ) -> Axes:
+        """Quantile residuals against fitted values or a covariate, with their quartiles in bins.
+
+        Parameters
+        ----------
+        against : ``"fitted"``, the ranks of the means at random effects 0; a fixed-effects column by its name; or one number for each row
+            used, in the caller's order.
+        n, new_random_effects, parameter_uncertainty, seed, robust : as in ``quantile_residuals``.
+        n_bins : bins of equally many rows.
+        ax : matplotlib Axes to draw on; a new figure when not given.
+        """
+        return self.quantile_residuals(n, new_random_effects, parameter_uncertainty, seed, robust).plot_residuals(against, n_bins, ax)
+
+    def plot_predictive(
+        self,
+        n: int = 100,
+        new_random_effects: bool | str = True,
+        parameter_uncertainty: bool = False,
+        seed: int = 0,
+        robust: bool | str = False,
+        ax: Any = None,
+    ) -> Axes:
+        """The empirical distribution of the outcomes among those of ``n`` simulated data sets; arguments as ``simulate``.
+
+        Of successes out of trials, the proportions. A censored outcome is refused.
+        """
+        return plots.plot_predictive(self.fitted_model, n, new_random_effects, parameter_uncertainty, seed, robust, ax)
+
+    def plot_rootogram(self, max_count: int | None = None, ax: Any = None) -> Axes:
+        """Observed frequencies of a discrete outcome hanging from the expected ones, on the scale of square roots.
+
+        The expected frequency of a count is the sum over rows of its probability, random effects integrated out by quadrature. Bars that
+        reach below 0 are counts more frequent than the model has it.
+
+        Parameters
+        ----------
+        max_count : largest outcome shown; the largest observed when not given, 100 at most.
+        ax : matplotlib Axes to draw on; a new figure when not given.
+
+        Source: Kleiber and Zeileis (2016), The American Statistician 70, 296-303.
+        """
+        return plots.plot_rootogram(self.fitted_model, max_count, ax)

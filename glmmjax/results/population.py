@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
+from glmmjax import plots, tables
 from glmmjax.fitted import FittedModel
+from glmmjax.postfit.contrasts import contrasts
+from glmmjax.postfit.effects import effects
+from glmmjax.postfit.marginal_coefs import marginal_coefs
+from glmmjax.postfit.marginal_means import marginal_means
+from glmmjax.results.marginal_coefs import MarginalCoefsResults
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
 
 __all__ = ["Population"]
 
@@ -11,3 +23,176 @@ class Population:
     """What the model says of the population that clusters are drawn from."""
 
     fitted_model: FittedModel
+
+    def marginal_coefs(self, robust: bool | str = False) -> MarginalCoefsResults:
+        r"""Fixed effects on the population's scale, with exact averages over the random effects.
+
+        .. math:: \beta^{pop} = (X'X)^{-1} X' (g(m) - o), \qquad m_j = E_b[g^{-1}(x_j'\beta + o_j + z_j'b)],\ b \sim N(0, D)
+
+        over the rows fitted, each with weight 1. With a zero part m is the mean of the outcome, (1 - pi) times that of the other part, so
+        the coefficients include what moves pi; offsets o are no part of them. Of a log-normal family g is the logarithm.
+
+        Parameters
+        ----------
+        robust : standard errors from a cluster-robust covariance: ``"CR0"`` (or True), ``"CR1"``, ``"CR2"``, ``"CR3"``. They are by the
+            delta method in all parameters, D and extra parameters included.
+
+        Returns
+        -------
+        MarginalCoefsResults
+            ``params``, ``bse``, ``cov``, ``table``, ``conf_int(level)``, ``summary()``.
+
+        Raises
+        ------
+        ArgumentError
+            For an ordinal outcome.
+        RowsNotKeptError
+            For a streamed fit.
+
+        Source: Hedeker, du Toit, Demirtas and Gibbons (2018), Biometrics 74, 354-361. GLMMadaptive estimates the same averages from
+        random draws, adds the offset to the intercept, and takes (1 - pi) mu for the mean of a hurdle model of counts.
+        """
+        return MarginalCoefsResults(marginal_coefs(self.fitted_model, robust))
+
+    def marginal_means(
+        self,
+        newdata: Any = None,
+        by: Any = None,
+        *,
+        average: bool = False,
+        kind: str = "marginal",
+        robust: bool | str = False,
+        level: float = 0.95,
+    ) -> pd.DataFrame:
+        r"""Means of the outcome over the population of clusters, of rows or averaged over groups of rows (standardisation).
+
+        .. math:: m_j = E_b[\mu(x_j'\beta + o_j + z_j'b)],\ b \sim N(0, D), \qquad \bar m_G = \frac{1}{|G|} \sum_{j \in G} m_j
+
+        Parameters
+        ----------
+        newdata : table of rows; or a dict of values by covariate for all their combinations, where other covariates are at their mean or
+            most frequent level, and every combination is a group. None for the rows fitted.
+        by : column, or list of them, of ``newdata``: average over the rows with equal values. With several copies of the data, in each of
+            which the treatment is set to another value, ``by="treatment"`` gives standardised means (g-computation).
+        average : average over all rows.
+        kind : ``"marginal"``, or ``"mean_subject"`` for the mean at random effects of 0.
+        robust : see ``marginal_coefs``.
+        level : of the intervals. They are formed on a scale without bounds, mostly that of the link, and transformed back.
+
+        Returns
+        -------
+        DataFrame
+            ``estimate``, ``se``, ``lower``, ``upper`` by row label, or by group with ``n``, its rows. Of an ordinal outcome they are
+            probabilities, one row a level. A row of ``newdata`` with a missing value that is needed has NaN.
+
+        Raises
+        ------
+        ArgumentError
+            For unknown arguments, an average over rows with missing values, and a family without a mean.
+        DesignError
+            For a level that the rows fitted do not have, or a column that is missing.
+        """
+        return tables.mean_frame(marginal_means(self.fitted_model, newdata, by, average, kind, robust, level))
+
+    def contrasts(
+        self,
+        newdata: Any = None,
+        contrast: Any = "pairwise",
+        by: Any = None,
+        *,
+        comparison: str = "difference",
+        kind: str = "marginal",
+        robust: bool | str = False,
+        level: float = 0.95,
+        adjust: str | None = None,
+    ) -> pd.DataFrame:
+        r"""Contrasts of means between rows or groups of rows: risk differences, ratios, odds ratios, by the delta method.
+
+        For weights c of the means m, with h the identity, log, logit or link: :math:`\sum_k c_k h(m_k)`, tested against 0.
+
+        Parameters
+        ----------
+        newdata, by, kind, robust : as in ``marginal_means``.
+        contrast : ``"pairwise"`` (each later mean against each earlier one), ``"reference"`` (all against the first), ``"sequential"``
+            (each against the one before); a matrix of weights, one row a contrast; or a dict of them by name, where a contrast may
+            also be a dict of weights by label.
+        comparison : ``"difference"`` (h the identity), ``"ratio"`` (log), ``"odds_ratio"`` (logit), ``"link"`` (the link of the family).
+            Ratios are reported as ratios; their z and interval are those of the logarithm.
+        level : of the intervals; with ``adjust`` it holds for all of them together, by Bonferroni's method.
+        adjust : p-values by the method of ``"bonferroni"`` or ``"holm"``, over all contrasts of one level of an ordinal outcome.
+
+        Returns
+        -------
+        DataFrame
+            ``estimate``, ``se``, ``z``, ``p_value``, ``lower``, ``upper`` by contrast; of an ordinal outcome one row a level.
+
+        Raises
+        ------
+        ArgumentError
+            As ``marginal_means``; for weights of another shape, fewer than two means, and means outside the range of ``comparison``.
+        """
+        return tables.contrast_frame(contrasts(self.fitted_model, newdata, contrast, by, comparison, kind, robust, level, adjust))
+
+    def effects(
+        self, newdata: Any, *, kind: str = "mean_subject", scale: str = "response", robust: bool | str = False, level: float = 0.95
+    ) -> pd.DataFrame:
+        """The table behind an effect plot: the rows, with estimate, standard error and pointwise interval.
+
+        Parameters
+        ----------
+        newdata : table of rows; or a dict of values by covariate, such as ``{"sex": ["male", "female"], "time": range(16)}``, for all
+            their combinations, the first name varying slowest, with other covariates at their mean (numbers) or most frequent
+            level in the rows fitted.
+        kind : ``"mean_subject"``, at random effects of 0, or ``"marginal"``, averaged over them.
+        scale : ``"response"``: the mean of the outcome, (1 - pi) times that of the other part with a zero part, and the probability of each
+            level of an ordinal outcome. ``"link"``: the linear predictor at random effects of 0, else the link of the mean; of an
+            ordinal outcome the logit of each probability.
+        robust : see ``marginal_coefs``.
+        level : of the intervals; on the response scale they are transformed from a scale without bounds.
+
+        Returns
+        -------
+        DataFrame
+            ``newdata`` with ``estimate``, ``se``, ``lower``, ``upper``; for an ordinal outcome every row once for each ``level``. NaN in
+            rows with a missing value that is needed.
+
+        Raises
+        ------
+        ArgumentError, DesignError
+            As ``marginal_means``.
+        """
+        return tables.effect_frame(effects(self.fitted_model, newdata, kind, scale, robust, level))
+
+    def plot_effects(
+        self,
+        newdata: Any,
+        x: str | None = None,
+        by: str | None = None,
+        *,
+        kind: str | tuple[str, ...] = "mean_subject",
+        scale: str = "response",
+        robust: bool | str = False,
+        level: float = 0.95,
+        ax: Axes | None = None,
+    ) -> Axes:
+        """Draw ``effects`` as lines with bands, or as points with bars for a covariate that is no number.
+
+        Parameters
+        ----------
+        newdata, scale, robust, level : as in ``effects``.
+        x : covariate along the horizontal axis; the first number of ``newdata`` that varies, else the first column that does.
+        by : covariate with one line for each of its values; the other one that varies. It may not be given for an ordinal outcome, whose
+            lines are its levels.
+        kind : as in ``effects``, or both of them in a tuple: one line each.
+        ax : matplotlib axes to draw on; new ones by default.
+
+        Returns
+        -------
+        Axes
+
+        Raises
+        ------
+        ArgumentError
+            Also when rows differ in more than ``x`` and ``by``.
+        """
+        return plots.plot_effects(self.fitted_model, newdata, x, by, kind, scale, robust, level, ax)

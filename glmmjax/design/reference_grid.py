@@ -1,0 +1,121 @@
+"""Rows at which a fitted model is looked at: all combinations of chosen values, the other covariates held, and groups of such rows."""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from glmmjax.design.columns import as_frame, show_label
+from glmmjax.design.design import Design, expressions_of
+from glmmjax.design.tokens import names_in
+from glmmjax.errors import ArgumentError
+
+__all__ = ["RowGroups", "covariates_of", "fitted_frame", "groups_of_rows", "one_group", "reference_grid", "varying"]
+
+
+class RowGroups(NamedTuple):
+    """Groups of rows in order of first appearance."""
+
+    codes: np.ndarray  # (n,) number of the group of each row
+    labels: pd.Index  # (G,)
+
+
+def covariates_of(design: Design) -> tuple[str, ...]:
+    """Columns on the right sides of the formulas, and those of offset arguments; without the cluster variable, unless it is one of them."""
+    parts, recipe = design.formula, design.recipe
+    used = {name.text for e in expressions_of(parts) if e not in parts.outcome_columns for name in names_in(e)}
+    offsets = [name for name in recipe.offsets.values() if name is not None]
+    return tuple(dict.fromkeys([*(name for name in recipe.columns if name in used), *offsets]))
+
+
+def reference_grid(design: Design, data: Any, values: Mapping[str, Any], argument: str = "newdata") -> pd.DataFrame:
+    """Every combination of ``values``, the first name varying slowest; other covariates at typical values.
+
+    Parameters
+    ----------
+    data : the rows fitted, for typical values: the mean of a number, the most frequent level (the first of them) of anything else. None
+        where they are not kept.
+    values : by column, one value or several.
+
+    Raises
+    ------
+    ArgumentError
+        For a name that is no covariate, no value, and a covariate without data to hold it at.
+    """
+    names = covariates_of(design)
+    chosen = {name: _several(name, value, names, argument) for name, value in values.items()}
+    held = {name: _typical(design, data, name, argument) for name in names if name not in chosen}
+    combinations = list(itertools.product(*chosen.values()))
+    columns = {name: list(column) for name, column in zip(chosen, zip(*combinations, strict=True), strict=True)} if chosen else {}
+    frame = pd.DataFrame(columns, index=pd.RangeIndex(len(combinations)))
+    return frame.assign(**held)
+
+
+def varying(values: Mapping[str, Any]) -> list[str]:
+    """Names with more than one value, all of them where there is none."""
+    several = [name for name, value in values.items() if not (np.ndim(value) == 0 or len(value) == 1)]
+    return several or list(values)
+
+
+def groups_of_rows(data: pd.DataFrame, by: str | list[str] | tuple[str, ...], argument: str = "by") -> RowGroups:
+    """Groups of rows with equal values in the columns ``by``, which were passed as ``argument``.
+
+    Raises
+    ------
+    ArgumentError
+        For a column that the data do not have, and missing values in one.
+    """
+    names = [by] if isinstance(by, str) else list(by)
+    for name in names:
+        if name not in data.columns:
+            shown = ", ".join(map(repr, data.columns))
+            raise ArgumentError(f"{argument}={by!r} names {name!r}, and the rows have no such column; they have {shown}.")
+        if data[name].isna().any():
+            raise ArgumentError(f"{argument}={by!r}: {name!r} has missing values in {int(data[name].isna().sum())} of {len(data)} rows.")
+    keys = data[names].reset_index(drop=True)
+    codes = keys.groupby(names, sort=False, observed=True).ngroup().to_numpy()
+    first = keys.iloc[np.unique(codes, return_index=True)[1]]
+    labels = pd.Index(first[names[0]].astype(object).tolist(), name=names[0]) if len(names) == 1 else pd.MultiIndex.from_frame(first)
+    return RowGroups(codes, labels)
+
+
+def one_group(n: int) -> RowGroups:
+    """All of n rows in one group."""
+    return RowGroups(np.zeros(n, np.int64), pd.Index(["average"]))
+
+
+def fitted_frame(design: Design, data: Any) -> pd.DataFrame:
+    """The rows of ``data`` that were fitted: those without a missing value in a column that the model needs."""
+    frame = as_frame(data)
+    needed = [*design.recipe.columns, design.group_name, *design.recipe.offsets.values()]
+    return frame.dropna(subset=[name for name in dict.fromkeys(needed) if name is not None and name in frame.columns])
+
+
+def _several(name: str, value: Any, names: tuple[str, ...], argument: str) -> list[Any]:
+    if name not in names:
+        close = difflib.get_close_matches(name, names, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"the covariates are {', '.join(map(repr, names)) or 'none'}."
+        raise ArgumentError(f"{argument} has values for {name!r}, which is no covariate of the model: {hint}")
+    found = [value] if np.ndim(value) == 0 else list(value)
+    if not found:
+        raise ArgumentError(f"{argument}[{name!r}] holds no value; give at least one.")
+    return found
+
+
+def _typical(design: Design, data: Any, name: str, argument: str) -> Any:
+    """What a covariate is held at."""
+    if data is None or name not in as_frame(data).columns:
+        raise ArgumentError(f"{argument} needs values for {name!r}: the fit keeps no rows from which a typical value could be taken.")
+    column = fitted_frame(design, data)[name]
+    if name not in design.recipe.levels and pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_bool_dtype(column.dtype):
+        return float(column.mean())
+    counts = column.value_counts(sort=False)
+    levels = [level for level in design.recipe.levels.get(name, counts.index) if level in counts.index]
+    if not levels:
+        raise ArgumentError(f"{argument} needs values for {name!r}, of which {show_label(column.iloc[0])} is one.")
+    return levels[int(np.argmax([counts[level] for level in levels]))]

@@ -1,0 +1,40 @@
+"""``load``: a fit from the file that ``fit.save(path)`` wrote."""
+
+from __future__ import annotations
+
+import os
+
+import jax
+
+from glmmjax.design import caller_namespace
+from glmmjax.families import Family
+from glmmjax.model import refit
+from glmmjax.results import MixedModelResults
+from glmmjax.storage import read_fit
+
+__all__ = ["load"]
+
+
+def load(path: str | os.PathLike[str], *, family: Family | None = None) -> MixedModelResults:
+    """The fit that ``fit.save(path)`` wrote: everything works as before, and nothing is compiled.
+
+    The file holds text and numbers and no code. So names in formulas that are no columns (a function of your own) mean what they mean
+    where ``load`` is called, and ``update`` finds the columns that the model used and no others.
+
+    Parameters
+    ----------
+    path : of the file.
+    family : the family again, for a fit with one of your own (``glmmjax.families.Custom``), whose functions are not in the file.
+
+    Raises
+    ------
+    ArgumentError
+        For a file that is not there, is no saved fit, is damaged, or has the format of a later version; for a ``family`` that is missing
+        or not wanted.
+    FormulaError
+        For a name in a formula that is no column and not defined where ``load`` is called.
+    DesignError
+        When such a name, or the family, is not what it was for the fit.
+    """
+    with jax.enable_x64(True):
+        return MixedModelResults(read_fit(path, family, caller_namespace()), refit)

@@ -1,0 +1,68 @@
+"""Probabilities of single values of a discrete outcome, from the family's log density."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from glmmjax.errors import ArgumentError
+from glmmjax.families.base import Family
+from glmmjax.fitted import FittedModel
+from glmmjax.likelihood.model_rows import phi_of_rows
+from glmmjax.likelihood.params import Params
+
+__all__ = ["Discrete", "discrete_outcome", "highest_outcomes", "is_discrete", "log_masses"]
+
+
+class Discrete(NamedTuple):
+    """What values a discrete outcome can have; static, hashable."""
+
+    lowest: float  # 0, or 1 for a truncated count
+    n_columns: int  # 2 for successes and failures
+
+
+def is_discrete(fitted: FittedModel) -> bool:
+    """Whether the family says that outcomes are whole numbers: counts, successes, codes of levels."""
+    return _is_possible(fitted, 1.0) and not _is_possible(fitted, 0.5)
+
+
+def discrete_outcome(fitted: FittedModel, name: str) -> Discrete:
+    """The outcome of a model; ``name`` is what was asked for.
+
+    Raises
+    ------
+    ArgumentError
+        For a continuous outcome, of which a single value has no probability.
+    """
+    if not is_discrete(fitted):
+        raise ArgumentError(
+            f"{name} needs an outcome of whole numbers, and the {fitted.problem.family.name} family does not say that its outcomes are; "
+            "for a continuous outcome see quantile_residuals and plot_predictive."
+        )
+    return Discrete(0.0 if _is_possible(fitted, 0.0) else 1.0, len(fitted.design.formula.outcome_columns))
+
+
+def highest_outcomes(fitted: FittedModel, outcome: tuple[np.ndarray, ...]) -> np.ndarray:
+    """(n,) largest value that each row's outcome can have: trials, the last level; infinite for counts."""
+    if len(outcome) > 1:
+        return outcome[0] + outcome[1]
+    levels = fitted.design.levels
+    return np.full(len(outcome[0]), len(levels) - 1.0 if levels else 1.0 if fitted.problem.family.is_binary else np.inf)
+
+
+def log_masses(family: Family, kind: Discrete, params: Params, eta: Array, k: Array, highest: Array) -> Array:
+    """(n,) log probabilities of the outcome ``k``, a number or (n,), in rows with linear predictors ``eta`` (E, n)."""
+    n = eta.shape[-1]
+    count = jnp.clip(jnp.broadcast_to(k, (n,)).astype(eta.dtype), kind.lowest, highest)  # where the density is finite
+    y: Any = (count, highest - count) if kind.n_columns > 1 else count
+    return jnp.where(count == k, family.log_density(y, eta[0], phi_of_rows(params, n), *eta[1:]), -jnp.inf)
+
+
+def _is_possible(fitted: FittedModel, value: float) -> bool:
+    """Whether the first outcome column can hold ``value``; those after it hold numbers that every family allows there."""
+    n_columns = len(fitted.design.formula.outcome_columns)
+    columns = tuple(np.array([first]) for first in (value, 1.0, 2.0)[:n_columns])
+    return bool(np.all(fitted.problem.family.in_support(columns if n_columns > 1 else columns[0])))

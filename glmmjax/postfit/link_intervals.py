@@ -1,0 +1,54 @@
+"""Wald intervals that are formed on the scale of a monotone link and transformed back."""
+
+from __future__ import annotations
+
+import functools
+import statistics
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from glmmjax.errors import ArgumentError
+from glmmjax.families.links import Link
+
+__all__ = ["check_level", "limits", "normal_quantile", "on_scale"]
+
+
+def limits(link: Link, values: np.ndarray, error: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
+    """Limits of Wald intervals that are formed on the scale of a monotone ``link`` and transformed back."""
+    transformed, slope = on_scale(link, values)
+    reach = normal_quantile(level) * np.abs(slope) * error
+    with jax.enable_x64(True):
+        ends = [np.asarray(_inverse(link, jnp.asarray(end))) for end in (transformed - reach, transformed + reach)]
+    return np.minimum(*ends), np.maximum(*ends)
+
+
+def on_scale(link: Link, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Values on the scale of a link, and the derivative of that scale there."""
+    with jax.enable_x64(True):
+        transformed, slope = _link_and_slope(link, jnp.asarray(values))
+        return np.asarray(transformed), np.asarray(slope)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _link_and_slope(link: Link, values: Array) -> tuple[Array, Array]:
+    return jax.jvp(link.link, (values,), (jnp.ones_like(values),))
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _inverse(link: Link, values: Array) -> Array:
+    return link.inverse(values)
+
+
+def normal_quantile(level: float) -> float:
+    """Standard errors to each side of an interval with this level."""
+    return statistics.NormalDist().inv_cdf(0.5 + 0.5 * level)
+
+
+def check_level(level: Any) -> None:
+    """Refuse what is no confidence level."""
+    if isinstance(level, bool) or not isinstance(level, int | float | np.number) or not 0.0 < level < 1.0:
+        raise ArgumentError(f"level={level!r} must be a number between 0 and 1, such as 0.95.")

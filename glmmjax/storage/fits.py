@@ -1,0 +1,185 @@
+"""The record of a fit as a document with arrays, and back.
+
+Of the data the columns that the model used are written, all rows of them. Reading builds the design from these columns again, which
+compiles nothing, and puts the estimates back.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+import pandas as pd
+
+from glmmjax.design import Design, ModelArguments, Stream, build_design
+from glmmjax.design.columns import as_frame, column_of
+from glmmjax.errors import ArgumentError, DesignError, DesignWarning, FormulaError, GlmmError
+from glmmjax.estimation.convergence import Code, Convergence
+from glmmjax.families import resolve_family
+from glmmjax.fitted import FittedModel, problem_of
+from glmmjax.storage.archive import read_archive, write_archive
+from glmmjax.storage.columns import decode_column, decode_index, encode_column, encode_index
+from glmmjax.storage.families import decode_family, encode_family
+from glmmjax.storage.fingerprint import fingerprint, is_like
+from glmmjax.storage.streamed import LostRows, decode_streamed, encode_streamed
+from glmmjax.storage.values import Arrays, decode, encode
+
+__all__ = ["read_fit", "save_fit"]
+
+_APART = ("data", "family", "progress")  # arguments of the call with a place of their own in the document
+_ESTIMATES = ("n_agq", "theta", "params", "information", "log_likelihood", "objective", "modes", "is_singular", "options")
+
+
+def save_fit(fitted: FittedModel, path: str | os.PathLike[str]) -> None:
+    """Write ``fitted`` to the file ``path``.
+
+    Raises
+    ------
+    ArgumentError
+        For a path in no folder, an argument of the call or a column that no file can hold, and data that have changed since the fit.
+    """
+    arrays: Arrays = []
+    call, design = fitted.call, fitted.design
+    document: dict[str, Any] = {
+        "call": {name: None if name in _APART else encode(_plain(value), arrays, f"the argument {name}") for name, value in call.items()},
+        "progress": call["progress"] is True,
+        "family": encode_family(call["family"]),
+        "estimates": {name: encode(getattr(fitted, name), arrays, name) for name in _ESTIMATES},
+        "penalty": encode(fitted.problem.penalty, arrays, "the penalty"),
+        "convergence": {**dataclasses.asdict(fitted.convergence), "code": fitted.convergence.code.name},
+    }
+    if isinstance(call["data"], Stream):
+        document["streamed"] = encode_streamed(design, arrays)
+    else:
+        frame = _used_columns(fitted)
+        document["columns"] = [[name, encode_column(frame[name], arrays, f"the column {name!r}")] for name in frame.columns]
+        document["index"] = encode_index(frame.index, arrays, "the index of data")
+        _check_unchanged(fitted, _frame(document, arrays))
+        document["fingerprint"] = encode(fingerprint(fitted), arrays, "the fingerprint")
+    write_archive(path, document, arrays)
+
+
+def read_fit(path: str | os.PathLike[str], family: Any, env: Mapping[str, Any]) -> FittedModel:
+    """The record of the fit in the file ``path``; names in its formulas mean what they mean in ``env``.
+
+    Raises
+    ------
+    ArgumentError
+        For a file that is no fit, is damaged, or was written by a later version; for a ``family`` that is missing or not wanted.
+    FormulaError
+        For a name in a formula that is no column and not in ``env``.
+    DesignError
+        When the columns of the model come out different, because a name in a formula means something else than it did.
+    """
+    document, arrays = read_archive(path)
+    text = str(path)
+    family = decode_family(document.get("family"), family, text)
+    try:
+        return _fitted(document, arrays, family, env, text)
+    except FormulaError as error:
+        hint = "Names in formulas that are no columns are looked up where load is called: define them there, as they were for the fit."
+        raise FormulaError(f"load({text!r}): {error} {hint}") from None
+    except GlmmError as error:
+        raise type(error)(f"load({text!r}): {error}") from None
+    except (KeyError, ValueError, TypeError, IndexError, AttributeError) as error:
+        raise ArgumentError(f"load({text!r}): the file is damaged ({type(error).__name__}: {error}).") from None
+
+
+def _fitted(document: dict[str, Any], arrays: Arrays, family: Any, env: Mapping[str, Any], path: str) -> FittedModel:
+    streamed = document.get("streamed")
+    data: Any = Stream(LostRows(path), 1, None) if streamed else _frame(document, arrays)
+    call = {name: decode(value, arrays) for name, value in document["call"].items()}
+    call |= {"family": family, "data": data, "progress": document["progress"]}
+    estimates = {name: decode(value, arrays) for name, value in document["estimates"].items()}
+    given = _arguments(call, data)
+    design = decode_streamed(streamed, given, env, arrays) if streamed else _design(given, env, estimates["options"])
+    ended = document["convergence"]
+    fitted = FittedModel(
+        design=design,
+        problem=problem_of(design, decode(document["penalty"], arrays)),
+        convergence=Convergence(**{**ended, "code": Code[ended["code"]]}),
+        call=call,
+        **estimates,
+    )
+    _check_shapes(fitted)
+    if not streamed and not is_like(fitted, decode(document["fingerprint"], arrays)):
+        raise DesignError(
+            "the columns of the model come out different from those of the fit: a name in a formula, or the family passed, means something "
+            "else here than it did for the fit. Define it as it was, and load again."
+        )
+    return fitted
+
+
+def _arguments(call: Mapping[str, Any], data: Any) -> ModelArguments:
+    named = {name: call[name] for name in ModelArguments._fields}
+    return ModelArguments(**{**named, "data": data, "family": resolve_family(call["family"])})
+
+
+def _design(given: ModelArguments, env: Mapping[str, Any], options: Any) -> Design:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DesignWarning)  # given when the model was fitted
+        return build_design(given, env, options)
+
+
+def _plain(value: Any) -> Any:
+    """An argument without an index: weights by cluster label as a dict. An offset has the index of the data."""
+    return dict(value.items()) if isinstance(value, pd.Series) else value
+
+
+def _used_columns(fitted: FittedModel) -> pd.DataFrame:
+    """All rows of the columns that the model used, variables of the caller among them."""
+    design, call = fitted.design, fitted.call
+    data = as_frame(call["data"])
+    named = [call[argument] for argument in ("weights", "offset", "zi_offset")]
+    names = [*design.recipe.columns, design.group_name, *(name for name in named if isinstance(name, str))]
+    columns = {name: _column(data, name, design.recipe.namespace) for name in dict.fromkeys(names) if name is not None}
+    return pd.DataFrame({name: pd.Series(column, index=data.index) for name, column in columns.items()}, index=data.index)
+
+
+def _column(data: pd.DataFrame, name: str, namespace: Mapping[str, Any]) -> Any:
+    if name in data.columns:
+        return column_of(data, name)
+    if name in namespace and np.shape(namespace[name]) == (len(data),):
+        return pd.Series(namespace[name]).array
+    raise _changed(f"they have no column {name!r} now")
+
+
+def _frame(document: Mapping[str, Any], arrays: Arrays) -> pd.DataFrame:
+    columns = {name: decode_column(column, arrays).array for name, column in document["columns"]}
+    return pd.DataFrame(columns, index=decode_index(document["index"], arrays))
+
+
+def _check_unchanged(fitted: FittedModel, frame: pd.DataFrame) -> None:
+    """Whether the columns as written give the design that was fitted."""
+    old = fitted.design
+    try:
+        with jax.enable_x64(True):
+            new = _design(_arguments(fitted.call, frame), old.recipe.namespace, fitted.options)
+    except GlmmError as error:
+        raise _changed(str(error)) from None
+    names = ("fixed_names", "random_names", "zi_fixed_names", "dispersion_names", "levels", "success_level")
+    is_same = all(getattr(old, name) == getattr(new, name) for name in names)
+    is_same = is_same and old.groups.equals(new.groups) and old.row_labels.equals(new.row_labels)
+    leaves = zip(jax.tree.leaves(old.clusters), jax.tree.leaves(new.clusters), strict=False)
+    if not (is_same and all(np.array_equal(a, b) for a, b in leaves)):
+        raise _changed("their columns give other numbers now")
+
+
+def _changed(how: str) -> ArgumentError:
+    return ArgumentError(
+        f"save: the data have changed since the fit ({how}), and a saved fit holds the data that it was fitted to. Fit again with "
+        "fit.update(data=...), or fit a copy, data=frame.copy(), that stays as it is."
+    )
+
+
+def _check_shapes(fitted: FittedModel) -> None:
+    size, q = fitted.problem.layout.size, fitted.problem.layout.covariance.q
+    expected = {"theta": (size,), "information": (size, size), "modes": (len(fitted.design.groups), q)}
+    for name, shape in expected.items():
+        if np.shape(getattr(fitted, name)) != shape:
+            raise ValueError(f"{name} has shape {np.shape(getattr(fitted, name))}, and its model needs {shape}")

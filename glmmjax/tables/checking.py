@@ -1,0 +1,67 @@
+"""Simulations, quantile residuals, their tests, and scores as labelled tables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from glmmjax.fitted import FittedModel
+from glmmjax.postfit.discrete import is_discrete
+from glmmjax.postfit.quantile_residuals import QuantileResidualRecord
+from glmmjax.postfit.scoring import scoring_rules
+from glmmjax.postfit.simulate import simulate
+
+__all__ = [
+    "quantile_residual_series",
+    "residual_tests_frame",
+    "residual_tests_html",
+    "residual_tests_text",
+    "scoring_frame",
+    "simulation_frame",
+]
+
+
+def simulation_frame(fitted: FittedModel, *arguments: Any) -> pd.DataFrame:
+    """``simulate``, one column a simulation: whole numbers where outcomes are, levels where they are ordered categories."""
+    simulated = simulate(fitted, *arguments)
+    frame = pd.DataFrame(simulated.values, index=simulated.labels, columns=pd.RangeIndex(simulated.values.shape[1], name="simulation"))
+    if fitted.design.levels:
+        return frame.apply(lambda column: _as_levels(column, fitted.design.levels))
+    is_known = not np.isnan(simulated.values).any()
+    return frame.astype(np.int64) if is_known and is_discrete(fitted) else frame
+
+
+def _as_levels(codes: pd.Series, levels: tuple[Any, ...]) -> pd.Series:
+    values = pd.Categorical.from_codes(codes.fillna(-1).astype(int), categories=list(levels), ordered=True)
+    return pd.Series(values, index=codes.index)
+
+
+def quantile_residual_series(record: QuantileResidualRecord) -> pd.Series:
+    """Residuals by the labels of their rows."""
+    return pd.Series(record.values, index=record.labels, name="quantile_residual")
+
+
+def residual_tests_frame(record: QuantileResidualRecord) -> pd.DataFrame:
+    """One row a test."""
+    rows = [[test.statistic, test.expected, test.p_value, test.independent_p_value] for test in record.tests]
+    columns = ["Observed", "Simulated", "p-value", "p if independent"]
+    return pd.DataFrame(rows, index=pd.Index([test.name for test in record.tests]), columns=columns)
+
+
+def residual_tests_text(record: QuantileResidualRecord) -> str:
+    """The table of tests under a line that says of what."""
+    head = f"Quantile residuals of {len(record.values)} rows from {record.n_simulations} simulations"
+    return f"{head}\n\n{residual_tests_frame(record).to_string(float_format='{:.4g}'.format, na_rep='')}"
+
+
+def residual_tests_html(record: QuantileResidualRecord) -> str:
+    """The same for notebooks."""
+    return residual_tests_frame(record).to_html(float_format="{:.4g}".format, na_rep="")
+
+
+def scoring_frame(fitted: FittedModel, *arguments: Any) -> pd.DataFrame:
+    """``scoring_rules``, one row a row of the data."""
+    *columns, labels = scoring_rules(fitted, *arguments)
+    return pd.DataFrame(dict(zip(["logarithmic", "quadratic", "spherical", "crps"], columns, strict=True)), index=labels)

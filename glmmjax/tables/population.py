@@ -1,0 +1,95 @@
+"""Marginal coefficients, means, contrasts and effects as labelled tables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from glmmjax.postfit.contrasts import Contrasts
+from glmmjax.postfit.effects import Effects
+from glmmjax.postfit.link_intervals import check_level, normal_quantile
+from glmmjax.postfit.marginal_coefs import MarginalCoefficients
+from glmmjax.postfit.marginal_means import Means
+from glmmjax.postfit.p_values import normal_two_sided
+from glmmjax.tables.text import Section, Summary, coefficient_texts
+
+__all__ = [
+    "contrast_frame",
+    "effect_frame",
+    "marginal_coefficient_covariance",
+    "marginal_coefficient_frame",
+    "marginal_coefficient_intervals",
+    "marginal_coefficient_summary",
+    "mean_frame",
+]
+
+
+def marginal_coefficient_frame(found: MarginalCoefficients) -> pd.DataFrame:
+    """Marginal coefficients with Wald tests."""
+    error = np.sqrt(np.diagonal(found.covariance))
+    z = found.estimate / error
+    columns = {"Estimate": found.estimate, "Std.Err": error, "z-value": z, "p-value": normal_two_sided(z)}
+    return pd.DataFrame(columns, index=pd.Index(found.names))
+
+
+def marginal_coefficient_covariance(found: MarginalCoefficients) -> pd.DataFrame:
+    """Covariance matrix of the marginal coefficients."""
+    return pd.DataFrame(found.covariance, index=pd.Index(found.names), columns=pd.Index(found.names))
+
+
+def marginal_coefficient_intervals(found: MarginalCoefficients, level: float) -> pd.DataFrame:
+    """Wald intervals."""
+    check_level(level)
+    reach = normal_quantile(level) * np.sqrt(np.diagonal(found.covariance))
+    return pd.DataFrame({"lower": found.estimate - reach, "upper": found.estimate + reach}, index=pd.Index(found.names))
+
+
+def marginal_coefficient_summary(found: MarginalCoefficients) -> Summary:
+    """The table as text and HTML."""
+    frame = marginal_coefficient_frame(found)
+    errors = "the inverse information" if found.robust is None else f"the cluster-robust covariance {found.robust}"
+    notes = (f"Averaged over the random effects, on the scale of the {found.link} link. Standard errors: delta method from {errors}.",)
+    return Summary((Section("Marginal coefficients", (), coefficient_texts(frame), notes),), {"marginal coefficients": frame})
+
+
+def mean_frame(found: Means) -> pd.DataFrame:
+    """One row a mean; of an ordinal outcome one for every mean and level."""
+    columns = {"estimate": found.estimate, "se": found.error, "lower": found.lower, "upper": found.upper}
+    frame = _long(columns, found.labels, found.levels)
+    if found.counts is not None:
+        frame.insert(len(frame.columns), "n", np.repeat(found.counts, max(1, len(found.levels))))
+    return frame
+
+
+def contrast_frame(found: Contrasts) -> pd.DataFrame:
+    """One row a contrast; of an ordinal outcome one for every contrast and level."""
+    columns = {
+        "estimate": found.estimate,
+        "se": found.error,
+        "z": found.z,
+        "p_value": found.p_value,
+        "lower": found.lower,
+        "upper": found.upper,
+    }
+    return _long(columns, pd.Index(found.names, name="contrast"), found.levels)
+
+
+def effect_frame(found: Effects) -> pd.DataFrame:
+    """The rows with what was found of them; of an ordinal outcome every row once for every level, which is the column ``level``."""
+    repeats = max(1, len(found.levels))
+    frame = found.frame.iloc[np.repeat(np.arange(len(found.frame)), repeats)]
+    added: dict[str, Any] = {"estimate": found.estimate, "se": found.error, "lower": found.lower, "upper": found.upper}
+    columns = {name: values.T.ravel() for name, values in added.items()}
+    if found.levels:
+        columns = {"level": pd.Categorical(list(found.levels) * len(found.frame), categories=list(found.levels), ordered=True), **columns}
+    return frame.assign(**columns)
+
+
+def _long(columns: dict[str, np.ndarray], labels: pd.Index, levels: tuple[Any, ...]) -> pd.DataFrame:
+    """(O, G) arrays as columns, the levels of a label together."""
+    if levels:
+        keys = [(*(label if isinstance(label, tuple) else (label,)), level) for label in labels for level in levels]
+        labels = pd.MultiIndex.from_tuples(keys, names=[*labels.names, "level"])
+    return pd.DataFrame({name: values.T.ravel() for name, values in columns.items()}, index=labels)

@@ -1,0 +1,141 @@
+"""A fit as the three tables of R's broom: one row a parameter (``tidy``), one row (``glance``), one row a row of data (``augment``).
+
+Column names are those of broom and broom.mixed, so that tables of different packages can be stacked.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from glmmjax.design.columns import as_frame
+from glmmjax.design.reference_grid import fitted_frame
+from glmmjax.errors import ArgumentError
+from glmmjax.fitted import FittedModel
+from glmmjax.postfit.confidence import confidence_intervals
+from glmmjax.postfit.information_criteria import aic, bic, n_groups, n_parameters, n_rows
+from glmmjax.postfit.marginal_means import data_of
+from glmmjax.postfit.natural_phi import natural_phi
+from glmmjax.postfit.p_values import normal_two_sided
+from glmmjax.postfit.parameters import Reported, estimates, reported
+from glmmjax.postfit.predict import predict
+from glmmjax.postfit.random_covariance import spread_errors
+from glmmjax.postfit.random_effects import random_effects, random_effects_covariance
+from glmmjax.postfit.residuals import residuals
+from glmmjax.postfit.same_rows import is_streamed
+from glmmjax.postfit.vcov import covariance
+
+__all__ = ["EFFECTS", "augment_frame", "glance_frame", "tidy_frame"]
+
+EFFECTS = ("fixed", "ran_pars", "extra", "ran_vals", "all")
+_ROWS = {  # kind of a reported parameter -> effect, component
+    "fixed": ("fixed", "cond"),
+    "zi": ("fixed", "zi"),
+    "dispersion": ("fixed", "disp"),
+    "phi": ("extra", "disp"),
+    "random": ("ran_pars", "cond"),
+}
+_COEFFICIENTS = ("fixed", "zi", "dispersion")
+
+
+def tidy_frame(
+    fitted: FittedModel, conf_int: bool = False, level: float = 0.95, exponentiate: bool = False, effects: str = "fixed", robust: Any = False
+) -> pd.DataFrame:
+    """One row a parameter, or a random effect of a cluster; see ``MixedModelResults.tidy``."""
+    if effects not in EFFECTS:
+        raise ArgumentError(f"effects={effects!r} is not known; choose one of {', '.join(map(repr, EFFECTS))}.")
+    if effects == "ran_vals":
+        return _random_values(fitted, conf_int, level)
+    parameters = reported(fitted)
+    kinds = np.array(parameters.kinds)
+    errors = _errors(fitted, parameters, covariance(fitted, robust))
+    is_tested = np.isin(kinds, _COEFFICIENTS)
+    values = estimates(fitted, parameters)
+    statistic = np.where(is_tested, values / errors, np.nan)
+    columns: dict[str, Any] = {
+        "effect": [_ROWS[kind][0] for kind in kinds],
+        "component": [_component(kind, name) for kind, name in zip(kinds, parameters.names, strict=True)],
+        "group": [fitted.design.group_name if kind == "random" else None for kind in kinds],
+        "term": list(parameters.names),
+        "estimate": values,
+        "std.error": errors,
+        "statistic": statistic,
+        "p.value": normal_two_sided(statistic),
+    }
+    chosen = np.array([effects in (effect, "all") for effect in columns["effect"]], bool)
+    if conf_int:
+        columns |= _limits(fitted, parameters, chosen, level, robust)
+    frame = pd.DataFrame(columns)
+    if exponentiate:
+        scaled = [name for name in ("std.error",) if name in frame]
+        frame.loc[is_tested, scaled] = frame.loc[is_tested, scaled].mul(np.exp(values[is_tested]), axis=0)
+        ends = [name for name in ("estimate", "conf.low", "conf.high") if name in frame]
+        frame.loc[is_tested, ends] = np.exp(frame.loc[is_tested, ends])
+    return frame[chosen].reset_index(drop=True)
+
+
+def glance_frame(fitted: FittedModel) -> pd.DataFrame:
+    """Fit statistics in one row; see ``MixedModelResults.glance``."""
+    family = fitted.problem.family
+    values = {
+        "nobs": n_rows(fitted),
+        "n.groups": n_groups(fitted) if fitted.design.group_name is not None else None,
+        "df": n_parameters(fitted),
+        "df.residual": n_rows(fitted) - n_parameters(fitted),
+        "logLik": fitted.log_likelihood,
+        "AIC": aic(fitted),
+        "BIC": bic(fitted),
+        "deviance": -2.0 * fitted.log_likelihood,
+        "family": family.name,
+        "link": family.link.name,
+        "nAGQ": fitted.n_agq if fitted.design.random_names else None,
+        "converged": fitted.convergence.has_converged,
+        "singular": fitted.is_singular,
+    }
+    return pd.DataFrame([values])
+
+
+def augment_frame(fitted: FittedModel, newdata: Any = None, kind: str | None = None) -> pd.DataFrame:
+    """The rows with what the model says of them; see ``MixedModelResults.augment``."""
+    if newdata is None:
+        kind = "subject_specific" if kind is None else kind
+        data = data_of(fitted, needed=not is_streamed(fitted.design))
+        frame = fitted_frame(fitted.design, data) if data is not None else pd.DataFrame(index=fitted.design.row_labels)
+    else:
+        kind = "mean_subject" if kind is None else kind
+        frame = as_frame(newdata)
+    added = {".fitted": predict(fitted, newdata, kind=kind).values[0], ".fixed": predict(fitted, newdata, kind="mean_subject").values[0]}
+    if newdata is None:
+        added[".resid"] = residuals(fitted, kind)
+    return pd.concat([frame, pd.DataFrame(added, index=frame.index)], axis=1)
+
+
+def _component(kind: str, name: str) -> str:
+    """``zi`` too for what the random effects of the zero part have among themselves."""
+    of_zero = kind == "random" and name.count("zi_") == 1 + name.startswith("corr(")
+    return "zi" if of_zero else _ROWS[kind][1]
+
+
+def _errors(fitted: FittedModel, parameters: Reported, theta_covariance: np.ndarray) -> np.ndarray:
+    """(N,) standard errors of the parameters as they are reported, NaN where there are none."""
+    layout = fitted.problem.layout
+    deviations = np.sqrt(np.diagonal(theta_covariance))
+    found = spread_errors(fitted, theta_covariance)
+    q, pairs = layout.covariance.q, parameters.pairs
+    of_random = np.full(q + len(pairs), np.nan) if found is None else np.array([*found.deviations, *(found.correlations[p] for p in pairs)])
+    parts = (deviations[layout.fixed], of_random, natural_phi(fitted, theta_covariance)[1], deviations[layout.zero])
+    return np.concatenate([*parts, deviations[layout.dispersion]])
+
+
+def _limits(fitted: FittedModel, parameters: Reported, chosen: np.ndarray, level: float, robust: Any) -> dict[str, np.ndarray]:
+    """Wald limits of the parameters that are shown, kind by kind; NaN for the rest, and for those of a singular D."""
+    limits = np.full((2, len(chosen)), np.nan)
+    kinds = np.array(parameters.kinds)
+    for kind in dict.fromkeys(kinds[chosen]):
+        if kind == "random" and fitted.is_singular:
+            continue
+        found = confidence_intervals(fitted, str(kind), "wald", level, robust)
+        limits[:, kinds == kind] = found.lower, found.upper
+    return {"conf.low": limits[0], "conf.high": limits[1]}
