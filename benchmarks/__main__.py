@@ -71,6 +71,24 @@ def _stream(options: Options) -> None:
     print_stream(1_000_000 if options.quick else 10_000_000)
 
 
+def _influence(options: Options) -> None:
+    from benchmarks.influence import print_influence
+
+    print_influence(with_r=not options.quick)
+
+
+def _coverage(options: Options) -> None:
+    from benchmarks.coverage import print_coverage
+
+    print_coverage(100 if options.quick else 500)
+
+
+def _marginal_coefs(options: Options) -> None:
+    from benchmarks.marginal_coefs import print_marginal_coefs
+
+    print_marginal_coefs(16_000 if options.quick else 100_000)
+
+
 def _gpu(options: Options) -> None:
     from benchmarks.gpu import print_gpu
 
@@ -89,6 +107,9 @@ _PARTS: dict[str, Callable[[Options], None]] = {
     "precision": _precision,
     "families": _families,
     "stream": _stream,
+    "marginal_coefs": _marginal_coefs,
+    "influence": _influence,
+    "coverage": _coverage,
     "gpu": _gpu,
 }
 

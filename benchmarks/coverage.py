@@ -96,7 +96,7 @@ def coverage(study: Study, n: int = 500, seed: int = 11) -> dict[str, Coverage]:
         targets = {name: np.asarray(value) for name, value in _population_targets(base, truth).items()}
     refits = _fit_all(base, truth, y)
     hits: dict[str, list[np.ndarray]] = {}
-    for r in np.flatnonzero(refits.converged):
+    for r in np.flatnonzero(refits.converged).tolist():
         fitted = _fitted(base, refits, r, y[r])
         for label, inside in _hits(study, fitted, targets, b[r]).items():
             hits.setdefault(label, []).append(inside)

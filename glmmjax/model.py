@@ -27,7 +27,7 @@ from glmmjax.initial_values import initial_theta
 from glmmjax.likelihood.covariance import BlockDiagonal, lower_factor
 from glmmjax.likelihood.gauss_hermite import check_n_agq, finer
 from glmmjax.likelihood.params import Params
-from glmmjax.options import Options, StudentTPenalty, default_n_agq
+from glmmjax.options import Options, StudentTPenalty, compiled_options, default_n_agq
 from glmmjax.progress import Watch
 from glmmjax.results import MixedModelResults
 
@@ -149,7 +149,7 @@ def _fit(design: Design, call: Mapping[str, Any], previous: FittedModel | None =
         initial = previous.theta
     n_agq = _n_agq(call["n_agq"], design.covariance.q)
     options = call["options"]
-    compiled = _compiled_options(options)
+    compiled = compiled_options(options)
     # a stream goes to JAX's default device, however few rows there are
     rows = sys.maxsize if blocks is not None else sum(bucket.row_weight.size for bucket in design.clusters.buckets)
     place = placement(call["devices"], n_agq**design.covariance.q * rows)
@@ -226,12 +226,6 @@ def _same_parameters(previous: FittedModel, design: Design, problem: Problem) ->
     old, names = previous.design, ("fixed_names", "random_names", "zi_fixed_names", "dispersion_names", "family")
     is_same = all(getattr(old, name) == getattr(design, name) for name in names) and previous.problem.layout == problem.layout
     return is_same and bool(np.isfinite(previous.theta).all())
-
-
-def _compiled_options(options: Options) -> Options:
-    """``options`` with those at their defaults that no compiled program reads, so that a change of them compiles nothing."""
-    unread = ("max_block_rows", "quadrature_tolerance", "quadrature_limit", "max_agq")
-    return dataclasses.replace(options, **{name: getattr(_DEFAULTS, name) for name in unread})
 
 
 def _with_evaluations_of(before: Convergence, after: Convergence) -> Convergence:

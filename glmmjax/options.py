@@ -7,7 +7,7 @@ import math
 
 from glmmjax.errors import ArgumentError
 
-__all__ = ["Options", "StudentTPenalty", "default_n_agq"]
+__all__ = ["Options", "StudentTPenalty", "compiled_options", "default_n_agq"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,6 +79,12 @@ class StudentTPenalty:
 def _check_positive(owner: str, name: str, value: object) -> None:
     if not isinstance(value, float | int) or not 0 < value < math.inf:
         raise ArgumentError(f"{owner}({name}={value!r}) must be a finite number > 0.")
+
+
+def compiled_options(options: Options) -> Options:
+    """``options`` with those at their defaults that no compiled program reads, so that a change of them compiles nothing."""
+    unread, defaults = ("max_block_rows", "quadrature_tolerance", "quadrature_limit", "max_agq"), Options()
+    return dataclasses.replace(options, **{name: getattr(defaults, name) for name in unread})
 
 
 def default_n_agq(q: int) -> int:

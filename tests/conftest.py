@@ -1,10 +1,12 @@
 """Fits that several test files look at, made once a session: compiling is what costs time."""
 
 import jax
+import numpy as np
 import pytest
 
 import glmmjax as gj
-from glmmjax import datasets
+from glmmjax import datasets, model
+from glmmjax.estimation.convergence import Code, Convergence
 
 FIXED = "y ~ sex * time"
 
@@ -57,3 +59,28 @@ def penalized_fit(intro_binomial):
 def poisson_fit():
     """Count outcome with a random intercept."""
     return gj.mixed_model(FIXED, random="~ 1 | id", data=datasets.load_intro_poisson(), family="poisson")
+
+
+@pytest.fixture
+def as_if_fitted(monkeypatch):
+    """``mixed_model`` that takes numbers from nowhere in the place of a search, so that nothing is compiled."""
+
+    ended = Convergence(Code.CONVERGED, "as if", 1e-9, 1e-7, 3, 4, 2, 1e-5, 11, 17)
+
+    def found(problem, *_, **__):
+        size, rng = problem.layout.size, np.random.default_rng(1)
+        theta = np.abs(rng.normal(size=size)) + 0.1
+        return theta, -np.eye(size) - 0.1, -10.5, -11.5
+
+    def maximise(problem, options, buckets, *_, **__):
+        q = problem.layout.covariance.q
+        modes = tuple(np.full((len(b.cluster_weight), q, b.cluster_weight.shape[1]), 0.25) for b in buckets)
+        return model.Maximum(*found(problem), modes, ended)
+
+    def maximise_streamed(problem, options, blocks, *_, **__):
+        modes = np.full((1, problem.layout.covariance.q, 5000), 0.25)
+        return model.Maximum(*found(problem), (modes,), ended)
+
+    monkeypatch.setattr(model, "maximise", maximise)
+    monkeypatch.setattr(model, "maximise_streamed", maximise_streamed)
+    return gj.mixed_model

@@ -16,40 +16,14 @@ import pandas as pd
 import pytest
 
 import glmmjax as gj
-from glmmjax import model
 from glmmjax.design import Stream
 from glmmjax.design.new_rows import read_new_rows
 from glmmjax.errors import ArgumentError, DesignError, FormulaError, RowsNotKeptError
-from glmmjax.estimation.convergence import Code, Convergence
 from glmmjax.fitted import FittedModel
 from glmmjax.storage.columns import decode_column, decode_index, encode_column, encode_index
 from glmmjax.storage.values import decode, encode
 
 ROOT = Path(__file__).parents[1]
-ENDED = Convergence(Code.CONVERGED, "as if", 1e-9, 1e-7, 3, 4, 2, 1e-5, 11, 17)
-
-
-@pytest.fixture
-def as_if_fitted(monkeypatch):
-    """``mixed_model`` that takes numbers from nowhere in the place of a search, so that nothing is compiled."""
-
-    def found(problem, *_, **__):
-        size, rng = problem.layout.size, np.random.default_rng(1)
-        theta = np.abs(rng.normal(size=size)) + 0.1
-        return theta, -np.eye(size) - 0.1, -10.5, -11.5
-
-    def maximise(problem, options, buckets, *_, **__):
-        q = problem.layout.covariance.q
-        modes = tuple(np.full((len(b.cluster_weight), q, b.cluster_weight.shape[1]), 0.25) for b in buckets)
-        return model.Maximum(*found(problem), modes, ENDED)
-
-    def maximise_streamed(problem, options, blocks, *_, **__):
-        modes = np.full((1, problem.layout.covariance.q, 5000), 0.25)
-        return model.Maximum(*found(problem), (modes,), ENDED)
-
-    monkeypatch.setattr(model, "maximise", maximise)
-    monkeypatch.setattr(model, "maximise_streamed", maximise_streamed)
-    return gj.mixed_model
 
 
 @pytest.fixture

@@ -51,6 +51,7 @@ def read_hypotheses(hypotheses: Any, names: Sequence[str], n_fixed: int) -> Hypo
         raise ArgumentError(
             f"hypotheses has {len(matrix)} rows of rank {rank}: some follow from the others or contradict them; leave these out."
         )
+    values = values + 0.0  # no -0
     return Hypotheses(matrix, values, tuple(_text(row, value, names) for row, value in zip(matrix, values, strict=True)))
 
 

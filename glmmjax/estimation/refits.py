@@ -19,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from glmmjax.estimation import first_order, newton
+from glmmjax.estimation.compiler_options import platform_in_force
 from glmmjax.estimation.convergence import Code, code_of
 from glmmjax.estimation.driver import is_small, maximise
 from glmmjax.estimation.large import climb, in_memory
@@ -85,18 +86,18 @@ class _End(NamedTuple):
     hessian: Any
 
 
-def with_weights(clusters: ClusterData, weights: np.ndarray) -> Changes:
-    """Data sets of other cluster weights (R, m), in the order of ``design.groups``."""
+def with_weights(clusters: ClusterData, n: int, weights: Callable[[int], np.ndarray]) -> Changes:
+    """``n`` data sets of other cluster weights: ``weights(r)`` gives those (m,) of data set r, in the order of ``design.groups``."""
     shapes = [bucket.cluster_weight.shape for bucket in clusters.buckets]
     ends = np.cumsum([int(np.prod(shape)) for shape in shapes])
     slots = np.asarray(clusters.slots)
 
     def values(r: int) -> tuple[np.ndarray, ...]:
         flat = np.zeros(ends[-1])
-        flat[slots] = weights[r]
+        flat[slots] = weights(r)
         return tuple(part.reshape(shape) for part, shape in zip(np.split(flat, ends[:-1]), shapes, strict=True))
 
-    return Changes(len(weights), "cluster_weight", values)
+    return Changes(n, "cluster_weight", values)
 
 
 def with_outcomes(n: int, draw: Callable[[int], tuple[Any, ...]]) -> Changes:
@@ -115,7 +116,7 @@ def refit(origin: Origin, changes: Changes) -> Refits:
             ends = []
         elif not is_small(origin.problem, origin.buckets, origin.n_agq):
             ends = [_refit_large(origin, _changed(origin, changes, r)) for r in range(changes.n)]
-        elif n_cores() == 1 and next(iter(jnp.zeros(()).devices())).platform != "cpu":
+        elif platform_in_force() != "cpu":
             ends = refit_in_chunks(origin, changes)
         else:
             ends = _refit_side_by_side(origin, changes)
@@ -170,10 +171,10 @@ def refit_in_chunks(origin: Origin, changes: Changes, size: int = _CHUNK) -> lis
 def _chunk(problem: Problem, options: Options, field: str, start: Start, state, buckets: tuple[Bucket, ...], rule: Rule, values) -> _End:
     def one(values: tuple[Any, ...]) -> _End:
         changed = tuple(bucket._replace(**{field: value}) for bucket, value in zip(buckets, values, strict=True))
-        step = lambda s: first_order.step(problem, options, start, s, changed, rule)  # noqa: E731
-        ascent = jax.lax.while_loop(lambda s: ~s.is_done, step, state)
-        step = lambda s: newton.step(problem, options, s, changed, rule)  # noqa: E731
-        end = jax.lax.while_loop(lambda s: ~s.is_done, step, newton.init(ascent))
+        ascend = lambda s: first_order.step(problem, options, start, s, changed, rule)  # noqa: E731
+        ascent = jax.lax.while_loop(lambda s: ~s.is_done, ascend, state)
+        finish = lambda s: newton.step(problem, options, s, changed, rule)  # noqa: E731
+        end = jax.lax.while_loop(lambda s: ~s.is_done, finish, newton.init(ascent))
         return _End(end.theta, code_of(problem, options, start, end), end.at.log_likelihood, end.hessian)
 
     return jax.vmap(one)(values)
@@ -207,7 +208,8 @@ def _warm(state: first_order.FirstOrder, origin: Origin) -> first_order.FirstOrd
     root = scale[:, None] * vectors
     inverse = root / np.maximum(np.abs(values), _LEAST_CURVATURE) @ root.T
     at = state.at._replace(modes=origin.modes)
-    return state._replace(theta=np.asarray(origin.theta, float), at=at, inverse=inverse, in_em=np.bool_(False))
+    arrays = {"theta": np.asarray(origin.theta, float), "inverse": inverse, "in_em": np.bool_(False)}
+    return state._replace(at=at, **jax.tree.map(jnp.asarray, arrays))
 
 
 def _collected(layout: Theta, ends: list[_End]) -> Refits:

@@ -84,6 +84,23 @@ class Family(abc.ABC):
     def mean(self, eta: Array, phi: Array, *zero: Array) -> Array:
         """Conditional mean of the outcome (of the proportion, for a binomial) given the linear predictors; NaN where there is none."""
 
+    def variance(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
+        """Conditional variance of what ``mean`` is the mean of, given the linear predictors; infinite where there is none.
+
+        Parameters
+        ----------
+        y : outcomes as they were seen, which give the number of trials of a proportion.
+
+        Raises
+        ------
+        ArgumentError
+            For a family without one: where the outcome may be censored, or the variance is not known in closed form.
+        """
+        raise ArgumentError(
+            f"the {self.name} family has no variance in closed form, which Pearson residuals divide by; take raw residuals, "
+            "resid(kind='raw'), or quantile residuals."
+        )
+
     def sample(self, key: Array, y: Any, eta: Array, phi: Array, *zero: Array) -> Any:
         """A draw from the conditional distribution of every row, in the form and shape of ``y``.
 

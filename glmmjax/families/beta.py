@@ -59,6 +59,10 @@ class Beta(Family):
         del phi
         return self.link.inverse(eta)
 
+    def variance(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
+        mu, nu = self.link.probabilities(eta)
+        return mu * nu / (1.0 + jnp.exp(phi[0]))
+
     def sample(self, key: Array, y: Any, eta: Array, phi: Array, *zero: Array) -> Any:
         a, b = (jnp.broadcast_to(jnp.exp(phi[0]) * p, y.shape).astype(y.dtype) for p in self.link.probabilities(eta))
         limits = jnp.finfo(y.dtype)

@@ -61,6 +61,11 @@ class BetaBinomial(Family):
         del phi
         return self.link.inverse(eta)
 
+    def variance(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
+        n, precision = y[0] + y[1], jnp.exp(phi[0])
+        mu, nu = self.link.probabilities(eta)
+        return mu * nu * (precision + n) / (n * (precision + 1.0))
+
     def sample(self, key: Array, y: Any, eta: Array, phi: Array, *zero: Array) -> Any:
         n = y[0] + y[1]
         for_a, for_b, for_s = jax.random.split(key, 3)

@@ -65,10 +65,16 @@ class Binomial(Family):
         del phi
         return self.link.inverse(eta)
 
+    def variance(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
+        mu, nu = self.link.probabilities(eta)
+        return mu * nu / (y[0] + y[1] if isinstance(y, tuple) else 1.0)
+
     def sample(self, key: Array, y: Any, eta: Array, phi: Array, *zero: Array) -> Any:
-        n = y[0] + y[1] if isinstance(y, tuple) else jnp.ones_like(y)
+        if not isinstance(y, tuple):  # many times faster than one trial of a binomial draw
+            return jax.random.bernoulli(key, self.mean(eta, phi), y.shape).astype(y.dtype)
+        n = y[0] + y[1]
         s = jax.random.binomial(key, n, self.mean(eta, phi), dtype=n.dtype)
-        return (s, n - s) if isinstance(y, tuple) else s
+        return s, n - s
 
     def initial_eta(self, y: Any) -> Array:
         s, n = (y[0], y[0] + y[1]) if isinstance(y, tuple) else (y, 1.0)

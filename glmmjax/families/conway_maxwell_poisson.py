@@ -83,6 +83,9 @@ class ConwayMaxwellPoisson(Family):
             return jnp.exp(jnp.minimum(eta, math.log(self.n_terms - 2)))
         return _mean_and_variance(self.n_terms, *self._log_rate(eta, phi))[0]
 
+    def variance(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
+        return _mean_and_variance(self.n_terms, *self._log_rate(eta, phi))[1]
+
     def sample(self, key: Array, y: Any, eta: Array, phi: Array, *zero: Array) -> Any:
         log_rate, nu = self._log_rate(jnp.broadcast_to(eta, y.shape), phi)
         j, log_factorials = jnp.arange(self.n_terms), jnp.asarray(_log_factorials(self.n_terms), log_rate.dtype)

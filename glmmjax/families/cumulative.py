@@ -103,6 +103,10 @@ class Cumulative(Family):
         """The expected code, sum over k of k P(y = k); see ``probabilities`` for the levels."""
         return sum((self.link.probabilities(t - eta)[1] for t in self.natural(phi)), jnp.zeros_like(eta))
 
+    def variance(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
+        shares, mean = self.probabilities(eta, phi), self.mean(eta, phi)
+        return sum((share * (k - mean) ** 2 for k, share in enumerate(shares)), jnp.zeros_like(eta))
+
     def sample(self, key: Array, y: Any, eta: Array, phi: Array, *zero: Array) -> Any:
         u = jax.random.uniform(key, y.shape, y.dtype)
         return sum(((u > self.link.inverse(t - eta)).astype(y.dtype) for t in self.natural(phi)), jnp.zeros_like(y))

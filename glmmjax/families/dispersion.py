@@ -49,6 +49,10 @@ class WithDispersion(Family):
         *zero, dispersion = others
         return self.part.mean(eta, dispersion[None], *zero)
 
+    def variance(self, y: Any, eta: Array, phi: Array, *others: Array) -> Array:
+        *zero, dispersion = others
+        return self.part.variance(y, eta, dispersion[None], *zero)
+
     def sample(self, key: Array, y: Any, eta: Array, phi: Array, *others: Array) -> Any:
         *zero, dispersion = others
         return self.part.sample(key, y, eta, dispersion[None], *zero)

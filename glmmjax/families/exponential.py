@@ -54,6 +54,9 @@ class Exponential(Family):
         del phi
         return jnp.exp(eta)
 
+    def variance(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
+        return jnp.exp(2.0 * eta)
+
     def sample(self, key: Array, y: Any, eta: Array, phi: Array, *zero: Array) -> Any:
         """Uncensored times: every status is 1."""
         time = y[0] if isinstance(y, tuple) else y

@@ -64,6 +64,9 @@ class Gamma(Family):
         del phi
         return self.link.inverse(eta)
 
+    def variance(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
+        return self.mean(eta, phi) ** 2 * jnp.exp(-phi[0])
+
     def sample(self, key: Array, y: Any, eta: Array, phi: Array, *zero: Array) -> Any:
         shape = jnp.broadcast_to(jnp.exp(phi[0]), y.shape).astype(y.dtype)
         log_draw = jax.random.loggamma(key, shape, dtype=y.dtype) - phi[0]  # a small shape has draws too small for exp()

@@ -51,6 +51,9 @@ class Gaussian(Family):
         del phi
         return eta
 
+    def variance(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
+        return jnp.exp(2.0 * phi[0]) + jnp.zeros_like(eta)
+
     def sample(self, key: Array, y: Any, eta: Array, phi: Array, *zero: Array) -> Any:
         return eta + jnp.exp(phi[0]) * jax.random.normal(key, y.shape, y.dtype)
 

@@ -67,6 +67,9 @@ class GeneralizedPoisson(Family):
     def initial_phi(self) -> tuple[float, ...]:
         return (-1.0,)
 
+    def variance(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
+        return jnp.exp(eta) * self.natural(phi)[0]
+
     def sample(self, key: Array, y: Any, eta: Array, phi: Array, *zero: Array) -> Any:
         # the total progeny of Poisson(theta) ancestors who have Poisson(lambda) children each
         rate, complement = sigmoid_pair(phi[0])

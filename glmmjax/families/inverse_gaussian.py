@@ -55,6 +55,9 @@ class InverseGaussian(Family):
         del phi
         return self.link.inverse(eta)
 
+    def variance(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
+        return self.mean(eta, phi) ** 3 * jnp.exp(phi[0])
+
     def sample(self, key: Array, y: Any, eta: Array, phi: Array, *zero: Array) -> Any:
         """Michael, Schucany and Haas (1976), their smaller root written without cancellation."""
         normal_key, root_key = jax.random.split(key)

@@ -54,6 +54,9 @@ class Lognormal(Family):
     def mean(self, eta: Array, phi: Array, *zero: Array) -> Array:
         return jnp.exp(eta + 0.5 * jnp.exp(2.0 * phi[0]))
 
+    def variance(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
+        return self.mean(eta, phi) ** 2 * jnp.expm1(jnp.exp(2.0 * phi[0]))
+
     def sample(self, key: Array, y: Any, eta: Array, phi: Array, *zero: Array) -> Any:
         return jnp.exp(eta + jnp.exp(phi[0]) * jax.random.normal(key, y.shape, y.dtype))
 

@@ -75,6 +75,9 @@ class NegativeBinomial(Family):
         del phi
         return jnp.exp(eta)
 
+    def variance(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
+        return jnp.exp(eta) + jnp.exp(2.0 * eta - phi[0])
+
     def sample(self, key: Array, y: Any, eta: Array, phi: Array, *zero: Array) -> Any:
         return sample_poisson_gamma(key, phi[0], eta - phi[0], y)
 

@@ -58,6 +58,9 @@ class NegativeBinomial1(Family):
         del phi
         return jnp.exp(eta)
 
+    def variance(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
+        return jnp.exp(eta) * (1.0 + jnp.exp(phi[0]))
+
     def sample(self, key: Array, y: Any, eta: Array, phi: Array, *zero: Array) -> Any:
         return sample_poisson_gamma(key, eta - phi[0], phi[0], y)
 

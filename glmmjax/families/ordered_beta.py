@@ -68,6 +68,11 @@ class OrderedBeta(Family):
         one, between = _parts(eta, phi)
         return one + between * sigmoid_pair(eta)[0]
 
+    def variance(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
+        one, between = _parts(eta, phi)
+        beta = Beta()
+        return one + between * (beta.variance(y, eta, phi) + beta.mean(eta, phi) ** 2) - self.mean(eta, phi) ** 2
+
     def sample(self, key: Array, y: Any, eta: Array, phi: Array, *zero: Array) -> Any:
         of_part, of_beta = jax.random.split(key)
         u = jax.random.uniform(of_part, y.shape, y.dtype)

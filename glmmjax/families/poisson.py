@@ -64,6 +64,9 @@ class Poisson(Family):
             return jnp.exp(eta)
         return jnp.maximum(self.link.inverse(eta), _SMALLEST_MEAN)
 
+    def variance(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
+        return self.mean(eta, phi)
+
     def sample(self, key: Array, y: Any, eta: Array, phi: Array, *zero: Array) -> Any:
         return jax.random.poisson(key, jnp.broadcast_to(self.mean(eta, phi), y.shape)).astype(y.dtype)
 

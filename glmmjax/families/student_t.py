@@ -68,6 +68,11 @@ class StudentT(Family):
     def mean(self, eta: Array, phi: Array, *zero: Array) -> Array:
         return jnp.where(self._df(phi) > 1.0, eta, jnp.nan)
 
+    def variance(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
+        df = self._df(phi)
+        factor = jnp.where(df > 2.0, df / jnp.where(df > 2.0, df - 2.0, 1.0), jnp.inf)
+        return jnp.exp(2.0 * phi[0]) * factor + jnp.zeros_like(eta)
+
     def sample(self, key: Array, y: Any, eta: Array, phi: Array, *zero: Array) -> Any:
         return eta + jnp.exp(phi[0]) * jax.random.t(key, self._df(phi), y.shape, y.dtype)
 

@@ -57,6 +57,10 @@ class TruncatedNegativeBinomial(Family):
     def mean(self, eta: Array, phi: Array, *zero: Array) -> Array:
         return jnp.exp(eta - _log_seen(eta, phi[0]))
 
+    def variance(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
+        mean = self.mean(eta, phi)
+        return mean * (1.0 + jnp.exp(eta) + jnp.exp(eta - phi[0]) - mean)
+
     def sample(self, key: Array, y: Any, eta: Array, phi: Array, *zero: Array) -> Any:
         # a compound Poisson process of logarithmic clusters over a time size * log(1 + mu / size): the first cluster, given that there is
         # one, is drawn by Kemp's method (1981), and the rest is negative binomial in the time left

@@ -55,6 +55,10 @@ class TruncatedPoisson(Family):
         del phi
         return jnp.exp(eta - log_cloglog(eta))
 
+    def variance(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
+        mean = self.mean(eta, phi)
+        return mean * (1.0 + jnp.exp(eta) - mean)
+
     def sample(self, key: Array, y: Any, eta: Array, phi: Array, *zero: Array) -> Any:
         # the first event of a Poisson process, given that there is one in time mu, and those after it
         for_first, for_rest = jax.random.split(key)

@@ -101,6 +101,10 @@ class Tweedie(Family):
         del phi
         return jnp.exp(eta)
 
+    def variance(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
+        dispersion, power = self.natural(phi)
+        return dispersion * jnp.exp(power * eta)
+
     def sample(self, key: Array, y: Any, eta: Array, phi: Array, *zero: Array) -> Any:
         number_key, size_key = jax.random.split(key)
         above_1, below_2 = sigmoid_pair(phi[1])

@@ -57,6 +57,10 @@ class Weibull(Family):
     def mean(self, eta: Array, phi: Array, *zero: Array) -> Array:
         return jnp.exp(eta + log_gamma(1.0 + jnp.exp(-phi[0])))
 
+    def variance(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
+        k = jnp.exp(-phi[0])
+        return jnp.exp(2.0 * eta) * (jnp.exp(log_gamma(1.0 + 2.0 * k)) - jnp.exp(2.0 * log_gamma(1.0 + k)))
+
     def sample(self, key: Array, y: Any, eta: Array, phi: Array, *zero: Array) -> Any:
         """Uncensored times: every status is 1."""
         time = y[0] if isinstance(y, tuple) else y

@@ -48,6 +48,11 @@ class ZeroInflated(Family):
     def mean(self, eta: Array, phi: Array, *zero: Array) -> Array:
         return sigmoid_pair(zero[0])[1] * self.part.mean(eta, phi)
 
+    def variance(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
+        pi, rest = sigmoid_pair(zero[0])
+        mean = self.part.mean(eta, phi)
+        return rest * (self.part.variance(y, eta, phi) + pi * mean * mean)
+
     def sample(self, key: Array, y: Any, eta: Array, phi: Array, *zero: Array) -> Any:
         for_zero, for_part = jax.random.split(key)
         drawn = self.part.sample(for_part, y, eta, phi)

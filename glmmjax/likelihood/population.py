@@ -35,6 +35,12 @@ _FIXED_STEP = {1: 0.125, 2: 0.25}
 def population_mean(params: Params, rows: ModelRows, family: Family) -> Array:
     r"""(n,) marginal means :math:`E[g^{-1}(x'\beta + o + z'b)],\ b \sim N(0, D)`, of the family's own mean, zero part included.
 
+    Parameters
+    ----------
+    rows : X and Z with the rows on the last axis, a pair of them for each linear predictor, such as
+        ``ModelRows(X=(X.T,), Z=(Z.T,), offset=jnp.zeros((1, n)))``.
+    family : as ``design.family`` has it, with the levels of an ordinal outcome counted.
+
     Forward and reverse mode differentiate it, also where variances are 0; twice in forward mode, or forward over reverse.
     """
     return _averages(_means, 1, params, rows, family)[0]

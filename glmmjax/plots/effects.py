@@ -20,6 +20,7 @@ _COLOURS = ("#0072B2", "#D55E00", "#000000", "#56B4E9", "#E69F00", "#666666", "#
 _STYLES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 _MARKS_TO_A_LINE = 8
+_MOST_INSIDE = 4  # lines in a legend inside the axes
 _KIND_TEXT = {"mean_subject": "random effects 0", "marginal": "population average"}
 
 
@@ -52,16 +53,17 @@ def plot_effects(
         raise ArgumentError("kind=() asks for nothing; choose 'mean_subject', 'marginal', or both of them.")
     found = [effects(fitted, newdata, name, scale, robust, level) for name in kinds]
     x, by = _axes_of(found[0], x, by)
-    lines = [line for k, one in enumerate(found) for line in _lines(one, x, by, kinds, k)]
+    lines = sorted((line for k, one in enumerate(found) for line in _lines(one, x, by, kinds, k)), key=lambda line: line.group)
     if ax is None:
         from matplotlib import pyplot
 
-        ax = pyplot.subplots()[1]
+        ax = pyplot.subplots(layout="constrained")[1]
     _draw(ax, lines)
     ax.set_xlabel(x)
     ax.set_ylabel(_label(fitted, scale, kinds))
     if len(lines) > 1:
-        ax.legend(title=fitted.design.outcome_name if fitted.design.levels else by, handlelength=3.5)
+        place: Any = {"loc": "upper left", "bbox_to_anchor": (1.02, 1.0), "borderaxespad": 0.0} if len(lines) > _MOST_INSIDE else {}
+        ax.legend(title=fitted.design.outcome_name if fitted.design.levels else by, handlelength=3.5, **place)
     return ax
 
 
@@ -127,7 +129,7 @@ def _draw(ax: Axes, lines: list[_Line]) -> None:
             for end in (line.lower, line.upper):
                 ax.plot(line.x, end, linestyle=style, linewidth=0.5, color=colour, alpha=0.6)
         else:
-            at = np.array([ticks.index(value) for value in line.x]) + 0.12 * (k - 0.5 * (len(lines) - 1))
+            at = np.array([ticks.index(value) for value in line.x]) + min(0.12, 0.8 / len(lines)) * (k - 0.5 * (len(lines) - 1))
             ax.errorbar(
                 at,
                 line.estimate,

@@ -22,6 +22,7 @@ from glmmjax.fitted import FittedModel
 from glmmjax.likelihood.clusters import Bucket
 from glmmjax.likelihood.covariance import lower_factor
 from glmmjax.likelihood.params import Params
+from glmmjax.options import compiled_options
 from glmmjax.postfit.parameters import natural_values, reported, working_at
 from glmmjax.postfit.scores import cluster_weights_of
 from glmmjax.postfit.subjects import blocks_of_modes
@@ -97,7 +98,7 @@ def origin_of(fitted: FittedModel) -> Origin:
     buckets = jax.tree.map(jnp.asarray, clusters.buckets)
     _, rotation = lower_factor(np.asarray(layout.covariance.factor(jnp.asarray(fitted.theta[layout.random]))))
     starts = blocks_of_modes(fitted.modes @ rotation.T, clusters)
-    return Origin(fitted.problem, fitted.options, fitted.n_agq, buckets, fitted.theta, fitted.information, starts)
+    return Origin(fitted.problem, compiled_options(fitted.options), fitted.n_agq, buckets, fitted.theta, fitted.information, starts)
 
 
 def check_is_maximum(fitted: FittedModel, what: str) -> None:
@@ -148,8 +149,8 @@ def _resampled(fitted: FittedModel, n: int, seed: int) -> Changes:
     if m < 2:
         raise ArgumentError("kind='cluster' resamples clusters, and the fit has only one; try kind='parametric'.")
     generators = np.random.default_rng(int(seed)).spawn(n)
-    counts = np.array([generator.multinomial(m, np.full(m, 1.0 / m)) for generator in generators])
-    return with_weights(clusters, counts * weights)
+    counts = np.array([generator.multinomial(m, np.full(m, 1.0 / m)) for generator in generators], np.int32)
+    return with_weights(clusters, n, lambda r: counts[r] * weights)
 
 
 def _as_bootstrap(found: Refits, kind: str, seed: int) -> Bootstrap:

@@ -133,10 +133,10 @@ def refitted_without(fitted: FittedModel) -> LeaveOut:
     weights = cluster_weights_of(fitted)
     theta, converged = np.tile(fitted.theta, (len(weights), 1)), np.ones(len(weights), bool)
     counted = np.flatnonzero(weights > 0)
-    without = np.tile(weights, (len(counted), 1))
-    without[np.arange(len(counted)), counted] = 0.0
+    numbers = np.arange(len(weights))
+    without = with_weights(fitted.design.clusters, len(counted), lambda r: np.where(numbers == counted[r], 0.0, weights))
     with jax.enable_x64(True):
-        found = refit(origin_of(fitted), with_weights(fitted.design.clusters, without))
+        found = refit(origin_of(fitted), without)
     theta[counted], converged[counted] = found.theta, found.converged
     return LeaveOut(theta, converged, "refit")
 

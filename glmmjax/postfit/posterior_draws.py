@@ -15,61 +15,69 @@ import jax.numpy as jnp
 from jax import Array
 
 from glmmjax.estimation.objective import Problem
-from glmmjax.likelihood.adaptive import posterior
+from glmmjax.families.base import Family
+from glmmjax.likelihood.adaptive import Posterior, posterior
 from glmmjax.likelihood.clusters import Bucket, ClusterData
-from glmmjax.likelihood.rows import Outcome, from_first_lane, log_joint, outcome_of, predictors_of
+from glmmjax.likelihood.rows import Outcome, Predictors, from_first_lane, log_joint, outcome_of, predictors_of
 
 __all__ = ["posterior_draws"]
 
 _DF = 4.0  # of the t distribution; the chi-square variable in it is then twice the sum of two exponential ones
-_N_CANDIDATES = 64  # the density of a draw is off by a share of about var(weight) / 64, well below the noise of 1,000 draws
+_N_CANDIDATES = 32  # the density of a draw is off by a share of about var(weight) / 32
 
 
 @functools.partial(jax.jit, static_argnums=0)
 def posterior_draws(problem: Problem, thetas: Array, keys: Array, clusters: ClusterData) -> Array:
-    """(n, q, m) draws of u, b = L u, one for each cluster and each of the n parameter vectors.
+    """(T, r, q, m) draws of u, b = L u, for every cluster.
 
     Parameters
     ----------
-    thetas : (n, P) parameter vectors, which may all be the same.
-    keys : (n,) keys of ``jax.random``.
+    thetas : (T, P) parameter vectors.
+    keys : (T, r) keys of ``jax.random``, of r draws with each of them.
     """
 
-    def of_theta(theta_and_key: tuple[Array, Array]) -> Array:
-        theta, key = theta_and_key
-        flat = [_of_bucket(problem, theta, jax.random.fold_in(key, k), bucket) for k, bucket in enumerate(clusters.buckets)]
-        return jnp.concatenate(flat, axis=-1)[:, clusters.slots]
+    def of_theta(theta_and_keys: tuple[Array, Array]) -> Array:
+        theta, keys = theta_and_keys
+        return jnp.concatenate([_of_bucket(problem, theta, keys, k, bucket) for k, bucket in enumerate(clusters.buckets)], axis=-1)
 
-    return jax.lax.map(of_theta, (thetas, keys))
+    return jax.lax.map(of_theta, (thetas, keys))[..., clusters.slots]
 
 
-def _of_bucket(problem: Problem, theta: Array, key: Array, bucket: Bucket) -> Array:
-    """(q, S * B)"""
+def _of_bucket(problem: Problem, theta: Array, keys: Array, number: int, bucket: Bucket) -> Array:
+    """(r, q, S * B)"""
     family, params = problem.family, problem.layout.params(theta)
     q = params.chol.shape[0]
 
-    def of_block(block_and_key: tuple[Bucket, Array]) -> Array:
-        block, key = block_and_key
+    def of_block(block_and_place: tuple[Bucket, Array]) -> Array:
+        block, place = block_and_place
         x, outcome = predictors_of(params, block), outcome_of(block)
         post = posterior(family, x, outcome, jnp.zeros((q, block.cluster_weight.shape[-1]), theta.dtype))
 
-        def consider(k: Array, chosen: tuple[Array, Array]) -> tuple[Array, Array]:
-            """One candidate more: it replaces the one held with the probability that belongs to its share of all weights so far."""
-            held, log_total = chosen
-            for_z, for_choice = jax.random.split(jax.random.fold_in(key, k))
-            z = _t_draws(for_z, outcome, q)
-            u = post.mode + (post.root * z).sum(1)
-            log_weight = log_joint(family, x, outcome, u) + 0.5 * (_DF + q) * jnp.log1p((z * z).sum(0) / _DF)
-            log_total = jnp.logaddexp(log_total, log_weight)
-            level = from_first_lane(outcome, jax.random.uniform(for_choice, log_total.shape, log_total.dtype))
-            return jnp.where(level < jnp.exp(log_weight - log_total), u, held), log_total
+        def one(key: Array) -> Array:
+            return _resampled(family, x, outcome, post, jax.random.fold_in(jax.random.fold_in(key, number), place))
 
-        nothing = jnp.full(post.mode.shape[1:], -jnp.inf, post.mode.dtype)
-        return jax.lax.fori_loop(0, _N_CANDIDATES, consider, (post.mode, nothing))[0]
+        return jax.lax.map(one, keys)
 
-    n_blocks = len(bucket.cluster_weight)
-    found = jax.lax.map(of_block, (bucket, jax.random.split(key, n_blocks)))
-    return jnp.moveaxis(found, 0, 1).reshape(q, -1)
+    found = jax.lax.map(of_block, (bucket, jnp.arange(len(bucket.cluster_weight))))
+    return jnp.moveaxis(found, 0, 2).reshape(len(keys), q, -1)
+
+
+def _resampled(family: Family, x: Predictors, outcome: Outcome, post: Posterior, key: Array) -> Array:
+    """(q, B) one draw for each cluster of a block."""
+
+    def consider(k: Array, chosen: tuple[Array, Array]) -> tuple[Array, Array]:
+        """One candidate more: it replaces the one held with the probability that is its share of all weights so far."""
+        held, log_total = chosen
+        for_z, for_choice = jax.random.split(jax.random.fold_in(key, k))
+        z = _t_draws(for_z, outcome, len(held))
+        u = post.mode + (post.root * z).sum(1)
+        log_weight = log_joint(family, x, outcome, u) + 0.5 * (_DF + len(held)) * jnp.log1p((z * z).sum(0) / _DF)
+        log_total = jnp.logaddexp(log_total, log_weight)
+        level = from_first_lane(outcome, jax.random.uniform(for_choice, log_total.shape, log_total.dtype))
+        return jnp.where(level < jnp.exp(log_weight - log_total), u, held), log_total
+
+    nothing = jnp.full(post.mode.shape[1:], -jnp.inf, post.mode.dtype)
+    return jax.lax.fori_loop(0, _N_CANDIDATES, consider, (post.mode, nothing))[0]
 
 
 def _t_draws(key: Array, outcome: Outcome, q: int) -> Array:

@@ -12,6 +12,7 @@ Statistics 3, 395-402, for resampling; Kass and Steffey (1989), JASA 84, 717-726
 
 from __future__ import annotations
 
+import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -29,7 +30,6 @@ from glmmjax.likelihood.params import Params
 from glmmjax.likelihood.rows import from_first_lane, log_joint, outcome_of, predictors_of
 from glmmjax.postfit.predict import Request, in_chunks
 from glmmjax.postfit.row_blocks import MOST_ROWS, BlockRows, rows_by_bucket
-from glmmjax.postfit.sized_programs import sized
 from glmmjax.postfit.subjects import Targets, posterior_points
 
 __all__ = ["Quantiles", "flat_quantiles", "parameter_draws", "subject_quantiles"]
@@ -63,14 +63,12 @@ def parameter_draws(covariance: np.ndarray, n: int, seed: int) -> np.ndarray:
 def subject_quantiles(fitted: FittedModel, targets: Targets, covariance: np.ndarray, level: float, n: int, seed: int) -> Quantiles:
     """Of new outcomes of subjects given their outcomes."""
     found = np.zeros((3, len(targets.codes)))
-    points, size = posterior_points(fitted), fitted.problem.layout.size
+    points = posterior_points(fitted)
     with jax.enable_x64(True):
         theta, moves = jnp.asarray(fitted.theta), jnp.asarray(parameter_draws(covariance, n, seed))
         for k, block in enumerate(rows_by_bucket(fitted, targets)):
-            work = block.arrays.bucket.row_weight.size * (points**2 * size + n) + block.numbers.size * n
             key = jax.random.fold_in(jax.random.key(seed), k)
-            program = _subject_quantiles(work)
-            block.put(program(fitted.problem, points, _draws(fitted, level, n), theta, moves, key, block.arrays), found)
+            block.put(_subject_quantiles(fitted.problem, points, _draws(fitted, level, n), theta, moves, key, block.arrays), found)
     return Quantiles(*found)
 
 
@@ -85,8 +83,7 @@ def flat_quantiles(
         )
         theta, moves = jnp.asarray(fitted.theta), jnp.asarray(parameter_draws(covariance, n, seed))
         keys = jax.random.split(jax.random.key(seed), len(chunks.offset))
-        program = _flat_quantiles(n_rows * n)
-        found = program(fitted.problem, request, _draws(fitted, level, n), theta, moves, keys, chunks, outcome)
+        found = _flat_quantiles(fitted.problem, request, _draws(fitted, level, n), theta, moves, keys, chunks, outcome)
         return Quantiles(*np.asarray(found).swapaxes(0, 1).reshape(3, -1)[:, :n_rows])
 
 
@@ -94,7 +91,8 @@ def _draws(fitted: FittedModel, level: float, n: int) -> _Draws:
     return _Draws(n, 0.5 - 0.5 * level, len(fitted.design.formula.outcome_columns))
 
 
-def _flat(
+@functools.partial(jax.jit, static_argnums=(0, 1, 2))
+def _flat_quantiles(
     problem: Problem, request: Request, draws: _Draws, theta: Array, moves: Array, keys: Array, rows: ModelRows, outcome: Any
 ) -> Array:
     """(S, 3, R)"""
@@ -112,7 +110,8 @@ def _flat(
     return jax.lax.map(of_chunk, (keys, rows, outcome))
 
 
-def _of_subjects(problem: Problem, n_points: int, draws: _Draws, theta: Array, moves: Array, key: Array, blocks: BlockRows) -> Array:
+@functools.partial(jax.jit, static_argnums=(0, 1, 2))
+def _subject_quantiles(problem: Problem, n_points: int, draws: _Draws, theta: Array, moves: Array, key: Array, blocks: BlockRows) -> Array:
     """(S, 3, R)"""
     params = jax.vmap(problem.layout.params)(theta + moves)
 
@@ -133,9 +132,6 @@ def _of_subjects(problem: Problem, n_points: int, draws: _Draws, theta: Array, m
         return jnp.moveaxis(found, 0, 1).reshape(3, width)
 
     return jax.lax.map(of_block, (blocks, jax.random.split(key, len(blocks.lanes))))
-
-
-_flat_quantiles, _subject_quantiles = sized(_flat, (0, 1, 2)), sized(_of_subjects, (0, 1, 2))
 
 
 def _effects(problem: Problem, n_points: int, draws: _Draws, theta: Array, moves: Array, key: Array, block: BlockRows) -> Array:
@@ -188,6 +184,8 @@ def _outcomes(problem: Problem, draws: _Draws, key: Array, params: Params, rows:
         first += len(z)
     phi = jnp.broadcast_to(params.phi.T[:, :, None], (params.phi.shape[-1], n, width))
     template = tuple(jnp.broadcast_to(column, (n, width)) for column in y) or (jnp.ones((n, width), eta[0].dtype),) * draws.n_columns
+    if family.is_binary and not y:  # 0/1 outcomes: the mean says it all, and the sampler of many trials is slow
+        return (jax.random.uniform(key, (n, width), eta[0].dtype) < family.mean(eta[0], phi, *eta[1:])).astype(eta[0].dtype)
     drawn = family.sample(key, template if len(template) > 1 else template[0], eta[0], phi, *eta[1:])
     if not isinstance(drawn, tuple):
         return drawn

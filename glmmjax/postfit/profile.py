@@ -24,6 +24,8 @@ import numpy as np
 from jax import Array
 
 from glmmjax.errors import ConvergenceWarning
+from glmmjax.estimation.compiler_options import platform_in_force, quick_to_compile, quick_to_run
+from glmmjax.estimation.driver import is_small
 from glmmjax.estimation.objective import evaluate_with_hessian
 from glmmjax.fitted import FittedModel
 from glmmjax.likelihood.clusters import Bucket
@@ -67,7 +69,7 @@ class Side(NamedTuple):
 
     start: Array  # (P,) first point
     number: Array  # () of the parameter
-    sign: Array  # () -1 for the lower limit, 1 for the upper
+    sign: Array  # () -1 for the lower limit, 1 for the upper, 0 for one that was not asked for
     edge: Array  # () value of the parameter on the working scale that counts as the boundary
     reach: Array  # () largest change of the parameter in one step, working scale: a larger one could pass through the boundary
 
@@ -109,14 +111,13 @@ def profile_limits(fitted: FittedModel, parameters: Reported, chosen: np.ndarray
     buckets, q = fitted.design.clusters.buckets, parameters.problem.layout.covariance.q
     with jax.enable_x64(True):
         arguments = jax.tree.map(jnp.asarray, (fitted.theta, scale, target, sides))
-        found = _searches(parameters, *arguments, buckets, padded_rule(fitted.n_agq, q), start_modes(buckets, q))
-    shape = (len(starts), 2, len(chosen))
+        run = _program(is_small(fitted.problem, buckets, fitted.n_agq), platform_in_force())
+        found = run(parameters, *arguments, buckets, padded_rule(fitted.n_agq, q), start_modes(buckets, q))
+    shape = (len(starts), 2, len(known))
     c, misfit, is_flat = (np.asarray(values).reshape(shape) for values in (found.c, found.misfit, found.is_flat))
-    working = np.full((*shape[:2], len(known)), np.nan)
-    working[..., chosen] = c
-    natural = natural_values(parameters, working, fitted.theta)[..., chosen]
-    limits = np.where(misfit < _ACCEPTED, natural, np.where(is_flat, _edges(parameters, chosen), np.nan))
-    lower, upper = _at_the_boundary(fitted, parameters, chosen, known[chosen], _outermost(limits))
+    edges = np.where(is_flat, _edges(parameters), np.nan)
+    limits = np.where(misfit < _ACCEPTED, natural_values(parameters, c, fitted.theta), edges)
+    lower, upper = _at_the_boundary(fitted, parameters, known, _outermost(limits))[:, chosen]
     _report_missing(parameters, chosen, lower, upper)
     return lower, upper
 
@@ -129,28 +130,29 @@ def _outermost(limits: np.ndarray) -> np.ndarray:
 
 
 def _sides(parameters: Reported, chosen: np.ndarray, known: np.ndarray, starts: np.ndarray) -> Side:
-    """For each start the lower sides, then the upper ones."""
-    kinds, n_sd = np.array(parameters.kinds)[chosen], parameters.problem.layout.covariance.q
-    is_correlation = chosen >= parameters.problem.layout.p + n_sd
+    """For each start the lower sides, then the upper ones; all of them, so that one program serves every choice."""
+    numbers, kinds, is_correlation = np.arange(len(known)), np.array(parameters.kinds), _is_correlation(parameters)
     with np.errstate(divide="ignore"):
-        logs = np.log(np.abs(known[chosen]))
-    lowest = np.where(kinds == "random", np.where(is_correlation, -_EDGE[1], np.maximum(logs, -50.0) - _EDGE[0]), -np.inf)
-    highest = np.where((kinds == "random") & is_correlation, _EDGE[1], np.inf)
+        logs = np.maximum(np.log(np.abs(known)), -50.0)
+    lowest = np.where(kinds == "random", np.where(is_correlation, -_EDGE[1], logs - _EDGE[0]), -np.inf)
+    highest = np.where(is_correlation, _EDGE[1], np.inf)
+    sign = np.where(np.isin(numbers, chosen), 1.0, 0.0)
     reach = np.where(kinds == "random", _LARGEST_CHANGE, np.inf)
-    one = (np.tile(chosen, 2), np.repeat([-1.0, 1.0], len(chosen)), np.concatenate([lowest, highest]), np.tile(reach, 2))
-    many: Any = (np.repeat(starts, 2 * len(chosen), axis=0), *(np.tile(values, len(starts)) for values in one))
+    one = (np.tile(numbers, 2), np.concatenate([-sign, sign]), np.concatenate([lowest, highest]), np.tile(reach, 2))
+    many: Any = (np.repeat(starts, 2 * len(known), axis=0), *(np.tile(values, len(starts)) for values in one))
     return Side(*many)
 
 
-def _edges(parameters: Reported, chosen: np.ndarray) -> np.ndarray:
-    """(2, k) ends of the parameter space."""
-    kinds = np.array(parameters.kinds)[chosen]
-    is_correlation = chosen >= parameters.problem.layout.p + parameters.problem.layout.covariance.q
-    working = np.full((2, len(parameters.kinds)), [[-np.inf], [np.inf]])
-    layout = parameters.problem.layout
-    ends = natural_values(parameters, working, np.zeros(layout.size))[:, chosen]
-    ends[:, kinds == "random"] = np.where(is_correlation, [[-1.0], [1.0]], [[0.0], [np.inf]])[:, kinds == "random"]
-    return ends
+def _is_correlation(parameters: Reported) -> np.ndarray:
+    """(N,) bool"""
+    numbers = np.arange(len(parameters.kinds)) - parameters.problem.layout.p - parameters.problem.layout.covariance.q
+    return (numbers >= 0) & (numbers < len(parameters.pairs))
+
+
+def _edges(parameters: Reported) -> np.ndarray:
+    """(2, N) ends of the parameter space."""
+    working = np.full((2, len(parameters.kinds)), [[-np.inf], [np.inf]])  # log sd, atanh of a correlation
+    return natural_values(parameters, working, np.zeros(parameters.problem.layout.size))
 
 
 def _scale(fitted: FittedModel) -> np.ndarray:
@@ -179,23 +181,16 @@ def _starts(fitted: FittedModel, scale: np.ndarray) -> np.ndarray:
     return np.linalg.solve(scale, moves.T).T
 
 
-def _at_the_boundary(fitted: FittedModel, parameters: Reported, chosen: np.ndarray, known: np.ndarray, limits: np.ndarray) -> np.ndarray:
-    """The limits with those of estimates that are on the boundary themselves."""
+def _at_the_boundary(fitted: FittedModel, parameters: Reported, known: np.ndarray, limits: np.ndarray) -> np.ndarray:
+    """The limits (2, N) with those of estimates that are on the boundary themselves."""
     if not fitted.is_singular:
         return limits
-    limits = limits.copy()
-    is_correlation = chosen >= parameters.problem.layout.p + parameters.problem.layout.covariance.q
-    is_spread = np.array(parameters.kinds)[chosen] == "random"
-    reach = np.concatenate([fitted.design.random_reach, np.ones(len(parameters.pairs))])
-    first = parameters.problem.layout.p
-    for k in np.flatnonzero(is_spread):
-        if np.isnan(known[k]):
-            limits[:, k] = np.nan
-        elif is_correlation[k] and abs(known[k]) > 1.0 - 1e-7:
-            limits[int(known[k] > 0), k] = np.sign(known[k])
-        elif not is_correlation[k] and known[k] * reach[chosen[k] - first] < 1e-4:
-            limits[0, k] = 0.0
-    return limits
+    is_correlation, reach = _is_correlation(parameters), np.zeros(len(known))
+    reach[parameters.problem.layout.p :][: len(fitted.design.random_reach)] = fitted.design.random_reach
+    lower, upper = limits
+    lower = np.where((reach > 0) & (known * reach < 1e-4), 0.0, np.where(is_correlation & (known < 1e-7 - 1.0), -1.0, lower))
+    upper = np.where(is_correlation & (known > 1.0 - 1e-7), 1.0, upper)
+    return np.where(np.isnan(known), np.nan, np.stack([lower, upper]))
 
 
 def _report_missing(parameters: Reported, chosen: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> None:
@@ -209,7 +204,12 @@ def _report_missing(parameters: Reported, chosen: np.ndarray, lower: np.ndarray,
         )
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@functools.cache
+def _program(small: bool, platform: str) -> Any:
+    """``_searches`` compiled quickly for small data, where compiling is what a user waits for, or to run quickly."""
+    return jax.jit(_searches, static_argnums=0, compiler_options=(quick_to_compile if small else quick_to_run)(platform))
+
+
 def _searches(
     parameters: Reported,
     centre: Array,
@@ -225,7 +225,7 @@ def _searches(
     def search(side: Side) -> Search:
         zero, count, no = jnp.zeros(()), jnp.zeros((), jnp.int32), jnp.array(False)
         first = (side.start, jnp.zeros_like(side.start), zero, zero, zero, zero + 2.0, modes)
-        state = Search(*first, n=count, is_solved=no, is_flat=no, misfit=zero + jnp.inf, c=zero + jnp.nan)
+        state = Search(*first, n=count, is_solved=side.sign == 0, is_flat=no, misfit=zero + jnp.inf, c=zero + jnp.nan)
         unfinished = lambda s: (s.n < _MAX_EVALUATIONS) & ~s.is_solved & ~s.is_flat & (s.radius > _SMALLEST_STEP)  # noqa: E731
         advance = lambda s: _advance(parameters, centre, scale, target, side, s, buckets, rule)  # noqa: E731
         return jax.lax.while_loop(unfinished, advance, state)._replace(modes=())

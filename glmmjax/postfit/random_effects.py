@@ -1,21 +1,46 @@
-"""Conditional modes of the random effects given the data, and their conditional covariance matrices."""
+"""The random effects of each cluster given its outcomes, at the estimates: modes and means, covariances, intervals.
+
+The mode b = L u_hat goes with ``L H^-1 L'``, H the negative Hessian of the log joint density in u at the mode; mean and covariance are
+moments of the distribution itself, by quadrature. Both are conditional on the estimates: they leave out how sure these are.
+"""
 
 from __future__ import annotations
 
-import functools
+import statistics
+from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from glmmjax.families.base import Family
+from glmmjax.errors import ArgumentError
+from glmmjax.estimation.objective import Problem
 from glmmjax.fitted import FittedModel
-from glmmjax.likelihood.adaptive import posterior
 from glmmjax.likelihood.clusters import Bucket
+from glmmjax.likelihood.conditional import block_conditional, conditional_covariances, conditional_means
+from glmmjax.likelihood.gauss_hermite import tensor_rule
 from glmmjax.likelihood.params import Params
-from glmmjax.likelihood.rows import outcome_of, predictors_of
+from glmmjax.postfit.sized_programs import sized
+from glmmjax.postfit.subjects import blocks_of_modes, posterior_points
 
-__all__ = ["random_effects", "random_effects_covariance"]
+__all__ = [
+    "EffectIntervals",
+    "cluster_coefficients",
+    "random_effects",
+    "random_effects_covariance",
+    "random_effects_intervals",
+    "random_effects_means",
+]
+
+
+class EffectIntervals(NamedTuple):
+    """Random effects with intervals, (m, q) each, in the order of ``design.groups`` and ``design.random_names``."""
+
+    estimate: np.ndarray
+    std_error: np.ndarray
+    lower: np.ndarray
+    upper: np.ndarray
 
 
 def random_effects(fitted: FittedModel) -> np.ndarray:
@@ -23,35 +48,120 @@ def random_effects(fitted: FittedModel) -> np.ndarray:
     return fitted.modes @ fitted.params.chol.T
 
 
-def random_effects_covariance(fitted: FittedModel) -> np.ndarray:
-    """(m, q, q) conditional covariance of b at its mode, ``L H^-1 L'`` with H the negative Hessian of the log joint density in u."""
-    clusters = fitted.design.clusters
-    if fitted.modes.shape[1] == 0:
-        return np.zeros((len(fitted.modes), 0, 0))
+def random_effects_means(fitted: FittedModel) -> np.ndarray:
+    """(m, q) posterior means of b by quadrature, in the order of ``design.groups``.
+
+    Raises
+    ------
+    RowsNotKeptError
+        For a streamed fit.
+    """
+    return _moments(fitted)[0]
+
+
+def random_effects_covariance(fitted: FittedModel, kind: str = "mode") -> np.ndarray:
+    """(m, q, q) conditional covariance of b.
+
+    Parameters
+    ----------
+    kind : ``"mode"`` for the inverse negative Hessian at the mode, ``"mean"`` for the posterior covariance by quadrature.
+
+    Raises
+    ------
+    ArgumentError, RowsNotKeptError
+    """
+    _check_kind(kind)
+    return _moments(fitted)[1 if kind == "mean" else 2]
+
+
+def random_effects_intervals(fitted: FittedModel, kind: str = "mode", level: float = 0.95) -> EffectIntervals:
+    """Normal intervals around modes or means, conditional on the estimates.
+
+    Raises
+    ------
+    ArgumentError
+        For another ``kind``, or a ``level`` outside (0, 1).
+    RowsNotKeptError
+        For a streamed fit.
+    """
+    _check_kind(kind)
+    if isinstance(level, bool) or not isinstance(level, int | float) or not 0.0 < level < 1.0:
+        raise ArgumentError(f"level={level!r} must be a number between 0 and 1, such as 0.95.")
+    mean, covariance, curvature = _moments(fitted)
+    estimate, spread = (mean, covariance) if kind == "mean" else (random_effects(fitted), curvature)
+    error = np.sqrt(np.maximum(np.diagonal(spread, axis1=1, axis2=2), 0.0))
+    half = statistics.NormalDist().inv_cdf(0.5 + 0.5 * level) * error
+    return EffectIntervals(estimate, error, estimate - half, estimate + half)
+
+
+def cluster_coefficients(fitted: FittedModel) -> tuple[np.ndarray, tuple[str, ...]]:
+    """(m, k) coefficients of every cluster, fixed effect plus conditional mode, and their names.
+
+    Those of the main part come first, then those of the zero part under names that begin with ``zi_``. A random effect whose column is no
+    column of the fixed part has a coefficient of its own, with a fixed effect of 0.
+    """
+    design, values = fitted.design, []
+    names: list[str] = []
+    modes, first = random_effects(fitted), 0
+    parts = {"": (design.fixed_names, np.asarray(fitted.params.beta)), "zi_": (design.zi_fixed_names, np.asarray(fitted.params.gamma))}
+    for prefix, (fixed, coefficients) in parts.items():
+        if not len(fixed):
+            continue
+        random = design.random_names[first : first + _n_effects(fitted, prefix)]
+        bare = [name.removeprefix("zi_") for name in random]
+        columns = [*fixed, *(name for name in bare if name not in fixed)]
+        table = np.zeros((len(modes), len(columns)))
+        table += np.concatenate([coefficients, np.zeros(len(columns) - len(fixed))])
+        for k, name in enumerate(bare):
+            table[:, columns.index(name)] += modes[:, first + k]
+        first += len(random)
+        values.append(table)
+        names += [prefix + name for name in columns]
+    return np.concatenate(values, axis=1), tuple(names)
+
+
+def _n_effects(fitted: FittedModel, prefix: str) -> int:
+    """Random effects of the main part, or of the zero part."""
+    of_zero = sum(name.startswith("zi_") for name in fitted.design.random_names) if fitted.problem.family.has_zero_part else 0
+    return of_zero if prefix else len(fitted.design.random_names) - of_zero
+
+
+def _check_kind(kind: str) -> None:
+    if kind not in ("mode", "mean"):
+        raise ArgumentError(f"kind={kind!r} is not known; choose 'mode' for conditional modes or 'mean' for posterior means.")
+
+
+def _moments(fitted: FittedModel) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Posterior means (m, q) and covariances (m, q, q) of b, and the covariances that the curvature at the modes gives."""
+    clusters, (m, q) = fitted.design.clusters, fitted.modes.shape
+    if q == 0:
+        return np.zeros((m, 0)), np.zeros((m, 0, 0)), np.zeros((m, 0, 0))
+    points = posterior_points(fitted)
     with jax.enable_x64(True):
-        starts = _to_blocks(fitted.modes, clusters.buckets, np.asarray(clusters.slots))
-        found = [_covariances(fitted.problem.family, fitted.params, *pair) for pair in zip(clusters.buckets, starts, strict=True)]
-        return np.concatenate([np.asarray(covariance) for covariance in found])[np.asarray(clusters.slots)]
+        found = []
+        for bucket, start in zip(clusters.buckets, blocks_of_modes(fitted.modes, clusters), strict=True):
+            program = _bucket_moments(bucket.row_weight.size * points**q)
+            leaves = map(np.asarray, program(fitted.problem, points, fitted.params, bucket, start))
+            found.append([np.moveaxis(leaf, -1, 1).reshape(-1, *leaf.shape[1:-1]) for leaf in leaves])
+        slots = np.asarray(clusters.slots)
+    mean, covariance, curvature = (np.concatenate(leaves)[slots] for leaves in zip(*found, strict=True))
+    return mean, covariance, curvature
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def _covariances(family: Family, params: Params, bucket: Bucket, modes: Array) -> Array:
-    """(S * B, q, q) of the clusters of a bucket."""
+def _moments_of_bucket(problem: Problem, n_points: int, params: Params, bucket: Bucket, start: Array) -> tuple[Array, Array, Array]:
+    """(S, q, B), (S, q, q, B) and (S, q, q, B)."""
+    rule = tensor_rule(n_points, params.chol.shape[0])
 
-    def of_block(block_and_modes: tuple[Bucket, Array]) -> Array:
-        block, start = block_and_modes
-        root = posterior(family, predictors_of(params, block), outcome_of(block), start).root
-        scaled = [[sum(params.chol[r, a] * root[a, c] for a in range(q)) for c in range(q)] for r in range(q)]
-        return jax.numpy.stack([sum(scaled[r][c] * scaled[s][c] for c in range(q)) for r in range(q) for s in range(q)], axis=-1)
+    def turned(of_u: Array) -> Array:
+        return jnp.einsum("ac,cdm,bd->abm", params.chol, of_u, params.chol)
 
-    q = params.chol.shape[0]
-    return jax.lax.map(of_block, (bucket, modes)).reshape(-1, q, q)
+    def of_block(block_and_start: tuple[Bucket, Array]) -> tuple[Array, Array, Array]:
+        given = block_conditional(params, block_and_start[0], problem.family, rule, block_and_start[1])
+        curvature = jnp.einsum("acm,bcm->abm", given.root, given.root)
+        mean = jnp.tensordot(params.chol, conditional_means(given, rule), 1)
+        return mean, turned(conditional_covariances(given, rule)), turned(curvature)
+
+    return jax.lax.map(of_block, (bucket, start))
 
 
-def _to_blocks(modes: np.ndarray, buckets: tuple[Bucket, ...], slots: np.ndarray) -> list[np.ndarray]:
-    """One (S, q, B) array a bucket; 0 for padding clusters."""
-    shapes = [bucket.cluster_weight.shape for bucket in buckets]
-    ends = np.cumsum([n_blocks * n_lanes for n_blocks, n_lanes in shapes])
-    flat = np.zeros((ends[-1], modes.shape[1]))
-    flat[slots] = modes
-    return [part.reshape(*shape, modes.shape[1]).swapaxes(1, 2) for part, shape in zip(np.split(flat, ends[:-1]), shapes, strict=True)]
+_bucket_moments = sized(_moments_of_bucket, (0, 1))

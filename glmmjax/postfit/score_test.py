@@ -22,6 +22,8 @@ from jax import Array
 
 from glmmjax.design.added_terms import read_added_columns
 from glmmjax.errors import ArgumentError
+from glmmjax.estimation.compiler_options import platform_in_force, quick_to_run, run_once
+from glmmjax.estimation.driver import is_small
 from glmmjax.estimation.objective import Problem, evaluate_with_hessian
 from glmmjax.fitted import FittedModel
 from glmmjax.likelihood.clusters import Bucket
@@ -102,7 +104,8 @@ def _derivatives(fitted: FittedModel, problem: Problem, theta: np.ndarray, kind:
     e, q = list(fitted.design.formula.right_sides).index(kind), problem.layout.covariance.q
     buckets = _with_columns(fitted, e, columns)
     with jax.enable_x64(True):
-        found = _score_and_hessian(problem, jnp.asarray(theta), buckets, padded_rule(fitted.n_agq, q), start_modes(buckets, q))
+        run = _program(is_small(problem, buckets, fitted.n_agq), platform_in_force())
+        found = run(problem, jnp.asarray(theta), buckets, padded_rule(fitted.n_agq, q), start_modes(buckets, q))
         return np.asarray(found[0]), -np.asarray(found[1])
 
 
@@ -121,7 +124,12 @@ def _with_columns(fitted: FittedModel, e: int, columns: np.ndarray) -> tuple[Buc
     return tuple(wider)
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@functools.cache
+def _program(small: bool, platform: str) -> Any:
+    """``_score_and_hessian`` compiled for its one run, or to run quickly on large data."""
+    return jax.jit(_score_and_hessian, static_argnums=0, compiler_options=(run_once if small else quick_to_run)(platform))
+
+
 def _score_and_hessian(problem: Problem, theta: Array, buckets: tuple[Bucket, ...], rule: Rule, modes: Modes) -> tuple[Array, Array]:
     at, hessian = evaluate_with_hessian(problem, theta, buckets, rule, modes)
     return at.gradient, hessian

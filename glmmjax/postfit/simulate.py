@@ -61,7 +61,7 @@ def simulate(
     with jax.enable_x64(True):
         thetas = jnp.asarray(drawn_parameters(fitted, n, seed, robust) if parameter_uncertainty else np.tile(fitted.theta, (n, 1)))
         for_effects, for_outcomes = (_keys(seed, stream, n) for stream in (0, 1))
-        rows, codes, effects = _rows_and_effects(fitted, kind, newdata, thetas, for_effects)
+        rows, codes, effects = _rows_and_effects(fitted, kind, newdata, thetas if parameter_uncertainty else thetas[:1], for_effects)
         n_clusters = int(codes.max(initial=-1)) + 1 if effects is None else effects.shape[-1]
         y = _as_family(_template(fitted, rows))
         drawn = _outcomes(problem, n_clusters, thetas, effects, (for_effects, for_outcomes), model_rows(rows), y, jnp.asarray(codes))
@@ -116,8 +116,11 @@ def _keys(seed: int, stream: int, n: int) -> Array:
 
 
 def _rows_and_effects(fitted: FittedModel, kind: str, newdata: Any, thetas: Array, keys: Array) -> tuple[NewRows, np.ndarray, Array | None]:
-    """Rows to simulate, the cluster of each, and random effects (n, q, m) in coordinates u; None for new ones."""
-    q = fitted.params.chol.shape[0]
+    """Rows to simulate, the cluster of each, and random effects (n, q, m) in coordinates u; None for new ones.
+
+    ``thetas`` (n, P), or (1, P) where all simulations have the same.
+    """
+    n, q = len(keys), fitted.params.chol.shape[0]
     if newdata is None:
         rows = read_own_rows(fitted)
     else:
@@ -126,19 +129,21 @@ def _rows_and_effects(fitted: FittedModel, kind: str, newdata: Any, thetas: Arra
     if q == 0 or kind in ("new", "zero"):
         codes = np.arange(int(rows.is_complete.sum())) if rows.groups is None else rows.groups.codes
         is_new = q > 0 and kind == "new"
-        return rows, codes, None if is_new else jnp.zeros((len(thetas), q, int(codes.max(initial=-1)) + 1))
+        return rows, codes, None if is_new else jnp.zeros((n, q, int(codes.max(initial=-1)) + 1))
     targets = targets_for(fitted, newdata)
     numbers = np.zeros(len(rows.is_complete), int)
     numbers[targets.rows.is_complete] = targets.codes
     codes = numbers[rows.is_complete]
     if kind == "mode":
-        return rows, codes, jnp.broadcast_to(modes_of(fitted, targets).T, (len(thetas), q, len(targets.labels)))
+        return rows, codes, jnp.broadcast_to(modes_of(fitted, targets).T, (n, q, len(targets.labels)))
+    by_theta = keys.reshape(len(thetas), -1)
     found = [
-        posterior_draws(fitted.problem, thetas, jax.vmap(lambda key, k=k: jax.random.fold_in(key, k))(keys), source.clusters)
+        posterior_draws(fitted.problem, thetas, jax.vmap(jax.vmap(lambda key, k=k: jax.random.fold_in(key, k)))(by_theta), source.clusters)
         for k, source in enumerate(targets.sources)
     ]
     starts = np.cumsum([0, *(draws.shape[-1] for draws in found)])
-    return rows, codes, jnp.concatenate(found, axis=-1)[..., starts[targets.source_of] + targets.number_of]
+    joined = jnp.concatenate(found, axis=-1)
+    return rows, codes, joined.reshape(n, *joined.shape[2:])[..., starts[targets.source_of] + targets.number_of]
 
 
 def _template(fitted: FittedModel, rows: NewRows) -> tuple[np.ndarray, ...]:

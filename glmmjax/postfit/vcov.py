@@ -73,7 +73,8 @@ def _covariance_root(fitted: FittedModel) -> tuple[np.ndarray, np.ndarray]:
     basis = _identified(fitted)
     root, is_defined = _inverse_root(basis.T @ fitted.information @ basis)
     undefined = (basis[:, ~is_defined] ** 2).sum(1) > 1e-6 * (basis**2).sum(1)
-    return basis @ root, undefined
+    # of what has no standard error only rounding is left, on a huge scale
+    return np.where(undefined[:, None], 0.0, basis @ root), undefined
 
 
 def _with_undefined(full: np.ndarray, undefined: np.ndarray) -> np.ndarray:

@@ -36,6 +36,14 @@ from glmmjax.tables.population import marginal_coefficient_frame as marginal_coe
 from glmmjax.tables.population import marginal_coefficient_intervals as marginal_coefficient_intervals
 from glmmjax.tables.population import marginal_coefficient_summary as marginal_coefficient_summary
 from glmmjax.tables.population import mean_frame as mean_frame
+from glmmjax.tables.prediction import cluster_coefs_frame as cluster_coefs_frame
+from glmmjax.tables.prediction import fitted_table as fitted_table
+from glmmjax.tables.prediction import prediction_table as prediction_table
+from glmmjax.tables.prediction import random_effects_table as random_effects_table
+from glmmjax.tables.prediction import residual_series as residual_series
 from glmmjax.tables.summary import one_line as one_line
 from glmmjax.tables.summary import summary as summary
 from glmmjax.tables.text import Summary as Summary
+from glmmjax.tables.tidy import augment_frame as augment_frame
+from glmmjax.tables.tidy import glance_frame as glance_frame
+from glmmjax.tables.tidy import tidy_frame as tidy_frame

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
+from glmmjax.tables.export import html_fragment, latex_text, markdown_text
+
 __all__ = ["UNDEFINED", "Section", "Summary", "coefficient_texts", "number_texts", "p_text", "wrapped"]
 
 UNDEFINED = "-"
@@ -50,6 +52,18 @@ class Summary:
 
     def _repr_html_(self) -> str:
         return "".join(section.html() for section in self.sections)
+
+    def to_markdown(self) -> str:
+        """The page as Markdown with pipe tables, names escaped."""
+        return markdown_text(self.sections)
+
+    def to_latex(self) -> str:
+        r"""The page as LaTeX, names escaped: paragraphs and ``tabular`` environments for a document with ``\usepackage{booktabs}``."""
+        return latex_text(self.sections)
+
+    def to_html(self) -> str:
+        """The page as one ``<div>`` for any HTML document, with its own styles, names escaped."""
+        return html_fragment(self.sections)
 
 
 def wrapped(line: str) -> str:

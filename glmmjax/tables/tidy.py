@@ -16,6 +16,7 @@ from glmmjax.errors import ArgumentError
 from glmmjax.fitted import FittedModel
 from glmmjax.postfit.confidence import confidence_intervals
 from glmmjax.postfit.information_criteria import aic, bic, n_groups, n_parameters, n_rows
+from glmmjax.postfit.link_intervals import check_level, normal_quantile
 from glmmjax.postfit.marginal_means import data_of
 from glmmjax.postfit.natural_phi import natural_phi
 from glmmjax.postfit.p_values import normal_two_sided
@@ -41,7 +42,12 @@ _COEFFICIENTS = ("fixed", "zi", "dispersion")
 
 
 def tidy_frame(
-    fitted: FittedModel, conf_int: bool = False, level: float = 0.95, exponentiate: bool = False, effects: str = "fixed", robust: Any = False
+    fitted: FittedModel,
+    conf_int: bool = False,
+    level: float = 0.95,
+    exponentiate: bool = False,
+    effects: str = "fixed",
+    robust: Any = False,
 ) -> pd.DataFrame:
     """One row a parameter, or a random effect of a cluster; see ``MixedModelResults.tidy``."""
     if effects not in EFFECTS:
@@ -56,7 +62,7 @@ def tidy_frame(
     statistic = np.where(is_tested, values / errors, np.nan)
     columns: dict[str, Any] = {
         "effect": [_ROWS[kind][0] for kind in kinds],
-        "component": [_component(kind, name) for kind, name in zip(kinds, parameters.names, strict=True)],
+        "component": _components(fitted, parameters),
         "group": [fitted.design.group_name if kind == "random" else None for kind in kinds],
         "term": list(parameters.names),
         "estimate": values,
@@ -108,14 +114,39 @@ def augment_frame(fitted: FittedModel, newdata: Any = None, kind: str | None = N
         frame = as_frame(newdata)
     added = {".fitted": predict(fitted, newdata, kind=kind).values[0], ".fixed": predict(fitted, newdata, kind="mean_subject").values[0]}
     if newdata is None:
-        added[".resid"] = residuals(fitted, kind)
+        added[".resid"] = residuals(fitted, "raw", kind)
     return pd.concat([frame, pd.DataFrame(added, index=frame.index)], axis=1)
 
 
-def _component(kind: str, name: str) -> str:
-    """``zi`` too for what the random effects of the zero part have among themselves."""
-    of_zero = kind == "random" and name.count("zi_") == 1 + name.startswith("corr(")
-    return "zi" if of_zero else _ROWS[kind][1]
+def _components(fitted: FittedModel, parameters: Reported) -> list[str]:
+    """The part of the model that each parameter belongs to; ``zi`` too for the random effects of the zero part among themselves."""
+    of_zero = [fitted.problem.family.has_zero_part and name.startswith("zi_") for name in fitted.design.random_names]
+    random = [*of_zero, *(of_zero[r] and of_zero[c] for r, c in parameters.pairs)]
+    found = iter(random)
+    return ["zi" if kind == "random" and next(found) else _ROWS[kind][1] for kind in parameters.kinds]
+
+
+def _random_values(fitted: FittedModel, conf_int: bool, level: float) -> pd.DataFrame:
+    """Conditional modes, one row a cluster and random effect, with conditional standard deviations."""
+    names, groups = fitted.design.random_names, fitted.design.groups
+    q, m = len(names), len(groups)
+    if not q:
+        raise ArgumentError("effects='ran_vals': the model has no random effects.")
+    values = random_effects(fitted).ravel()
+    errors = np.sqrt(np.diagonal(random_effects_covariance(fitted), axis1=1, axis2=2)).ravel()
+    columns: dict[str, Any] = {
+        "effect": "ran_vals",
+        "group": fitted.design.group_name,
+        "level": groups.repeat(q),
+        "term": list(names) * m,
+        "estimate": values,
+        "std.error": errors,
+    }
+    if conf_int:
+        check_level(level)
+        reach = normal_quantile(level) * errors
+        columns |= {"conf.low": values - reach, "conf.high": values + reach}
+    return pd.DataFrame(columns)
 
 
 def _errors(fitted: FittedModel, parameters: Reported, theta_covariance: np.ndarray) -> np.ndarray:

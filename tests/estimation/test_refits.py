@@ -25,7 +25,7 @@ def weighted(intro_fit):
     weights = np.ones((3, 100))
     weights[0, 0] = weights[1, 7] = 0.0
     weights[2] = np.random.default_rng(0).multinomial(100, np.full(100, 0.01))
-    return with_weights(intro_fit.fitted_model.design.clusters, weights)
+    return with_weights(intro_fit.fitted_model.design.clusters, 3, weights.__getitem__)
 
 
 def from_scratch(origin, changes):
@@ -65,14 +65,14 @@ def test_the_factor_of_d_keeps_a_non_negative_diagonal(origin, weighted):
 
 
 def test_no_data_set_is_no_refit(origin, intro_fit):
-    found = refit(origin, with_weights(intro_fit.fitted_model.design.clusters, np.ones((0, 100))))
+    found = refit(origin, with_weights(intro_fit.fitted_model.design.clusters, 0, lambda _: np.ones(100)))
     assert found.theta.shape == (0, 5)
     assert found.converged.shape == (0,)
 
 
 def test_a_refit_without_certificate_is_repeated_from_scratch(origin, weighted, monkeypatch):
-    monkeypatch.setattr(refits, "_refit_side_by_side", lambda _, changes: [lost] * changes.n)
     lost = refits._End(np.zeros(5), Code.DECREMENT_TOO_LARGE, -1.0, -np.eye(5))
+    monkeypatch.setattr(refits, "_refit_side_by_side", lambda _, changes: [lost] * changes.n)
     assert_same(refit(origin, weighted), from_scratch(origin, weighted))
 
 

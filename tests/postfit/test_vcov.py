@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from glmmjax.errors import ArgumentError
 from glmmjax.likelihood.covariance import BlockDiagonal, unstructured
 from glmmjax.likelihood.params import Theta
 from glmmjax.postfit.random_covariance import LostEffect, lost_effects, moving_directions, spread, spread_errors
@@ -135,3 +136,26 @@ def test_a_singular_fit_has_usable_standard_errors(singular_fit):
     information = singular_fit.fitted_model.information[:6, :6]
     np.testing.assert_allclose(fixed_covariance(singular_fit.fitted_model), np.linalg.inv(information)[:4, :4], rtol=1e-6)
     assert np.isfinite(singular_fit.bse_fe).all()
+
+
+def test_covariances_of_all_parameters_are_labelled(intro_fit, diagonal_fit, poisson_fit):
+    assert intro_fit.cov_params().equals(intro_fit.cov_params(robust=False, which="fixed"))
+    fixed = ["Intercept", "sex[T.female]", "time", "sex[T.female]:time"]
+    assert list(intro_fit.cov_params().columns) == fixed
+    full = diagonal_fit.cov_params(which="all")
+    assert list(full.index) == list(full.columns) == [*fixed, "L[Intercept,Intercept]", "L[time,time]"]
+    np.testing.assert_allclose(full, np.linalg.inv(diagonal_fit.fitted_model.information), rtol=1e-8)
+    with pytest.raises(ArgumentError, match=r"which='random' must be 'fixed' \(the fixed effects\) or 'all'"):
+        poisson_fit.cov_params(which="random")
+
+
+def test_covariance_of_r(postfit_case):
+    # of the coefficients; D stands on other scales there
+    order, layout = postfit_case.fixed_order, postfit_case.fit.fitted_model.problem.layout
+    stored = postfit_case.p["vcov"]
+    at = [*order, *(layout.zero.start + k for k in postfit_case.zero_order)]
+    rows = [k for k, label in enumerate(stored["order"]) if not label.startswith(("D_", "phi_"))]
+    expected = np.array(stored["engine"])[np.ix_(rows, rows)]
+    found = postfit_case.fit.cov_params(which="all").to_numpy()[np.ix_(at, at)]
+    scale = np.sqrt(np.outer(np.diagonal(expected), np.diagonal(expected)))
+    np.testing.assert_allclose(found / scale, expected / scale, atol=2e-4)

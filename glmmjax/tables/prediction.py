@@ -1,0 +1,64 @@
+"""Random effects, predictions, fitted values and residuals as labelled tables, in the row order of the caller."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from glmmjax.fitted import FittedModel
+from glmmjax.postfit.fitted_values import fitted_values
+from glmmjax.postfit.predict import predict
+from glmmjax.postfit.prediction_intervals import predict_with_intervals
+from glmmjax.postfit.random_effects import cluster_coefficients, random_effects_intervals
+from glmmjax.postfit.residuals import residuals
+
+__all__ = ["cluster_coefs_frame", "fitted_table", "prediction_table", "random_effects_table", "residual_series"]
+
+
+def random_effects_table(fitted: FittedModel, kind: str = "mode", level: float = 0.95) -> pd.DataFrame:
+    """One row a cluster and random effect, index (cluster, effect)."""
+    found, names = random_effects_intervals(fitted, kind, level), list(fitted.design.random_names)
+    m = len(fitted.design.groups)
+    labels = fitted.design.groups.repeat(len(names))
+    index = pd.MultiIndex.from_arrays([labels, names * m], names=[fitted.design.group_name or "row", "effect"])
+    columns = {"estimate": found.estimate, "std_error": found.std_error, "lower": found.lower, "upper": found.upper}
+    return pd.DataFrame({name: values.ravel() for name, values in columns.items()}, index=index)
+
+
+def cluster_coefs_frame(fitted: FittedModel) -> pd.DataFrame:
+    """One row a cluster, one column a coefficient."""
+    values, names = cluster_coefficients(fitted)
+    return pd.DataFrame(values, index=fitted.design.groups, columns=list(names))
+
+
+def prediction_table(
+    fitted: FittedModel, newdata: Any, newdata2: Any, kind: str, scale: str, interval: float | None, **options: Any
+) -> pd.Series | pd.DataFrame:
+    """A Series, or a DataFrame for several values a row or with intervals."""
+    if interval is None:
+        found = predict(fitted, newdata, newdata2, kind, scale)
+        return _table(fitted, found.values, found.labels, scale, "prediction")
+    bounds = predict_with_intervals(fitted, newdata, newdata2, kind, scale, interval, **options)
+    columns = {"prediction": bounds.values, "std_error": bounds.std_errors, "lower": bounds.lower, "upper": bounds.upper}
+    if scale != "probability":
+        return pd.DataFrame({name: values[0] for name, values in columns.items()}, index=bounds.labels)
+    by_level = {(level, name): values[k] for k, level in enumerate(fitted.design.levels) for name, values in columns.items()}
+    return pd.DataFrame(by_level, index=bounds.labels)
+
+
+def fitted_table(fitted: FittedModel, kind: str, scale: str) -> pd.Series | pd.DataFrame:
+    """Fitted values, by the caller's row labels."""
+    return _table(fitted, fitted_values(fitted, kind, scale), fitted.design.row_labels, scale, "fitted")
+
+
+def residual_series(fitted: FittedModel, kind: str, at: str) -> pd.Series:
+    """Residuals, by the caller's row labels."""
+    return pd.Series(residuals(fitted, kind, at), index=fitted.design.row_labels, name=f"resid_{kind}")
+
+
+def _table(fitted: FittedModel, values: np.ndarray, labels: Any, scale: str, name: str) -> pd.Series | pd.DataFrame:
+    if scale != "probability":
+        return pd.Series(values[0], index=labels, name=name)
+    return pd.DataFrame(values.T, index=labels, columns=list(fitted.design.levels))

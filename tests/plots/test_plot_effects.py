@@ -1,0 +1,139 @@
+"""What effect plots draw: lines, bands, labels; and pictures that render."""
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib import pyplot
+
+import glmmjax as gj
+from glmmjax.errors import ArgumentError
+from tests.postfit.stated import stated_fit
+
+pytestmark = pytest.mark.usefixtures("compile_quickly")
+
+TIMES = np.linspace(0.0, 15.0, 16)
+GRID = {"time": TIMES, "sex": ["male", "female"]}
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    pyplot.close("all")
+
+
+@pytest.fixture(scope="module")
+def ordinal_fit():
+    """Three ratings, a random intercept."""
+    data = pd.DataFrame({"id": np.repeat(np.arange(8), 3), "x": np.linspace(-1, 1, 24), "rating": np.tile([0, 1, 2], 8)})
+    params = gj.Params(np.array([0.8]), np.array([[1.2]]), phi=np.array([-0.5, 0.3]))
+    return stated_fit(params, "rating ~ x", "~ 1 | id", data=data, family="cumulative")
+
+
+def labelled(ax):
+    return {line.get_label(): line for line in ax.lines if not line.get_label().startswith("_")}
+
+
+def test_a_line_for_each_value_of_the_second_covariate(intro_fit, tmp_path):
+    ax, found = intro_fit.plot_effects(GRID), intro_fit.effects(GRID)
+    lines = labelled(ax)
+    assert list(lines) == ["male", "female"]
+    for sex, line in lines.items():
+        np.testing.assert_allclose(line.get_xdata(), TIMES)
+        np.testing.assert_allclose(line.get_ydata(), found.loc[found["sex"] == sex, "estimate"])
+    assert lines["male"].get_linestyle() != lines["female"].get_linestyle()
+    assert lines["male"].get_marker() != lines["female"].get_marker()
+    assert (ax.get_xlabel(), ax.get_ylabel(), ax.get_legend().get_title().get_text()) == ("time", "mean of y", "sex")
+    band = ax.collections[0].get_paths()[0].vertices[:, 1]
+    male = found[found["sex"] == "male"]
+    np.testing.assert_allclose([band.min(), band.max()], [male["lower"].min(), male["upper"].max()])
+    ax.figure.savefig(tmp_path / "effects.png")
+
+
+def test_both_kinds_on_given_axes(intro_fit, tmp_path):
+    given = pyplot.subplots()[1]
+    ax = intro_fit.plot_effects(GRID, x="time", by="sex", kind=("mean_subject", "marginal"), scale="link", ax=given)
+    assert ax is given
+    assert ax.get_ylabel() == "logit of mean of y"
+    lines = labelled(ax)
+    assert list(lines) == ["male, random effects 0", "male, population average", "female, random effects 0", "female, population average"]
+    marginal = intro_fit.effects(GRID, kind="marginal", scale="link")
+    np.testing.assert_allclose(
+        lines["female, population average"].get_ydata(), marginal.loc[marginal["sex"] == "female", "estimate"], rtol=1e-12
+    )
+    ax.figure.savefig(tmp_path / "both.png")
+
+
+def test_points_for_a_covariate_that_is_no_number(intro_fit, tmp_path):
+    ax = intro_fit.plot_effects({"sex": ["male", "female"]}, scale="link")
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["male", "female"]
+    assert ax.get_ylabel() == "linear predictor"
+    assert ax.get_legend() is None
+    found = intro_fit.effects({"sex": ["male", "female"]}, scale="link")
+    np.testing.assert_allclose(ax.lines[0].get_ydata(), found["estimate"])
+    ax.figure.savefig(tmp_path / "points.png")
+
+
+def test_a_line_for_each_level_of_an_ordinal_outcome(ordinal_fit, tmp_path):
+    grid = {"x": np.linspace(-1.0, 1.0, 9)}
+    ax, found = ordinal_fit.plot_effects(grid, kind="marginal"), ordinal_fit.effects(grid, kind="marginal")
+    lines = labelled(ax)
+    assert list(lines) == ["0", "1", "2"]
+    np.testing.assert_allclose(lines["1"].get_ydata(), found.loc[found["level"] == 1, "estimate"])
+    np.testing.assert_allclose(sum(line.get_ydata() for line in lines.values()), 1.0)
+    assert ax.get_ylabel() == "probability"
+    assert ax.get_legend().get_title().get_text() == "rating"
+    assert len({line.get_linestyle() for line in lines.values()}) == 3
+    ax.figure.savefig(tmp_path / "levels.png")
+
+
+def test_categories_of_a_continuation_ratio_fit(tmp_path):
+    """Predictors of the cohorts by ``effects``, category probabilities by ``cr_marg_probs``; over the population they are averages of
+    those given b, because who reaches a later cohort is no sample of the population."""
+    rng, n = np.random.default_rng(2), 120
+    data = pd.DataFrame({"id": np.repeat(np.arange(30), 4), "x": rng.normal(size=n)})
+    ratio = gj.cr_setup(rng.integers(0, 3, n))
+    rows = data.iloc[ratio["row"]].reset_index(drop=True).assign(y=ratio["y"], cohort=ratio["cohort"])
+    params = gj.Params(np.array([-0.7, 0.5, 0.6]), np.array([[1.1]]))
+    fit = stated_fit(params, "y ~ cohort + x", "~ 1 | id", data=rows, family="binomial")
+
+    x = np.linspace(-2.0, 2.0, 9)
+    cohorts = list(rows["cohort"].cat.categories)
+    eta = fit.effects({"x": x, "cohort": cohorts}, scale="link")["estimate"].to_numpy().reshape(len(x), len(cohorts))
+    subject = gj.cr_marg_probs(eta)
+    z, w = np.polynomial.hermite_e.hermegauss(60)
+    sd = float(fit.params.chol[0, 0])
+    population = sum(weight * gj.cr_marg_probs(eta + sd * node) for node, weight in zip(z, w / w.sum(), strict=True))
+
+    first = fit.marginal_means({"x": x, "cohort": cohorts[0]})["estimate"]  # of the first cohort, which everyone reaches
+    np.testing.assert_allclose(population[0], first, rtol=1e-8)
+    np.testing.assert_allclose(population.sum(axis=1), 1.0, rtol=1e-12)
+    ax = pyplot.subplots()[1]
+    for level, style in zip(subject.columns, ("-", "--", ":"), strict=True):
+        ax.plot(x, subject[level], color="0.5", linestyle=style)
+        ax.plot(x, population[level], color="black", linestyle=style, label=str(level))
+    ax.figure.savefig(tmp_path / "categories.png")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"x": "age"}, "x='age' is no column of the rows"),
+        ({"kind": ()}, "kind=\\(\\) asks for nothing"),
+        (
+            {"x": "time", "by": "sex", "newdata": pd.DataFrame({"time": [1.0, 1.0], "sex": ["male", "male"], "centre": [1, 2]})},
+            "the same 'time'",
+        ),
+    ],
+)
+def test_refusals(intro_fit, arguments, message):
+    with pytest.raises(ArgumentError, match=message):
+        intro_fit.plot_effects(**{"newdata": GRID, **arguments})
+
+
+def test_levels_are_the_lines_of_an_ordinal_outcome(ordinal_fit):
+    with pytest.raises(ArgumentError, match="the lines of an ordinal outcome are its levels"):
+        ordinal_fit.plot_effects({"x": [0.0, 1.0]}, by="x")
