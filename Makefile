@@ -1,10 +1,10 @@
-# make demo | test | test-slow | check | bench | clean. Needs make and python3; the rest is installed into .venv.
+# make demo | test | test-slow | check | notebooks | bench | clean. Needs make and python3; the rest is installed into .venv.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-slow check format bench clean python
+.PHONY: demo test test-slow check format notebooks bench clean python
 
 demo: $(VENV)/.installed  ## fit the introductory examples and print their summaries and comparisons
 	$(BIN)/python -m glmmjax demo
@@ -23,6 +23,10 @@ check: $(VENV)/.installed  ## lint, layout, types
 format: $(VENV)/.installed  ## mend what lint and layout can mend by themselves
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+notebooks: $(VENV)/.installed  ## execute the notebooks and store their outputs
+	$(INSTALL) -e ".[notebooks]"
+	for notebook in notebooks/*.ipynb; do $(BIN)/jupyter-execute --inplace --timeout=900 $$notebook || exit 1; done
 
 bench: $(VENV)/.installed-bench  ## glmmjax against its peers, on this machine; BENCH=--quick for the small problems
 	$(BIN)/python -m benchmarks $(BENCH)

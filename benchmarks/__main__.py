@@ -89,6 +89,12 @@ def _marginal_coefs(options: Options) -> None:
     print_marginal_coefs(16_000 if options.quick else 100_000)
 
 
+def _predictions(options: Options) -> None:
+    from benchmarks.predictions import print_predictions
+
+    print_predictions((10_000,) if options.quick else (10_000, 100_000))
+
+
 def _gpu(options: Options) -> None:
     from benchmarks.gpu import print_gpu
 
@@ -107,6 +113,7 @@ _PARTS: dict[str, Callable[[Options], None]] = {
     "precision": _precision,
     "families": _families,
     "stream": _stream,
+    "predictions": _predictions,
     "marginal_coefs": _marginal_coefs,
     "influence": _influence,
     "coverage": _coverage,

@@ -7,6 +7,7 @@ import pytest
 import glmmjax as gj
 from glmmjax import datasets, model
 from glmmjax.estimation.convergence import Code, Convergence
+from glmmjax.estimation.maximum import Maximum
 
 FIXED = "y ~ sex * time"
 
@@ -64,22 +65,19 @@ def poisson_fit():
 @pytest.fixture
 def as_if_fitted(monkeypatch):
     """``mixed_model`` that takes numbers from nowhere in the place of a search, so that nothing is compiled."""
-
     ended = Convergence(Code.CONVERGED, "as if", 1e-9, 1e-7, 3, 4, 2, 1e-5, 11, 17)
 
-    def found(problem, *_, **__):
-        size, rng = problem.layout.size, np.random.default_rng(1)
-        theta = np.abs(rng.normal(size=size)) + 0.1
-        return theta, -np.eye(size) - 0.1, -10.5, -11.5
+    def found(problem, modes):
+        size = problem.layout.size
+        theta = np.abs(np.random.default_rng(1).normal(size=size)) + 0.1
+        return Maximum(theta, -np.eye(size) - 0.1, -10.5, -11.5, modes, ended)
 
     def maximise(problem, options, buckets, *_, **__):
         q = problem.layout.covariance.q
-        modes = tuple(np.full((len(b.cluster_weight), q, b.cluster_weight.shape[1]), 0.25) for b in buckets)
-        return model.Maximum(*found(problem), modes, ended)
+        return found(problem, tuple(np.full((len(b.cluster_weight), q, b.cluster_weight.shape[1]), 0.25) for b in buckets))
 
     def maximise_streamed(problem, options, blocks, *_, **__):
-        modes = np.full((1, problem.layout.covariance.q, 5000), 0.25)
-        return model.Maximum(*found(problem), (modes,), ended)
+        return found(problem, (np.full((1, problem.layout.covariance.q, 5000), 0.25),))
 
     monkeypatch.setattr(model, "maximise", maximise)
     monkeypatch.setattr(model, "maximise_streamed", maximise_streamed)

@@ -325,7 +325,8 @@ def test_damaged_files_are_refused(tmp_path, intro_fit):
         gj.load(path)
     path.write_bytes(whole)
     estimates = json.loads(contents(path)["fit.json"])["estimates"]
-    for changes in ({"estimates": {**estimates, "theta": estimates["modes"]}}, {"estimates": {}}, {"call": {}}):
+    broken: list[dict[str, Any]] = [{"estimates": {**estimates, "theta": estimates["modes"]}}, {"estimates": {}}, {"call": {}}]
+    for changes in broken:
         path.write_bytes(whole)
         with pytest.raises(ArgumentError, match="the file is damaged"):
             gj.load(edited(path, **changes))

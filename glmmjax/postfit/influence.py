@@ -142,16 +142,24 @@ def refitted_without(fitted: FittedModel) -> LeaveOut:
 
 
 def _one_step(fitted: FittedModel) -> LeaveOut:
-    weights = cluster_weights_of(fitted)
-    gradient = -weights[:, None] * cluster_scores(fitted)
-    information = fitted.information + weights[:, None, None] * cluster_hessians(fitted)
-    diagonal = np.abs(np.einsum("ijj->ij", information))
-    scale = 1.0 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
-    values, vectors = np.linalg.eigh(information * scale[:, :, None] * scale[:, None, :])
-    # at a singular D directions without information have no score either, and stay
-    inverse = np.where(np.abs(values) > 1e3 * FLAT, 1.0 / np.where(values == 0, 1.0, values), 0.0)
-    step = scale * np.einsum("ijk,ik,ilk,il->ij", vectors, inverse, vectors, scale * gradient)
-    return LeaveOut(fitted.theta + step, values[:, 0] > -1e3 * FLAT, "one_step")
+    """One Newton step in the directions that have a variance: of a singular D those that keep it singular."""
+    weights, root = cluster_weights_of(fitted), _root(np.nan_to_num(theta_covariance(fitted)))
+    gradient = -weights[:, None] * (cluster_scores(fitted) @ root)
+    # the information of all clusters is the identity in these coordinates
+    information = np.eye(root.shape[1]) + weights[:, None, None] * (root.T @ cluster_hessians(fitted) @ root)
+    values, vectors = np.linalg.eigh(information)
+    positive = values[:, 0] > 1e3 * FLAT
+    step = np.einsum("ijk,ik,ilk,il->ij", vectors, 1.0 / np.where(positive[:, None], values, 1.0), vectors, gradient)
+    return LeaveOut(fitted.theta + step @ root.T, positive, "one_step")
+
+
+def _root(covariance: np.ndarray) -> np.ndarray:
+    """K (P, k) of full rank with ``K K'`` the covariance."""
+    diagonal = np.diagonal(covariance)
+    scale = np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
+    values, vectors = np.linalg.eigh(covariance / np.outer(scale, scale))
+    kept = values > 1e3 * FLAT
+    return scale[:, None] * vectors[:, kept] * np.sqrt(values[kept])
 
 
 _REFITS: dict[int, LeaveOut] = {}

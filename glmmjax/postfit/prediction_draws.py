@@ -12,7 +12,6 @@ Statistics 3, 395-402, for resampling; Kass and Steffey (1989), JASA 84, 717-726
 
 from __future__ import annotations
 
-import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -30,11 +29,13 @@ from glmmjax.likelihood.params import Params
 from glmmjax.likelihood.rows import from_first_lane, log_joint, outcome_of, predictors_of
 from glmmjax.postfit.predict import Request, in_chunks
 from glmmjax.postfit.row_blocks import MOST_ROWS, BlockRows, rows_by_bucket
+from glmmjax.postfit.sized_programs import sized
 from glmmjax.postfit.subjects import Targets, posterior_points
 
 __all__ = ["Quantiles", "flat_quantiles", "parameter_draws", "subject_quantiles"]
 
 _DF = 4.0  # of the t distribution
+_WORK_OF_DRAW = 25  # densities that take as long as a draw of an outcome
 
 
 class Quantiles(NamedTuple):
@@ -68,7 +69,12 @@ def subject_quantiles(fitted: FittedModel, targets: Targets, covariance: np.ndar
         theta, moves = jnp.asarray(fitted.theta), jnp.asarray(parameter_draws(covariance, n, seed))
         for k, block in enumerate(rows_by_bucket(fitted, targets)):
             key = jax.random.fold_in(jax.random.key(seed), k)
-            block.put(_subject_quantiles(fitted.problem, points, _draws(fitted, level, n), theta, moves, key, block.arrays), found)
+            block.put(
+                _subject_quantiles(_WORK_OF_DRAW * n * block.numbers.size)(
+                    fitted.problem, points, _draws(fitted, level, n), theta, moves, key, block.arrays
+                ),
+                found,
+            )
     return Quantiles(*found)
 
 
@@ -83,7 +89,9 @@ def flat_quantiles(
         )
         theta, moves = jnp.asarray(fitted.theta), jnp.asarray(parameter_draws(covariance, n, seed))
         keys = jax.random.split(jax.random.key(seed), len(chunks.offset))
-        found = _flat_quantiles(fitted.problem, request, _draws(fitted, level, n), theta, moves, keys, chunks, outcome)
+        found = _flat_quantiles(_WORK_OF_DRAW * n * n_rows)(
+            fitted.problem, request, _draws(fitted, level, n), theta, moves, keys, chunks, outcome
+        )
         return Quantiles(*np.asarray(found).swapaxes(0, 1).reshape(3, -1)[:, :n_rows])
 
 
@@ -91,8 +99,7 @@ def _draws(fitted: FittedModel, level: float, n: int) -> _Draws:
     return _Draws(n, 0.5 - 0.5 * level, len(fitted.design.formula.outcome_columns))
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1, 2))
-def _flat_quantiles(
+def _flat(
     problem: Problem, request: Request, draws: _Draws, theta: Array, moves: Array, keys: Array, rows: ModelRows, outcome: Any
 ) -> Array:
     """(S, 3, R)"""
@@ -110,8 +117,7 @@ def _flat_quantiles(
     return jax.lax.map(of_chunk, (keys, rows, outcome))
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1, 2))
-def _subject_quantiles(problem: Problem, n_points: int, draws: _Draws, theta: Array, moves: Array, key: Array, blocks: BlockRows) -> Array:
+def _of_subjects(problem: Problem, n_points: int, draws: _Draws, theta: Array, moves: Array, key: Array, blocks: BlockRows) -> Array:
     """(S, 3, R)"""
     params = jax.vmap(problem.layout.params)(theta + moves)
 
@@ -132,6 +138,9 @@ def _subject_quantiles(problem: Problem, n_points: int, draws: _Draws, theta: Ar
         return jnp.moveaxis(found, 0, 1).reshape(3, width)
 
     return jax.lax.map(of_block, (blocks, jax.random.split(key, len(blocks.lanes))))
+
+
+_flat_quantiles, _subject_quantiles = sized(_flat, (0, 1, 2)), sized(_of_subjects, (0, 1, 2))
 
 
 def _effects(problem: Problem, n_points: int, draws: _Draws, theta: Array, moves: Array, key: Array, block: BlockRows) -> Array:

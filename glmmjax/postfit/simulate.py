@@ -17,6 +17,7 @@ from glmmjax.design.new_rows import NewRows, read_new_rows
 from glmmjax.errors import ArgumentError
 from glmmjax.estimation.objective import Problem
 from glmmjax.fitted import FittedModel
+from glmmjax.likelihood.clusters import ClusterData
 from glmmjax.likelihood.model_rows import ModelRows, phi_of_rows, predictors_at
 from glmmjax.postfit.posterior_draws import posterior_draws
 from glmmjax.postfit.rows import model_rows
@@ -137,13 +138,16 @@ def _rows_and_effects(fitted: FittedModel, kind: str, newdata: Any, thetas: Arra
     if kind == "mode":
         return rows, codes, jnp.broadcast_to(modes_of(fitted, targets).T, (n, q, len(targets.labels)))
     by_theta = keys.reshape(len(thetas), -1)
-    found = [
-        posterior_draws(fitted.problem, thetas, jax.vmap(jax.vmap(lambda key, k=k: jax.random.fold_in(key, k)))(by_theta), source.clusters)
-        for k, source in enumerate(targets.sources)
-    ]
+    found = [_posterior_draws(fitted, source.clusters, thetas, by_theta, k) for k, source in enumerate(targets.sources)]
     starts = np.cumsum([0, *(draws.shape[-1] for draws in found)])
     joined = jnp.concatenate(found, axis=-1)
     return rows, codes, joined.reshape(n, *joined.shape[2:])[..., starts[targets.source_of] + targets.number_of]
+
+
+def _posterior_draws(fitted: FittedModel, clusters: ClusterData, thetas: Array, keys: Array, number: int) -> Array:
+    """(T, r, q, m) for the clusters of one source; touching the buckets of a stream is an error that says so."""
+    keys = jax.vmap(jax.vmap(lambda key: jax.random.fold_in(key, number)))(keys)
+    return posterior_draws(fitted.problem, thetas, keys, ClusterData(clusters.buckets, clusters.slots))
 
 
 def _template(fitted: FittedModel, rows: NewRows) -> tuple[np.ndarray, ...]:

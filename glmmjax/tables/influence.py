@@ -63,8 +63,7 @@ def bootstrap_text(found: Bootstrap) -> str:
 
 def _deviations(draws: np.ndarray) -> np.ndarray:
     """(N,) standard deviations over draws; NaN (a correlation without variances) is not counted."""
-    centre = np.array([column[np.isfinite(column)].std(ddof=1) if np.isfinite(column).sum() > 1 else np.nan for column in draws.T])
-    return centre
+    return np.array([column[np.isfinite(column)].std(ddof=1) if np.isfinite(column).sum() > 1 else np.nan for column in draws.T])
 
 
 def _data_sets(found: Bootstrap) -> pd.Index:

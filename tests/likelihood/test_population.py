@@ -31,7 +31,7 @@ def in_double_precision():
 
 def rows_of(n_effects=1, n_predictors=1):
     """``n_effects`` random effects in every predictor; the offset belongs to the first."""
-    offset = np.vstack([OFFSET, np.zeros((n_predictors - 1, N))])
+    offset = jnp.vstack([OFFSET, jnp.zeros((n_predictors - 1, N))])
     return jax.tree.map(jnp.asarray, ModelRows((X,) * n_predictors, (Z[:n_effects],) * n_predictors, offset))
 
 
@@ -138,7 +138,7 @@ def test_many_parameters_at_once_and_the_type_of_the_input():
     found = jax.jit(jax.vmap(lambda params: population_mean(params, rows, family)))(several)
     np.testing.assert_allclose(found[1], mean_of(jax.tree.map(lambda leaf: 0.5 * leaf, params_of(CHOL)), rows, family), rtol=1e-10)
     single = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), (params_of(CHOL), rows))
-    assert jax.eval_shape(lambda *given: population_mean(*given, family), *single).dtype == jnp.float32
+    assert jax.eval_shape(lambda params, rows: population_mean(params, rows, family), *single).dtype == jnp.float32
 
 
 def test_parameters_that_are_no_numbers_give_none():

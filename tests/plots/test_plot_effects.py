@@ -11,7 +11,7 @@ from matplotlib import pyplot
 
 import glmmjax as gj
 from glmmjax.errors import ArgumentError
-from tests.postfit.stated import stated_fit
+from tests.postfit.stated import stated_fit, stated_params
 
 pytestmark = pytest.mark.usefixtures("compile_quickly")
 
@@ -29,7 +29,7 @@ def close_figures():
 def ordinal_fit():
     """Three ratings, a random intercept."""
     data = pd.DataFrame({"id": np.repeat(np.arange(8), 3), "x": np.linspace(-1, 1, 24), "rating": np.tile([0, 1, 2], 8)})
-    params = gj.Params(np.array([0.8]), np.array([[1.2]]), phi=np.array([-0.5, 0.3]))
+    params = stated_params(np.array([0.8]), np.array([[1.2]]), phi=np.array([-0.5, 0.3]))
     return stated_fit(params, "rating ~ x", "~ 1 | id", data=data, family="cumulative")
 
 
@@ -97,7 +97,7 @@ def test_categories_of_a_continuation_ratio_fit(tmp_path):
     data = pd.DataFrame({"id": np.repeat(np.arange(30), 4), "x": rng.normal(size=n)})
     ratio = gj.cr_setup(rng.integers(0, 3, n))
     rows = data.iloc[ratio["row"]].reset_index(drop=True).assign(y=ratio["y"], cohort=ratio["cohort"])
-    params = gj.Params(np.array([-0.7, 0.5, 0.6]), np.array([[1.1]]))
+    params = stated_params(np.array([-0.7, 0.5, 0.6]), np.array([[1.1]]))
     fit = stated_fit(params, "y ~ cohort + x", "~ 1 | id", data=rows, family="binomial")
 
     x = np.linspace(-2.0, 2.0, 9)

@@ -13,7 +13,12 @@ from glmmjax.fitted import FittedModel
 from glmmjax.likelihood.params import layout_of
 from glmmjax.options import Options
 
-__all__ = ["stated_fit"]
+__all__ = ["stated_fit", "stated_params"]
+
+
+def stated_params(beta: Any, chol: Any, **others: Any) -> gj.Params:
+    """Parameters of numpy arrays."""
+    return gj.Params(beta, chol, **others)
 
 
 def stated_fit(params: gj.Params, fixed: str, random: str | None = None, **arguments: Any) -> gj.MixedModelResults:

@@ -140,7 +140,8 @@ class Refits:
 
 
 def test_bootstrap_intervals_are_percentiles_of_the_refits_that_converged(intro_fit, monkeypatch):
-    fit, asked = intro_fit.fitted_model, {}
+    fit = intro_fit.fitted_model
+    asked: dict[str, Any] = {}
     draws = fit.theta + np.random.default_rng(2).normal(size=(200, 5)) * [0.4, 0.6, 0.04, 0.05, 0.25]
     converged = np.arange(200) >= 4
     draws[:4] = 1e3  # must not count

@@ -6,10 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import glmmjax as gj
 from glmmjax.errors import ArgumentError
 from glmmjax.postfit.contrasts import adjusted
-from tests.postfit.stated import stated_fit
+from tests.postfit.stated import stated_fit, stated_params
 
 pytestmark = pytest.mark.usefixtures("compile_quickly")
 
@@ -90,7 +89,7 @@ def test_adjustments(intro_fit):
 def test_levels_of_an_ordinal_outcome():
     """Odds of the lowest level at random effects of 0: the proportional odds, exp(-beta)."""
     data = pd.DataFrame({"id": np.repeat(np.arange(8), 3), "x": np.linspace(-1, 1, 24), "y": np.tile([0, 1, 2], 8)})
-    params = gj.Params(np.array([0.8]), np.array([[1.2]]), phi=np.array([-0.5, 0.3]))
+    params = stated_params(np.array([0.8]), np.array([[1.2]]), phi=np.array([-0.5, 0.3]))
     fit = stated_fit(params, "y ~ x", "~ 1 | id", data=data, family="cumulative")
     found = fit.contrasts({"x": [0.0, 1.0]}, comparison="odds_ratio", kind="mean_subject")
     assert list(found.index) == [("1.0 / 0.0", level) for level in (0, 1, 2)]

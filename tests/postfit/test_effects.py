@@ -4,9 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import glmmjax as gj
 from glmmjax.errors import ArgumentError, DesignError
-from tests.postfit.stated import stated_fit
+from tests.postfit.stated import stated_fit, stated_params
 
 pytestmark = pytest.mark.usefixtures("compile_quickly")
 
@@ -58,7 +57,7 @@ def test_robust_errors_of_the_linear_predictor(intro_fit):
 
 def test_levels_of_an_ordinal_outcome():
     data = pd.DataFrame({"id": np.repeat(np.arange(8), 3), "x": np.linspace(-1, 1, 24), "y": np.tile([0, 1, 2], 8)})
-    params = gj.Params(np.array([0.8]), np.array([[1.2]]), phi=np.array([-0.5, 0.3]))
+    params = stated_params(np.array([0.8]), np.array([[1.2]]), phi=np.array([-0.5, 0.3]))
     fit = stated_fit(params, "y ~ x", "~ 1 | id", data=data, family="cumulative")
     found = fit.effects({"x": [0.0, 1.0]})
     assert list(found["level"]) == [0, 1, 2, 0, 1, 2]

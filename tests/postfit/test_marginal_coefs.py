@@ -1,6 +1,7 @@
 """Marginal coefficients: against exact values by another program, GLMMadaptive's draws, closed forms and finite differences."""
 
 import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +19,7 @@ from glmmjax.families import Binomial
 from glmmjax.postfit.marginal_coefs import _with_jacobian, marginal_coefficients
 from glmmjax.postfit.rows import own_rows
 from glmmjax.postfit.vcov import covariance
-from tests.postfit.stated import stated_fit
+from tests.postfit.stated import stated_fit, stated_params
 
 pytestmark = pytest.mark.usefixtures("compile_quickly")
 
@@ -73,9 +74,10 @@ def test_standard_errors_follow_all_parameters(intro_fit):
 
 def test_a_second_call_compiles_nothing(intro_fit):
     intro_fit.marginal_coefs()
-    before = _with_jacobian._cache_size()
+    compiled: Any = _with_jacobian
+    before = compiled._cache_size()
     intro_fit.update(n_agq=11).marginal_coefs()
-    assert _with_jacobian._cache_size() == before
+    assert compiled._cache_size() == before
 
 
 def test_a_singular_fit_has_them(singular_fit):
@@ -87,7 +89,7 @@ def test_the_offset_is_no_part_of_the_coefficients():
     """GLMMadaptive adds it to the intercept."""
     rng, n = np.random.default_rng(1), 200
     data = pd.DataFrame({"id": np.repeat(np.arange(20), 10), "x": rng.normal(size=n), "exposure": rng.uniform(1, 9, n), "y": 1})
-    params = gj.Params(np.array([0.3, -0.2]), np.array([[0.6]]))
+    params = stated_params(np.array([0.3, -0.2]), np.array([[0.6]]))
     fit = stated_fit(params, "y ~ x + offset(np.log(exposure))", "~ 1 | id", data=data, family="poisson")
     np.testing.assert_allclose(fit.marginal_coefs().params, [0.3 + 0.18, -0.2], atol=1e-10)
 
@@ -95,7 +97,7 @@ def test_the_offset_is_no_part_of_the_coefficients():
 def test_hurdle_counts_have_the_mean_of_the_outcome():
     """(1 - pi) mu / (1 - exp(-mu)), where GLMMadaptive leaves the denominator out; two groups make the model saturated."""
     data = pd.DataFrame({"id": np.repeat(np.arange(10), 4), "x": np.tile([0.0, 0.0, 1.0, 1.0], 10), "y": np.tile([0, 1, 2, 3], 10)})
-    params = gj.Params(np.array([0.2, 0.5]), np.array([[0.7]]), gamma=np.array([-0.8, 0.4]))
+    params = stated_params(np.array([0.2, 0.5]), np.array([[0.7]]), gamma=np.array([-0.8, 0.4]))
     fit = stated_fit(params, "y ~ x", "~ 1 | id", data=data, family="hurdle_poisson", zi_fixed="~ x")
 
     def mean(x):
@@ -123,7 +125,7 @@ def test_what_is_returned(intro_fit):
 
 def test_ordinal_outcomes_are_refused():
     data = pd.DataFrame({"id": np.repeat(np.arange(10), 3), "y": np.tile([0, 1, 2], 10), "x": 1.0 * np.arange(30)})
-    fit = stated_fit(gj.Params(np.array([0.1]), np.eye(1), phi=np.zeros(2)), "y ~ x", "~ 1 | id", data=data, family="cumulative")
+    fit = stated_fit(stated_params(np.array([0.1]), np.eye(1), phi=np.zeros(2)), "y ~ x", "~ 1 | id", data=data, family="cumulative")
     with pytest.raises(ArgumentError, match="marginal_means"):
         fit.marginal_coefs()
 
@@ -133,7 +135,8 @@ def test_a_streamed_fit_has_no_rows(intro_fit, intro_binomial):
     stream = gj.stream([intro_binomial], chunk_rows=1000)
     with jax.enable_x64(True), streamed_design(ModelArguments("y ~ sex * time", "~ 1 | id", stream, Binomial()), {}, gj.Options()) as found:
         fitted = dataclasses.replace(intro_fit.fitted_model, design=found[0], call={"data": stream})
-    fit = gj.MixedModelResults(fitted, None)
+    refit: Any = None
+    fit = gj.MixedModelResults(fitted, refit)
     with pytest.raises(RowsNotKeptError):
         fit.marginal_coefs()
     grid = {"sex": ["male", "female"], "time": 2.0}

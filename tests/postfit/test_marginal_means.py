@@ -1,5 +1,7 @@
 """Marginal means of rows and groups: against exact values by another program, closed forms, sums by hand and finite differences."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,12 +12,11 @@ from scipy import stats
 import glmmjax as gj
 from glmmjax.errors import ArgumentError, DesignError
 from glmmjax.families.links import Logit
-from glmmjax.likelihood.model_rows import ModelRows
 from glmmjax.likelihood.population import population_mean
 from glmmjax.postfit.marginal_means import _row_values
 from glmmjax.postfit.rows import own_rows
 from glmmjax.postfit.vcov import covariance
-from tests.postfit.stated import stated_fit
+from tests.postfit.stated import stated_fit, stated_params
 
 pytestmark = pytest.mark.usefixtures("compile_quickly")
 
@@ -50,10 +51,7 @@ def test_standard_errors_are_those_of_finite_differences(intro_fit, intro_binomi
     with jax.enable_x64(True):
         own = jax.tree.map(lambda leaf: leaf[..., :5], own_rows(fitted))
 
-        def mean(theta):
-            return np.asarray(population_mean(fitted.problem.layout.params(jnp.asarray(theta)), own, fitted.problem.family))
-
-        assert isinstance(own, ModelRows)
+        mean = jax.jit(lambda theta: population_mean(fitted.problem.layout.params(theta), own, fitted.problem.family))
         jacobian = np.stack([(mean(fitted.theta + d) - mean(fitted.theta - d)) / (2 * step) for d in step * np.eye(len(fitted.theta))], 1)
     for robust in (False, "CR1"):
         error = np.sqrt(np.diag(jacobian @ covariance(fitted, robust) @ jacobian.T))
@@ -102,7 +100,7 @@ def test_values_to_combine(intro_fit):
 
 def test_levels_of_an_ordinal_outcome():
     """The probit link attenuates by sqrt(1 + D)."""
-    family, params = gj.families.Cumulative("probit"), gj.Params(np.array([0.8, -0.4]), np.array([[1.2]]), phi=np.array([-0.5, 0.3]))
+    family, params = gj.families.Cumulative("probit"), stated_params(np.array([0.8, -0.4]), np.array([[1.2]]), phi=np.array([-0.5, 0.3]))
     fit = _ordinal(family, params)
     found = fit.marginal_means({"x": [0.0, 1.0], "x2": 0.0})
     thresholds = np.array([-0.5, -0.5 + np.exp(0.3)])
@@ -118,7 +116,7 @@ def test_levels_of_an_ordinal_outcome():
 def test_a_dispersion_model_and_a_log_normal_mean():
     """The mean of a log-normal outcome is exp(eta + D/2 + sd^2/2), here with sd depending on x."""
     data = DATA.assign(y=np.exp(DATA["x"]))
-    params = gj.Params(np.array([0.2, 0.5]), np.array([[0.6]]), delta=np.array([-0.5, 0.3]))
+    params = stated_params(np.array([0.2, 0.5]), np.array([[0.6]]), delta=np.array([-0.5, 0.3]))
     fit = stated_fit(params, "y ~ x", "~ 1 | id", data=data, family="lognormal", dispersion="~ x")
     found = fit.marginal_means({"x": [0.5]})
     exact = np.exp(0.2 + 0.25 + 0.18 + 0.5 * np.exp(2 * (-0.5 + 0.15)))
@@ -137,9 +135,10 @@ def test_missing_values(intro_fit, intro_binomial):
 
 def test_a_second_call_compiles_nothing(intro_fit, intro_binomial):
     intro_fit.marginal_means(intro_binomial.head(5))
-    before = _row_values._cache_size()
+    compiled: Any = _row_values
+    before = compiled._cache_size()
     intro_fit.marginal_means(intro_binomial.head(7), robust=True, level=0.5)
-    assert _row_values._cache_size() == before
+    assert compiled._cache_size() == before
 
 
 @pytest.mark.parametrize(
@@ -163,7 +162,7 @@ def test_refusals(intro_fit, arguments, error, message):
 
 
 def test_a_family_without_a_mean_is_refused():
-    params, family = gj.Params(np.zeros(2), np.eye(1), phi=np.zeros(1)), gj.families.StudentT(df=1.0)
+    params, family = stated_params(np.zeros(2), np.eye(1), phi=np.zeros(1)), gj.families.StudentT(df=1.0)
     fit = stated_fit(params, "y ~ x", "~ 1 | id", data=DATA.assign(y=DATA["x"]), family=family)
     with pytest.raises(ArgumentError, match="has no mean"):
         fit.marginal_means()

@@ -59,7 +59,8 @@ def test_limits_that_are_not_found_are_nan_and_named(intro_fit, monkeypatch):
         bad = jnp.where((sides.number == 1) & (sides.sign > 0), jnp.inf, 0.0)
         zero = jnp.zeros(len(bad))
         flat = (sides.number == 4) & (sides.sign < 0)
-        return profile.Search(*([zero] * 6), (), zero, zero, flat, jnp.where(flat, 1.0, bad), zero + 0.5 * sides.sign)
+        found: Any = ([zero] * 6, (), zero, zero, flat, jnp.where(flat, 1.0, bad), zero + 0.5 * sides.sign)
+        return profile.Search(*found[0], *found[1:])
 
     monkeypatch.setattr(profile, "_program", lambda *how: searches)
     with pytest.warns(ConvergenceWarning, match=r"no profile limit .* for sex\[T.female\]: .* Try method='bootstrap'"):

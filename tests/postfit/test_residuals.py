@@ -53,7 +53,7 @@ def test_what_has_no_residual_is_refused(intro_fit, postfit_case):
     with pytest.raises(ArgumentError, match="at='mode' is not known; choose one of 'subject_specific'"):
         intro_fit.resid(at="mode")
     if postfit_case.name == "o18":
-        with pytest.raises(ArgumentError, match="kind='deviance' compares.*zero_inflated_poisson.*Take kind='pearson'"):
+        with pytest.raises(ArgumentError, match=r"kind='deviance' compares.*zero_inflated_poisson.*Take kind='pearson'"):
             postfit_case.fit.resid("deviance")
 
 

@@ -1,6 +1,7 @@
 """Simulated outcomes against closed forms, direct integration, and what was asked for."""
 
 import dataclasses
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -10,7 +11,8 @@ import scipy.special
 import scipy.stats
 
 import glmmjax as gj
-from glmmjax.errors import ArgumentError, DesignError
+from glmmjax.design.streamed import StreamedClusters
+from glmmjax.errors import ArgumentError, DesignError, RowsNotKeptError
 from glmmjax.postfit.simulate import drawn_parameters
 from glmmjax.postfit.vcov import theta_covariance
 from tests.postfit.model_checks import SIGMAS, assert_mean, assert_share, at_parameters, clustered_rows, normal_rule
@@ -132,7 +134,8 @@ def test_a_singular_fit_draws_its_parameters(singular_fit):
 
 def test_an_uncertified_fit_has_no_parameters_to_draw(no_effects_fit):
     information = np.diag([1.0, 1.0, -1.0, 1.0])
-    fit = gj.MixedModelResults(dataclasses.replace(no_effects_fit.fitted_model, information=information), None)
+    never: Any = None
+    fit = gj.MixedModelResults(dataclasses.replace(no_effects_fit.fitted_model, information=information), never)
     with pytest.raises(ArgumentError, match=r"parameter_uncertainty=True: 1 of the 4 parameters have no variance.*fit\.convergence"):
         fit.simulate(parameter_uncertainty=True)
 
@@ -184,6 +187,20 @@ def test_new_rows_take_known_and_new_clusters_and_keep_their_order(intro_fit, in
     assert np.corrcoef(drawn.iloc[0], drawn.iloc[2])[0, 1] > 0.2  # rows of one new cluster share its random effect
     with pytest.raises(ArgumentError, match="5000"):
         intro_fit.simulate(newdata=new, new_random_effects=False)
+
+
+def test_a_streamed_fit_is_simulated_for_new_rows_only(intro_fit, intro_binomial):
+    fitted, never = intro_fit.fitted_model, None
+    design = dataclasses.replace(fitted.design, clusters=StreamedClusters(np.asarray(fitted.design.clusters.slots), b"", b""))
+    streamed = gj.MixedModelResults(dataclasses.replace(fitted, design=design), never)  # type: ignore[arg-type]
+    pd.testing.assert_frame_equal(streamed.simulate(3, newdata=intro_binomial[:80]), intro_fit.simulate(3, newdata=intro_binomial[:80]))
+    with pytest.raises(RowsNotKeptError):
+        streamed.simulate()
+    with pytest.raises(RowsNotKeptError):
+        streamed.simulate(new_random_effects=False, newdata=intro_binomial[:80])
+    for method in (streamed.quantile_residuals, streamed.scoring_rules, streamed.plot_rootogram, streamed.plot_predictive):
+        with pytest.raises(RowsNotKeptError):
+            method()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,32 @@
+"""Likelihood-ratio tests between reference cases, by the maxima of R's engine."""
+
+import json
+
+import pytest
+from scipy.stats import chi2
+
+import glmmjax as gj
+from tests.reference_cases import FOLDER, load_case
+
+STORED = {f"{t['model0'][:3]}-{t['model1'][:3]}": t for t in json.loads((FOLDER / "p_anova_lrt.json").read_text(encoding="utf-8"))["tests"]}
+FAST = {"o01-o02": ("intro_fit", "diagonal_fit"), "o02-o03": ("diagonal_fit", "singular_fit")}
+
+
+def assert_is_the_stored_test(name, fit0, fit1):
+    found, expected = gj.anova(fit0, fit1), STORED[name]
+    # the engine's maxima are to 1e-4 or so, and so are ours
+    assert found.statistic == pytest.approx(expected["LRT"], abs=1e-3)
+    assert found.comparison.df == expected["df"]
+    assert found.p_value == pytest.approx(chi2.sf(expected["LRT"], expected["df"]), rel=5e-3)
+    assert found.p_value == pytest.approx(expected["p"], rel=5e-3)
+
+
+@pytest.mark.parametrize("name", FAST)
+def test_ratios_of_the_introductory_models(name, request):
+    assert_is_the_stored_test(name, *map(request.getfixturevalue, FAST[name]))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in STORED if name not in FAST])
+def test_ratios_of_other_cases(name):
+    assert_is_the_stored_test(name, *(gj.mixed_model(**load_case(case).arguments) for case in name.split("-")))
