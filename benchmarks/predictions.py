@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import resource
 import time
 from collections.abc import Callable
@@ -29,12 +30,12 @@ def print_predictions(sizes: tuple[int, ...]) -> None:
         is_history = rows["t"] < _N_HISTORY
         data = rows[is_history], rows[~is_history]
         asked: dict[str, dict[str, Any]] = {
-            "prediction": {},
+            "prediction": {"interval": None},
             "interval of the mean": {"interval": 0.95},
             "interval of the outcome, 200 draws": {"interval": 0.95, "interval_for": "outcome", "n_draws": 200},
         }
         for what, options in asked.items():
-            call = lambda data=data, options=options: fit.predict(*data, kind="subject_specific", **options)  # noqa: E731
+            call = functools.partial(fit.predict, *data, kind="subject_specific", **options)
             first, second = _time(call), _time(call)
             memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
             table.row(f"{n:,}, {what}", seconds(first), seconds(second), f"{memory:.1f} GiB")

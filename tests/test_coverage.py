@@ -14,4 +14,4 @@ def test_intervals_of_95_percent_cover_between_93_and_97(study):
     kinds = {label.split(",")[0] for label in found}
     assert {"beta", "marginal coefficient", "new rows", "new row of each cluster"} <= kinds
     # the Monte Carlo error of one interval is 1%, and rounding on another machine may move a data set across an edge: 0.2%
-    assert {label: by.share for label, by in found.items() if not 0.928 <= by.share <= 0.972} == {}
+    assert {label: by.share for label, by in found.items() if not 0.93 <= by.share <= 0.97} == {}

@@ -46,7 +46,7 @@ def test_intervals_cover_means_and_outcomes(kind):
     means, outcomes = [], []
     for k in range(N_FITS):
         rng = np.random.default_rng(100 + k)
-        fit = gj.mixed_model("y ~ t + x", data=simulate(rng, kind, N_CLUSTERS, 0), **MODELS[kind])
+        fit = gj.mixed_model("y ~ t + x", data=simulate(rng, kind, N_CLUSTERS, 0), **MODELS[kind])  # type: ignore[arg-type]
         rows = simulate(rng, kind, N_NEW, 10_000)
         is_history = rows.groupby("id").cumcount() < N_HISTORY
         history, future = rows[is_history], rows[~is_history]
@@ -55,6 +55,6 @@ def test_intervals_cover_means_and_outcomes(kind):
         outcomes.append(is_covered(table, future["y"]))
     print(f"{kind}: mean {np.mean(means):.3f}, outcome {np.mean(outcomes):.3f}")
     assert 0.93 < np.mean(means) < 0.97
-    assert 0.93 < np.mean(outcomes)
+    assert np.mean(outcomes) > 0.93
     if kind in ("gamma", "slopes"):  # an interval of a count, or of 0 and 1, has no exact level
         assert np.mean(outcomes) < 0.97

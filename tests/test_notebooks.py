@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import glmmjax as gj
@@ -20,6 +21,8 @@ import ast, json, sys, warnings
 import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
+import pandas
+pandas.set_option("display.max_columns", 20)  # as in a notebook; without a terminal pandas leaves columns out
 warnings.simplefilter("error")
 names = {"__name__": "__main__"}
 for source in json.load(sys.stdin):
@@ -55,8 +58,9 @@ def test_a_notebook_runs_from_top_to_bottom_and_gives_what_it_shows(name):
     assert len(shown) == len(sources)
     for cell, text in zip(cells_of(name), shown, strict=True):
         stored = "".join("".join(output["text"]) for output in cell["outputs"] if output["output_type"] == "stream")
-        for number, again in zip(numbers(stored), numbers(text), strict=False):
-            assert again == pytest.approx(number, rel=2e-3, abs=2e-3), "".join(cell["source"])
+        again = np.array(numbers(text))  # tables may be broken into columns elsewhere
+        missing = [number for number in numbers(stored) if not np.isclose(again, number, rtol=2e-3, atol=2e-3).any()]
+        assert not missing, "".join(cell["source"])
 
 
 @pytest.mark.parametrize("name", NOTEBOOKS)

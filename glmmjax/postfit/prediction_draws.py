@@ -132,7 +132,7 @@ def _of_subjects(problem: Problem, n_points: int, draws: _Draws, theta: Array, m
             key, rows, lanes, y = part
             return _summary(draws, _outcomes(problem, draws, key, params, rows, b[:, :, lanes], y))
 
-        cut = lambda leaf: jnp.moveaxis(leaf.reshape(*leaf.shape[:-1], n_parts, -1), -2, 0)  # noqa: E731
+        cut = lambda leaf: jnp.moveaxis(leaf.reshape(*leaf.shape[:-1], n_parts, width // n_parts), -2, 0)  # noqa: E731
         parts = jax.tree.map(cut, (block.rows, block.lanes, block.outcome))
         found = jax.lax.map(of_part, (jax.random.split(for_y, n_parts), *parts))
         return jnp.moveaxis(found, 0, 1).reshape(3, width)

@@ -82,7 +82,7 @@ class Population:
         Returns
         -------
         DataFrame
-            ``estimate``, ``se``, ``lower``, ``upper`` by row label, or by group with ``n``, its rows. Of an ordinal outcome they are
+            ``estimate``, ``std_error``, ``lower``, ``upper`` by row label, or by group with ``n``, its rows. Of an ordinal outcome they are
             probabilities, one row a level. A row of ``newdata`` with a missing value that is needed has NaN.
 
         Raises
@@ -124,7 +124,7 @@ class Population:
         Returns
         -------
         DataFrame
-            ``estimate``, ``se``, ``z``, ``p_value``, ``lower``, ``upper`` by contrast; of an ordinal outcome one row a level.
+            ``estimate``, ``std_error``, ``z``, ``p_value``, ``lower``, ``upper`` by contrast; of an ordinal outcome one row a level.
 
         Raises
         ------
@@ -153,8 +153,8 @@ class Population:
         Returns
         -------
         DataFrame
-            ``newdata`` with ``estimate``, ``se``, ``lower``, ``upper``; for an ordinal outcome every row once for each ``level``. NaN in
-            rows with a missing value that is needed.
+            ``newdata`` with ``estimate``, ``std_error``, ``lower``, ``upper``; for an ordinal outcome every row once for each ``level``.
+            NaN in rows with a missing value that is needed.
 
         Raises
         ------

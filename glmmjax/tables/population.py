@@ -56,7 +56,7 @@ def marginal_coefficient_summary(found: MarginalCoefficients) -> Summary:
 
 def mean_frame(found: Means) -> pd.DataFrame:
     """One row a mean; of an ordinal outcome one for every mean and level."""
-    columns = {"estimate": found.estimate, "se": found.error, "lower": found.lower, "upper": found.upper}
+    columns = {"estimate": found.estimate, "std_error": found.error, "lower": found.lower, "upper": found.upper}
     frame = _long(columns, found.labels, found.levels)
     if found.counts is not None:
         frame.insert(len(frame.columns), "n", np.repeat(found.counts, max(1, len(found.levels))))
@@ -67,7 +67,7 @@ def contrast_frame(found: Contrasts) -> pd.DataFrame:
     """One row a contrast; of an ordinal outcome one for every contrast and level."""
     columns = {
         "estimate": found.estimate,
-        "se": found.error,
+        "std_error": found.error,
         "z": found.z,
         "p_value": found.p_value,
         "lower": found.lower,
@@ -80,7 +80,7 @@ def effect_frame(found: Effects) -> pd.DataFrame:
     """The rows with what was found of them; of an ordinal outcome every row once for every level, which is the column ``level``."""
     repeats = max(1, len(found.levels))
     frame = found.frame.iloc[np.repeat(np.arange(len(found.frame)), repeats)]
-    added: dict[str, Any] = {"estimate": found.estimate, "se": found.error, "lower": found.lower, "upper": found.upper}
+    added: dict[str, Any] = {"estimate": found.estimate, "std_error": found.error, "lower": found.lower, "upper": found.upper}
     columns = {name: values.T.ravel() for name, values in added.items()}
     if found.levels:
         columns = {"level": pd.Categorical(list(found.levels) * len(found.frame), categories=list(found.levels), ordered=True), **columns}

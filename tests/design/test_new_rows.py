@@ -45,6 +45,7 @@ def test_some_rows_have_the_columns_that_they_had_in_the_fit(data):
     np.testing.assert_allclose(rows.Z[0], [np.ones(4), part["x"]], atol=1e-6)
     np.testing.assert_allclose(rows.offset[0], np.log(part["e"]), atol=1e-6)
     assert rows.outcome[0].tolist() == part["y"].tolist()
+    assert rows.groups is not None
     assert rows.groups.labels.tolist() == [16, 2, 1]
     assert rows.groups.codes.tolist() == [0, 1, 1, 2]
 

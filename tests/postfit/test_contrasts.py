@@ -21,7 +21,7 @@ def test_ratios_of_a_log_link_are_free_of_the_random_effects(poisson_fit):
     c = np.array([0.0, 1.0, 0.0, 2.0])
     log, error = c @ poisson_fit.fe_params, math.sqrt(c @ poisson_fit.cov_params().to_numpy() @ c)
     np.testing.assert_allclose(found["estimate"], math.exp(log), rtol=1e-9)
-    np.testing.assert_allclose(found["se"], math.exp(log) * error, rtol=1e-7)
+    np.testing.assert_allclose(found["std_error"], math.exp(log) * error, rtol=1e-7)
     np.testing.assert_allclose(found["z"], log / error, rtol=1e-7)
     np.testing.assert_allclose([found["lower"], found["upper"]], np.exp(log + 1.959963984540054 * error * np.array([-1, 1])), rtol=1e-7)
     np.testing.assert_allclose(found["p_value"], math.erfc(abs(log / error) / math.sqrt(2)), rtol=1e-6)
@@ -32,7 +32,7 @@ def test_odds_ratios_at_random_effects_of_zero(intro_fit):
     np.testing.assert_allclose(found["estimate"], np.exp(intro_fit.fe_params["time"]), rtol=1e-9)
     np.testing.assert_allclose(found["z"], intro_fit.zvalues["time"], rtol=1e-8)
     on_link = intro_fit.contrasts({"time": [0.0, 1.0], "sex": "male"}, comparison="link", kind="mean_subject").iloc[0]
-    np.testing.assert_allclose([on_link["estimate"], on_link["se"]], [intro_fit.fe_params["time"], intro_fit.bse_fe["time"]], rtol=1e-8)
+    np.testing.assert_allclose([on_link["estimate"], on_link["std_error"]], [intro_fit.fe_params["time"], intro_fit.bse_fe["time"]], rtol=1e-8)
 
 
 def test_differences_of_standardised_means(intro_fit, intro_binomial):
@@ -42,10 +42,10 @@ def test_differences_of_standardised_means(intro_fit, intro_binomial):
     means, whole = intro_fit.marginal_means(both, by="sex"), intro_fit.marginal_means(both, average=True)
     assert list(found.index) == ["female - male"]
     np.testing.assert_allclose(found["estimate"], means["estimate"]["female"] - means["estimate"]["male"], rtol=1e-10)
-    variance = 2 * (means["se"] ** 2).sum() - 4 * whole["se"].iloc[0] ** 2
-    np.testing.assert_allclose(found["se"], math.sqrt(variance), rtol=1e-8)
+    variance = 2 * (means["std_error"] ** 2).sum() - 4 * whole["std_error"].iloc[0] ** 2
+    np.testing.assert_allclose(found["std_error"], math.sqrt(variance), rtol=1e-8)
     robust = intro_fit.contrasts(both, by="sex", robust="CR1")
-    assert robust["se"].iloc[0] != found["se"].iloc[0]
+    assert robust["std_error"].iloc[0] != found["std_error"].iloc[0]
 
 
 def test_which_means_are_compared(intro_fit):
@@ -94,7 +94,7 @@ def test_levels_of_an_ordinal_outcome():
     found = fit.contrasts({"x": [0.0, 1.0]}, comparison="odds_ratio", kind="mean_subject")
     assert list(found.index) == [("1.0 / 0.0", level) for level in (0, 1, 2)]
     np.testing.assert_allclose(found["estimate"].iloc[[0, 2]], np.exp([-0.8, 0.8]), rtol=1e-9)
-    np.testing.assert_allclose(found["se"].iloc[0], 0.1 * np.exp(-0.8), rtol=1e-8)
+    np.testing.assert_allclose(found["std_error"].iloc[0], 0.1 * np.exp(-0.8), rtol=1e-8)
     differences = fit.contrasts({"x": [0.0, 1.0]})
     np.testing.assert_allclose(differences["estimate"].sum(), 0.0, atol=1e-12)
 

@@ -52,7 +52,7 @@ def test_robust_errors_of_the_linear_predictor(intro_fit):
     found = intro_fit.effects({"sex": "male", "time": [0.0, 3.0]}, scale="link", robust=True)
     x = np.array([[1.0, 0.0, 0.0, 0.0], [1.0, 0.0, 3.0, 0.0]])
     v = intro_fit.cov_params(robust=True).to_numpy()
-    np.testing.assert_allclose(found["se"], np.sqrt(np.diag(x @ v @ x.T)), rtol=1e-9)
+    np.testing.assert_allclose(found["std_error"], np.sqrt(np.diag(x @ v @ x.T)), rtol=1e-9)
 
 
 def test_levels_of_an_ordinal_outcome():
@@ -65,7 +65,7 @@ def test_levels_of_an_ordinal_outcome():
     on_link = fit.effects({"x": [0.0, 1.0]}, scale="link")
     lowest = on_link[on_link["level"] == 0]
     np.testing.assert_allclose(lowest["estimate"], [-0.5, -1.3], rtol=1e-9)  # threshold minus predictor
-    np.testing.assert_allclose(lowest["se"], [0.1, 0.1 * np.sqrt(2)], rtol=1e-8)
+    np.testing.assert_allclose(lowest["std_error"], [0.1, 0.1 * np.sqrt(2)], rtol=1e-8)
     np.testing.assert_allclose(found.groupby("x")["estimate"].sum(), 1.0, rtol=1e-12)
 
 

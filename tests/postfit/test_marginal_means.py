@@ -55,9 +55,9 @@ def test_standard_errors_are_those_of_finite_differences(intro_fit, intro_binomi
         jacobian = np.stack([(mean(fitted.theta + d) - mean(fitted.theta - d)) / (2 * step) for d in step * np.eye(len(fitted.theta))], 1)
     for robust in (False, "CR1"):
         error = np.sqrt(np.diag(jacobian @ covariance(fitted, robust) @ jacobian.T))
-        np.testing.assert_allclose(intro_fit.marginal_means(rows, robust=robust)["se"], error, rtol=1e-6)
+        np.testing.assert_allclose(intro_fit.marginal_means(rows, robust=robust)["std_error"], error, rtol=1e-6)
     logit = Logit().link(jnp.asarray(found["estimate"].to_numpy()))
-    reach = 1.959963984540054 * found["se"] / (found["estimate"] * (1 - found["estimate"]))
+    reach = 1.959963984540054 * found["std_error"] / (found["estimate"] * (1 - found["estimate"]))
     np.testing.assert_allclose(found["lower"], 1 / (1 + np.exp(-(logit - reach.to_numpy()))), rtol=1e-5)
     assert list(found.index) == list(rows.index)
 
@@ -72,7 +72,7 @@ def test_standardised_means_are_averages(intro_fit, intro_binomial):
     np.testing.assert_array_equal(found["n"], [800, 800])
     whole = intro_fit.marginal_means(both, average=True)
     np.testing.assert_allclose(whole["estimate"], [single.mean()], rtol=1e-12)
-    assert whole["se"].iloc[0] < found["se"].max()
+    assert whole["std_error"].iloc[0] < found["std_error"].max()
 
 
 def test_rows_fitted_stand_for_no_newdata(intro_fit, intro_binomial):
@@ -87,7 +87,7 @@ def test_mean_subject_is_the_inverse_link(intro_fit, intro_binomial):
     x = np.column_stack([np.ones(3), rows["sex"] == "female", rows["time"], (rows["sex"] == "female") * rows["time"]]).astype(float)
     np.testing.assert_allclose(found["estimate"], 1 / (1 + np.exp(-x @ intro_fit.fe_params)), rtol=1e-10)
     error = np.sqrt(np.einsum("ij,jk,ik->i", x, intro_fit.cov_params(), x))
-    np.testing.assert_allclose(found["se"], error * found["estimate"] * (1 - found["estimate"]), rtol=1e-8)
+    np.testing.assert_allclose(found["std_error"], error * found["estimate"] * (1 - found["estimate"]), rtol=1e-8)
 
 
 def test_values_to_combine(intro_fit):
@@ -122,7 +122,7 @@ def test_a_dispersion_model_and_a_log_normal_mean():
     exact = np.exp(0.2 + 0.25 + 0.18 + 0.5 * np.exp(2 * (-0.5 + 0.15)))
     np.testing.assert_allclose(found["estimate"], [exact], rtol=1e-10)
     slope = np.array([1, 0.5, 0.6, np.exp(-0.7), 0.5 * np.exp(-0.7)])  # of the logarithm, in beta, the sd, delta
-    np.testing.assert_allclose(found["se"] / exact, [0.1 * np.linalg.norm(slope)], rtol=1e-8)
+    np.testing.assert_allclose(found["std_error"] / exact, [0.1 * np.linalg.norm(slope)], rtol=1e-8)
 
 
 def test_missing_values(intro_fit, intro_binomial):
