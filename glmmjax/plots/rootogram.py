@@ -41,6 +41,8 @@ def plot_rootogram(fitted: FittedModel, max_count: int | None = None, ax: Any = 
     levels = fitted.design.levels
     if levels:
         ax.set_xticks(found.counts, [str(level) for level in (*levels, *[""] * len(found.counts))[: len(found.counts)]])
+    ax.use_sticky_edges = False  # else the lowest bar ends at the frame
+    ax.autoscale_view()
     ax.set(xlabel=fitted.design.outcome_name, ylabel="Square root of frequency")
     ax.legend(loc="upper right")
     return ax

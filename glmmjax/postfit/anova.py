@@ -164,7 +164,8 @@ def _fixed_columns(design: Design) -> dict[str, np.ndarray]:
     """(n, p) columns of each predictor in the caller's row order; an ordinal outcome has its thresholds beside them."""
     found = {}
     for e, kind in enumerate(design.formula.right_sides):
-        parts = [np.moveaxis(np.asarray(bucket.X[e]), 1, 0).reshape(bucket.X[e].shape[1], -1) for bucket in design.clusters.buckets]
+        columns = [np.moveaxis(np.asarray(bucket.X[e]), 1, 0) for bucket in design.clusters.buckets]
+        parts = [x.reshape(len(x), math.prod(x.shape[1:])) for x in columns]  # an ordinal outcome may have no column
         found[kind] = np.concatenate(parts, axis=1)[:, design.row_slots].T
     return found
 

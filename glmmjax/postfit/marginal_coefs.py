@@ -43,7 +43,7 @@ class MarginalCoefficients(NamedTuple):
     robust: str | None  # kind of the sandwich
 
 
-def marginal_coefs(fitted: FittedModel, robust: bool | str = False) -> MarginalCoefficients:
+def marginal_coefs(fitted: FittedModel, robust: bool | str = False, se: bool = True) -> MarginalCoefficients:
     """Marginal coefficients over the rows fitted, each with weight 1; see ``MixedModelResults.marginal_coefs``.
 
     Raises
@@ -60,13 +60,15 @@ def marginal_coefs(fitted: FittedModel, robust: bool | str = False) -> MarginalC
             "do not follow one linear predictor; use marginal_means(newdata) or contrasts(newdata), which are of every level's probability."
         )
     with jax.enable_x64(True):
-        found = _with_jacobian(fitted.problem, jnp.asarray(fitted.theta), own_rows(fitted))
+        given = (fitted.problem, jnp.asarray(fitted.theta), own_rows(fitted))
+        found = _with_jacobian(*given) if se else (marginal_coefficients(*given), np.zeros((0, 0)))
         estimate, jacobian = (np.asarray(leaf) for leaf in found)
     if np.isnan(estimate).any():
         raise ArgumentError(
             f"some marginal mean of the {family.name} family is not defined, or outside the range of the {mean_link(family).name} link."
         )
-    names, spread = fitted.design.fixed_names, propagated(jacobian, covariance(fitted, robust))
+    names = fitted.design.fixed_names
+    spread = propagated(jacobian, covariance(fitted, robust)) if se else np.full((len(names), len(names)), np.nan)
     return MarginalCoefficients(estimate, spread, names, mean_link(family).name, robust_kind(robust))
 
 

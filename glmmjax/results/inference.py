@@ -114,7 +114,7 @@ class Inference:
 
         Returns
         -------
-        DataFrame with columns ``Estimate``, ``lower``, ``upper``; ``attrs`` holds ``level``, ``method``, and for a bootstrap ``n_used`` and
+        DataFrame with columns ``estimate``, ``lower``, ``upper``; ``attrs`` holds ``level``, ``method``, and for a bootstrap ``n_used`` and
         ``n_not_converged``. NaN, with a warning that names the parameters, for limits that do not exist or were not found.
 
         Raises

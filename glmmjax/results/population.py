@@ -24,7 +24,7 @@ class Population:
 
     fitted_model: FittedModel
 
-    def marginal_coefs(self, robust: bool | str = False) -> MarginalCoefsResults:
+    def marginal_coefs(self, robust: bool | str = False, se: bool = True) -> MarginalCoefsResults:
         r"""Fixed effects on the population's scale, with exact averages over the random effects.
 
         .. math:: \beta^{pop} = (X'X)^{-1} X' (g(m) - o), \qquad m_j = E_b[g^{-1}(x_j'\beta + o_j + z_j'b)],\ b \sim N(0, D)
@@ -36,6 +36,7 @@ class Population:
         ----------
         robust : standard errors from a cluster-robust covariance: ``"CR0"`` (or True), ``"CR1"``, ``"CR2"``, ``"CR3"``. They are by the
             delta method in all parameters, D and extra parameters included.
+        se : False leaves standard errors out (NaN), which saves the derivatives.
 
         Returns
         -------
@@ -52,7 +53,7 @@ class Population:
         Source: Hedeker, du Toit, Demirtas and Gibbons (2018), Biometrics 74, 354-361. GLMMadaptive estimates the same averages from
         random draws, adds the offset to the intercept, and takes (1 - pi) mu for the mean of a hurdle model of counts.
         """
-        return MarginalCoefsResults(marginal_coefs(self.fitted_model, robust))
+        return MarginalCoefsResults(marginal_coefs(self.fitted_model, robust, se))
 
     def marginal_means(
         self,

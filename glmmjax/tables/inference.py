@@ -33,7 +33,7 @@ def covariance_frame(fitted: FittedModel, robust: bool | str = False, which: str
 def interval_frame(fitted: FittedModel, *arguments: Any) -> pd.DataFrame:
     """Estimates with the limits of ``confidence_intervals``; level, method and counts of refits are in ``attrs``."""
     found = confidence_intervals(fitted, *arguments)
-    columns = {"Estimate": found.estimates, "lower": found.lower, "upper": found.upper}
+    columns = {"estimate": found.estimates, "lower": found.lower, "upper": found.upper}
     frame = pd.DataFrame(columns, index=list(found.labels))
     frame.attrs.update(level=found.level, method=found.method)
     if found.n_used is not None:

@@ -50,7 +50,7 @@ def bootstrap_interval_frame(fitted: FittedModel, found: Bootstrap, level: float
     """Estimates, bootstrap standard errors and percentile intervals, of the refits with a certificate."""
     draws = reported_values(fitted, found.theta[found.converged])
     lower, upper = percentile_limits(draws, level)
-    columns = {"Estimate": estimates(fitted, reported(fitted)), "Std.Err": _deviations(draws), "lower": lower, "upper": upper}
+    columns = {"estimate": estimates(fitted, reported(fitted)), "std_error": _deviations(draws), "lower": lower, "upper": upper}
     return pd.DataFrame(columns, index=list(reported(fitted).labels))
 
 

@@ -52,14 +52,17 @@ def test_some_rows_have_the_columns_that_they_had_in_the_fit(data):
 
 def test_the_outcome_and_the_clusters_are_needed_only_where_they_are_asked_for(data):
     rows = read_new_rows(design_of(data), data[["x", "arm", "e"]])
-    assert rows.outcome == () and rows.groups is None and rows.X[0].shape[1] == len(data)
+    assert rows.outcome == ()
+    assert rows.groups is None
+    assert rows.X[0].shape[1] == len(data)
 
 
 def test_rows_with_a_missing_value_are_marked_not_forgotten(data):
     holes = data.iloc[:4].assign(x=[0.1, np.nan, 0.2, 0.3], arm=["a", "b", None, "c"])
     rows = read_new_rows(design_of(data), holes)
     assert rows.is_complete.tolist() == [True, False, False, True]
-    assert rows.X[0].shape[1] == 2 and len(rows.labels) == 4
+    assert rows.X[0].shape[1] == 2
+    assert len(rows.labels) == 4
 
 
 def test_an_outcome_of_two_levels_is_coded_as_in_the_fit(data):
@@ -107,7 +110,11 @@ def test_new_rows_by_cluster_are_what_the_fit_has(data):
     ("change", "error", "message"),
     [
         (lambda d: d.drop(columns="x"), DesignError, "names 'x', and newdata has no such column: the columns are 'y', 'arm'"),
-        (lambda d: d.assign(arm="d"), DesignError, "newdata: 'arm' is 'd' in row 0, a level that the rows fitted do not have; its levels are"),
+        (
+            lambda d: d.assign(arm="d"),
+            DesignError,
+            "newdata: 'arm' is 'd' in row 0, a level that the rows fitted do not have; its levels are",
+        ),
         (lambda d: d.assign(e=-1.0), DesignError, "the offset: 'offset(np.log(e))' is nan in row 0"),
         (lambda d: d.assign(x="high"), DesignError, "newdata: 'x' has values such as 'high', and the rows fitted have numbers"),
         (lambda d: 3, ArgumentError, "newdata has type int and must be a pandas DataFrame"),

@@ -156,9 +156,9 @@ def test_intervals_are_percentiles_of_refits_that_converged(intro_fit, monkeypat
     table = found.conf_int(0.9)
     np.testing.assert_allclose(table["lower"], found.params.quantile(0.05))
     np.testing.assert_allclose(table["upper"], found.params.quantile(0.95))
-    np.testing.assert_allclose(table["Std.Err"], found.params.std())
-    np.testing.assert_allclose(table["Estimate"].iloc[:4], intro_fit.fe_params)
-    ratio = table["Std.Err"].iloc[:4] / intro_fit.bse_fe
+    np.testing.assert_allclose(table["std_error"], found.params.std())
+    np.testing.assert_allclose(table["estimate"].iloc[:4], intro_fit.fe_params)
+    ratio = table["std_error"].iloc[:4] / intro_fit.bse_fe
     assert ((ratio > 0.6) & (ratio < 1.6)).all()
     converged = found.bootstrap.converged.copy()
     converged[0] = False
@@ -179,7 +179,7 @@ def test_percentiles_leave_out_what_is_not_defined():
 def test_standard_errors_agree_with_the_sandwich(poisson_fit):
     found = poisson_fit.bootstrap(n=400, kind="cluster").conf_int()
     sandwich = np.sqrt(np.diagonal(poisson_fit.cov_params(robust="CR1")))
-    np.testing.assert_allclose(found["Std.Err"].iloc[:4], sandwich, rtol=0.25)
+    np.testing.assert_allclose(found["std_error"].iloc[:4], sandwich, rtol=0.25)
 
 
 @pytest.mark.slow

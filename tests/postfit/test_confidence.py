@@ -48,8 +48,8 @@ def test_intervals_of_r_for_standard_deviations(postfit_case):
     variances = [limits for name, limits in stored.items() if name.startswith("var.")]
     n = len(variances) if len(stored) == len(variances) else 1
     assert_close(found.iloc[:n], np.sqrt(variances[:n]))
-    assert (found["lower"] < found["Estimate"]).all()
-    assert (found["Estimate"] < found["upper"]).all()
+    assert (found["lower"] < found["estimate"]).all()
+    assert (found["estimate"] < found["upper"]).all()
 
 
 def test_intervals_of_r_for_the_zero_part_and_extra_parameters(postfit_case):
@@ -66,7 +66,7 @@ def test_intervals_of_r_for_the_zero_part_and_extra_parameters(postfit_case):
 def test_bounded_parameters_have_symmetric_intervals_on_scales_without_bounds(intro_fit):
     # two correlated effects with a covariance of their free vector that is known
     found, fit = intro_fit.conf_int("random").loc["sd(Intercept)"], intro_fit.fitted_model
-    error = intro_fit.bse_re.iloc[0] / found["Estimate"]
+    error = intro_fit.bse_re.iloc[0] / found["estimate"]
     reach = norm.ppf(0.975) * error
     np.testing.assert_allclose(found[["lower", "upper"]], fit.params.chol[0, 0] * np.exp([-reach, reach]), rtol=1e-9)
 
@@ -105,7 +105,7 @@ def test_a_singular_fit_says_which_parameters_have_no_wald_interval(singular_fit
     with pytest.warns(ConvergenceWarning, match=f"no Wald interval for {names}"):
         found = singular_fit.conf_int("all")
     assert found[["lower", "upper"]].iloc[4:].isna().all(axis=None)
-    assert found["Estimate"].notna().all()
+    assert found["estimate"].notna().all()
     assert np.isfinite(found.iloc[:4]).all(axis=None)
     np.testing.assert_array_equal(found.iloc[:4], singular_fit.conf_int())
 
@@ -180,9 +180,9 @@ def test_thresholds_have_intervals_on_their_own_scale():
     fit = gj.mixed_model("y ~ x", random="~ 1 | g", data=data, family="cumulative")
     found = fit.conf_int("phi")
     assert list(found.index) == ["0|1", "1|2", "2|3"]
-    errors = fit.tables["phi"]["Std.Err"]
+    errors = fit.tables["phi"]["std_error"]
     reach = norm.ppf(0.975) * errors
-    np.testing.assert_allclose(found["upper"] - found["Estimate"], reach, rtol=1e-8)
+    np.testing.assert_allclose(found["upper"] - found["estimate"], reach, rtol=1e-8)
     # a profile is the same whatever the scale: the first threshold has the same one in a fit with the outcome reversed
     profile = fit.conf_int("phi", method="profile")
     reversed_fit = gj.mixed_model("y ~ x", random="~ 1 | g", data={**data, "y": 3 - data["y"]}, family="cumulative")

@@ -32,7 +32,9 @@ def test_odds_ratios_at_random_effects_of_zero(intro_fit):
     np.testing.assert_allclose(found["estimate"], np.exp(intro_fit.fe_params["time"]), rtol=1e-9)
     np.testing.assert_allclose(found["z"], intro_fit.zvalues["time"], rtol=1e-8)
     on_link = intro_fit.contrasts({"time": [0.0, 1.0], "sex": "male"}, comparison="link", kind="mean_subject").iloc[0]
-    np.testing.assert_allclose([on_link["estimate"], on_link["std_error"]], [intro_fit.fe_params["time"], intro_fit.bse_fe["time"]], rtol=1e-8)
+    np.testing.assert_allclose(
+        [on_link["estimate"], on_link["std_error"]], [intro_fit.fe_params["time"], intro_fit.bse_fe["time"]], rtol=1e-8
+    )
 
 
 def test_differences_of_standardised_means(intro_fit, intro_binomial):

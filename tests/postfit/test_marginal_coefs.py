@@ -145,3 +145,10 @@ def test_a_streamed_fit_has_no_rows(intro_fit, intro_binomial):
         fit.marginal_means({"sex": "male"})
     with pytest.raises(ArgumentError, match="newdata=None stands for the rows fitted, which this fit does not keep"):
         fit.marginal_means(by="sex")
+
+
+def test_without_standard_errors_only_the_coefficients_are_computed(intro_fit):
+    alone = intro_fit.marginal_coefs(se=False)
+    np.testing.assert_allclose(alone.params, intro_fit.marginal_coefs().params, rtol=1e-12)
+    assert alone.bse.isna().all()
+    assert alone.cov.isna().all(axis=None)

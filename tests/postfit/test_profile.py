@@ -216,7 +216,7 @@ def test_a_profile_that_never_drops_has_an_infinite_limit():
     without = gj.mixed_model("y ~ 1", data=overdispersed, family="poisson")
     if fit.llf - without.llf < DROP:
         assert found["upper"] == np.inf
-    assert 0 < found["lower"] < found["Estimate"]
+    assert 0 < found["lower"] < found["estimate"]
     # one mean and one size: a profile by bisection
     y = overdispersed["y"]
 
@@ -225,7 +225,7 @@ def test_a_profile_that_never_drops_has_an_infinite_limit():
 
         return nbinom.logpmf(y, size, size / (size + y.mean())).sum() - (fit.llf - DROP)
 
-    assert found["lower"] == pytest.approx(brentq(above, 1.0, found["Estimate"]), rel=1e-5)
+    assert found["lower"] == pytest.approx(brentq(above, 1.0, found["estimate"]), rel=1e-5)
 
 
 def test_streams_have_none(intro_fit):

@@ -15,7 +15,12 @@ pytestmark = pytest.mark.usefixtures("compile_quickly")
 def test_raw_residuals_of_r(postfit_case, at):
     if postfit_case.name == "o23":
         pytest.skip("GLMMadaptive's residuals of a hurdle log-normal are on the log scale")
-    np.testing.assert_allclose(postfit_case.fit.resid(at=at), postfit_case.p["residuals"][at], rtol=2e-3, atol=2e-3)
+    stored = np.array(postfit_case.p["residuals"][at])
+    if not stored.size:
+        pytest.skip("GLMMadaptive gives no residuals of cbind(successes, failures)")
+    # its modes are loose, so that its means are good to about a thousandth of themselves
+    slack = 2e-3 * (1.0 + np.abs(postfit_case.p["fitted"][at]))
+    np.testing.assert_array_less(np.abs(postfit_case.fit.resid(at=at) - stored), slack)
 
 
 def test_pearson_residuals_of_a_count(poisson_fit):
