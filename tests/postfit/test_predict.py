@@ -148,6 +148,17 @@ def test_hurdle_means_are_means_of_the_outcome():
     assert abs(fit.fitted("marginal").mean() / y.mean() - 1.0) < 0.05  # GLMMadaptive's are a third too small
 
 
+def test_an_offset_of_the_fit_is_a_column_of_new_data_and_counts_once():
+    data = gj.datasets.load_intro_poisson().assign(log_exposure=lambda d: 0.1 * (d["time"] > 3))
+    fit = gj.mixed_model("y ~ sex * time", random="~ 1 | id", data=data, family="poisson", offset="log_exposure")
+    longer = data.iloc[:6].assign(log_exposure=[0.0, 0.5, 1.0, 1.5, 2.0, 2.5])
+    for kind in ("mean_subject", "subject_specific", "marginal"):
+        ratio = fit.predict(longer, kind=kind) / fit.predict(longer.assign(log_exposure=0.0), kind=kind)
+        np.testing.assert_allclose(np.log(ratio), longer["log_exposure"], atol=1e-10)
+    with pytest.raises(DesignError, match=r"newdata with offset='log_exposure' names 'log_exposure', and newdata has no such column"):
+        fit.predict(longer.drop(columns="log_exposure"))
+
+
 def test_arguments_are_checked(intro_fit, six):
     with pytest.raises(ArgumentError, match="kind='mean' is not known; choose one of 'mean_subject', 'subject_specific', 'marginal'"):
         intro_fit.predict(six, kind="mean")
