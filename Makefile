@@ -9,11 +9,11 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 demo: $(VENV)/.installed  ## fit the introductory examples and print their summaries and comparisons
 	$(BIN)/python -m glmmjax demo
 
-test: $(VENV)/.installed  ## the tests that take seconds
-	$(BIN)/python -m pytest
+test: $(VENV)/.installed  ## the tests that take seconds, in two processes
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-slow: $(VENV)/.installed  ## the tests that take minutes
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow
 
 check: $(VENV)/.installed  ## lint, layout, types
 	$(BIN)/ruff check .

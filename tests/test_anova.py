@@ -174,6 +174,7 @@ def test_html_has_the_table_and_the_notes(no_effects_fit, intro_fit):
     assert "&lt;1e-04" in shown
 
 
+@pytest.mark.slow
 def test_models_that_are_not_nested_are_not_tested(intro_binomial, no_effects_fit, intro_fit):
     sex = gj.mixed_model("y ~ sex", random="~ 1 | id", data=intro_binomial, family="binomial")
     time = gj.mixed_model("y ~ time", random="~ time || id", data=intro_binomial, family="binomial")

@@ -129,6 +129,7 @@ def my_base(y, phi):
 OWN = Custom(my_negative_binomial, "log", 1, log_base=my_base, is_log_concave=True)
 
 
+@pytest.mark.slow
 def test_a_custom_negative_binomial_gives_the_fit_of_the_built_in():
     arguments = load_case("o10").arguments
     built_in, own = (gj.mixed_model(**{**arguments, "family": family}) for family in ("negative_binomial", OWN))
@@ -186,7 +187,7 @@ def test_custom_arguments_that_are_refused(arguments, match):
 # structures of D
 
 
-@pytest.mark.parametrize("name", ["compound_symmetry", "ar1"])
+@pytest.mark.parametrize("name", [pytest.param("compound_symmetry", marks=pytest.mark.slow), "ar1"])
 def test_structured_covariance_is_a_maximum_with_its_structure(data, name):
     fit = gj.mixed_model("normal ~ x", random="~ 0 + C(visit) | id", data=data, family="gaussian", covariance=name, n_agq=1)
     assert fit.converged

@@ -27,7 +27,7 @@ def in_seconds(names, quick):
 
 
 EVALUATED = [*CASES, *in_seconds(FAMILY_CASES, ("o10", "o12", "o15", "o16", "o21", "o23", "o25"))]
-FITTED = [*CASES, *in_seconds(FAMILY_CASES, ("o10", "o18", "o23"))]
+FITTED = [*CASES, *in_seconds(FAMILY_CASES, ("o10", "o17"))]
 
 
 @functools.cache

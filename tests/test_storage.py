@@ -81,7 +81,10 @@ def edited(path: Path, **changes: Any) -> Path:
 # fits
 
 
-@pytest.mark.parametrize("name", ["intro_fit", "diagonal_fit", "singular_fit", "penalized_fit", "no_effects_fit", "poisson_fit"])
+SLOW_FITS = ("diagonal_fit", "singular_fit", "penalized_fit", "no_effects_fit", "poisson_fit")  # what is asked of them compiles again
+
+
+@pytest.mark.parametrize("name", ["intro_fit", *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW_FITS)])
 def test_a_fit_comes_back(name, request, tmp_path):
     fit = request.getfixturevalue(name)
     fit.save(tmp_path / "fit.glmmjax")

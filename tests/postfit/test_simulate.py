@@ -27,6 +27,7 @@ def poisson_slope():
     return at_parameters(arguments, [0.5, 0.3], [[0.5, 0.0], [-0.2, 0.3]])
 
 
+@pytest.mark.slow
 def test_moments_with_new_random_effects_are_those_of_the_log_normal_mixture(poisson_slope):
     beta, chol = (np.array(a) for a in poisson_slope.params[:2])
     x = clustered_rows()["x"].to_numpy()
@@ -67,6 +68,7 @@ def posterior_probabilities():
     return (p * weight).sum(1)
 
 
+@pytest.mark.slow
 def test_draws_given_the_data_have_the_posterior_mean_of_direct_integration(binary, posterior_probabilities):
     assert_share(binary.simulate(1500, new_random_effects=False), posterior_probabilities)
     own = clustered_rows(30, 4)
@@ -163,6 +165,7 @@ def test_an_ordinal_outcome_is_drawn_as_its_levels():
     assert_mean((drawn == "low").to_numpy().astype(float), below)
 
 
+@pytest.mark.slow
 def test_zero_part_offset_and_dispersion_enter():
     data = clustered_rows().assign(t=lambda d: 1.0 + d["id"] % 3, y=0)
     arguments = {
