@@ -6,7 +6,8 @@ from html.parser import HTMLParser
 import pandas as pd
 import pytest
 
-from glmmjax.tables.text import Section, Summary
+from glmmjax.tables.page import Summary
+from glmmjax.tables.text import Section
 
 NASTY = r"a_b[T.x<5 & y>3]:{c}^2$#%~\d|`e`*'--"
 

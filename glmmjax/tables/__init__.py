@@ -29,6 +29,7 @@ from glmmjax.tables.influence import bootstrap_text as bootstrap_text
 from glmmjax.tables.influence import cooks_series as cooks_series
 from glmmjax.tables.influence import dfbetas_frame as dfbetas_frame
 from glmmjax.tables.influence import leave_cluster_out_series as leave_cluster_out_series
+from glmmjax.tables.page import Summary as Summary
 from glmmjax.tables.population import contrast_frame as contrast_frame
 from glmmjax.tables.population import effect_frame as effect_frame
 from glmmjax.tables.population import marginal_coefficient_covariance as marginal_coefficient_covariance
@@ -43,7 +44,6 @@ from glmmjax.tables.prediction import random_effects_table as random_effects_tab
 from glmmjax.tables.prediction import residual_series as residual_series
 from glmmjax.tables.summary import one_line as one_line
 from glmmjax.tables.summary import summary as summary
-from glmmjax.tables.text import Summary as Summary
 from glmmjax.tables.tidy import augment_frame as augment_frame
 from glmmjax.tables.tidy import glance_frame as glance_frame
 from glmmjax.tables.tidy import tidy_frame as tidy_frame

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import html
 import re
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
-if TYPE_CHECKING:
-    from glmmjax.tables.text import Section
+from glmmjax.tables.text import Section
 
 __all__ = ["html_fragment", "latex_text", "markdown_text"]
 

@@ -13,7 +13,8 @@ from glmmjax.postfit.link_intervals import check_level, normal_quantile
 from glmmjax.postfit.marginal_coefs import MarginalCoefficients
 from glmmjax.postfit.marginal_means import Means
 from glmmjax.postfit.p_values import normal_two_sided
-from glmmjax.tables.text import Section, Summary, coefficient_texts
+from glmmjax.tables.page import Summary
+from glmmjax.tables.text import Section, coefficient_texts
 
 __all__ = [
     "contrast_frame",

@@ -15,7 +15,8 @@ from glmmjax.options import Options, StudentTPenalty
 from glmmjax.postfit.information_criteria import n_groups, n_rows
 from glmmjax.postfit.random_covariance import LostEffect, lost_effects, spread
 from glmmjax.tables.frames import coefficient_frame, correlation_pairs, phi_frame, spread_frame, statistics_frame
-from glmmjax.tables.text import UNDEFINED, Section, Summary, coefficient_texts, number_texts
+from glmmjax.tables.page import Summary
+from glmmjax.tables.text import UNDEFINED, Section, coefficient_texts, number_texts
 
 __all__ = ["one_line", "summary"]
 

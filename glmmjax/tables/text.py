@@ -1,4 +1,4 @@
-"""Numbers as text, and the page that holds them: as plain text, or HTML in notebooks."""
+"""Numbers as text, and the sections of a page that hold them: as plain text, or HTML in notebooks."""
 
 from __future__ import annotations
 
@@ -6,13 +6,11 @@ import dataclasses
 import html
 import math
 import textwrap
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import pandas as pd
 
-from glmmjax.tables.export import html_fragment, latex_text, markdown_text
-
-__all__ = ["UNDEFINED", "Section", "Summary", "coefficient_texts", "number_texts", "p_text", "wrapped"]
+__all__ = ["UNDEFINED", "Section", "coefficient_texts", "number_texts", "p_text", "wrapped"]
 
 UNDEFINED = "-"
 _WIDTH = 100
@@ -36,34 +34,6 @@ class Section:
         table = "" if self.frame is None else self.frame.to_html(border=0)
         before, after = (f"<p>{text}</p>" if text else "" for text in paragraphs)
         return f"<h4>{html.escape(self.title)}</h4>{before}{table}{after}"
-
-
-@dataclasses.dataclass(frozen=True)
-class Summary:
-    """The summary of a fit: printed as text, shown as HTML by notebooks, and as numbers in ``tables``."""
-
-    sections: tuple[Section, ...]
-    tables: Mapping[str, pd.DataFrame]
-
-    def __str__(self) -> str:
-        return "\n\n".join(section.text() for section in self.sections)
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        return "".join(section.html() for section in self.sections)
-
-    def to_markdown(self) -> str:
-        """The page as Markdown with pipe tables, names escaped."""
-        return markdown_text(self.sections)
-
-    def to_latex(self) -> str:
-        r"""The page as LaTeX, names escaped: paragraphs and ``tabular`` environments for a document with ``\usepackage{booktabs}``."""
-        return latex_text(self.sections)
-
-    def to_html(self) -> str:
-        """The page as one ``<div>`` for any HTML document, with its own styles, names escaped."""
-        return html_fragment(self.sections)
 
 
 def wrapped(line: str) -> str:
