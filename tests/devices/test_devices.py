@@ -47,6 +47,7 @@ def assert_same(found, expected) -> None:
     np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-10 * np.abs(expected).max())
 
 
+@pytest.mark.slow  # a process with four devices compiles for two minutes
 @pytest.mark.parametrize("model", ["slope", "intercept"])
 def test_four_devices_give_the_fit_of_one(found, model):
     for quantity in QUANTITIES:
@@ -56,6 +57,7 @@ def test_four_devices_give_the_fit_of_one(found, model):
     assert (found[f"{model} 4: counts"][3] > 0) == (model == "intercept")  # evaluations on a sample
 
 
+@pytest.mark.slow
 def test_pure_layer_on_a_mesh_of_two_axes(found):
     assert any(found["blocks 1: number"] % 4)  # so that blocks had to be added
     assert not any(found["blocks 4: number"] % 4)
@@ -63,10 +65,12 @@ def test_pure_layer_on_a_mesh_of_two_axes(found):
         assert_same(found[quantity.format(4)], found[quantity.format(1)])
 
 
+@pytest.mark.slow
 def test_a_second_fit_of_the_same_shapes_compiles_nothing(found):
     assert found["again: n_compiled"] == 0
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_fit_of_one(found, tmp_path):
     with socket.socket() as free:
         free.bind(("localhost", 0))

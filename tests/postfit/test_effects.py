@@ -35,14 +35,14 @@ def test_a_grid_holds_other_covariates_and_varies_the_first_slowest(intro_fit, i
 def test_rows_keep_their_columns_and_labels(intro_fit, intro_binomial):
     rows = intro_binomial.head(4).assign(time=[0.0, np.nan, 1.0, 2.0]).set_axis(list("abcd"))
     found = intro_fit.effects(rows)
-    assert list(found.columns) == [*rows.columns, "estimate", "se", "lower", "upper"]
+    assert list(found.columns) == [*rows.columns, "estimate", "std_error", "lower", "upper"]
     assert list(found.index) == list("abcd")
     assert list(found["estimate"].isna()) == list(found["lower"].isna()) == [False, True, False, False]
 
 
 def test_marginal_effects_are_marginal_means(intro_fit):
     found, means = intro_fit.effects(GRID, kind="marginal"), intro_fit.marginal_means(GRID)
-    for name in ("estimate", "se", "lower", "upper"):
+    for name in ("estimate", "std_error", "lower", "upper"):
         np.testing.assert_allclose(found[name], means[name], rtol=1e-12)
     on_link = intro_fit.effects(GRID, kind="marginal", scale="link")
     np.testing.assert_allclose(1 / (1 + np.exp(-on_link[["estimate", "lower", "upper"]])), found[["estimate", "lower", "upper"]], rtol=1e-9)
