@@ -23,11 +23,11 @@ from glmmjax.estimation.convergence import Code
 from glmmjax.estimation.refits import Refits, refit, with_outcomes
 from glmmjax.fitted import FittedModel
 from glmmjax.likelihood.population import population_mean
-from glmmjax.postfit.bootstrap import origin_of
-from glmmjax.postfit.confidence import confidence_intervals
-from glmmjax.postfit.marginal_coefs import marginal_coefficients, marginal_coefs
-from glmmjax.postfit.prediction_intervals import predict_with_intervals
-from glmmjax.postfit.rows import model_rows, own_rows
+from glmmjax.postfit.inference.confidence import confidence_intervals
+from glmmjax.postfit.population.marginal_coefs import marginal_coefficients, marginal_coefs
+from glmmjax.postfit.prediction.prediction_intervals import predict_with_intervals
+from glmmjax.postfit.prediction.rows import model_rows, own_rows
+from glmmjax.postfit.refitting.bootstrap import origin_of
 
 __all__ = ["STUDIES", "Coverage", "Study", "coverage", "print_coverage"]
 

@@ -21,7 +21,7 @@ from benchmarks.models import Model
 from benchmarks.table import Table, seconds, times
 from benchmarks.timing import clock, median_of, warm_median
 from glmmjax.estimation.objective import Problem
-from glmmjax.estimation.programs import programs
+from glmmjax.estimation.xla.programs import programs
 from glmmjax.families import Custom, log_gamma, log_rising
 from glmmjax.likelihood.marginal import Span, start_modes
 from glmmjax.likelihood.params import Theta

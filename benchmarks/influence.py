@@ -10,7 +10,7 @@ import glmmjax as gj
 from benchmarks.problems import PROBLEMS, Problem
 from benchmarks.table import Table, seconds, times
 from benchmarks.timing import clock
-from glmmjax.postfit.influence import cooks_distances, refitted_without
+from glmmjax.postfit.refitting.influence import cooks_distances, refitted_without
 
 __all__ = ["print_influence"]
 

@@ -21,9 +21,9 @@ import glmmjax as gj
 from benchmarks.table import Table, seconds, times
 from benchmarks.timing import median_of
 from glmmjax import datasets
-from glmmjax.postfit.marginal_coefs import _with_jacobian
-from glmmjax.postfit.rows import own_rows
-from glmmjax.postfit.vcov import covariance
+from glmmjax.postfit.population.marginal_coefs import _with_jacobian
+from glmmjax.postfit.prediction.rows import own_rows
+from glmmjax.postfit.uncertainty.vcov import covariance
 
 __all__ = ["print_marginal_coefs"]
 

@@ -10,9 +10,9 @@ import pandas as pd
 
 import glmmjax as gj
 from benchmarks.problems import BETA, simulate_random_intercept, simulate_two_effects
+from glmmjax.estimation.evaluators.cores import Parts
 from glmmjax.estimation.objective import Problem
-from glmmjax.estimation.parts import Parts
-from glmmjax.estimation.programs import programs
+from glmmjax.estimation.xla.programs import programs
 from glmmjax.likelihood.gauss_hermite import Rule, padded_rule
 from glmmjax.likelihood.params import Theta
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from glmmjax.continuation_ratio import cr_marg_probs as cr_marg_probs
     from glmmjax.continuation_ratio import cr_setup as cr_setup
     from glmmjax.design.design import make_design as make_design
-    from glmmjax.design.stream import stream as stream
+    from glmmjax.design.stream.source import stream as stream
     from glmmjax.estimation.fit import fit_params as fit_params
     from glmmjax.likelihood.marginal import cluster_log_likelihoods as cluster_log_likelihoods
     from glmmjax.likelihood.marginal import log_likelihood as log_likelihood
@@ -47,7 +47,7 @@ _HOMES = {
     "log_likelihood": "likelihood.marginal",
     "make_design": "design.design",
     "mixed_model": "model",
-    "stream": "design.stream",
+    "stream": "design.stream.source",
     "shard_clusters": "likelihood.sharding",
 }
 

@@ -11,7 +11,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from glmmjax.errors import ArgumentError
-from glmmjax.estimation.compiler_options import device_in_force
+from glmmjax.estimation.xla.compiler_options import device_in_force
 
 __all__ = ["Placement", "automatic", "on_device", "placement", "portable", "resolve_devices"]
 

@@ -18,9 +18,9 @@ from glmmjax.devices import on_device, placement, portable, resolve_devices
 from glmmjax.errors import ArgumentError, ConvergenceWarning
 from glmmjax.estimation.convergence import Code, Convergence, is_singular
 from glmmjax.estimation.driver import maximise
+from glmmjax.estimation.evaluators.disk import maximise_streamed
 from glmmjax.estimation.maximum import Maximum
 from glmmjax.estimation.objective import Problem
-from glmmjax.estimation.stream import maximise_streamed
 from glmmjax.families import Family, resolve_family
 from glmmjax.fitted import FittedModel, problem_of
 from glmmjax.initial_values import initial_theta

@@ -15,7 +15,7 @@ import glmmjax as gj
 from glmmjax.estimation.penalty import log_penalty
 from glmmjax.likelihood.gauss_hermite import padded_rule
 from glmmjax.likelihood.marginal import log_likelihood_by_rule
-from glmmjax.postfit.vcov import standard_errors
+from glmmjax.postfit.uncertainty.vcov import standard_errors
 from tests.reference_cases import CASES, FAMILY_CASES, load_case
 
 MANY = 31

@@ -10,13 +10,13 @@ blocks on disk, and ``streamed`` does all of it in order.
 """
 
 from glmmjax.design.arguments import ModelArguments as ModelArguments
-from glmmjax.design.block_files import BlockFiles as BlockFiles
 from glmmjax.design.design import Design as Design
 from glmmjax.design.design import build_design as build_design
 from glmmjax.design.design import make_design as make_design
-from glmmjax.design.formula import Bar as Bar
-from glmmjax.design.formula import FormulaParts as FormulaParts
-from glmmjax.design.formula import split_formula as split_formula
-from glmmjax.design.matrices import caller_namespace as caller_namespace
-from glmmjax.design.stream import Stream as Stream
-from glmmjax.design.streamed import streamed_design as streamed_design
+from glmmjax.design.formula.matrices import caller_namespace as caller_namespace
+from glmmjax.design.formula.split import Bar as Bar
+from glmmjax.design.formula.split import FormulaParts as FormulaParts
+from glmmjax.design.formula.split import split_formula as split_formula
+from glmmjax.design.layout.block_files import BlockFiles as BlockFiles
+from glmmjax.design.stream.design import streamed_design as streamed_design
+from glmmjax.design.stream.source import Stream as Stream

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from glmmjax.design.formula import FormulaParts, split_formula
+from glmmjax.design.formula.split import FormulaParts, split_formula
 from glmmjax.errors import ArgumentError
 from glmmjax.families import Family, WithDispersion
 

@@ -12,15 +12,15 @@ import numpy as np
 import pandas as pd
 
 from glmmjax.design.arguments import ModelArguments, family_of, parts_of
-from glmmjax.design.columns import Table, as_frame, column_of, complete_rows, describe_unknown, find_columns, plain_types
-from glmmjax.design.formula import FormulaParts
-from glmmjax.design.grouping import group_rows
-from glmmjax.design.groups import Groups, as_numbers, cluster_weights, number_clusters, offset_values, weights_column
-from glmmjax.design.matrices import caller_namespace, evaluate, formula_namespace, names_used
-from glmmjax.design.outcome import check_outcome_columns, levels_used, read_outcome
-from glmmjax.design.packing import cluster_data, columns_of
-from glmmjax.design.predictors import build_predictors, names_of, predictor_functions, random_reach, structure_of
-from glmmjax.design.recipe import Recipe
+from glmmjax.design.columns.groups import Groups, as_numbers, cluster_weights, number_clusters, offset_values, weights_column
+from glmmjax.design.columns.outcome import check_outcome_columns, levels_used, read_outcome
+from glmmjax.design.columns.predictors import build_predictors, names_of, predictor_functions, random_reach, structure_of
+from glmmjax.design.columns.recipe import Recipe
+from glmmjax.design.columns.table import Table, as_frame, column_of, complete_rows, describe_unknown, find_columns, plain_types
+from glmmjax.design.formula.matrices import caller_namespace, evaluate, formula_namespace, names_used
+from glmmjax.design.formula.split import FormulaParts
+from glmmjax.design.layout.grouping import group_rows
+from glmmjax.design.layout.packing import cluster_data, columns_of
 from glmmjax.errors import DesignWarning, FormulaError
 from glmmjax.families import Family, resolve_family
 from glmmjax.likelihood.clusters import ClusterData

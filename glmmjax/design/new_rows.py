@@ -7,15 +7,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from glmmjax.design.columns import as_frame, column_of, describe_unknown, plain_types, show_label, with_categories
+from glmmjax.design.columns.groups import Groups, as_numbers, number_clusters
+from glmmjax.design.columns.outcome import Outcome, read_part_of_outcome
+from glmmjax.design.columns.predictors import without_intercept
+from glmmjax.design.columns.table import as_frame, column_of, describe_unknown, plain_types, show_label, with_categories
 from glmmjax.design.design import Design, expressions_of
-from glmmjax.design.grouping import group_rows
-from glmmjax.design.groups import Groups, as_numbers, number_clusters
-from glmmjax.design.matrices import evaluate
-from glmmjax.design.outcome import Outcome, read_part_of_outcome
-from glmmjax.design.packing import Columns, cluster_data
-from glmmjax.design.predictors import without_intercept
-from glmmjax.design.tokens import names_in
+from glmmjax.design.formula.matrices import evaluate
+from glmmjax.design.formula.tokens import names_in
+from glmmjax.design.layout.grouping import group_rows
+from glmmjax.design.layout.packing import Columns, cluster_data
 from glmmjax.errors import ArgumentError, DesignError, OutcomeError
 from glmmjax.likelihood.clusters import ClusterData
 from glmmjax.options import Options

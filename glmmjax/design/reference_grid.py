@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from glmmjax.design.columns import as_frame, show_label
+from glmmjax.design.columns.table import as_frame, show_label
 from glmmjax.design.design import Design, expressions_of
-from glmmjax.design.tokens import names_in
+from glmmjax.design.formula.tokens import names_in
 from glmmjax.errors import ArgumentError
 
 __all__ = ["RowGroups", "covariates_of", "fitted_frame", "groups_of_rows", "one_group", "reference_grid", "varying"]

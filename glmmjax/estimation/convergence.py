@@ -8,8 +8,8 @@ import enum
 import jax.numpy as jnp
 from jax import Array
 
-from glmmjax.estimation.newton import FLAT, Newton, spectrum
 from glmmjax.estimation.objective import Problem
+from glmmjax.estimation.phases.newton import FLAT, Newton, spectrum
 from glmmjax.estimation.starting_values import Start
 from glmmjax.options import Options
 

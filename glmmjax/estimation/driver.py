@@ -8,13 +8,13 @@ import numpy as np
 from jax.sharding import Mesh
 
 from glmmjax.estimation.convergence import Code
+from glmmjax.estimation.evaluators.mesh import on_mesh
 from glmmjax.estimation.large import in_memory, maximise_in_parts
 from glmmjax.estimation.maximum import Maximum, Monitor, finer_rule, maximum, report
-from glmmjax.estimation.mesh import on_mesh
 from glmmjax.estimation.objective import Problem
-from glmmjax.estimation.precompile import precompile
-from glmmjax.estimation.programs import programs
-from glmmjax.estimation.worker import worker
+from glmmjax.estimation.xla.precompile import precompile
+from glmmjax.estimation.xla.programs import programs
+from glmmjax.estimation.xla.worker import worker
 from glmmjax.likelihood.clusters import Bucket
 from glmmjax.likelihood.gauss_hermite import padded_rule
 from glmmjax.options import Options

@@ -10,9 +10,9 @@ import jax.numpy as jnp
 from jax import Array
 
 from glmmjax.errors import ArgumentError
-from glmmjax.estimation import first_order, newton
 from glmmjax.estimation.convergence import code_of
 from glmmjax.estimation.objective import Problem, evaluate
+from glmmjax.estimation.phases import first_order, newton
 from glmmjax.estimation.starting_values import starting_values
 from glmmjax.families.base import Family
 from glmmjax.families.registry import resolve_family

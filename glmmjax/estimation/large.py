@@ -14,15 +14,15 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from glmmjax.estimation import first_order, newton
 from glmmjax.estimation.convergence import Code
+from glmmjax.estimation.evaluators.cores import Likelihood, Parts
 from glmmjax.estimation.maximum import Maximum, Monitor, finer_rule, maximum, report
 from glmmjax.estimation.objective import Problem
-from glmmjax.estimation.parts import Likelihood, Parts
-from glmmjax.estimation.precompile import precompile
-from glmmjax.estimation.programs import Programs, programs
+from glmmjax.estimation.phases import first_order, newton
 from glmmjax.estimation.starting_values import Start
-from glmmjax.estimation.worker import worker
+from glmmjax.estimation.xla.precompile import precompile
+from glmmjax.estimation.xla.programs import Programs, programs
+from glmmjax.estimation.xla.worker import worker
 from glmmjax.likelihood.clusters import Bucket
 from glmmjax.likelihood.gauss_hermite import Rule, padded_rule
 from glmmjax.options import Options

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from glmmjax.estimation import first_order, newton
 from glmmjax.estimation.convergence import Code, Convergence
+from glmmjax.estimation.phases import first_order, newton
 from glmmjax.likelihood.gauss_hermite import Rule, finer, padded_rule
 from glmmjax.options import Options
 

@@ -18,17 +18,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from glmmjax.estimation import first_order, newton
-from glmmjax.estimation.compiler_options import platform_in_force
 from glmmjax.estimation.convergence import Code, code_of
 from glmmjax.estimation.driver import is_small, maximise
+from glmmjax.estimation.evaluators.cores import n_cores
 from glmmjax.estimation.large import climb, in_memory
 from glmmjax.estimation.objective import Problem
-from glmmjax.estimation.parts import n_cores
-from glmmjax.estimation.precompile import precompile
-from glmmjax.estimation.programs import programs
+from glmmjax.estimation.phases import first_order, newton
 from glmmjax.estimation.starting_values import Start
-from glmmjax.estimation.worker import is_double_precision
+from glmmjax.estimation.xla.compiler_options import platform_in_force
+from glmmjax.estimation.xla.precompile import precompile
+from glmmjax.estimation.xla.programs import programs
+from glmmjax.estimation.xla.worker import is_double_precision
 from glmmjax.likelihood.clusters import Bucket, ClusterData
 from glmmjax.likelihood.covariance import BlockDiagonal
 from glmmjax.likelihood.gauss_hermite import Rule, padded_rule

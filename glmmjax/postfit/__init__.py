@@ -1,1 +1,9 @@
-"""What is computed from a fit, one subject a file: functions of ``FittedModel`` that return arrays or records."""
+"""What follows a fit, in folders by subject; every function takes a ``FittedModel`` and returns plain numbers.
+
+- ``checking/``
+- ``inference/``
+- ``population/``
+- ``prediction/``
+- ``refitting/``
+- ``uncertainty/``
+"""

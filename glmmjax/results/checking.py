@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from glmmjax import plots, tables
 from glmmjax.fitted import FittedModel
-from glmmjax.postfit.quantile_residuals import QuantileResidualRecord, quantile_residuals
+from glmmjax.postfit.checking.quantile_residuals import QuantileResidualRecord, quantile_residuals
 
 if TYPE_CHECKING:
     import pandas as pd

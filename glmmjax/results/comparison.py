@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from glmmjax import tables
 from glmmjax.errors import ArgumentError
-from glmmjax.postfit.anova import Comparison, compare
+from glmmjax.postfit.inference.anova import Comparison, compare
 from glmmjax.results.mixed_model import MixedModelResults
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from glmmjax import tables
 from glmmjax.estimation.convergence import Convergence
 from glmmjax.fitted import FittedModel
 from glmmjax.likelihood.params import Params
-from glmmjax.postfit import information_criteria
+from glmmjax.postfit.inference import information_criteria
 from glmmjax.tables import Summary
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from glmmjax import tables
-from glmmjax.postfit.marginal_coefs import MarginalCoefficients
+from glmmjax.postfit.population.marginal_coefs import MarginalCoefficients
 from glmmjax.tables import Summary
 
 if TYPE_CHECKING:

@@ -11,14 +11,15 @@ from glmmjax.results.checking import Checking
 from glmmjax.results.estimates import Estimates
 from glmmjax.results.exchange import Exchange
 from glmmjax.results.inference import Inference
-from glmmjax.results.influence import Influence
 from glmmjax.results.population import Population
 from glmmjax.results.prediction import Prediction
+from glmmjax.results.refitting import Refitting
+from glmmjax.results.uncertainty import Uncertainty
 
 __all__ = ["MixedModelResults"]
 
 
-class MixedModelResults(Estimates, Inference, Prediction, Population, Checking, Influence, Exchange):
+class MixedModelResults(Estimates, Uncertainty, Inference, Prediction, Population, Checking, Refitting, Exchange):
     """A fitted mixed model, as ``mixed_model`` returns it.
 
     Parameters

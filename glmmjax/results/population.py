@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from glmmjax import plots, tables
 from glmmjax.fitted import FittedModel
-from glmmjax.postfit.contrasts import contrasts
-from glmmjax.postfit.effects import effects
-from glmmjax.postfit.marginal_coefs import marginal_coefs
-from glmmjax.postfit.marginal_means import marginal_means
+from glmmjax.postfit.population.contrasts import contrasts
+from glmmjax.postfit.population.effects import effects
+from glmmjax.postfit.population.marginal_coefs import marginal_coefs
+from glmmjax.postfit.population.marginal_means import marginal_means
 from glmmjax.results.marginal_coefs import MarginalCoefsResults
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import numpy as np
 from glmmjax.families import WithDispersion
 from glmmjax.families.registry import FAMILIES
 from glmmjax.fitted import FittedModel
-from glmmjax.postfit.rows import own_outcome, to_caller_order
+from glmmjax.postfit.prediction.rows import own_outcome, to_caller_order
 
 __all__ = ["fingerprint", "is_like"]
 

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from glmmjax.design import Design, ModelArguments, Stream, build_design
-from glmmjax.design.columns import as_frame, column_of
+from glmmjax.design.columns.table import as_frame, column_of
 from glmmjax.errors import ArgumentError, DesignError, DesignWarning, FormulaError, GlmmError
 from glmmjax.estimation.convergence import Code, Convergence
 from glmmjax.families import resolve_family

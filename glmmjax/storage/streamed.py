@@ -9,13 +9,13 @@ import pandas as pd
 
 from glmmjax.design import Design, ModelArguments
 from glmmjax.design.arguments import family_of, parts_of
-from glmmjax.design.columns import describe_unknown
+from glmmjax.design.columns.predictor import predictor_from
+from glmmjax.design.columns.recipe import Recipe
+from glmmjax.design.columns.table import describe_unknown
 from glmmjax.design.design import expressions_of
-from glmmjax.design.matrices import formula_namespace, names_used
-from glmmjax.design.predictor import predictor_from
-from glmmjax.design.recipe import Recipe
-from glmmjax.design.streamed import StreamedClusters
-from glmmjax.design.tokens import names_in
+from glmmjax.design.formula.matrices import formula_namespace, names_used
+from glmmjax.design.formula.tokens import names_in
+from glmmjax.design.stream.design import StreamedClusters
 from glmmjax.errors import FormulaError, RowsNotKeptError
 from glmmjax.likelihood.covariance import BlockDiagonal, structure_named
 from glmmjax.storage.columns import decode_index, encode_index

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 
 from glmmjax.fitted import FittedModel
-from glmmjax.postfit.discrete import is_discrete
-from glmmjax.postfit.quantile_residuals import QuantileResidualRecord
-from glmmjax.postfit.scoring import scoring_rules
-from glmmjax.postfit.simulate import simulate
+from glmmjax.postfit.checking.quantile_residuals import QuantileResidualRecord
+from glmmjax.postfit.checking.scoring import scoring_rules
+from glmmjax.postfit.checking.simulate import simulate
+from glmmjax.postfit.prediction.discrete import is_discrete
 
 __all__ = [
     "quantile_residual_series",

@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 
 from glmmjax.fitted import FittedModel
-from glmmjax.postfit.information_criteria import aic, bic
-from glmmjax.postfit.natural_phi import natural_phi
-from glmmjax.postfit.p_values import normal_two_sided
-from glmmjax.postfit.random_covariance import Spread, random_covariance, spread, spread_errors
-from glmmjax.postfit.random_effects import random_effects, random_effects_covariance
-from glmmjax.postfit.vcov import fixed_covariance, standard_errors, theta_covariance
+from glmmjax.postfit.inference.information_criteria import aic, bic
+from glmmjax.postfit.prediction.random_effects import random_effects, random_effects_covariance
+from glmmjax.postfit.uncertainty.natural_phi import natural_phi
+from glmmjax.postfit.uncertainty.p_values import normal_two_sided
+from glmmjax.postfit.uncertainty.random_covariance import Spread, random_covariance, spread, spread_errors
+from glmmjax.postfit.uncertainty.vcov import fixed_covariance, standard_errors, theta_covariance
 
 __all__ = [
     "coefficient_frame",

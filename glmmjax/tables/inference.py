@@ -1,44 +1,22 @@
-"""Covariance matrices, confidence intervals and tests as labelled tables and text."""
+"""Tests and comparisons of fits as labelled tables and text."""
 
 from __future__ import annotations
 
 import html
-from typing import Any
+import math
 
 import numpy as np
 import pandas as pd
 
-from glmmjax.errors import ArgumentError
 from glmmjax.fitted import FittedModel
-from glmmjax.postfit.confidence import confidence_intervals
-from glmmjax.postfit.p_values import normal_two_sided
-from glmmjax.postfit.score_test import ScoreTest
-from glmmjax.postfit.vcov import covariance
-from glmmjax.postfit.vif import variance_inflation
-from glmmjax.postfit.wald import WaldTest, theta_names
-from glmmjax.tables.text import p_text
+from glmmjax.postfit.inference.anova import Comparison
+from glmmjax.postfit.inference.score_test import ScoreTest
+from glmmjax.postfit.inference.vif import variance_inflation
+from glmmjax.postfit.inference.wald import WaldTest
+from glmmjax.postfit.uncertainty.p_values import normal_two_sided
+from glmmjax.tables.text import p_text, wrapped
 
-__all__ = ["covariance_frame", "interval_frame", "test_frame", "test_html", "test_text", "vif_frame"]
-
-
-def covariance_frame(fitted: FittedModel, robust: bool | str = False, which: str = "fixed") -> pd.DataFrame:
-    """Covariance of the fixed effects, or of all of theta."""
-    if which not in ("fixed", "all"):
-        raise ArgumentError(f"which={which!r} must be 'fixed' (the fixed effects) or 'all' (all parameters, on their free scales).")
-    names, full = theta_names(fitted), covariance(fitted, robust)
-    size = fitted.problem.layout.p if which == "fixed" else len(names)
-    return pd.DataFrame(full[:size, :size], index=list(names[:size]), columns=list(names[:size]))
-
-
-def interval_frame(fitted: FittedModel, *arguments: Any) -> pd.DataFrame:
-    """Estimates with the limits of ``confidence_intervals``; level, method and counts of refits are in ``attrs``."""
-    found = confidence_intervals(fitted, *arguments)
-    columns = {"estimate": found.estimates, "lower": found.lower, "upper": found.upper}
-    frame = pd.DataFrame(columns, index=list(found.labels))
-    frame.attrs.update(level=found.level, method=found.method)
-    if found.n_used is not None:
-        frame.attrs.update(n_used=found.n_used, n_not_converged=found.n_lost)
-    return frame
+__all__ = ["anova_frame", "anova_html", "anova_text", "test_frame", "test_html", "test_text", "vif_frame"]
 
 
 def vif_frame(fitted: FittedModel) -> pd.DataFrame:
@@ -84,4 +62,36 @@ def _texts(test: WaldTest | ScoreTest) -> pd.DataFrame:
     frame = test_frame(test)
     texts = frame.map(lambda value: f"{value:.4f}")
     texts["p-value"] = [p_text(p) for p in frame["p-value"]]
+    return texts
+
+
+def anova_frame(comparison: Comparison) -> pd.DataFrame:
+    """One row a fit, the test in the row of the larger one."""
+    rows = (comparison.smaller, comparison.larger)
+    test = {"LRT": comparison.statistic, "df": comparison.df, "p-value": comparison.p_value}
+    columns = {"AIC": [row.aic for row in rows], "BIC": [row.bic for row in rows], "log.Lik": [row.log_likelihood for row in rows]}
+    columns |= {name: [math.nan, math.nan if value is None else value] for name, value in test.items()}
+    return pd.DataFrame(columns, index=[row.name for row in rows])
+
+
+def anova_text(comparison: Comparison) -> str:
+    """The comparison with the formulas above it, and what has to be said on it below."""
+    notes = ["", *map(wrapped, comparison.notes)] if comparison.notes else []
+    return "\n".join([*_anova_formulas(comparison), "", _anova_texts(comparison).to_string(), *notes])
+
+
+def anova_html(comparison: Comparison) -> str:
+    """The same for notebooks."""
+    above, below = ("<br>".join(map(html.escape, lines)) for lines in (_anova_formulas(comparison), comparison.notes))
+    return f"<p>{above}</p>{_anova_texts(comparison).to_html(border=0)}<p>{below}</p>"
+
+
+def _anova_formulas(comparison: Comparison) -> list[str]:
+    return [f"{row.name}: {row.formula}" for row in (comparison.smaller, comparison.larger)]
+
+
+def _anova_texts(comparison: Comparison) -> pd.DataFrame:
+    texts = anova_frame(comparison).map(lambda value: "" if math.isnan(value) else f"{value:.2f}")
+    texts["df"] = ["", "" if comparison.df is None else f"{comparison.df}"]
+    texts["p-value"] = ["", "" if comparison.p_value is None else p_text(comparison.p_value)]
     return texts

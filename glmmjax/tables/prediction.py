@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 
 from glmmjax.fitted import FittedModel
-from glmmjax.postfit.fitted_values import fitted_values
-from glmmjax.postfit.predict import predict
-from glmmjax.postfit.prediction_intervals import predict_with_intervals
-from glmmjax.postfit.random_effects import cluster_coefficients, random_effects_intervals
-from glmmjax.postfit.residuals import residuals
+from glmmjax.postfit.checking.fitted_values import fitted_values
+from glmmjax.postfit.checking.residuals import residuals
+from glmmjax.postfit.prediction.predict import predict
+from glmmjax.postfit.prediction.prediction_intervals import predict_with_intervals
+from glmmjax.postfit.prediction.random_effects import cluster_coefficients, random_effects_intervals
 
 __all__ = ["cluster_coefs_frame", "fitted_table", "prediction_table", "random_effects_table", "residual_series"]
 

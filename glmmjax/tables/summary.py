@@ -12,8 +12,8 @@ from glmmjax.families.base import Family
 from glmmjax.families.dispersion import WithDispersion
 from glmmjax.fitted import FittedModel
 from glmmjax.options import Options, StudentTPenalty
-from glmmjax.postfit.information_criteria import n_groups, n_rows
-from glmmjax.postfit.random_covariance import LostEffect, lost_effects, spread
+from glmmjax.postfit.inference.information_criteria import n_groups, n_rows
+from glmmjax.postfit.uncertainty.random_covariance import LostEffect, lost_effects, spread
 from glmmjax.tables.frames import coefficient_frame, correlation_pairs, phi_frame, spread_frame, statistics_frame
 from glmmjax.tables.page import Summary
 from glmmjax.tables.text import UNDEFINED, Section, coefficient_texts, number_texts

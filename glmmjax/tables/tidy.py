@@ -10,23 +10,23 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from glmmjax.design.columns import as_frame
+from glmmjax.design.columns.table import as_frame
 from glmmjax.design.reference_grid import fitted_frame
 from glmmjax.errors import ArgumentError
 from glmmjax.fitted import FittedModel
-from glmmjax.postfit.confidence import confidence_intervals
-from glmmjax.postfit.information_criteria import aic, bic, n_groups, n_parameters, n_rows
-from glmmjax.postfit.link_intervals import check_level, normal_quantile
-from glmmjax.postfit.marginal_means import data_of
-from glmmjax.postfit.natural_phi import natural_phi
-from glmmjax.postfit.p_values import normal_two_sided
-from glmmjax.postfit.parameters import Reported, estimates, reported
-from glmmjax.postfit.predict import predict
-from glmmjax.postfit.random_covariance import spread_errors
-from glmmjax.postfit.random_effects import random_effects, random_effects_covariance
-from glmmjax.postfit.residuals import residuals
-from glmmjax.postfit.same_rows import is_streamed
-from glmmjax.postfit.vcov import covariance
+from glmmjax.postfit.checking.residuals import residuals
+from glmmjax.postfit.inference.confidence import confidence_intervals
+from glmmjax.postfit.inference.data_digests import is_streamed
+from glmmjax.postfit.inference.information_criteria import aic, bic, n_groups, n_parameters, n_rows
+from glmmjax.postfit.population.marginal_means import data_of
+from glmmjax.postfit.prediction.predict import predict
+from glmmjax.postfit.prediction.random_effects import random_effects, random_effects_covariance
+from glmmjax.postfit.uncertainty.link_intervals import check_level, normal_quantile
+from glmmjax.postfit.uncertainty.natural_phi import natural_phi
+from glmmjax.postfit.uncertainty.p_values import normal_two_sided
+from glmmjax.postfit.uncertainty.parameters import Reported, estimates, reported
+from glmmjax.postfit.uncertainty.random_covariance import spread_errors
+from glmmjax.postfit.uncertainty.vcov import covariance
 
 __all__ = ["EFFECTS", "augment_frame", "glance_frame", "tidy_frame"]
 

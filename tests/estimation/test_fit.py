@@ -11,13 +11,14 @@ import pytest
 import glmmjax as gj
 from glmmjax.datasets import load_intro_binomial
 from glmmjax.errors import ArgumentError, ConvergenceWarning
-from glmmjax.estimation import driver, maximum, newton
+from glmmjax.estimation import driver, maximum
 from glmmjax.estimation.convergence import Code, is_singular
 from glmmjax.estimation.objective import Evaluated, Problem, evaluate
 from glmmjax.estimation.penalty import log_penalty
-from glmmjax.estimation.programs import programs
-from glmmjax.estimation.quasi_newton import updated_metric
+from glmmjax.estimation.phases import newton
+from glmmjax.estimation.phases.quasi_newton import updated_metric
 from glmmjax.estimation.starting_values import starting_values
+from glmmjax.estimation.xla.programs import programs
 from glmmjax.families import Binomial
 from glmmjax.likelihood.covariance import unstructured
 from glmmjax.likelihood.gauss_hermite import padded_rule

@@ -8,7 +8,7 @@ from glmmjax.estimation import refits
 from glmmjax.estimation.convergence import Code
 from glmmjax.estimation.driver import maximise
 from glmmjax.estimation.refits import refit, refit_in_chunks, with_outcomes, with_weights
-from glmmjax.postfit.bootstrap import origin_of, simulated_outcomes
+from glmmjax.postfit.refitting.bootstrap import origin_of, simulated_outcomes
 
 pytestmark = pytest.mark.usefixtures("compile_quickly")
 

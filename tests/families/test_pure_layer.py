@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import glmmjax as gj
-from glmmjax.estimation.compiler_options import platform_in_force, quick_to_compile
 from glmmjax.estimation.convergence import Code
+from glmmjax.estimation.xla.compiler_options import platform_in_force, quick_to_compile
 from glmmjax.families import Beta, NegativeBinomial, StudentT, ZeroInflatedPoisson
 from glmmjax.likelihood.params import Theta
 

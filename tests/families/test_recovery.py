@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import glmmjax as gj
-from glmmjax.estimation.compiler_options import platform_in_force, run_once
 from glmmjax.estimation.convergence import Code
+from glmmjax.estimation.xla.compiler_options import platform_in_force, run_once
 from glmmjax.likelihood.params import Theta
 from tests.families.cases.simulated import BY_CLASS, parameters, simulated
 

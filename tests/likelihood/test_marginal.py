@@ -12,7 +12,7 @@ import scipy.special
 import scipy.stats
 
 import glmmjax as gj
-from glmmjax.design import grouping
+from glmmjax.design.layout import grouping
 from glmmjax.errors import ArgumentError
 from glmmjax.estimation.objective import Problem, likelihood_with_hessian
 from glmmjax.estimation.starting_values import starting_values

@@ -7,8 +7,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from glmmjax.postfit.predictive_checks import predictive_ecdf
-from glmmjax.postfit.rootogram import rootogram
+from glmmjax.postfit.checking.predictive_checks import predictive_ecdf
+from glmmjax.postfit.checking.rootogram import rootogram
 
 pytestmark = pytest.mark.usefixtures("compile_quickly")
 

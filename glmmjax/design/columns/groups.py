@@ -1,0 +1,183 @@
+"""The cluster variable, the cluster weights and the ``offset=`` argument: what belongs to clusters and rows beside the formula."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from glmmjax.design.columns.table import column_of, describe_unknown, show_label
+from glmmjax.errors import DesignError
+
+__all__ = [
+    "Groups",
+    "as_numbers",
+    "check_any_weight",
+    "cluster_weights",
+    "column_weights",
+    "number_clusters",
+    "offset_values",
+    "weights_column",
+]
+
+_HOW_WEIGHTS = (
+    "weights are one for each cluster: an array in order of first appearance, a Series or dict by cluster label, or a column name"
+)
+
+
+class Groups(NamedTuple):
+    """Clusters in order of first appearance."""
+
+    codes: np.ndarray  # (n,) cluster number of each row
+    labels: pd.Index  # (m,)
+
+
+def number_clusters(labels: pd.Series | pd.Index, name: str | None) -> Groups:
+    """Number the distinct values of the cluster variable, which may be of any hashable type.
+
+    Raises
+    ------
+    DesignError
+        When a value cannot be hashed.
+    """
+    if isinstance(labels.dtype, pd.CategoricalDtype):
+        labels = labels.astype(labels.dtype.categories.dtype)
+    try:
+        codes, first = pd.factorize(labels)
+    except TypeError as error:
+        raise DesignError(
+            f"the cluster variable {name!r} has values that cannot be labels ({error}); use numbers, text or tuples."
+        ) from None
+    # a plain Index even of tuples, each of which is one label
+    return Groups(codes, pd.Index(first, name=name, tupleize_cols=False))
+
+
+def weights_column(weights: Any, data: pd.DataFrame) -> dict[str, Any]:
+    """The column of the data that holds the weights, by name; empty for weights in any other form."""
+    return _named_column(weights, "weights", data) if isinstance(weights, str) else {}
+
+
+def offset_values(offset: Any, data: pd.DataFrame, argument: str = "offset") -> Any:
+    """The ``offset=`` argument, or another like it, as an array of the data's length.
+
+    Raises
+    ------
+    DesignError
+        When it is no column, has another length, or is a Series with another index.
+    """
+    if isinstance(offset, str):
+        return _named_column(offset, argument, data)[offset]
+    if isinstance(offset, pd.Series) and not offset.index.equals(data.index):
+        raise DesignError(f"{argument} is a Series with another index than data; pass {argument}.to_numpy() to match it by position.")
+    if np.ndim(offset) != 1 or len(offset) != len(data):
+        raise DesignError(
+            f"{argument} has shape {np.shape(offset)}, and must be a column name or one number for each of the {len(data)} rows of data."
+        )
+    return pd.Series(offset).array
+
+
+def cluster_weights(weights: Any, groups: Groups, column: pd.Series | None) -> np.ndarray:
+    """(m,) weights of the clusters.
+
+    Parameters
+    ----------
+    weights : None, array, Series, mapping or column name, as the user gave it.
+    column : the rows' values of the column, when ``weights`` is its name.
+
+    Raises
+    ------
+    DesignError
+        For a wrong length, a missing label, a column that varies inside a cluster, and values that are no weights.
+    """
+    n_clusters = len(groups.labels)
+    if weights is None:
+        return np.ones(n_clusters)
+    if column is not None:
+        values = column_weights(column, groups, weights)
+    elif isinstance(weights, pd.Series | Mapping):
+        values = _by_label(weights, groups)
+    else:
+        if np.ndim(weights) != 1 or len(weights) != n_clusters:
+            raise DesignError(f"weights has shape {np.shape(weights)}, and the rows used have {n_clusters} clusters; {_HOW_WEIGHTS}.")
+        values = as_numbers(weights, "weights")
+    _check_weights(values, groups)
+    check_any_weight(bool(values.any()))
+    return values
+
+
+def column_weights(column: pd.Series, groups: Groups, name: str) -> np.ndarray:
+    """(m,) weights of the clusters from the rows' values of the column ``name``.
+
+    Raises
+    ------
+    DesignError
+        For a column that varies inside a cluster, and values that are no weights.
+    """
+    values = _constant_in_clusters(as_numbers(column, f"weights={name!r}"), groups, name)
+    _check_weights(values, groups)
+    return values
+
+
+def check_any_weight(is_any: bool) -> None:
+    """Refuse a data set in which every cluster has weight 0.
+
+    Raises
+    ------
+    DesignError
+    """
+    if not is_any:
+        raise DesignError("weights is 0 for every cluster; at least one must be > 0.")
+
+
+def _named_column(name: str, argument: str, data: pd.DataFrame) -> dict[str, Any]:
+    if name not in data.columns:
+        raise DesignError(describe_unknown(name, data, f"{argument}={name!r}"))
+    return {name: column_of(data, name)}
+
+
+def as_numbers(values: Any, what: str) -> np.ndarray:
+    """``values`` as float64; ``what`` names them.
+
+    Raises
+    ------
+    DesignError
+        When they are no numbers.
+    """
+    try:
+        return np.asarray(values).astype(np.float64)
+    except (TypeError, ValueError):
+        raise DesignError(f"{what} holds values that are not numbers, such as {np.asarray(values, object).ravel()[0]!r}.") from None
+
+
+def _constant_in_clusters(values: np.ndarray, groups: Groups, name: str) -> np.ndarray:
+    first = np.unique(groups.codes, return_index=True)[1]
+    by_cluster = values[first]
+    varies = values != by_cluster[groups.codes]
+    if varies.any():
+        row = np.flatnonzero(varies)[0]
+        cluster = groups.codes[row]
+        raise DesignError(
+            f"weights={name!r} is {by_cluster[cluster]:g} and {values[row]:g} in cluster {show_label(groups.labels[cluster])}; it must be "
+            f"constant within each cluster, as {_HOW_WEIGHTS}."
+        )
+    return by_cluster
+
+
+def _by_label(weights: pd.Series | Mapping[Any, Any], groups: Groups) -> np.ndarray:
+    if isinstance(weights, pd.Series) and not weights.index.is_unique:
+        raise DesignError(f"weights is a Series with repeated labels; {_HOW_WEIGHTS}.")
+    table = dict(weights.items())
+    missing = [label for label in groups.labels if label not in table]
+    if missing:
+        first, n = show_label(missing[0]), len(groups.labels)
+        raise DesignError(f"weights has no entry for {len(missing)} of {n} clusters, the first of them {first}; {_HOW_WEIGHTS}.")
+    return as_numbers([table[label] for label in groups.labels], "weights")
+
+
+def _check_weights(values: np.ndarray, groups: Groups) -> None:
+    wrong = np.flatnonzero(~(np.isfinite(values) & (values >= 0)))
+    if len(wrong):
+        label = show_label(groups.labels[wrong[0]])
+        raise DesignError(f"weights is {values[wrong[0]]:g} for cluster {label}; every weight must be a finite number >= 0.")

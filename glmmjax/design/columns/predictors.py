@@ -1,0 +1,123 @@
+"""All linear predictors of a model together: main part, zero part, dispersion. What is one predictor's is in ``predictor``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from glmmjax.design.columns.predictor import Predictor, PredictorOf, build_predictor, predictor_of
+from glmmjax.design.formula.matrices import Matrix
+from glmmjax.design.formula.split import Bar, FormulaParts
+from glmmjax.errors import ArgumentError, FormulaError
+from glmmjax.families import Family
+from glmmjax.likelihood.covariance import NAMES, BlockDiagonal, Structure, structure_named
+
+__all__ = ["build_predictors", "names_of", "predictor_functions", "random_reach", "structure_of", "without_intercept"]
+
+_LABELS = {"main": "the fixed effects", "zero": "the fixed effects of the zero part", "dispersion": "the effects on the dispersion"}
+
+
+def predictor_functions(parts: FormulaParts, frame: pd.DataFrame, namespace: Mapping[str, Any]) -> dict[str, PredictorOf]:
+    """For every right side of ``parts`` its matrices as a function of rows, with the levels, means and knots of ``frame``."""
+    sides = parts.right_sides.items()
+    return {kind: predictor_of(right, lambda: [frame], namespace, parts.text, _LABELS[kind]) for kind, right in sides}
+
+
+def build_predictors(
+    parts: FormulaParts,
+    family: Family,
+    functions: Mapping[str, PredictorOf],
+    frame: pd.DataFrame,
+    labels: pd.Index,
+    added_offsets: Mapping[str, np.ndarray],
+) -> dict[str, Predictor]:
+    """Matrices of every right side of ``parts``, made by ``predictor_functions``; ``added_offsets`` (n,) by predictor.
+
+    Raises
+    ------
+    FormulaError, DesignError
+        As ``build_predictor`` does, for a zero part or dispersion without a column, and an ordinal outcome without an intercept.
+    """
+    found = {kind: build_predictor(function, frame, labels, added_offsets.get(kind), _LABELS[kind]) for kind, function in functions.items()}
+    for kind in ("zero", "dispersion"):
+        if kind in found and not found[kind].fixed.names:
+            raise FormulaError(f"{parts.text}: {_LABELS[kind]} have no columns; write '~ 1' for an intercept only.")
+    if family.is_ordinal:
+        found["main"] = without_intercept(found["main"], parts)
+    return found
+
+
+def without_intercept(main: Predictor, parts: FormulaParts) -> Predictor:
+    """The predictor of an ordinal outcome, whose thresholds are the intercept.
+
+    Raises
+    ------
+    FormulaError
+    """
+    values, names = main.fixed
+    if "Intercept" not in names:
+        raise FormulaError(
+            f"{parts.text}: the thresholds of an ordinal outcome stand for the intercept, which must not be taken out of the formula; "
+            "leave out the 0 or -1."
+        )
+    at = names.index("Intercept")
+    kept = Matrix(np.asfortranarray(np.delete(values, at, axis=1)), (*names[:at], *names[at + 1 :]))
+    return main._replace(fixed=kept)
+
+
+def names_of(predictors: Mapping[str, Predictor]) -> dict[str, tuple[str, ...]]:
+    """Column names by field of ``Design``; random effects of the zero part are marked."""
+    fixed = {kind: predictors[kind].fixed.names if kind in predictors else () for kind in _LABELS}
+    zero = predictors["zero"].random.names if "zero" in predictors else ()
+    return {
+        "fixed_names": fixed["main"],
+        "random_names": (*predictors["main"].random.names, *(f"zi_{name}" for name in zero)),
+        "zi_fixed_names": fixed["zero"],
+        "dispersion_names": fixed["dispersion"],
+    }
+
+
+def structure_of(parts: FormulaParts, predictors: Mapping[str, Predictor], name: str | None = None) -> Structure:
+    """Structure of D.
+
+    One set of random effects in each part is one block over both; ``||`` anywhere makes all independent. ``name`` asks for another
+    structure of the only set.
+
+    Raises
+    ------
+    ArgumentError
+        For a name that is not known, and for one with several sets of random effects, or with one effect only.
+    """
+    bars = [right.bars for right in parts.right_sides.values() if right.bars]
+    sizes = tuple(size for predictor in predictors.values() for size in predictor.block_sizes)
+    if name is not None:
+        _check_structure(name, [bar for side in bars for bar in side], sum(sizes))
+        return structure_named(name, sum(sizes))
+    if len(bars) == 2 and any(bar.independent for side in bars for bar in side):
+        return BlockDiagonal((1,) * sum(sizes))
+    if len(bars) == 2 and all(len(side) == 1 for side in bars):
+        return BlockDiagonal((sum(sizes),))
+    return BlockDiagonal(sizes)
+
+
+def _check_structure(name: Any, bars: list[Bar], q: int) -> None:
+    if name not in NAMES:
+        raise ArgumentError(f"covariance={name!r} is not known; choose one of {', '.join(map(repr, NAMES))}.")
+    if len(bars) != 1 or bars[0].independent:
+        found = f"{len(bars)} of them" if len(bars) != 1 else "one with ||"
+        raise ArgumentError(
+            f"covariance={name!r} is for one set of random effects with a single bar, such as '~ 0 + C(visit) | id'; the model has {found}."
+        )
+    if q < 2 and name in ("compound_symmetry", "ar1"):
+        raise ArgumentError(
+            f"covariance={name!r} needs at least two random effects; write one for each level of a factor, such as '~ 0 + C(visit) | id'."
+        )
+
+
+def random_reach(predictors: Mapping[str, Predictor]) -> np.ndarray:
+    """(q,) largest absolute value of each random-effects column."""
+    values = [predictor.random.values for predictor in predictors.values()]
+    return np.concatenate([np.maximum(z.max(axis=0, initial=0.0), -z.min(axis=0, initial=0.0)) for z in values])

@@ -1,0 +1,39 @@
+"""How the columns of a model are made of other rows than those it was fitted to; reading such rows is the business of ``new_rows``."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from glmmjax.design.columns.predictor import PredictorOf
+
+__all__ = ["Recipe"]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Recipe:
+    """Functions that hold the levels, means and knots of the rows fitted."""
+
+    predictors: Mapping[str, PredictorOf]  # by predictor: "main", "zero", "dispersion"
+    namespace: Mapping[str, Any]  # what names in the formulas mean that are no columns
+    columns: tuple[str, ...]  # variables of the formulas, outcome included
+    levels: Mapping[str, pd.Index]  # of those variables that have levels
+    outcome_levels: list[Any] | None  # failure and success of a two-level outcome
+    offsets: Mapping[str, str | None]  # predictor -> column that the offset argument names; None where it was numbers
+
+    @classmethod
+    def of(
+        cls,
+        frame: pd.DataFrame,
+        predictors: Mapping[str, PredictorOf],
+        namespace: Mapping[str, Any],
+        outcome_levels: list[Any] | None,
+        offsets: Mapping[str, str | None],
+    ) -> Recipe:
+        """The recipe of a model whose variables, in plain types, are ``frame``."""
+        columns = {str(name): frame[name].dtype for name in frame.columns}
+        levels = {name: dtype.categories for name, dtype in columns.items() if isinstance(dtype, pd.CategoricalDtype)}
+        return cls(predictors, namespace, tuple(columns), levels, outcome_levels, offsets)

@@ -1,0 +1,195 @@
+"""Which columns and which rows of a table a model uses, and the plain types that formulas can work with.
+
+Rows with a missing value in a used column are dropped HERE, before patsy sees the data: knots of splines and means of centred
+columns must come from the rows that are fitted. patsy itself is called in ``matrices`` only.
+"""
+
+from __future__ import annotations
+
+import difflib
+import types
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from pandas.api import types as dtypes
+
+from glmmjax.design.formula.tokens import Name, names_in
+from glmmjax.errors import ArgumentError, DesignError, FormulaError
+
+__all__ = [
+    "Table",
+    "as_frame",
+    "column_of",
+    "complete_rows",
+    "describe_unknown",
+    "find_columns",
+    "plain_types",
+    "show_label",
+    "with_categories",
+]
+
+_SAME_IN_PATSY = {  # what R's formulas call otherwise
+    "factor": "write C(...)",
+    "as": "write C(...) for a factor",
+    "poly": "write x + I(x**2), or a spline such as cr(x, df=3)",
+    "ns": "write cr(x, df=3)",
+    "scale": "write standardize(...)",
+}
+
+_MOST_COLUMNS_SHOWN = 12
+
+
+class Table(NamedTuple):
+    """Rows without missing values."""
+
+    frame: pd.DataFrame  # columns used, rows numbered 0..n-1, types as they came
+    labels: pd.Index  # (n,) the caller's labels of these rows
+    n_dropped: int
+
+
+def as_frame(data: Any, argument: str = "data") -> pd.DataFrame:
+    """``data`` as a DataFrame: itself, or what ``pandas.DataFrame`` makes of it; ``argument`` is what it was passed as.
+
+    Raises
+    ------
+    ArgumentError
+        When pandas can make none.
+    """
+    if isinstance(data, pd.DataFrame):
+        return data
+    try:
+        if data is None:
+            raise TypeError("None holds no columns")
+        return pd.DataFrame(data)
+    except (TypeError, ValueError) as error:
+        kind = type(data).__name__
+        raise ArgumentError(f"{argument} has type {kind} and must be a pandas DataFrame, or a dict of columns ({error}).") from None
+
+
+def find_columns(expressions: Iterable[str], data: pd.DataFrame, namespace: Mapping[str, Any], formula: str) -> dict[str, Any]:
+    """Columns that the expressions use, by name: from the data, else an array of the data's length from ``namespace``.
+
+    Other things in ``namespace`` (functions, knots, constants) stay where they are.
+
+    Raises
+    ------
+    FormulaError
+        For a name that is in neither, and for a function that is not known.
+    """
+    found: dict[str, Any] = {}
+    for name in dict.fromkeys(name for expression in expressions for name in names_in(expression)):
+        if name.text in data.columns and not name.is_called:
+            found[name.text] = column_of(data, name.text)
+        elif name.text not in namespace or _is_no_variable(name, namespace[name.text]):
+            raise FormulaError(_unknown_function(name.text, formula) if name.is_called else describe_unknown(name.text, data, formula))
+        elif _is_column(namespace[name.text], len(data)):
+            found[name.text] = pd.Series(namespace[name.text]).array
+    return found
+
+
+def column_of(data: pd.DataFrame, name: str) -> Any:
+    """The array of one column, without its index.
+
+    Raises
+    ------
+    DesignError
+        When several columns have this name.
+    """
+    column = data[name]
+    if isinstance(column, pd.DataFrame):
+        raise DesignError(f"data has {column.shape[1]} columns named {name!r}; rename all but one, so that it is clear which is meant.")
+    return column.array
+
+
+def describe_unknown(name: str, data: pd.DataFrame, where: str) -> str:
+    """Message for a column that the data do not have, named in ``where``."""
+    columns = [str(column) for column in data.columns]
+    close = difflib.get_close_matches(name, columns, n=3)
+    shown = ", ".join(map(repr, columns[:_MOST_COLUMNS_SHOWN])) + (", ..." if len(columns) > _MOST_COLUMNS_SHOWN else "")
+    hint = f"did you mean {' or '.join(map(repr, close))}?" if close else f"the columns are {shown or 'none'}."
+    return f"{where} names {name!r}, and data have no such column: {hint}"
+
+
+def complete_rows(columns: Mapping[str, Any], index: pd.Index) -> Table:
+    """Rows in which no column has a missing value.
+
+    Parameters
+    ----------
+    columns : arrays of the length of ``index``, by name.
+    index : the caller's row labels.
+
+    Raises
+    ------
+    DesignError
+        When no row is left.
+    """
+    missing = {name: np.asarray(pd.isna(column)) for name, column in columns.items()}
+    kept = ~np.logical_or.reduce(list(missing.values()) or [np.zeros(len(index), bool)])
+    if not kept.any():
+        if not len(index):
+            raise DesignError("no rows to fit: data have columns, and not one row.")
+        counts = ", ".join(f"{name!r} in {count}" for name, mask in missing.items() if (count := int(mask.sum())))
+        raise DesignError(
+            f"no rows to fit: each of the {len(index)} rows has a missing value ({counts}); leave out the columns that are mostly "
+            "missing, or fill them in first."
+        )
+    frame = pd.DataFrame(dict(columns), index=pd.RangeIndex(len(index)), copy=False)
+    n_dropped = len(index) - int(kept.sum())
+    if n_dropped:
+        frame, index = frame[kept].reset_index(drop=True), index[kept]
+    return Table(frame, index, n_dropped)
+
+
+def plain_types(frame: pd.DataFrame) -> pd.DataFrame:
+    """Columns as bool, int64, float64 or categorical without unused levels; what is none of these stays as it is.
+
+    Text becomes categorical (sorted, as patsy sorts it) because patsy reads text 20 times slower; small and unsigned integers
+    are widened because expressions such as ``n - s`` or ``x**2`` would overflow in them.
+    """
+    return pd.DataFrame({name: _plain_column(frame[name]) for name in frame.columns}, index=frame.index, copy=False)
+
+
+def with_categories(column: Any, categories: Any) -> pd.Categorical:
+    """A column as categories in this order, which holds all its values."""
+    if isinstance(getattr(column, "dtype", None), pd.CategoricalDtype):
+        return pd.Series(column).cat.set_categories(categories).array
+    return pd.Categorical(column, categories=categories)
+
+
+def show_label(label: Any) -> str:
+    """A row or cluster label as it is written in Python."""
+    return repr(label.item() if isinstance(label, np.generic) else label)
+
+
+def _plain_column(column: pd.Series) -> pd.Series:
+    if column.dtype == object:
+        column = column.infer_objects()
+    kind = dtypes.infer_dtype(column, skipna=False) if column.dtype == object else ""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return column.cat.remove_unused_categories()
+    if dtypes.is_bool_dtype(column.dtype):
+        return column.astype(bool)
+    if dtypes.is_integer_dtype(column.dtype):
+        return column.astype(np.int64 if str(column.dtype).lower() != "uint64" else np.float64)
+    if kind == "decimal" or (dtypes.is_numeric_dtype(column.dtype) and not dtypes.is_complex_dtype(column.dtype)):
+        return column.astype(np.float64)
+    if kind == "string" or (column.dtype != object and dtypes.is_string_dtype(column.dtype)):
+        return pd.Series(pd.Categorical(column.astype(object)), index=column.index)
+    return column
+
+
+def _unknown_function(name: str, formula: str) -> str:
+    known = _SAME_IN_PATSY.get(name) or (f"write np.{name}(...)" if hasattr(np, name) else None)
+    numpy_name = known or "use one of numpy (np.), of patsy (C, bs, cr, center, ...), or your own"
+    return f"{formula} calls {name}(...), and no such function is known: {numpy_name}."
+
+
+def _is_no_variable(name: Name, value: Any) -> bool:
+    """A function or module where a variable is meant: the formula ``y ~ time`` where the caller has ``import time``."""
+    return name.is_bare and (callable(value) or isinstance(value, types.ModuleType))
+
+
+def _is_column(value: Any, length: int) -> bool:
+    return isinstance(value, np.ndarray | pd.Series | list) and np.ndim(value) == 1 and len(value) == length

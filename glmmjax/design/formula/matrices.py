@@ -1,0 +1,237 @@
+"""Matrices from formula texts: the file that calls patsy (``remembered`` takes its records apart); nothing of patsy leaves it."""
+
+from __future__ import annotations
+
+import builtins
+import importlib
+import sys
+import types
+from collections import ChainMap
+from collections.abc import Callable, Container, Iterable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import patsy
+import patsy.builtins
+
+from glmmjax.design.columns.table import show_label
+from glmmjax.design.formula.patsy_state import remembered, restored
+from glmmjax.design.formula.tokens import names_in
+from glmmjax.errors import DesignError, FormulaError, GlmmError
+
+__all__ = [
+    "Matrix",
+    "MatrixOf",
+    "caller_namespace",
+    "check_finite",
+    "column_vector",
+    "evaluate",
+    "formula_namespace",
+    "learned_by",
+    "matrix_from",
+    "names_used",
+    "needs_all_rows",
+    "right_side_matrix",
+]
+
+# patsy must neither drop rows nor complain: missing values are gone by now, and what a formula makes of the rest
+# (the log of a negative number) is named by check_finite
+_KEEP_ALL_ROWS = patsy.NAAction(on_NA="raise", NA_types=[])
+
+
+class Matrix(NamedTuple):
+    """Columns of a design with patsy's names."""
+
+    values: np.ndarray  # (n, k) float64, column after column in memory
+    names: tuple[str, ...]  # (k,)
+
+
+MatrixOf = Callable[[pd.DataFrame], Matrix]  # the same columns for any rows
+
+_SPLINES = ("bs", "cc", "cr", "te")  # keep all values of their columns to find knots and constraints
+
+
+def caller_namespace(depth: int = 0) -> Mapping[str, Any]:
+    """Names visible in the function that called the caller of this one (``depth`` frames further out), for ``env``."""
+    frame = sys._getframe(depth + 2)
+    return ChainMap(frame.f_locals, frame.f_globals)
+
+
+def formula_namespace(env: Any) -> Mapping[str, Any]:
+    """What names in a formula can mean beside columns: ``env``, then ``np``, patsy's functions and Python's.
+
+    Parameters
+    ----------
+    env : mapping of names, a ``patsy.EvalEnvironment``, or None.
+    """
+    caller = getattr(env, "namespace", env) if env is not None else {}
+    return _with_known(caller)
+
+
+def names_used(expressions: Iterable[str], namespace: Mapping[str, Any], columns: Container[str] = ()) -> Mapping[str, Any]:
+    """What is left of ``namespace`` for these expressions: a fit that is kept must not keep all variables of its caller.
+
+    Of ``columns``, those of the data, a name means the column, whatever the caller calls so, unless it is called.
+    """
+    found = (name for expression in expressions for name in names_in(expression))
+    names = {name.text for name in found if name.is_called or name.text not in columns}
+    known = _with_known({})
+    return _with_known({name: namespace[name] for name in names if name in namespace and namespace[name] is not known.get(name)})
+
+
+class _Names(ChainMap[str, Any]):
+    """A namespace that can be pickled, as ``names_used`` leaves it: what the user defined, and modules by their names."""
+
+    def __reduce__(self) -> Any:
+        own = self.maps[0]
+        modules = {name: value.__name__ for name, value in own.items() if isinstance(value, types.ModuleType)}
+        return _names_of, ({name: value for name, value in own.items() if name not in modules}, modules)
+
+
+def _names_of(own: dict[str, Any], modules: Mapping[str, str]) -> Mapping[str, Any]:
+    return _with_known({**own, **{name: importlib.import_module(module) for name, module in modules.items()}})
+
+
+def _with_known(caller: Any) -> Mapping[str, Any]:
+    transforms = {name: getattr(patsy.builtins, name) for name in patsy.builtins.__all__}
+    return _Names(caller, {"np": np}, transforms, vars(builtins))
+
+
+def right_side_matrix(terms: str, frames: Callable[[], Iterable[pd.DataFrame]], namespace: Mapping[str, Any], formula: str) -> MatrixOf:
+    """The design matrix of ``terms``, a right side in patsy's language, as a function of rows.
+
+    ``frames`` gives all rows of the data, in one frame or more: levels, means and knots are those of all of them.
+
+    Raises
+    ------
+    FormulaError
+        Here and from the function, when patsy, or an expression in the formula, fails; the text holds the cause.
+    """
+    if terms.strip() == "1":  # the most common random effects, and patsy takes a millisecond for them
+        return _ones
+    env = patsy.EvalEnvironment([namespace])
+    info = _run(terms, formula, lambda: patsy.incr_dbuilder(terms, lambda: iter(frames()), env, _KEEP_ALL_ROWS))
+    _check_no_dates(info, formula)
+    return _PatsyMatrix(terms, formula, namespace, info)
+
+
+class _PatsyMatrix:
+    """A function of rows that can be pickled; see ``right_side_matrix``."""
+
+    def __init__(self, terms: str, formula: str, namespace: Mapping[str, Any], info: Any):
+        self.terms, self.formula, self.namespace, self.info = terms, formula, namespace, info
+
+    def __call__(self, frame: pd.DataFrame) -> Matrix:
+        terms, formula = self.terms, self.formula
+        build = lambda: patsy.build_design_matrices([self.info], frame, _KEEP_ALL_ROWS)  # noqa: E731
+        values = np.asarray(_run(terms, formula, build)[0])
+        if values.dtype.kind not in "fiub":
+            raise FormulaError(f"{formula}: the terms {terms!r} give {values.dtype} values, and must give real numbers.")
+        return Matrix(np.asfortranarray(values, np.float64), tuple(self.info.column_names))
+
+    def __reduce__(self) -> Any:
+        return matrix_from, (self.terms, self.namespace, self.formula, learned_by(self))
+
+
+def learned_by(matrix: MatrixOf) -> dict[str, Any] | None:
+    """What a function of ``right_side_matrix`` has learned from the rows, as plain values; None for nothing."""
+    return remembered(matrix.info) if isinstance(matrix, _PatsyMatrix) else None
+
+
+def matrix_from(terms: str, namespace: Mapping[str, Any], formula: str, learned: Mapping[str, Any] | None) -> MatrixOf:
+    """The function of ``right_side_matrix`` from what it has learned: the rows are not needed again."""
+    return _ones if learned is None else _PatsyMatrix(terms, formula, namespace, restored(learned, namespace))
+
+
+def _ones(frame: pd.DataFrame) -> Matrix:
+    return Matrix(np.ones((len(frame), 1)), ("Intercept",))
+
+
+def _run(terms: str, formula: str, step: Callable[[], Any]) -> Any:
+    try:
+        with np.errstate(all="ignore"):
+            return step()
+    except GlmmError:  # of the reader of the rows
+        raise
+    except Exception as error:  # an expression can raise anything
+        raise FormulaError(f"{formula}: the terms {terms!r} cannot be evaluated: {_cause(error)}") from None
+
+
+def needs_all_rows(name: str, namespace: Mapping[str, Any]) -> bool:
+    """Whether ``name`` is one of patsy's functions that hold all values of a column in memory."""
+    return name in _SPLINES and namespace.get(name) is getattr(patsy.builtins, name)
+
+
+def evaluate(expression: str, frame: pd.DataFrame, namespace: Mapping[str, Any], formula: str) -> Any:
+    """Value of a Python expression of columns, such as an outcome or an offset.
+
+    Raises
+    ------
+    FormulaError
+        When the expression fails.
+    """
+    try:
+        with np.errstate(all="ignore"):
+            return patsy.EvalEnvironment([namespace]).eval(expression.strip(), inner_namespace=frame)
+    except Exception as error:
+        raise FormulaError(f"{formula}: {expression!r} cannot be evaluated: {_cause(error)}") from None
+
+
+def column_vector(value: Any, n: int, what: str, formula: str) -> np.ndarray:
+    """``value`` as n real numbers; one number stands for all rows. ``what`` names it in messages.
+
+    Raises
+    ------
+    FormulaError
+        When it is no number, or has another length.
+    """
+    values = np.asarray(value)
+    if values.dtype.kind not in "fiub":
+        raise FormulaError(f"{formula}: {what} has values of type {values.dtype}, and must be numbers.")
+    if values.shape not in ((), (n,)):
+        raise FormulaError(f"{formula}: {what} has shape {values.shape}, and must have one value for each of the {n} rows used.")
+    return np.broadcast_to(values.astype(np.float64, copy=False), (n,))
+
+
+def check_finite(values: np.ndarray, names: tuple[str, ...], labels: pd.Index, what: str) -> None:
+    """Refuse infinite values and NaN.
+
+    Parameters
+    ----------
+    values : (n, k) columns called ``names``, rows called ``labels``; ``what`` they are, such as ``"the fixed effects"``.
+
+    Raises
+    ------
+    DesignError
+        Naming the first column and row.
+    """
+    finite = np.isfinite(values)
+    if finite.all():
+        return
+    column = int(np.flatnonzero(~finite.all(axis=0))[0])
+    rows = np.flatnonzero(~finite[:, column])
+    others = f" (and {len(rows) - 1} more rows)" if len(rows) > 1 else ""
+    raise DesignError(
+        f"{what}: {names[column]!r} is {values[rows[0], column]} in row {show_label(labels[rows[0]])}{others}; every value must be "
+        "finite. Correct or drop these rows, or choose a transformation that is defined there."
+    )
+
+
+def _check_no_dates(info: Any, formula: str) -> None:
+    """patsy makes a level of every timestamp; nobody means that."""
+    for factor, found in info.factor_infos.items():
+        if found.type == "categorical" and any(
+            isinstance(level, pd.Timestamp | np.datetime64 | pd.Timedelta) for level in found.categories
+        ):
+            raise FormulaError(
+                f"{formula}: {factor.name()!r} has dates or times, and a formula needs numbers: count from a day, such as "
+                f"data['days'] = (data[{factor.name()!r}] - data[{factor.name()!r}].min()) / pandas.Timedelta('1D')."
+            )
+
+
+def _cause(error: Exception) -> str:
+    """Type and first line of an error; patsy adds a drawing of the formula below it."""
+    text = str(getattr(error, "message", error)).strip()
+    first = text.splitlines()[0] if text else "no further text"
+    return first if isinstance(error, patsy.PatsyError) else f"{type(error).__name__}: {first}"

@@ -1,0 +1,70 @@
+"""Columns of rows -> the arrays of ``ClusterData``, on the device."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jax import dtypes
+
+from glmmjax.design.columns.outcome import Outcome
+from glmmjax.design.columns.predictor import Predictor
+from glmmjax.design.layout.grouping import BucketLayout, Layout, pack
+from glmmjax.likelihood.clusters import Bucket, ClusterData
+
+__all__ = ["Columns", "cluster_data", "columns_of"]
+
+
+class Columns(NamedTuple):
+    """Rows in the order of the table, one contiguous row of memory a column, which makes gathers fast."""
+
+    y: list[np.ndarray]  # (n,)
+    X: list[np.ndarray]  # (p, n) a predictor
+    Z: list[np.ndarray]  # (q, n) a predictor
+    offset: list[np.ndarray]  # one array (E, n)
+
+
+def columns_of(outcome: Outcome, found: Mapping[str, Predictor]) -> Columns:
+    predictors = list(found.values())
+    return Columns(
+        y=list(outcome.columns),
+        X=[np.ascontiguousarray(predictor.fixed.values.T) for predictor in predictors],
+        Z=[np.ascontiguousarray(predictor.random.values.T) for predictor in predictors],
+        offset=[np.stack([predictor.offset for predictor in predictors])],
+    )
+
+
+def cluster_data(layout: Layout, columns: Columns, weight: np.ndarray) -> ClusterData:
+    """Gather the rows into buckets. Empties ``columns``: of large data, nothing is held that has been packed."""
+
+    def packed(sources: list[np.ndarray]) -> list[tuple[np.ndarray, ...]]:
+        parts = []
+        while sources:
+            parts.append([pack(index, sources[0]) for index in layout.buckets])
+            del sources[0]
+        return list(zip(*parts, strict=True))
+
+    y, x, z, offset = (packed(sources) for sources in columns)
+
+    def bucket(k: int, index: BucketLayout) -> Bucket:
+        arrays: dict[str, Any] = {  # numpy until all of them are put on the device
+            "y": y[k] if len(y[k]) > 1 else y[k][0],
+            "X": x[k],
+            "Z": z[k],
+            "offset": offset[k][0],
+            "row_weight": index.is_row.astype(np.float64),
+            "cluster_weight": np.where(index.is_cluster, weight[index.clusters], 0.0),
+            "lane_clusters": None if index.lane_clusters is None else index.lane_clusters.astype(np.int32),
+        }
+        return Bucket(**arrays)
+
+    slots: Any = layout.slots.astype(np.int32)
+    return _on_device(ClusterData(tuple(bucket(k, index) for k, index in enumerate(layout.buckets)), slots))
+
+
+def _on_device(clusters: ClusterData) -> ClusterData:
+    """JAX arrays in the widest type that the caller's precision allows: float32 without a warning in a 32-bit process."""
+    allowed = lambda leaf: leaf.astype(dtypes.canonicalize_dtype(leaf.dtype), copy=False)  # noqa: E731
+    return jax.device_put(jax.tree.map(allowed, clusters))

@@ -1,0 +1,101 @@
+"""The second-order phase: Newton steps with the exact Hessian, which end in the certificate of a maximum.
+
+At every accepted point the negative Hessian is scaled to a unit diagonal and decomposed, ``A = V diag(l) V'``. The Newton
+decrement ``g' A^-1 g / 2`` is the gain that one more step promises; a negative eigenvalue marks a saddle (L = 0 can be one, where
+the gradient vanishes by symmetry), which is left along its eigenvector.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jax import Array
+
+from glmmjax.estimation.objective import Evaluated, Problem, choose, evaluate_with_hessian
+from glmmjax.estimation.phases.first_order import FirstOrder
+from glmmjax.likelihood.clusters import Bucket
+from glmmjax.likelihood.gauss_hermite import Rule
+from glmmjax.options import Options
+
+__all__ = ["FLAT", "Newton", "Spectrum", "advance", "init", "spectrum", "step"]
+
+FLAT = 1e-11  # eigenvalues of the unit-diagonal negative Hessian closer to 0 than this carry no information
+_FINISHED = 1e-11  # log-likelihood units: estimates within 5e-6 of their standard errors
+_MAX_REJECTED = 10
+
+
+class Spectrum(NamedTuple):
+    """Eigen-decomposition of the negative Hessian, scaled to a unit diagonal, and the gradient in its coordinates."""
+
+    scale: Array  # (P,) theta = scale * scaled theta
+    values: Array  # (P,) eigenvalues, ascending
+    vectors: Array  # (P, P)
+    gradient: Array  # (P,) V' (scale * g)
+
+    @property
+    def decrement(self) -> Array:
+        """() half of g' A^-1 g over the directions of positive curvature."""
+        positive = self.values > FLAT
+        return 0.5 * jnp.where(positive, self.gradient**2 / jnp.where(positive, self.values, 1.0), 0.0).sum()
+
+
+class Newton(NamedTuple):
+    """State of the phase. ``theta``, ``at``, ``hessian`` change when a proposal is accepted."""
+
+    theta: Array  # (P,)
+    at: Evaluated
+    hessian: Array  # (P, P) of the objective at theta
+    proposal: Array  # (P,)
+    decrement: Array  # ()
+    n_newton: Array  # () evaluations of the Hessian
+    n_rejected: Array  # () in a row
+    is_done: Array  # () bool
+
+
+def init(s: FirstOrder) -> Newton:
+    """State before the first Hessian, which is taken one last quasi-Newton step beyond the first-order phase."""
+    count = jnp.zeros((), jnp.int32)
+    infinity = jnp.array(jnp.inf, s.theta.dtype)
+    finite = jnp.isfinite(s.at.value)
+    proposal = jnp.where(s.n_rejected == 0, s.proposal, 0.0)
+    return Newton(s.theta, s.at, jnp.full_like(s.inverse, jnp.nan), proposal, infinity, count, count, ~finite)
+
+
+def step(problem: Problem, options: Options, s: Newton, buckets: tuple[Bucket, ...], rule: Rule) -> Newton:
+    """One evaluation of value, gradient and Hessian, and what follows from it."""
+    return advance(options, s, *evaluate_with_hessian(problem, s.theta + s.proposal, buckets, rule, s.at.modes))
+
+
+def advance(options: Options, s: Newton, new: Evaluated, hessian: Array) -> Newton:
+    """What follows from the evaluation ``new`` and the Hessian at the proposed point."""
+    theta = s.theta + s.proposal
+    finite = jnp.isfinite(new.value) & jnp.all(jnp.isfinite(hessian))
+    slack = 1e4 * jnp.finfo(theta.dtype).eps * (1.0 + jnp.abs(s.at.value))
+    accepted = finite & (new.value >= s.at.value - slack)
+    n_newton, n_rejected = s.n_newton + 1, jnp.where(accepted, 0, s.n_rejected + 1)
+
+    found = spectrum(jnp.where(finite, hessian, -jnp.eye(theta.shape[0], dtype=theta.dtype)), new.gradient)
+    decrement = jnp.where(accepted, found.decrement, s.decrement)
+    proposal = jnp.where(accepted, _newton_step(found), 0.25 * s.proposal)
+    finished = accepted & (decrement < _FINISHED) & (found.values[0] > -FLAT)
+    stop = finished | (n_newton >= options.n_newton) | (n_rejected > _MAX_REJECTED)
+    kept = [jnp.where(accepted, a, b) for a, b in ((theta, s.theta), (hessian, s.hessian))]
+    return Newton(kept[0], choose(accepted, new, s.at), kept[1], proposal, decrement, n_newton, n_rejected, stop)
+
+
+def spectrum(hessian: Array, gradient: Array) -> Spectrum:
+    """The negative of ``hessian`` (P, P), scaled and decomposed, with ``gradient`` (P,)."""
+    diagonal = jnp.abs(jnp.diagonal(hessian))
+    scale = 1.0 / jnp.sqrt(jnp.where(diagonal > 0, diagonal, 1.0))
+    values, vectors = jnp.linalg.eigh(-hessian * scale[:, None] * scale)
+    return Spectrum(scale, values, vectors, vectors.T @ (scale * gradient))
+
+
+def _newton_step(s: Spectrum) -> Array:
+    """Newton's step, uphill along negative curvature too, and at least half a standard deviation off a saddle."""
+    size = jnp.maximum(jnp.abs(s.values), FLAT)
+    along = jnp.where(jnp.abs(s.values) > FLAT, s.gradient / size, 0.0)
+    escape = 0.5 / jnp.sqrt(size) * jnp.where(s.gradient < 0, -1.0, 1.0)
+    is_saddle = (s.values < -1e-6) & (jnp.abs(along) < jnp.abs(escape))
+    return s.scale * (s.vectors @ jnp.where(is_saddle, escape, along))

@@ -1,0 +1,176 @@
+"""Plots that hold the model against the data: quantile residuals, simulated distributions, hanging rootograms."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from glmmjax.errors import ArgumentError
+from glmmjax.fitted import FittedModel
+from glmmjax.plots.axes import axes
+from glmmjax.postfit.checking.predictive_checks import predictive_ecdf
+from glmmjax.postfit.checking.quantile_residuals import QuantileResidualRecord
+from glmmjax.postfit.checking.rootogram import rootogram
+
+__all__ = ["plot_predictive", "plot_qq", "plot_residuals", "plot_rootogram"]
+
+_LEVELS = (0.25, 0.5, 0.75)
+
+
+def plot_qq(record: QuantileResidualRecord, ax: Any = None) -> Any:
+    """Ordered residuals against the quantiles that they have under the model; p-values of the tests stand in a corner.
+
+    Parameters
+    ----------
+    record : of ``quantile_residuals``.
+    ax : matplotlib Axes to draw on; a new figure when not given.
+
+    Returns
+    -------
+    The Axes.
+    """
+    ax = axes(ax)
+    n = len(record.values)
+    ax.plot([0, 1], [0, 1], color="0.5", linewidth=1.0, linestyle="--", label="uniform")
+    ax.plot((np.arange(n) + 0.5) / n, np.sort(record.values), linestyle="none", marker=".", markersize=4, color="black", label="residuals")
+    shown = "\n".join(f"{test.name}: p = {test.p_value:.3f}" for test in record.tests)
+    ax.text(0.03, 0.97, shown, transform=ax.transAxes, va="top", fontsize=8, family="monospace")
+    ax.set(xlim=(0, 1), ylim=(0, 1), xlabel="Expected quantile", ylabel="Quantile residual", aspect="equal")
+    ax.legend(loc="lower right", frameon=False)
+    return ax
+
+
+def plot_residuals(record: QuantileResidualRecord, against: Any = "fitted", n_bins: int = 10, ax: Any = None) -> Any:
+    """Residuals against a variable, with their quartiles in bins of equally many rows: level lines at 0.25, 0.5, 0.75 under the model.
+
+    Parameters
+    ----------
+    record : of ``quantile_residuals``.
+    against : ``"fitted"``, the ranks of the means at random effects 0; a fixed-effects column by its name; or one number for each row used,
+        in the caller's order.
+    n_bins : whole number >= 1; fewer are drawn where a variable has fewer values.
+    ax : matplotlib Axes to draw on; a new figure when not given.
+
+    Returns
+    -------
+    The Axes.
+
+    Raises
+    ------
+    ArgumentError
+        For another ``against`` or ``n_bins``.
+    """
+    if isinstance(n_bins, bool) or not isinstance(n_bins, int | np.integer) or n_bins < 1:
+        raise ArgumentError(f"n_bins={n_bins!r} must be a whole number >= 1.")
+    x, label = _variable(record, against)
+    ax = axes(ax)
+    ax.plot(x, record.values, linestyle="none", marker=".", markersize=3, color="0.55", zorder=1)
+    centres, quartiles = _binned_quartiles(x, record.values, int(n_bins))
+    for level, values, style in zip(_LEVELS, quartiles, ("--", "-", ":"), strict=True):
+        ax.axhline(level, color="0.3", linewidth=0.8, linestyle=(0, (1, 3)), zorder=2)
+        ax.plot(centres, values, color="black", linewidth=1.6, linestyle=style, marker="o", markersize=3, label=f"{level:g}", zorder=3)
+    ax.set(ylim=(0, 1), xlabel=label, ylabel="Quantile residual")
+    ax.legend(title="Quantile in bin", loc="upper right", fontsize=8, title_fontsize=8, ncols=3)
+    return ax
+
+
+def _variable(record: QuantileResidualRecord, against: Any) -> tuple[np.ndarray, str]:
+    if isinstance(against, str):
+        if against == "fitted":
+            means = record.fitted_means
+            return np.searchsorted(np.sort(means), means) / len(means), "Rank of the fitted mean at random effects 0"
+        if against in record.columns:
+            return record.columns[against], against
+        names = ", ".join(map(repr, record.columns))
+        raise ArgumentError(f"against={against!r} is neither 'fitted' nor a fixed-effects column; these are {names}. Or pass the values.")
+    values = np.asarray(against)
+    if values.shape != record.values.shape or values.dtype.kind not in "biuf" or not np.isfinite(values).all():
+        raise ArgumentError(
+            f"against has shape {values.shape} and type {values.dtype}; it must be 'fitted', the name of a fixed-effects column, or one "
+            f"finite number for each of the {len(record.values)} rows used."
+        )
+    return values.astype(float), str(getattr(against, "name", None) or "Variable")
+
+
+def _binned_quartiles(x: np.ndarray, residuals: np.ndarray, n_bins: int) -> tuple[np.ndarray, np.ndarray]:
+    """Mean of ``x`` in each bin, and the quartiles (3, bins) of the residuals; equal values of ``x`` share a bin."""
+    edges = np.unique(np.quantile(x, np.linspace(0.0, 1.0, n_bins + 1)))
+    if len(edges) <= n_bins and len(np.unique(x)) <= n_bins:
+        edges = np.append(np.unique(x), np.inf)
+    bins = np.clip(np.searchsorted(edges, x, side="right") - 1, 0, max(len(edges) - 2, 0))
+    used = np.unique(bins)
+    centres = np.array([x[bins == b].mean() for b in used])
+    return centres, np.array([np.quantile(residuals[bins == b], _LEVELS) for b in used]).T
+
+
+def plot_predictive(
+    fitted: FittedModel,
+    n: int = 100,
+    new_random_effects: bool | str = True,
+    parameter_uncertainty: bool = False,
+    seed: int = 0,
+    robust: bool | str = False,
+    ax: Any = None,
+) -> Any:
+    """Distribution functions of ``n`` simulated data sets in grey, their pointwise 95 % band in dashes, and that of the data in black.
+
+    Parameters
+    ----------
+    n, new_random_effects, parameter_uncertainty, seed, robust : as in ``simulate``.
+    ax : matplotlib Axes to draw on; a new figure when not given.
+
+    Returns
+    -------
+    The Axes.
+
+    Raises
+    ------
+    ArgumentError, RowsNotKeptError
+        As ``predictive_ecdf``.
+    """
+    found = predictive_ecdf(fitted, n, new_random_effects, parameter_uncertainty, seed, robust)
+    ax = axes(ax)
+    style: dict[str, Any] = {"drawstyle": "steps-post"} if found.is_step else {}
+    for number, shares in enumerate(found.simulated):
+        ax.plot(found.grid, shares, color="0.8", linewidth=0.6, zorder=1, label="simulated" if number == 0 else "_nolegend_", **style)
+    for number, limit in enumerate(np.quantile(found.simulated, (0.025, 0.975), axis=0)):
+        label = "95 % of simulated" if number == 0 else "_nolegend_"
+        ax.plot(found.grid, limit, color="0.3", linewidth=1.0, linestyle="--", zorder=2, label=label, **style)
+    ax.plot(found.grid, found.observed, color="black", linewidth=1.8, zorder=3, label="observed", **style)
+    ax.set(ylim=(0, 1.02), xlabel=fitted.design.outcome_name, ylabel="Share of outcomes at or below")
+    ax.legend(loc="lower right")
+    return ax
+
+
+def plot_rootogram(fitted: FittedModel, max_count: int | None = None, ax: Any = None) -> Any:
+    """Bars that end above the line of 0 stand for counts that are rarer than the model expects, below it for more frequent ones.
+
+    Parameters
+    ----------
+    max_count : as in ``rootogram``.
+    ax : matplotlib Axes to draw on; a new figure when not given.
+
+    Returns
+    -------
+    The Axes.
+
+    Raises
+    ------
+    ArgumentError, RowsNotKeptError
+        As ``rootogram``.
+    """
+    found = rootogram(fitted, max_count)
+    ax = axes(ax)
+    height, top = np.sqrt(found.observed), np.sqrt(found.expected)
+    ax.bar(found.counts, height, bottom=top - height, width=0.9, color="0.78", edgecolor="0.45", linewidth=0.5, label="observed")
+    ax.plot(found.counts, top, color="black", linewidth=1.5, marker="o", markersize=3, label="expected")
+    ax.axhline(0.0, color="black", linewidth=0.8)
+    levels = fitted.design.levels
+    if levels:
+        ax.set_xticks(found.counts, [str(level) for level in (*levels, *[""] * len(found.counts))[: len(found.counts)]])
+    ax.use_sticky_edges = False  # else the lowest bar ends at the frame
+    ax.autoscale_view()
+    ax.set(xlabel=fitted.design.outcome_name, ylabel="Square root of frequency")
+    ax.legend(loc="upper right")
+    return ax

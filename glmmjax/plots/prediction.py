@@ -1,0 +1,70 @@
+"""Caterpillar plots: the random effects of all clusters in the order of their size, with intervals."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from glmmjax.errors import ArgumentError
+from glmmjax.fitted import FittedModel
+from glmmjax.plots.axes import axes
+from glmmjax.postfit.prediction.random_effects import random_effects_intervals
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["plot_random_effects"]
+
+_MOST_LABELS = 40  # clusters whose labels can be read side by side
+
+
+def plot_random_effects(
+    fitted: FittedModel, effect: str | None = None, level: float = 0.95, kind: str = "mode", ax: Axes | None = None
+) -> Axes:
+    """Draw one random effect; the arguments are those of ``MixedModelResults.plot_random_effects``.
+
+    Raises
+    ------
+    ArgumentError
+        For an ``effect`` that the model does not have, and as ``random_effects_intervals``.
+    """
+    names = fitted.design.random_names
+    if effect is None and names:
+        effect = names[0]
+    if effect not in names:
+        known = f"choose one of {', '.join(map(repr, names))}" if names else "the model has none"
+        raise ArgumentError(f"effect={effect!r} is no random effect of the model; {known}.")
+    found, k = random_effects_intervals(fitted, kind, level), names.index(effect)
+    order = np.argsort(found.estimate[:, k], kind="stable")
+    estimate, lower, upper = (values[order, k] for values in (found.estimate, found.lower, found.upper))
+    ax = axes(ax, figsize=(7.0, 4.0))
+    _draw(ax, estimate, lower, upper)
+    group = fitted.design.group_name or "row"
+    if len(order) <= _MOST_LABELS:
+        labels = [str(fitted.design.groups[i]) for i in order]
+        ax.set_xticks(np.arange(1, len(order) + 1), labels, rotation=90 if max(map(len, labels)) > 2 else 0)
+        ax.set_xlabel(f"{group}, by size of the effect")
+    else:
+        ax.set_xlabel(f"{len(order)} clusters ({group}), by size of the effect")
+    ax.set_ylabel(f"{effect}: {'conditional mode' if kind == 'mode' else 'posterior mean'}, {100 * level:g} % interval")
+    return ax
+
+
+def _draw(ax: Axes, estimate: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> None:
+    """Intervals without 0 are black with filled marks, the others grey with open ones."""
+    place, is_apart = np.arange(1, len(estimate) + 1), (lower > 0) | (upper < 0)
+    thin = len(estimate) > 2 * _MOST_LABELS
+    for chosen, colour, face in ((~is_apart, "0.55", "white"), (is_apart, "black", "black")):
+        ax.vlines(place[chosen], lower[chosen], upper[chosen], color=colour, linewidth=0.8 if thin else 1.4)
+        ax.plot(
+            place[chosen],
+            estimate[chosen],
+            linestyle="none",
+            marker="o",
+            markersize=2.5 if thin else 4.5,
+            color=colour,
+            markerfacecolor=face,
+        )
+    ax.axhline(0.0, color="black", linewidth=0.8, linestyle="--")
+    ax.set_xlim(0, len(estimate) + 1)

@@ -1,0 +1,76 @@
+"""Empirical distribution of the outcomes beside those of data sets simulated from the model."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from glmmjax.errors import ArgumentError
+from glmmjax.fitted import FittedModel
+from glmmjax.postfit.checking.quantile_residuals import is_censored
+from glmmjax.postfit.checking.simulate import simulate
+from glmmjax.postfit.prediction.discrete import is_discrete
+from glmmjax.postfit.prediction.rows import own_outcome
+
+__all__ = ["PredictiveECDF", "predictive_ecdf"]
+
+_MOST_POINTS = 512  # of the grid
+
+
+class PredictiveECDF(NamedTuple):
+    """Shares of outcomes at or below the values of a grid. Of successes out of trials, the outcome is the proportion."""
+
+    grid: np.ndarray  # (g,)
+    observed: np.ndarray  # (g,)
+    simulated: np.ndarray  # (n, g)
+    is_step: bool  # whether outcomes are whole numbers
+
+
+def predictive_ecdf(
+    fitted: FittedModel,
+    n: int = 100,
+    new_random_effects: bool | str = True,
+    parameter_uncertainty: bool = False,
+    seed: int = 0,
+    robust: bool | str = False,
+) -> PredictiveECDF:
+    """The empirical distribution functions of the observed outcomes and of ``n`` simulated data sets; arguments as in ``simulate``.
+
+    Raises
+    ------
+    ArgumentError
+        For censored outcomes, and as ``simulate``.
+    RowsNotKeptError
+        For a streamed fit.
+    """
+    if is_censored(fitted):
+        raise ArgumentError(
+            f"the outcome {fitted.design.outcome_name!r} is censored, and its values are no sample of the outcome's distribution; "
+            "see fit.quantile_residuals(), which allows for censoring."
+        )
+    simulated = simulate(fitted, n, new_random_effects, parameter_uncertainty, seed, robust=robust).values
+    observed, *others = own_outcome(fitted)
+    is_whole = is_discrete(fitted) and not others
+    if others:  # successes out of trials
+        trials = observed + others[0]
+        kept = trials > 0
+        observed, simulated = observed[kept] / trials[kept], simulated[kept] / trials[kept, None]
+    grid = _grid(observed, simulated)
+    return PredictiveECDF(grid, _shares(observed, grid), np.stack([_shares(column, grid) for column in simulated.T]), is_whole)
+
+
+def _grid(observed: np.ndarray, simulated: np.ndarray) -> np.ndarray:
+    """The values that occur, or quantiles of them where they are many; simulated ones beyond 99.9 % of all are left out."""
+    top = max(observed.max(), np.quantile(simulated, 0.999))
+    bottom = min(observed.min(), np.quantile(simulated, 0.001))
+    values = np.unique(np.concatenate([observed, simulated.ravel()]))
+    values = values[(values >= bottom) & (values <= top)]
+    if len(values) <= _MOST_POINTS:
+        return values
+    pool = np.concatenate([observed, simulated[:, 0]])
+    return np.unique(np.clip(np.quantile(pool, np.linspace(0.0, 1.0, _MOST_POINTS)), bottom, top))
+
+
+def _shares(values: np.ndarray, grid: np.ndarray) -> np.ndarray:
+    return np.searchsorted(np.sort(values), grid, side="right") / len(values)

@@ -1,0 +1,109 @@
+r"""Randomised quantile residuals: where each outcome stands among outcomes simulated from the model.
+
+With r_j the number of n simulated outcomes of row j below the observed one, ties in random order, and v_j uniform on (0, 1), the residual
+:math:`(r_j + v_j) / (n + 1)` is uniform on (0, 1) when the model holds, for continuous and discrete outcomes alike. Its resolution is
+1 / (n + 1): no residual says more than that an outcome lies outside all simulated ones.
+Source: Dunn and Smyth (1996), JCGS 5, 236-244; the form by simulation is that of the R package DHARMa.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from glmmjax.errors import ArgumentError
+from glmmjax.families import CensoredNormal, Exponential, Weibull, WithDispersion
+from glmmjax.fitted import FittedModel
+from glmmjax.likelihood.model_rows import mean_at, predictors_at
+from glmmjax.postfit.checking.residual_tests import ResidualTest, residual_tests
+from glmmjax.postfit.checking.simulate import simulate
+from glmmjax.postfit.prediction.rows import own_clusters, own_outcome, own_rows
+
+__all__ = ["QuantileResidualRecord", "is_censored", "quantile_residuals"]
+
+_FEWEST = 20  # simulations
+
+
+class QuantileResidualRecord(NamedTuple):
+    """Residuals of the rows fitted, in the caller's order, with what their tests and pictures take."""
+
+    values: np.ndarray  # (n_rows,) in (0, 1)
+    fitted_means: np.ndarray  # (n_rows,) means at random effects 0, on the response scale
+    tests: tuple[ResidualTest, ...]
+    n_simulations: int
+    labels: Any  # (n_rows,) pandas Index
+    columns: dict[str, np.ndarray]  # fixed-effects columns (n_rows,), by patsy's names
+
+
+def quantile_residuals(
+    fitted: FittedModel,
+    n: int = 250,
+    new_random_effects: bool | str = True,
+    parameter_uncertainty: bool = False,
+    seed: int = 0,
+    robust: bool | str = False,
+) -> QuantileResidualRecord:
+    """Residuals and their tests from ``n`` simulated data sets; see ``MixedModelResults.quantile_residuals``.
+
+    Raises
+    ------
+    ArgumentError
+        For fewer than 20 simulations, and as ``simulate``.
+    RowsNotKeptError
+        For a streamed fit.
+    """
+    if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < _FEWEST:
+        raise ArgumentError(f"n={n!r} must be a whole number >= {_FEWEST}: residuals have a resolution of 1 / (n + 1).")
+    simulated = simulate(fitted, n, new_random_effects, parameter_uncertainty, seed, robust=robust).values
+    rng = np.random.default_rng([seed, 3])
+    lowest, highest = _limits(fitted)
+    first = (simulated < lowest[:, None]).sum(1)
+    rank = first + rng.integers(0, (simulated <= highest[:, None]).sum(1) - first + 1)
+    ranks = _pooled_ranks(rank, simulated, rng)
+    values = (ranks + rng.uniform(size=(len(rank), 1))) / (n + 1)
+    outcomes = None if is_censored(fitted) else np.column_stack([lowest, simulated])
+    tests = residual_tests(values, (ranks == 0) | (ranks == n), outcomes, own_clusters(fitted), not fitted.problem.family.is_ordinal)
+    means, columns = _fitted_means(fitted)
+    return QuantileResidualRecord(values[:, 0], means, tests, int(n), fitted.design.row_labels, columns)
+
+
+def is_censored(fitted: FittedModel) -> bool:
+    """Whether the outcome has a column that says which values were observed."""
+    return len(fitted.design.formula.outcome_columns) > 1 and isinstance(_plain_family(fitted), CensoredNormal | Exponential | Weibull)
+
+
+def _plain_family(fitted: FittedModel) -> Any:
+    family = fitted.problem.family
+    return family.part if isinstance(family, WithDispersion) else family
+
+
+def _limits(fitted: FittedModel) -> tuple[np.ndarray, np.ndarray]:
+    """(n_rows,) each: the smallest and the largest value that an outcome can have had; the same where it was observed."""
+    value, *others = own_outcome(fitted)
+    if not is_censored(fitted):
+        return value, value
+    status = others[0]
+    if not isinstance(_plain_family(fitted), CensoredNormal):  # times: 1 for an event seen, 0 for one after the time
+        return value, np.where(status == 0, np.inf, value)
+    upper = others[1] if len(others) > 1 else value
+    highest = np.select([status == 2, status == 3], [np.inf, upper], value)
+    return np.where(status == 1, -np.inf, value), highest
+
+
+def _pooled_ranks(rank: np.ndarray, simulated: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """(n_rows, 1 + n) ranks 0, ..., n of the observed outcome and of the simulated ones among all of them, ties in random order."""
+    order = np.lexsort((rng.uniform(size=simulated.shape), simulated), axis=1)
+    ranks = np.empty_like(order)
+    np.put_along_axis(ranks, order, np.broadcast_to(np.arange(simulated.shape[1]), order.shape), axis=1)
+    return np.column_stack([rank, ranks + (ranks >= rank[:, None])])
+
+
+def _fitted_means(fitted: FittedModel) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Means at random effects 0, and the fixed-effects columns."""
+    with jax.enable_x64(True):
+        rows, params = own_rows(fitted), fitted.problem.layout.params(jnp.asarray(fitted.theta))
+        means = mean_at(fitted.problem.family, params, predictors_at(params, rows))
+        return np.asarray(means), dict(zip(fitted.design.fixed_names, np.asarray(rows.X[0]), strict=True))

@@ -1,0 +1,118 @@
+r"""Residuals of the rows fitted: raw, Pearson and deviance residuals.
+
+.. math:: r = y - \mu, \qquad r_P = \frac{y - \mu}{\sqrt{\mathrm{Var}(y)}}, \qquad
+          r_D = \mathrm{sign}(y - \mu) \sqrt{2 \{\log p(y \mid \mu = y) - \log p(y \mid \mu)\}}
+
+McCullagh and Nelder (1989), Generalized Linear Models, section 2.4. Extra parameters are at their estimates. Quantile residuals, which
+are normal for every family, are another subject.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from glmmjax.errors import ArgumentError
+from glmmjax.families import Binomial, Exponential, Gamma, Gaussian, InverseGaussian, NegativeBinomial, Poisson, Tweedie, WithDispersion
+from glmmjax.families.base import Family
+from glmmjax.fitted import FittedModel
+from glmmjax.likelihood.model_rows import ModelRows, phi_of_rows, predictors_at
+from glmmjax.likelihood.params import Params
+from glmmjax.likelihood.population import population_average
+from glmmjax.postfit.prediction.predict import Request, in_chunks, one_of
+from glmmjax.postfit.prediction.subjects import modes_of, targets_for
+
+__all__ = ["residuals"]
+
+_KINDS = ("raw", "pearson", "deviance")
+_AT = ("subject_specific", "mean_subject", "marginal")
+# families whose density is largest at mu = y, whatever the extra parameter
+_WITH_DEVIANCE = (Binomial, Exponential, Gamma, Gaussian, InverseGaussian, NegativeBinomial, Poisson, Tweedie)
+
+
+def residuals(fitted: FittedModel, kind: str = "raw", at: str = "subject_specific") -> np.ndarray:
+    """(n,) residuals in the caller's row order; see ``MixedModelResults.resid``.
+
+    Raises
+    ------
+    ArgumentError
+        For another ``kind`` or ``at``, outcomes that may be censored, a family without a variance (``"pearson"``), and one that is no
+        exponential dispersion model (``"deviance"``).
+    RowsNotKeptError
+        For a streamed fit.
+    """
+    one_of("kind", kind, _KINDS)
+    one_of("at", at, _AT)
+    family = fitted.problem.family
+    _check(fitted, kind)
+    targets = targets_for(fitted)
+    rows = targets.rows
+    u = modes_of(fitted, targets)[targets.codes].T if at == "subject_specific" else None
+    request = Request("population" if at == "marginal" else "none", "mean", False)
+    with jax.enable_x64(True):
+        (model, u_chunks), n = in_chunks(rows, u)
+        (outcome, _), _ = in_chunks(rows._replace(X=(), Z=(), offset=np.stack(rows.outcome)))
+        y = tuple(outcome.offset[:, k] for k in range(outcome.offset.shape[1]))
+        found = _residuals(family, kind, request, fitted.params, model, u_chunks, y if len(y) > 1 else y[0])
+        return np.asarray(found).ravel()[:n]
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1, 2))
+def _residuals(family: Family, kind: str, request: Request, params: Params, rows: ModelRows, u: Array | None, y: Any) -> Array:
+    """(S, R)"""
+
+    def of_chunk(chunk: tuple[ModelRows, Array | None, Any]) -> Array:
+        rows, u, y = chunk
+        phi = phi_of_rows(params, rows.offset.shape[-1])
+        seen = y[0] / (y[0] + y[1]) if isinstance(y, tuple) else y
+
+        def moments(eta: Array) -> tuple[Array, Array, Array]:
+            mean = family.mean(eta[0], phi, *eta[1:])
+            return mean, mean * mean, family.variance(y, eta[0], phi, *eta[1:]) if kind == "pearson" else mean
+
+        if request.effects == "population":
+            mean, second, variance = population_average(moments, params, rows)
+            variance = variance + second - mean * mean
+        else:
+            mean, _, variance = moments(predictors_at(params, rows, u))
+        if kind == "raw":
+            return seen - mean
+        if kind == "pearson":
+            return (seen - mean) / jnp.sqrt(variance)
+        others = predictors_at(params, rows)[1:]
+        best, now = (family.log_density(y, family.link.link(value), phi, *others) for value in (_inside(family, seen), mean))
+        return jnp.sign(seen - mean) * jnp.sqrt(2.0 * jnp.maximum(best - now, 0.0))
+
+    return jax.lax.map(of_chunk, (rows, u, y))
+
+
+def _inside(family: Family, seen: Array) -> Array:
+    """Means next to 0 and 1 in the place of those: there the log density has its limit."""
+    if _part(family).name == "gaussian":
+        return seen
+    tiny = 1e-300
+    return jnp.clip(seen, tiny, 1.0 - float(jnp.finfo(seen.dtype).epsneg)) if family.is_binary else jnp.maximum(seen, tiny)
+
+
+def _part(family: Family) -> Family:
+    return family.part if isinstance(family, WithDispersion) else family
+
+
+def _check(fitted: FittedModel, kind: str) -> None:
+    family, n_columns = _part(fitted.problem.family), len(fitted.design.formula.outcome_columns)
+    if n_columns > 1 and "binomial" not in family.name:
+        raise ArgumentError(
+            f"resid: the outcome {fitted.design.outcome_name} of the {family.name} family may be censored, and has no residual then; "
+            "take quantile residuals."
+        )
+    if kind == "deviance" and not isinstance(family, _WITH_DEVIANCE):
+        names = ", ".join(known.name for known in _WITH_DEVIANCE)
+        raise ArgumentError(
+            f"kind='deviance' compares with a density that is largest where the mean is the outcome, and that of the {family.name} family "
+            f"is not; it is for {names}. Take kind='pearson', or quantile residuals."
+        )

@@ -1,0 +1,73 @@
+r"""Observed and expected frequencies of counts.
+
+The expected frequency of the count k is :math:`\sum_j E_b\, p(k \mid x_j' \beta + z_j' b)` over the rows, b ~ N(0, D), by deterministic
+quadrature: no simulation. Source: Kleiber and Zeileis (2016), The American Statistician 70, 296-303.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from glmmjax.errors import ArgumentError
+from glmmjax.estimation.objective import Problem
+from glmmjax.fitted import FittedModel
+from glmmjax.likelihood.model_rows import ModelRows
+from glmmjax.likelihood.population import population_average
+from glmmjax.postfit.prediction.discrete import Discrete, discrete_outcome, highest_outcomes, log_masses
+from glmmjax.postfit.prediction.rows import own_outcome, own_rows
+
+__all__ = ["RootogramFrequencies", "rootogram"]
+
+_MOST_SHOWN = 100  # counts, unless asked for more
+
+
+class RootogramFrequencies(NamedTuple):
+    """Rows with each outcome, as the data have it and as the model expects it."""
+
+    counts: np.ndarray  # (K,) 0, 1, ...
+    observed: np.ndarray  # (K,)
+    expected: np.ndarray  # (K,)
+
+
+def rootogram(fitted: FittedModel, max_count: int | None = None) -> RootogramFrequencies:
+    """Frequencies of the outcomes 0, ..., ``max_count``: successes of a binomial outcome, codes of an ordinal one.
+
+    Parameters
+    ----------
+    max_count : whole number >= 0; the largest outcome observed when not given, 100 at most. Rows with a larger one are not shown.
+
+    Raises
+    ------
+    ArgumentError
+        For an outcome that is no count, and another ``max_count``.
+    RowsNotKeptError
+        For a streamed fit.
+    """
+    kind = discrete_outcome(fitted, "rootogram")
+    if max_count is not None and (isinstance(max_count, bool) or not isinstance(max_count, int | np.integer) or max_count < 0):
+        raise ArgumentError(f"max_count={max_count!r} must be a whole number >= 0, or None for the largest outcome observed, 100 at most.")
+    outcome = own_outcome(fitted)
+    last = int(min(outcome[0].max(), _MOST_SHOWN) if max_count is None else max_count)
+    counts = np.arange(last + 1)
+    observed = np.bincount(outcome[0].astype(int), minlength=last + 1)[: last + 1].astype(float)
+    with jax.enable_x64(True):
+        arrays = (jnp.asarray(fitted.theta), own_rows(fitted), jnp.asarray(highest_outcomes(fitted, outcome)), jnp.asarray(counts, float))
+        expected = np.asarray(_expected(fitted.problem, kind, *arrays))
+    return RootogramFrequencies(counts, observed, expected)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _expected(problem: Problem, kind: Discrete, theta: Array, rows: ModelRows, highest: Array, counts: Array) -> Array:
+    """(K,) sums over rows."""
+    params = problem.layout.params(theta)
+
+    def frequencies(eta: Array) -> Array:
+        return jax.lax.map(lambda k: jnp.exp(log_masses(problem.family, kind, params, eta, k, highest)).sum(), counts)
+
+    return population_average(frequencies, params, rows)

@@ -1,0 +1,170 @@
+r"""Proper scoring rules of discrete outcomes: how well predictive distributions foretell what was seen.
+
+With the predictive probabilities p_k of a row, their cumulative sums P_k, and the outcome y, all of them larger for better predictions:
+
+.. math::
+    \text{logarithmic } \log p_y, \quad \text{quadratic (Brier) } 2 p_y - \sum_k p_k^2, \quad
+    \text{spherical } p_y \Big/ \sqrt{\textstyle\sum_k p_k^2}, \quad \text{CRPS } -\sum_k (P_k - 1[y \le k])^2
+
+Source: Gneiting and Raftery (2007), JASA 102, 359-378, for the signs too; Czado, Gneiting and Held (2009), Biometrics 65, 1254-1261.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from glmmjax.design.columns.table import show_label
+from glmmjax.design.new_rows import NewRows, read_new_rows
+from glmmjax.errors import ArgumentError
+from glmmjax.estimation.objective import Problem
+from glmmjax.fitted import FittedModel
+from glmmjax.likelihood.conditional import Conditional, node_of
+from glmmjax.likelihood.model_rows import ModelRows, predictors_at
+from glmmjax.postfit.prediction.discrete import Discrete, discrete_outcome, highest_outcomes, log_masses
+from glmmjax.postfit.prediction.rows import model_rows
+from glmmjax.postfit.prediction.subjects import modes_of, posterior_rule, read_own_rows, subjects_for, targets_for
+
+__all__ = ["Scores", "scoring_rules"]
+
+_KINDS = ("plug_in", "integrated")
+_TAIL = 1e-7  # probability beyond the largest count that is looked at
+
+
+class Scores(NamedTuple):
+    """Scores of rows, larger for better predictions; NaN in rows with a missing value."""
+
+    logarithmic: np.ndarray  # (n_rows,)
+    quadratic: np.ndarray
+    spherical: np.ndarray
+    crps: np.ndarray
+    labels: Any  # (n_rows,) pandas Index
+
+
+class _Sums(NamedTuple):
+    """What has been added up of each row's predictive distribution over the counts below ``k``."""
+
+    k: Array  # ()
+    total: Array  # (n,) probability
+    squares: Array  # (n,) of probabilities
+    distance: Array  # (n,) of the distribution functions
+    log_at_outcome: Array  # (n,) log probability of the outcome
+
+
+def scoring_rules(
+    fitted: FittedModel, newdata: Any = None, newdata2: Any = None, kind: str = "plug_in", max_count: int = 100_000
+) -> Scores:
+    """Scores of every row; see ``MixedModelResults.scoring_rules``, which documents the arguments.
+
+    Raises
+    ------
+    ArgumentError
+        For a continuous outcome, another ``kind`` or ``max_count``, and a distribution that reaches beyond ``max_count``.
+    DesignError, FormulaError, OutcomeError, RowsNotKeptError
+        As ``read_new_rows`` and streamed fits raise them.
+    """
+    discrete = discrete_outcome(fitted, "scoring_rules")
+    if kind not in _KINDS:
+        raise ArgumentError(f"kind={kind!r} must be 'plug_in' (at the conditional modes of random effects) or 'integrated' (over them).")
+    if isinstance(max_count, bool) or not isinstance(max_count, int | np.integer) or max_count < 1:
+        raise ArgumentError(f"max_count={max_count!r} must be a whole number >= 1, the largest count looked at.")
+    rows, codes, nodes = _rows_and_nodes(fitted, newdata, newdata2, kind)
+    outcome = rows.outcome
+    with jax.enable_x64(True):
+        highest = jnp.asarray(highest_outcomes(fitted, outcome))
+        arrays = (model_rows(rows), jnp.asarray(codes), nodes, jnp.asarray(outcome[0]), highest, jnp.asarray(float(max_count)))
+        sums = jax.tree.map(np.asarray, _sums(fitted.problem, discrete, jnp.asarray(fitted.theta), *arrays))
+    kept = rows.labels[rows.is_complete]
+    _check_reach(sums, kept, int(max_count))
+    p = np.exp(sums.log_at_outcome)
+    columns = (sums.log_at_outcome, 2.0 * p - sums.squares, p / np.sqrt(sums.squares), -sums.distance)
+    logarithmic, quadratic, spherical, crps = (_filled(column, rows.is_complete) for column in columns)
+    return Scores(logarithmic, quadratic, spherical, crps, rows.labels)
+
+
+def _rows_and_nodes(fitted: FittedModel, newdata: Any, newdata2: Any, kind: str) -> tuple[NewRows, np.ndarray, tuple[Any, Any]]:
+    """Rows with an outcome, the cluster of each, and points of the random effects: (K, q, m) in coordinates u, weights (K, m)."""
+    nodes: tuple[Any, Any]
+    if kind == "plug_in":
+        targets = targets_for(fitted, newdata, newdata2)
+        at, codes, modes = targets.rows, targets.codes, modes_of(fitted, targets)
+        nodes = modes.T[None], np.ones((1, len(modes)))
+    else:
+        subjects = subjects_for(fitted, newdata, newdata2)
+        at, codes = subjects.rows, subjects.codes
+        nodes = _all_nodes(subjects.given, posterior_rule(fitted).nodes)
+    data, name = (newdata, "newdata") if newdata2 is None else (newdata2, "newdata2")
+    rows = read_own_rows(fitted) if newdata is None else read_new_rows(fitted.design, data, name, with_outcome=True)
+    numbers = np.zeros(len(at.is_complete), int)
+    numbers[at.is_complete] = codes
+    kept = rows.is_complete & at.is_complete
+    return rows, numbers[kept], nodes
+
+
+def _all_nodes(given: Conditional, z: np.ndarray) -> tuple[Array, Array]:
+    with jax.enable_x64(True):
+        return jax.vmap(lambda one: node_of(given, one))(jnp.asarray(z)), given.weights
+
+
+def _filled(values: np.ndarray, is_known: np.ndarray) -> np.ndarray:
+    """With NaN in the other rows."""
+    full = np.full(len(is_known), np.nan)
+    full[is_known] = values
+    return full
+
+
+def _check_reach(sums: _Sums, labels: Any, max_count: int) -> None:
+    """Refuse sums that leave out a part of a distribution."""
+    short = np.flatnonzero(~(np.abs(1.0 - sums.total) <= _TAIL))
+    if len(short):
+        row = short[np.argmin(sums.total[short])]
+        raise ArgumentError(
+            f"max_count={max_count}: the counts up to it have a probability of {sums.total[row]:.6g} only in row {show_label(labels[row])} "
+            f"({len(short)} such rows); pass a larger max_count, or see the mean predicted there."
+        )
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _sums(
+    problem: Problem,
+    discrete: Discrete,
+    theta: Array,
+    rows: ModelRows,
+    codes: Array,
+    nodes: tuple[Array, Array],
+    y: Array,
+    highest: Array,
+    max_count: Array,
+) -> _Sums:
+    """Sums over all counts, until each row's distribution is used up."""
+    params = problem.layout.params(theta)
+    points, weights = nodes
+
+    def predictive(k: Array) -> Array:
+        """(n,) log probabilities of ``k``, averaged over the nodes."""
+
+        def add(total: Array, node: tuple[Array, Array]) -> tuple[Array, None]:
+            u, weight = node
+            eta = predictors_at(params, rows, u[:, codes])
+            return jnp.logaddexp(total, weight[codes] + log_masses(problem.family, discrete, params, eta, k, highest)), None
+
+        return jax.lax.scan(add, jnp.full_like(y, -jnp.inf), (points, jnp.log(weights)))[0]
+
+    def is_left(sums: _Sums) -> Array:
+        return (sums.k <= max_count) & (jnp.abs(1.0 - sums.total) > _TAIL).any()
+
+    def step(sums: _Sums) -> _Sums:
+        p = jnp.exp(predictive(sums.k))
+        total = sums.total + p
+        distance = sums.distance + (total - (y <= sums.k)) ** 2
+        return _Sums(sums.k + 1.0, total, sums.squares + p * p, distance, sums.log_at_outcome)
+
+    zero = jnp.zeros_like(y)
+    found = jax.lax.while_loop(is_left, step, _Sums(jnp.zeros((), y.dtype), zero, zero, zero, predictive(y)))
+    # beyond the last count the distribution function is 1: each count below the outcome adds 1
+    return found._replace(distance=found.distance + jnp.maximum(y - found.k, 0.0))

@@ -1,0 +1,178 @@
+"""Outcomes drawn from the fitted model, for the rows fitted or for new ones.
+
+What is done with them is the business of others: ``quantile_residuals`` and ``predictive_checks``.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from glmmjax.design.new_rows import NewRows, read_new_rows
+from glmmjax.errors import ArgumentError
+from glmmjax.estimation.objective import Problem
+from glmmjax.fitted import FittedModel
+from glmmjax.likelihood.clusters import ClusterData
+from glmmjax.likelihood.model_rows import ModelRows, phi_of_rows, predictors_at
+from glmmjax.postfit.prediction.posterior_draws import posterior_draws
+from glmmjax.postfit.prediction.rows import model_rows
+from glmmjax.postfit.prediction.subjects import modes_of, read_own_rows, targets_for
+from glmmjax.postfit.uncertainty.vcov import covariance
+
+__all__ = ["Simulations", "drawn_parameters", "simulate"]
+
+_KINDS = ("new", "posterior", "mode", "zero")
+
+
+class Simulations(NamedTuple):
+    """Simulated outcomes."""
+
+    values: np.ndarray  # (n_rows, n) first outcome column as the family codes it; NaN in rows with a missing value
+    labels: Any  # (n_rows,) pandas Index of the rows, in the caller's order
+
+
+def simulate(
+    fitted: FittedModel,
+    n: int = 1,
+    new_random_effects: bool | str = True,
+    parameter_uncertainty: bool = False,
+    seed: int = 0,
+    newdata: Any = None,
+    robust: bool | str = False,
+) -> Simulations:
+    """``n`` data sets from the model at its estimates; see ``MixedModelResults.simulate``, which documents the arguments.
+
+    Raises
+    ------
+    ArgumentError
+        For an argument outside what is allowed; a Custom family without ``sample``; and ``parameter_uncertainty`` where estimates have
+        no covariance.
+    DesignError, FormulaError, OutcomeError, RowsNotKeptError
+        As ``read_new_rows`` and streamed fits raise them.
+    """
+    kind = _kind(new_random_effects)
+    _check_whole("n", n, 1)
+    _check_whole("seed", seed, 0)
+    problem = fitted.problem
+    with jax.enable_x64(True):
+        thetas = jnp.asarray(drawn_parameters(fitted, n, seed, robust) if parameter_uncertainty else np.tile(fitted.theta, (n, 1)))
+        for_effects, for_outcomes = (_keys(seed, stream, n) for stream in (0, 1))
+        rows, codes, effects = _rows_and_effects(fitted, kind, newdata, thetas if parameter_uncertainty else thetas[:1], for_effects)
+        n_clusters = int(codes.max(initial=-1)) + 1 if effects is None else effects.shape[-1]
+        y = _as_family(_template(fitted, rows))
+        drawn = _outcomes(problem, n_clusters, thetas, effects, (for_effects, for_outcomes), model_rows(rows), y, jnp.asarray(codes))
+        values = np.full((len(rows.is_complete), n), np.nan)
+        values[rows.is_complete] = np.asarray(drawn).T
+    return Simulations(values, rows.labels)
+
+
+def drawn_parameters(fitted: FittedModel, n: int, seed: int, robust: bool | str = False) -> np.ndarray:
+    """(n, P) draws from the normal distribution around the estimates with their covariance.
+
+    At a singular D, the directions in which D cannot move have no variance, and stay where they are.
+
+    Raises
+    ------
+    ArgumentError
+        Where an estimate has no variance to draw with.
+    """
+    v = covariance(fitted, robust)
+    unknown = np.flatnonzero(np.isnan(np.diagonal(v)))
+    if len(unknown):
+        raise ArgumentError(
+            f"parameter_uncertainty=True: {len(unknown)} of the {len(v)} parameters have no variance, because the fit carries no "
+            "certificate of a maximum; see fit.convergence, or simulate with parameter_uncertainty=False."
+        )
+    scale = np.sqrt(np.maximum(np.diagonal(v), 1e-300))
+    values, vectors = np.linalg.eigh(v / np.outer(scale, scale))
+    root = scale[:, None] * vectors * np.sqrt(np.maximum(values, 0.0))
+    return fitted.theta + np.random.default_rng([seed, 2]).standard_normal((n, len(v))) @ root.T
+
+
+def _kind(new_random_effects: object) -> str:
+    if isinstance(new_random_effects, bool | np.bool_):
+        return "new" if new_random_effects else "posterior"
+    if new_random_effects in _KINDS:
+        return str(new_random_effects)
+    raise ArgumentError(
+        f"new_random_effects={new_random_effects!r} must be True ('new', drawn from N(0, D)), False ('posterior', drawn given the data), "
+        "'mode' (the conditional modes) or 'zero'."
+    )
+
+
+def _check_whole(name: str, value: object, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        raise ArgumentError(f"{name}={value!r} must be a whole number >= {least}.")
+
+
+def _keys(seed: int, stream: int, n: int) -> Array:
+    """(n,) keys; the first of them are the same for every n."""
+    key = jax.random.fold_in(jax.random.key(int(seed)), stream)
+    return jax.vmap(lambda k: jax.random.fold_in(key, k))(jnp.arange(n))
+
+
+def _rows_and_effects(fitted: FittedModel, kind: str, newdata: Any, thetas: Array, keys: Array) -> tuple[NewRows, np.ndarray, Array | None]:
+    """Rows to simulate, the cluster of each, and random effects (n, q, m) in coordinates u; None for new ones.
+
+    ``thetas`` (n, P), or (1, P) where all simulations have the same.
+    """
+    n, q = len(keys), fitted.params.chol.shape[0]
+    if newdata is None:
+        rows = read_own_rows(fitted)
+    else:
+        has_columns = len(fitted.design.formula.outcome_columns) > 1
+        rows = read_new_rows(fitted.design, newdata, with_outcome=has_columns, with_groups=True)
+    if q == 0 or kind in ("new", "zero"):
+        codes = np.arange(int(rows.is_complete.sum())) if rows.groups is None else rows.groups.codes
+        is_new = q > 0 and kind == "new"
+        return rows, codes, None if is_new else jnp.zeros((n, q, int(codes.max(initial=-1)) + 1))
+    targets = targets_for(fitted, newdata)
+    numbers = np.zeros(len(rows.is_complete), int)
+    numbers[targets.rows.is_complete] = targets.codes
+    codes = numbers[rows.is_complete]
+    if kind == "mode":
+        return rows, codes, jnp.broadcast_to(modes_of(fitted, targets).T, (n, q, len(targets.labels)))
+    by_theta = keys.reshape(len(thetas), -1)
+    found = [_posterior_draws(fitted, source.clusters, thetas, by_theta, k) for k, source in enumerate(targets.sources)]
+    starts = np.cumsum([0, *(draws.shape[-1] for draws in found)])
+    joined = jnp.concatenate(found, axis=-1)
+    return rows, codes, joined.reshape(n, *joined.shape[2:])[..., starts[targets.source_of] + targets.number_of]
+
+
+def _posterior_draws(fitted: FittedModel, clusters: ClusterData, thetas: Array, keys: Array, number: int) -> Array:
+    """(T, r, q, m) for the clusters of one source; touching the buckets of a stream is an error that says so."""
+    keys = jax.vmap(jax.vmap(lambda key: jax.random.fold_in(key, number)))(keys)
+    return posterior_draws(fitted.problem, thetas, keys, ClusterData(clusters.buckets, clusters.slots))
+
+
+def _template(fitted: FittedModel, rows: NewRows) -> tuple[np.ndarray, ...]:
+    """Outcome columns that give draws their shape and, for a proportion, the trials."""
+    return rows.outcome or (np.ones(int(rows.is_complete.sum())),) * len(fitted.design.formula.outcome_columns)
+
+
+def _as_family(columns: tuple[np.ndarray, ...]) -> Any:
+    arrays = tuple(jnp.asarray(column) for column in columns)
+    return arrays if len(arrays) > 1 else arrays[0]
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _outcomes(
+    problem: Problem, m: int, thetas: Array, effects: Array | None, keys: tuple[Array, Array], rows: ModelRows, y: Any, codes: Array
+) -> Array:
+    """(n, n_rows) first outcome column of every simulation."""
+    q = problem.layout.covariance.q
+
+    def one(at: tuple[Array, Array | None, tuple[Array, Array]]) -> Array:
+        theta, u, (for_effects, for_outcome) = at
+        params = problem.layout.params(theta)
+        u = jax.random.normal(for_effects, (q, m), theta.dtype) if u is None else u
+        eta = predictors_at(params, rows, u[:, codes])
+        drawn = problem.family.sample(for_outcome, y, eta[0], phi_of_rows(params, eta.shape[-1]), *eta[1:])
+        return drawn[0] if isinstance(drawn, tuple) else drawn
+
+    return jax.lax.map(one, (thetas, effects, keys))

@@ -1,0 +1,267 @@
+"""Comparison of two nested fits by the likelihood ratio, AIC and BIC.
+
+When the smaller model sets a variance to 0, that null hypothesis lies on the boundary of the parameter space, and the statistic
+follows a mixture of chi-square distributions (Self and Liang 1987, JASA 82, 605-610; Stram and Lee 1994, Biometrics 50, 1171-1177).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+
+from glmmjax.design.design import Design
+from glmmjax.errors import ArgumentError
+from glmmjax.families import Family, WithDispersion
+from glmmjax.fitted import FittedModel
+from glmmjax.likelihood.covariance import BlockDiagonal
+from glmmjax.postfit.inference.data_digests import is_streamed, outcome_digest, weights_digest
+from glmmjax.postfit.inference.information_criteria import aic, bic, n_groups, n_parameters
+from glmmjax.postfit.uncertainty.p_values import mixture_tail
+
+__all__ = ["Comparison", "Row", "compare"]
+
+_LRT_SLACK = 1e-3  # a larger model may lie below the smaller one by the certificate and by quadrature error
+_USE_PLAIN = "Use boundary=False for the plain chi-square test, which is conservative when variances are added."
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One fit of a comparison."""
+
+    name: str  # "fit0" or "fit1", as passed
+    formula: str
+    aic: float
+    bic: float
+    log_likelihood: float
+    n_parameters: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """Two fits, the smaller first, and the test of the smaller against the larger; None where there is no test."""
+
+    smaller: Row
+    larger: Row
+    statistic: float | None
+    df: int | None
+    p_value: float | None
+    weights: dict[int, float]  # df -> weight of the mixture that the p-value comes from; {df: 1.0} for a plain chi-square
+    notes: tuple[str, ...]
+
+
+def compare(fit0: FittedModel, fit1: FittedModel, boundary: bool = False) -> Comparison:
+    """Compare two fits of the same data.
+
+    Raises
+    ------
+    ArgumentError
+        For fits of different data, a penalised fit, and a ``boundary`` test that no known mixture covers.
+    """
+    for name, fit in (("fit0", fit0), ("fit1", fit1)):
+        _check_unpenalised(name, fit)
+    _check_same_data(fit0, fit1)
+    smaller, larger = sorted((("fit0", fit0), ("fit1", fit1)), key=lambda pair: n_parameters(pair[1]))
+    n = _bic_count(fit0, fit1)
+    rows = [_row(name, fit, n) for name, fit in (smaller, larger)]
+    df = rows[1].n_parameters - rows[0].n_parameters
+    notes = [_bic_note(smaller[1], larger[1], n)]
+    if boundary:
+        weights = _mixture(smaller[1], larger[1])
+        notes.append(_mixture_note(weights))
+    else:
+        weights = {df: 1.0}
+        notes.append(_boundary_hint(smaller[1].design, larger[1].design))
+    statistic = 2.0 * (rows[1].log_likelihood - rows[0].log_likelihood)
+    problem = _not_comparable(smaller[1], larger[1]) or _no_test(statistic, df)
+    notes += [problem, *(_certificate_note(name, fit) for name, fit in (smaller, larger))]
+    texts = tuple(note for note in notes if note)
+    if problem:
+        return Comparison(rows[0], rows[1], None, None, None, {}, texts)
+    statistic = max(statistic, 0.0)
+    return Comparison(rows[0], rows[1], statistic, df, mixture_tail(statistic, weights), weights, texts)
+
+
+def _row(name: str, fit: FittedModel, n: int) -> Row:
+    given = {"": "fixed", " ": "random", " zero part ": "zi_fixed", "  ": "zi_random", " dispersion ": "dispersion"}
+    formula = ",".join(f"{label}{fit.call[name]}" for label, name in given.items() if fit.call.get(name) is not None)
+    return Row(name, formula, aic(fit), bic(fit, n), fit.log_likelihood, n_parameters(fit))
+
+
+def _check_unpenalised(name: str, fit: FittedModel) -> None:
+    if fit.problem.penalty is not None:
+        raise ArgumentError(
+            f"{name} is a penalised fit: the log-likelihood at its estimates is no maximum, and the ratio of two "
+            f"such numbers has no chi-square distribution. Refit it with {name}.update(penalized=False)."
+        )
+
+
+def _check_same_data(fit0: FittedModel, fit1: FittedModel) -> None:
+    a, b = fit0.design, fit1.design
+    advice = "Fit both models to the same rows; drop the rows with missing values in any variable of either model first."
+    if len(a.row_labels) != len(b.row_labels):
+        raise ArgumentError(f"fit0 uses {len(a.row_labels)} rows and fit1 uses {len(b.row_labels)}. {advice}")
+    if outcome_digest(a) != outcome_digest(b):
+        raise ArgumentError(f"fit0 ({a.outcome_name}) and fit1 ({b.outcome_name}) have different outcomes. {advice}")
+    if a.group_name and b.group_name and not (a.group_name == b.group_name and a.groups.equals(b.groups)):
+        raise ArgumentError(f"fit0 (by {a.group_name!r}) and fit1 (by {b.group_name!r}) have different clusters. {advice}")
+    if weights_digest(a) != weights_digest(b):
+        raise ArgumentError("fit0 and fit1 have different cluster weights; likelihoods with different weights cannot be compared.")
+
+
+def _bic_count(fit0: FittedModel, fit1: FittedModel) -> int:
+    grouped = [fit for fit in (fit0, fit1) if fit.design.group_name is not None]
+    return n_groups(grouped[0] if grouped else fit0)
+
+
+def _bic_note(smaller: FittedModel, larger: FittedModel, n: int) -> str:
+    differ = (smaller.design.group_name is None) != (larger.design.group_name is None)
+    return f"BIC counts the {n} clusters in both rows." if differ else ""
+
+
+def _certificate_note(name: str, fit: FittedModel) -> str:
+    return "" if fit.convergence.has_converged else f"{name} did not converge, and its log-likelihood may be too low."
+
+
+def _not_comparable(smaller: FittedModel, larger: FittedModel) -> str:
+    """Why the smaller model is no special case of the larger one, or its log-likelihood another kind of number; else nothing."""
+    if _family(smaller) != _family(larger):
+        return f"No test: the families or links differ ({_family_text(smaller)} and {_family_text(larger)}), so the models are not nested."
+    if smaller.n_agq != larger.n_agq and smaller.design.random_names and larger.design.random_names:
+        return (
+            f"No test: the log-likelihoods are by {smaller.n_agq} and {larger.n_agq} points, and differ by the "
+            f"rules too. Refit one, such as fit.update(n_agq={max(smaller.n_agq, larger.n_agq)})."
+        )
+    if is_streamed(smaller.design) or is_streamed(larger.design):
+        if not set(smaller.design.fixed_names) <= set(larger.design.fixed_names):
+            return "No test: the rows of a stream are not kept, and by their names the fixed effects are not nested."
+    elif any(not _is_spanned(*columns) for columns in _columns_by_predictor(smaller, larger)):
+        return "No test: the models are not nested, because the fixed effects of the smaller one are no part of those of the larger one."
+    if not set(smaller.design.random_names) <= set(larger.design.random_names):
+        return "No test: the models are not nested, because the smaller one has random effects that the larger one lacks."
+    return ""
+
+
+def _family(fit: FittedModel) -> Family:
+    """The family, whether its extra parameter is a constant or has a predictor."""
+    family = fit.problem.family
+    return family.part if isinstance(family, WithDispersion) else family
+
+
+def _family_text(fit: FittedModel) -> str:
+    return f"{fit.problem.family.name}({fit.problem.family.link.name})"
+
+
+def _columns_by_predictor(smaller: FittedModel, larger: FittedModel) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Columns of both models for each predictor that one of them has; a constant extra parameter is an intercept."""
+    a, b = (_fixed_columns(fit.design) for fit in (smaller, larger))
+    one = np.ones((len(smaller.design.row_labels), 1))
+    return [(a.get(kind, one), b.get(kind, one)) for kind in {**a, **b}]
+
+
+def _fixed_columns(design: Design) -> dict[str, np.ndarray]:
+    """(n, p) columns of each predictor in the caller's row order; an ordinal outcome has its thresholds beside them."""
+    found = {}
+    for e, kind in enumerate(design.formula.right_sides):
+        columns = [np.moveaxis(np.asarray(bucket.X[e]), 1, 0) for bucket in design.clusters.buckets]
+        parts = [x.reshape(len(x), math.prod(x.shape[1:])) for x in columns]  # an ordinal outcome may have no column
+        found[kind] = np.concatenate(parts, axis=1)[:, design.row_slots].T
+    return found
+
+
+def _is_spanned(columns: np.ndarray, by: np.ndarray) -> bool:
+    """Whether every column is a linear combination of the columns of ``by``."""
+    basis = np.linalg.qr(by)[0]
+    rest = columns - basis @ (basis.T @ columns)
+    return bool(np.all(np.linalg.norm(rest, axis=0) <= 1e-7 * np.linalg.norm(columns, axis=0)))
+
+
+def _no_test(statistic: float, df: int) -> str:
+    if not math.isfinite(statistic):
+        return "No test: a log-likelihood is not finite."
+    if df == 0:
+        return "No test: both models have the same number of parameters."
+    if statistic < -_LRT_SLACK:
+        return "No test: the larger model has the lower log-likelihood; the models are not nested, or a fit is not at its maximum."
+    return ""
+
+
+# random effects by name: the blocks of D, each a set of names
+
+Blocks = list[frozenset[str]]
+
+
+def _blocks(design: Design) -> Blocks:
+    names = iter(design.random_names)
+    sizes = design.covariance.sizes if isinstance(design.covariance, BlockDiagonal) else (design.covariance.q,)
+    return [frozenset(next(names) for _ in range(size)) for size in sizes]
+
+
+def _boundary_hint(smaller: Design, larger: Design) -> str:
+    added = set(larger.random_names) - set(smaller.random_names)
+    if not added or set(smaller.random_names) - set(larger.random_names):
+        return ""
+    return (
+        f"The smaller model sets the variance of {', '.join(sorted(added))} to 0, on the boundary, where this chi-square p-value is too "
+        "large; see boundary=True."
+    )
+
+
+def _mixture(smaller: FittedModel, larger: FittedModel) -> dict[int, float]:
+    """Degrees of freedom -> weight for the added random effects.
+
+    One block of D that grows from r to r + 1 effects: ``1/2 chi2(r) + 1/2 chi2(r + 1)``. k added effects independent of all
+    others: ``sum_j 2^-k C(k, j) chi2(j)``.
+    """
+    _check_mixture_applies(smaller, larger)
+    old, new = _blocks(smaller.design), _blocks(larger.design)
+    changed, gone = [block for block in new if block not in old], [block for block in old if block not in new]
+    if not gone and changed and all(len(block) == 1 for block in changed):
+        k = len(changed)
+        return {j: math.comb(k, j) / 2.0**k for j in range(k + 1)}
+    if len(gone) == len(changed) == 1 and gone[0] < changed[0] and len(changed[0]) == len(gone[0]) + 1:
+        r = len(gone[0])
+        return {r: 0.5, r + 1: 0.5}
+    raise ArgumentError(
+        f"boundary=True: the step from random effects {_show(old)} to {_show(new)} is not covered. Covered are one effect more, correlated "
+        f"with all effects of its set, and any number of effects more that are independent of all others (||). {_USE_PLAIN}"
+    )
+
+
+def _check_mixture_applies(smaller: FittedModel, larger: FittedModel) -> None:
+    a, b = smaller.design, larger.design
+    if not (isinstance(a.covariance, BlockDiagonal) and isinstance(b.covariance, BlockDiagonal)):
+        raise ArgumentError(
+            f"boundary=True is for unstructured and diagonal covariance matrices, not for covariance='ar1' and the like. {_USE_PLAIN}"
+        )
+    names = [(d.fixed_names, d.zi_fixed_names, d.dispersion_names) for d in (a, b)]
+    same_mean = names[0] == names[1] and smaller.problem.family == larger.problem.family
+    if not same_mean:
+        raise ArgumentError(
+            "boundary=True compares models that differ in their random effects only, and these differ in their fixed effects or family "
+            f"too. Compare in two steps. {_USE_PLAIN}"
+        )
+    if not set(a.random_names) < set(b.random_names):
+        raise ArgumentError(
+            f"boundary=True: from random effects {_show(_blocks(a))} to {_show(_blocks(b))} no variance is added, so no null hypothesis "
+            "lies on the boundary (a covariance of 0 lies inside). Use boundary=False."
+        )
+    if smaller.is_singular:
+        raise ArgumentError(
+            "boundary=True: the smaller model is itself singular, and the mixture holds only when all its parameters lie inside the "
+            f"parameter space. Leave out the random effect that has no variance. {_USE_PLAIN}"
+        )
+
+
+def _mixture_note(weights: dict[int, float]) -> str:
+    mixture = " + ".join(f"{weight:g} chi2({df})" for df, weight in weights.items())
+    independent = ", and the estimates of the added variances are uncorrelated" if len(weights) > 2 else ""
+    return (
+        f"The p-value is that of the mixture {mixture} (Self & Liang 1987; Stram & Lee 1994): it applies when the added variances are 0, "
+        f"on the boundary, while all other parameters lie inside the parameter space{independent}."
+    )
+
+
+def _show(blocks: Blocks) -> str:
+    return " + ".join("(" + ", ".join(sorted(block)) + ")" for block in blocks) or "none"

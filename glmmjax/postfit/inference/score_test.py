@@ -1,0 +1,135 @@
+r"""Rao's score test for fixed effects that the model does not have, without a refit.
+
+At the estimates of the model, extended by k coefficients of 0, with U the score of these and I the information of the extended model,
+
+.. math:: S = U' \big(I_{22} - I_{21} V I_{12}\big)^{-1} U \sim \chi^2_k,
+
+V the covariance of the parameters of the model (Rao 1948, Proceedings of the Cambridge Philosophical Society 44, 50-57). Score and
+information are exact derivatives of the log-likelihood of the extended model.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from glmmjax.design.added_terms import read_added_columns
+from glmmjax.errors import ArgumentError
+from glmmjax.estimation.driver import is_small
+from glmmjax.estimation.objective import Problem, evaluate_with_hessian
+from glmmjax.estimation.xla.compiler_options import platform_in_force, quick_to_run, run_once
+from glmmjax.fitted import FittedModel
+from glmmjax.likelihood.clusters import Bucket
+from glmmjax.likelihood.gauss_hermite import Rule, padded_rule
+from glmmjax.likelihood.marginal import Modes, start_modes
+from glmmjax.likelihood.params import Theta
+from glmmjax.postfit.prediction.rows import own_rows
+from glmmjax.postfit.uncertainty.p_values import chi_square_tail
+from glmmjax.postfit.uncertainty.vcov import theta_covariance
+
+__all__ = ["ScoreTest", "score_test"]
+
+_PARTS = {"fixed": "main", "zi": "zero", "dispersion": "dispersion"}
+_SIZES = {"main": "p", "zero": "p_zi", "dispersion": "p_disp"}
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ScoreTest:
+    """A joint test of k columns that the model does not have."""
+
+    names: tuple[str, ...]  # (k,)
+    scores: np.ndarray  # (k,) derivatives of the log-likelihood
+    variances: np.ndarray  # (k,) of the scores
+    one_step: np.ndarray  # (k,) coefficients after one Newton step, about what a refit gives
+    statistic: float
+    df: int
+    p_value: float
+
+
+def score_test(fitted: FittedModel, terms: Any, part: str = "fixed", env: Mapping[str, Any] | None = None) -> ScoreTest:
+    """Test the terms together; the arguments are those of ``MixedModelResults.score_test``, ``env`` the caller's names."""
+    kind = _kind(fitted, part)
+    with jax.enable_x64(True):
+        own = np.asarray(own_rows(fitted).X[list(fitted.design.formula.right_sides).index(kind)]).T
+    added = read_added_columns(fitted.design, own, terms, fitted.call["data"], kind, env or {})
+    problem, theta, new = _extended(fitted, kind, len(added.names))
+    score, information = _derivatives(fitted, problem, theta, kind, added.values)
+    old = np.setdiff1d(np.arange(len(theta)), new)
+    cross = information[np.ix_(new, old)]
+    variance = information[np.ix_(new, new)] - cross @ theta_covariance(fitted) @ cross.T
+    scale = np.sqrt(np.maximum(np.diagonal(variance), 0.0))
+    scaled = variance / np.outer(scale, scale) if scale.all() else np.full(variance.shape, np.nan)
+    if not np.isfinite(scaled).all() or np.linalg.eigvalsh(scaled)[0] < 1e-10:
+        raise ArgumentError(
+            f"terms: the information on {', '.join(added.names)} beside the parameters of the model is not positive, or the fit has no "
+            "certificate of a maximum; test fewer terms, or refit with them and compare by anova."
+        )
+    step = np.linalg.solve(scaled, score[new] / scale)
+    statistic, df = float(score[new] / scale @ step), len(new)
+    return ScoreTest(added.names, score[new], scale**2, step / scale, statistic, df, chi_square_tail(statistic, df))
+
+
+def _kind(fitted: FittedModel, part: str) -> str:
+    """The predictor that ``part`` means."""
+    present = fitted.design.formula.right_sides
+    if _PARTS.get(part) not in present:
+        allowed = ", ".join(repr(name) for name, kind in _PARTS.items() if kind in present)
+        raise ArgumentError(f"part={part!r} is no predictor of this model; choose one of {allowed}.")
+    if fitted.problem.penalty is not None:
+        raise ArgumentError(
+            "score_test needs a maximum of the log-likelihood, and the estimates of a penalised fit are none. Refit with "
+            "fit.update(penalized=False), or add the terms and look at the penalised estimates."
+        )
+    return _PARTS[part]
+
+
+def _extended(fitted: FittedModel, kind: str, k: int) -> tuple[Problem, np.ndarray, np.ndarray]:
+    """The extended problem, its theta with zeros for the new coefficients, and where these stand."""
+    layout = fitted.problem.layout
+    wider: Theta = dataclasses.replace(layout, **{_SIZES[kind]: getattr(layout, _SIZES[kind]) + k})
+    first = {"main": layout.fixed.stop, "zero": layout.zero.stop, "dispersion": layout.dispersion.stop}[kind]
+    theta = np.insert(fitted.theta, first, np.zeros(k))
+    return Problem(fitted.problem.family, wider), theta, np.arange(first, first + k)
+
+
+def _derivatives(fitted: FittedModel, problem: Problem, theta: np.ndarray, kind: str, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Score and information of the extended model."""
+    e, q = list(fitted.design.formula.right_sides).index(kind), problem.layout.covariance.q
+    buckets = _with_columns(fitted, e, columns)
+    with jax.enable_x64(True):
+        run = _program(is_small(problem, buckets, fitted.n_agq), platform_in_force())
+        found = run(problem, jnp.asarray(theta), buckets, padded_rule(fitted.n_agq, q), start_modes(buckets, q))
+        return np.asarray(found[0]), -np.asarray(found[1])
+
+
+def _with_columns(fitted: FittedModel, e: int, columns: np.ndarray) -> tuple[Bucket, ...]:
+    """The buckets with more fixed-effects columns in predictor ``e``; padding rows have no weight, and get 0."""
+    buckets = fitted.design.clusters.buckets
+    shapes = [bucket.row_weight.shape for bucket in buckets]
+    ends = np.cumsum([np.prod(shape) for shape in shapes])
+    flat = np.zeros((columns.shape[1], ends[-1]))
+    flat[:, fitted.design.row_slots] = columns.T
+    wider = []
+    for bucket, values, shape in zip(buckets, np.split(flat, ends[:-1], axis=1), shapes, strict=True):
+        new = np.moveaxis(values.reshape(-1, *shape), 0, 1)
+        X: Any = tuple(np.concatenate([np.asarray(x), new], axis=1) if k == e else x for k, x in enumerate(bucket.X))
+        wider.append(bucket._replace(X=X))
+    return tuple(wider)
+
+
+@functools.cache
+def _program(small: bool, platform: str) -> Any:
+    """``_score_and_hessian`` compiled for its one run, or to run quickly on large data."""
+    return jax.jit(_score_and_hessian, static_argnums=0, compiler_options=(run_once if small else quick_to_run)(platform))
+
+
+def _score_and_hessian(problem: Problem, theta: Array, buckets: tuple[Bucket, ...], rule: Rule, modes: Modes) -> tuple[Array, Array]:
+    at, hessian = evaluate_with_hessian(problem, theta, buckets, rule, modes)
+    return at.gradient, hessian

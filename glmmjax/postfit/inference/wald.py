@@ -1,0 +1,83 @@
+"""Wald tests of linear hypotheses."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from glmmjax.design.hypotheses import read_hypotheses
+from glmmjax.errors import ArgumentError
+from glmmjax.fitted import FittedModel
+from glmmjax.likelihood.covariance import Autoregressive, BlockDiagonal
+from glmmjax.postfit.uncertainty.delta_method import propagated
+from glmmjax.postfit.uncertainty.p_values import chi_square_tail
+from glmmjax.postfit.uncertainty.parameters import reported
+from glmmjax.postfit.uncertainty.vcov import covariance
+
+__all__ = ["WaldTest", "theta_names", "wald_test"]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class WaldTest:
+    """A joint test of k linear hypotheses."""
+
+    hypotheses: tuple[str, ...]  # (k,) as text
+    estimates: np.ndarray  # (k,) left sides at the estimates
+    values: np.ndarray  # (k,) right sides
+    errors: np.ndarray  # (k,) standard errors of the left sides
+    statistic: float
+    df: int
+    p_value: float
+    robust: bool | str
+
+
+def wald_test(fitted: FittedModel, hypotheses: Any, robust: bool | str = False) -> WaldTest:
+    r"""Test ``L theta = c`` by :math:`W = (L\hat\theta - c)' (L V L')^{-1} (L\hat\theta - c) \sim \chi^2_k`.
+
+    The arguments are those of ``MixedModelResults.wald_test``.
+    """
+    names = theta_names(fitted)
+    found = read_hypotheses(hypotheses, names, fitted.problem.layout.p)
+    left = found.matrix @ fitted.theta
+    of_left = propagated(found.matrix, covariance(fitted, robust))
+    _check_covariance(fitted, found.matrix, names, of_left)
+    errors = np.sqrt(np.diagonal(of_left))
+    scaled = (left - found.values) / errors
+    statistic = float(scaled @ np.linalg.solve(of_left / np.outer(errors, errors), scaled))
+    df = len(left)
+    return WaldTest(found.texts, left, found.values, errors, statistic, df, chi_square_tail(statistic, df), robust)
+
+
+def theta_names(fitted: FittedModel) -> tuple[str, ...]:
+    """(P,) labels of theta: the names of ``conf_int(which="all")``, but for D and the extra parameters, which stand on their free scale."""
+    parameters, design = reported(fitted), fitted.design
+    by_kind: dict[str, list[str]] = {}
+    for kind, label in zip(parameters.kinds, parameters.labels, strict=True):
+        by_kind.setdefault(kind, []).append(label)
+    extra = [f"phi[{name}]" for name in by_kind.get("phi", [])]
+    return (*design.fixed_names, *_covariance_names(fitted), *extra, *by_kind.get("zi", []), *by_kind.get("dispersion", []))
+
+
+def _covariance_names(fitted: FittedModel) -> list[str]:
+    """Of the free vector of D: the entries of L with their row and column, or what the structure has."""
+    structure, names = fitted.design.covariance, fitted.design.random_names
+    if isinstance(structure, BlockDiagonal):
+        return [f"L[{names[r]},{names[c]}]" for r, c in structure.entries]
+    return ["D[sd]", "D[atanh corr]"] if isinstance(structure, Autoregressive) else ["D[root of mean]", "D[root of contrasts]"]
+
+
+def _check_covariance(fitted: FittedModel, matrix: np.ndarray, names: tuple[str, ...], of_left: np.ndarray) -> None:
+    """Refuse a test without a covariance, and one with less information than hypotheses."""
+    random = fitted.problem.layout.random
+    if not np.isfinite(of_left).all() or (fitted.is_singular and matrix[:, random].any()):
+        used = [names[k] for k in np.flatnonzero(matrix.any(axis=0))]
+        why = "D is singular and has none on that boundary" if fitted.is_singular else "the fit has no certificate of a maximum"
+        raise ArgumentError(f"hypotheses are on {', '.join(used)}, not all of which have a standard error: {why}.")
+    errors = np.sqrt(np.maximum(np.diagonal(of_left), 0.0))
+    if not errors.all() or np.linalg.eigvalsh(of_left / np.outer(errors, errors))[0] < 1e-12:
+        raise ArgumentError(
+            f"the covariance matrix of the {len(matrix)} hypotheses is singular: a robust one has no higher rank than there are clusters "
+            f"({len(fitted.design.groups)}). Test fewer hypotheses, or use robust=False."
+        )

@@ -1,0 +1,77 @@
+"""The numbers behind an effect plot: the model's means along chosen covariates, with pointwise intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from glmmjax.design.columns.table import as_frame
+from glmmjax.design.new_rows import NewRows, read_new_rows
+from glmmjax.design.reference_grid import reference_grid
+from glmmjax.errors import ArgumentError
+from glmmjax.families.links import Identity, Link, Logit
+from glmmjax.fitted import FittedModel
+from glmmjax.postfit.population.marginal_coefs import mean_link
+from glmmjax.postfit.population.marginal_means import MEAN_KINDS, Values, data_of, mean_quantity, row_values, standard_errors_of
+from glmmjax.postfit.prediction.predict import one_of
+from glmmjax.postfit.prediction.quantities import interval_link
+from glmmjax.postfit.uncertainty.link_intervals import check_level, limits, on_scale
+from glmmjax.postfit.uncertainty.vcov import covariance
+
+__all__ = ["EFFECT_SCALES", "Effects", "effects"]
+
+EFFECT_SCALES = ("response", "link")
+
+
+class Effects(NamedTuple):
+    """Estimates with pointwise intervals, (O, n) each; O is the number of levels of an ordinal outcome, else 1."""
+
+    estimate: np.ndarray
+    error: np.ndarray
+    lower: np.ndarray
+    upper: np.ndarray
+    frame: Any  # (n rows) pandas DataFrame: the rows they are of
+    levels: tuple[Any, ...]  # (O,) of an ordinal outcome, else ()
+
+
+def effects(
+    fitted: FittedModel,
+    newdata: Any,
+    kind: str = "mean_subject",
+    scale: str = "response",
+    robust: bool | str = False,
+    level: float = 0.95,
+) -> Effects:
+    """Effects at rows or a grid of values; the arguments are those of ``MixedModelResults.effects``."""
+    check_level(level)
+    one_of("kind", kind, MEAN_KINDS)
+    one_of("scale", scale, EFFECT_SCALES)
+    frame = reference_grid(fitted.design, data_of(fitted), newdata) if isinstance(newdata, Mapping) else as_frame(newdata)
+    rows = read_new_rows(fitted.design, frame)
+    if not rows.is_complete.any():
+        raise ArgumentError("newdata has no row without missing values.")
+    found, link = _values(fitted, rows, kind, scale)
+    error = standard_errors_of(found, covariance(fitted, robust))
+    ends = limits(link, found.values, error, level)
+    estimate, error, lower, upper = (_in_all_rows(part, rows.is_complete) for part in (found.values, error, *ends))
+    return Effects(estimate, error, lower, upper, frame, fitted.design.levels)
+
+
+def _values(fitted: FittedModel, rows: NewRows, kind: str, scale: str) -> tuple[Values, Link]:
+    """The quantity asked for, and the link on whose scale its intervals are formed."""
+    family, quantity = fitted.problem.family, mean_quantity(fitted)
+    if scale == "link" and kind == "mean_subject" and quantity == "mean" and not family.has_zero_part:
+        return row_values(fitted, rows, kind, "predictor"), Identity()
+    found = row_values(fitted, rows, kind, quantity)
+    if scale == "response":
+        return found, interval_link(family, quantity)
+    values, slope = on_scale(Logit() if family.is_ordinal else mean_link(family), found.values)
+    return Values(values, slope[..., None] * found.jacobian), Identity()
+
+
+def _in_all_rows(leaf: np.ndarray, is_complete: np.ndarray) -> np.ndarray:
+    full = np.full((len(leaf), len(is_complete)), np.nan)
+    full[:, is_complete] = leaf
+    return full

@@ -1,0 +1,98 @@
+r"""Marginal coefficients: fixed effects on the population's scale, by projecting the link of the marginal means on X.
+
+With marginal means :math:`m_j = E[g^{-1}(x_j'\beta + o_j + z_j'b)]`, b ~ N(0, D), of the n rows,
+
+.. math:: \beta^{pop} = (X'X)^{-1} X' (g(m) - o)
+
+Source: Hedeker, du Toit, Demirtas and Gibbons (2018), Biometrics 74, 354-361. They draw b at random; here the means are exact to
+quadrature, and so are the derivatives in theta that the delta method takes.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from glmmjax.errors import ArgumentError
+from glmmjax.estimation.objective import Problem
+from glmmjax.families.base import Family
+from glmmjax.families.links import Identity, Link, Log
+from glmmjax.fitted import FittedModel
+from glmmjax.likelihood.model_rows import ModelRows
+from glmmjax.likelihood.population import population_mean
+from glmmjax.postfit.prediction.rows import own_rows
+from glmmjax.postfit.uncertainty.delta_method import propagated
+from glmmjax.postfit.uncertainty.sandwich import robust_kind
+from glmmjax.postfit.uncertainty.vcov import covariance
+
+__all__ = ["MarginalCoefficients", "marginal_coefficients", "marginal_coefs", "mean_link"]
+
+
+class MarginalCoefficients(NamedTuple):
+    """Marginal coefficients of p columns."""
+
+    estimate: np.ndarray  # (p,)
+    covariance: np.ndarray  # (p, p)
+    names: tuple[str, ...]
+    link: str
+    robust: str | None  # kind of the sandwich
+
+
+def marginal_coefs(fitted: FittedModel, robust: bool | str = False, se: bool = True) -> MarginalCoefficients:
+    """Marginal coefficients over the rows fitted, each with weight 1; see ``MixedModelResults.marginal_coefs``.
+
+    Raises
+    ------
+    ArgumentError
+        For an ordinal outcome, which has no mean on one scale, and a family without a mean.
+    RowsNotKeptError
+        For a streamed fit.
+    """
+    family = fitted.problem.family
+    if family.is_ordinal:
+        raise ArgumentError(
+            f"marginal_coefs is for outcomes with a mean, and the {family.name} family has ordered levels, whose marginal probabilities "
+            "do not follow one linear predictor; use marginal_means(newdata) or contrasts(newdata), which are of every level's probability."
+        )
+    with jax.enable_x64(True):
+        given = (fitted.problem, jnp.asarray(fitted.theta), own_rows(fitted))
+        found = _with_jacobian(*given) if se else (marginal_coefficients(*given), np.zeros((0, 0)))
+        estimate, jacobian = (np.asarray(leaf) for leaf in found)
+    if np.isnan(estimate).any():
+        raise ArgumentError(
+            f"some marginal mean of the {family.name} family is not defined, or outside the range of the {mean_link(family).name} link."
+        )
+    names = fitted.design.fixed_names
+    spread = propagated(jacobian, covariance(fitted, robust)) if se else np.full((len(names), len(names)), np.nan)
+    return MarginalCoefficients(estimate, spread, names, mean_link(family).name, robust_kind(robust))
+
+
+def mean_link(family: Family) -> Link:
+    """The link between the mean of the outcome and the predictor: the logarithm for a predictor of the mean of log(y)."""
+    return Log() if isinstance(family.link, Identity) and "lognormal" in family.name else family.link
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def marginal_coefficients(problem: Problem, theta: Array, rows: ModelRows) -> Array:
+    """(p,) marginal coefficients at ``theta`` (P,), over the rows given; call it inside ``jax.enable_x64(True)``."""
+    mean = population_mean(problem.layout.params(theta), rows, problem.family)
+    target = mean_link(problem.family).link(mean) - rows.offset[0]
+    q, r = jnp.linalg.qr(rows.X[0].T)
+    return jax.scipy.linalg.solve_triangular(r, q.T @ target)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _with_jacobian(problem: Problem, theta: Array, rows: ModelRows) -> tuple[Array, Array]:
+    """(p,) and (p, P)."""
+
+    def values(theta: Array) -> tuple[Array, Array]:
+        found = marginal_coefficients(problem, theta, rows)
+        return found, found
+
+    jacobian, found = jax.jacfwd(values, has_aux=True)(theta)
+    return found, jacobian

@@ -1,0 +1,219 @@
+"""Means of rows, and of groups of rows, over the population of clusters or at random effects of 0, with their derivatives in theta.
+
+Everything that is made of such means (their intervals, contrasts, effects) starts from ``mean_values`` and is plain linear algebra.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from glmmjax.design.columns.table import as_frame
+from glmmjax.design.new_rows import NewRows, read_new_rows
+from glmmjax.design.reference_grid import RowGroups, fitted_frame, groups_of_rows, one_group, reference_grid, varying
+from glmmjax.errors import ArgumentError
+from glmmjax.estimation.objective import Problem
+from glmmjax.fitted import FittedModel
+from glmmjax.likelihood.model_rows import ModelRows, predictors_at
+from glmmjax.likelihood.population import population_mean, population_probabilities
+from glmmjax.postfit.inference.data_digests import is_streamed
+from glmmjax.postfit.prediction.predict import in_chunks, one_of
+from glmmjax.postfit.prediction.quantities import interval_link, values_at
+from glmmjax.postfit.prediction.subjects import read_own_rows
+from glmmjax.postfit.uncertainty.delta_method import propagated_variances
+from glmmjax.postfit.uncertainty.link_intervals import check_level, limits
+from glmmjax.postfit.uncertainty.vcov import covariance
+
+__all__ = [
+    "MEAN_KINDS",
+    "Means",
+    "Values",
+    "data_of",
+    "grouped_values",
+    "marginal_means",
+    "mean_quantity",
+    "row_values",
+    "standard_errors_of",
+]
+
+MEAN_KINDS = ("marginal", "mean_subject")
+_FEWEST_ROWS = 64  # fewer are filled up, so that small tables share one compiled program
+
+
+class Values(NamedTuple):
+    """A quantity of G rows or groups; O is the number of levels of an ordinal outcome, else 1."""
+
+    values: np.ndarray  # (O, G)
+    jacobian: np.ndarray  # (O, G, P) in theta
+
+
+class Means(NamedTuple):
+    """Means with their intervals, (O, G) each. NaN in a row with a missing value in a column that is needed."""
+
+    estimate: np.ndarray
+    error: np.ndarray
+    lower: np.ndarray
+    upper: np.ndarray
+    labels: Any  # (G,) pandas Index, of rows or groups
+    counts: np.ndarray | None  # (G,) rows in a group; None for single rows
+    levels: tuple[Any, ...]  # (O,) of an ordinal outcome, else ()
+
+
+def marginal_means(
+    fitted: FittedModel,
+    newdata: Any = None,
+    by: Any = None,
+    average: bool = False,
+    kind: str = "marginal",
+    robust: bool | str = False,
+    level: float = 0.95,
+) -> Means:
+    """Means of rows or groups of rows; the arguments are those of ``MixedModelResults.marginal_means``."""
+    check_level(level)
+    found, groups = grouped_values(fitted, newdata, by, average, kind)
+    error = standard_errors_of(found, covariance(fitted, robust))
+    ends = limits(interval_link(fitted.problem.family, mean_quantity(fitted)), found.values, error, level)
+    counts = None if groups.codes is None else np.bincount(groups.codes, minlength=len(groups.labels))
+    return Means(found.values, error, *ends, groups.labels, counts, fitted.design.levels)
+
+
+class Rows(NamedTuple):
+    """What the values of ``grouped_values`` are of."""
+
+    codes: np.ndarray | None  # (n,) groups of the rows; None for single rows
+    labels: Any  # (G,)
+
+
+def grouped_values(fitted: FittedModel, newdata: Any, by: Any, average: bool, kind: str) -> tuple[Values, Rows]:
+    """Means of the rows, averaged over groups where ``by`` or ``average`` asks for it.
+
+    Raises
+    ------
+    ArgumentError
+        For an unknown ``kind``, ``by`` with ``average``, no rows, missing values in rows to be averaged, and a family without a mean.
+    """
+    one_of("kind", kind, MEAN_KINDS)
+    if by is not None and average:
+        raise ArgumentError(f"by={by!r} averages over the rows of each group and average=True over all rows; give one of the two.")
+    rows, groups = _rows_and_groups(fitted, newdata, by, average)
+    found = row_values(fitted, rows, kind, mean_quantity(fitted))
+    if np.isnan(found.values).any():
+        raise ArgumentError(f"the {fitted.problem.family.name} family has no mean at these estimates, so there is nothing to average.")
+    if groups is None:
+        return Values(*(_in_all_rows(leaf, rows.is_complete) for leaf in found)), Rows(None, rows.labels)
+    if not rows.is_complete.all():
+        raise ArgumentError(
+            f"newdata has missing values in {int((~rows.is_complete).sum())} of {len(rows.is_complete)} rows, and an average over the "
+            "others would be one of other groups; fill them in, or leave these rows out first."
+        )
+    return Values(*(_averaged(leaf, groups.codes) for leaf in found)), Rows(groups.codes, groups.labels)
+
+
+def _rows_and_groups(fitted: FittedModel, newdata: Any, by: Any, average: bool) -> tuple[NewRows, RowGroups | None]:
+    """Rows as the model takes them. A dict stands for a grid, whose rows are groups by the names that vary unless ``by`` is given."""
+    if newdata is None and by is None:
+        rows = read_own_rows(fitted)
+        return rows, one_group(len(rows.labels)) if average else None
+    data = fitted.call["data"] if newdata is None else newdata
+    if isinstance(newdata, Mapping):
+        data = reference_grid(fitted.design, data_of(fitted), newdata)
+        by = varying(newdata) if by is None and not average else by
+    elif newdata is None:
+        data = fitted_frame(fitted.design, data_of(fitted, needed=True))
+    rows = read_new_rows(fitted.design, data)
+    if not len(rows.labels):
+        raise ArgumentError("newdata has no rows.")
+    if average:
+        return rows, one_group(len(rows.labels))
+    return rows, None if by is None else groups_of_rows(as_frame(data), by)
+
+
+def data_of(fitted: FittedModel, needed: bool = False) -> Any:
+    """The data that were fitted, None where they are not kept.
+
+    Raises
+    ------
+    ArgumentError
+        Where they are ``needed`` and not kept.
+    """
+    data = None if is_streamed(fitted.design) else fitted.call.get("data")
+    if data is None and needed:
+        raise ArgumentError("newdata=None stands for the rows fitted, which this fit does not keep as a table; give newdata.")
+    return data
+
+
+def mean_quantity(fitted: FittedModel) -> str:
+    """What stands for the mean, by its name in ``quantities``: the probabilities of the levels for an ordinal outcome."""
+    return "probabilities" if fitted.problem.family.is_ordinal else "mean"
+
+
+def row_values(fitted: FittedModel, rows: NewRows, kind: str, quantity: str) -> Values:
+    """A quantity of the complete rows with its exact derivatives."""
+    with jax.enable_x64(True):
+        n = rows.offset.shape[-1]
+        (chunks, _), _ = in_chunks(_at_least(_FEWEST_ROWS, rows))
+        found = _row_values(fitted.problem, kind, quantity, jnp.asarray(fitted.theta), chunks)
+        values, jacobian = (np.asarray(leaf) for leaf in found)
+    n_values, size = len(values), fitted.problem.layout.size
+    return Values(values.reshape(n_values, -1)[:, :n], jacobian.reshape(n_values, -1, size)[:, :n])
+
+
+def _at_least(n: int, rows: NewRows) -> NewRows:
+    """The complete rows, the last of them repeated until there are n."""
+    missing = max(0, n - rows.offset.shape[-1])
+    wider = [np.pad(leaf, ((0, 0), (0, missing)), mode="edge") for leaf in (*rows.X, *rows.Z, rows.offset)]
+    return rows._replace(X=tuple(wider[: len(rows.X)]), Z=tuple(wider[len(rows.X) : -1]), offset=wider[-1])
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1, 2))
+def _row_values(problem: Problem, kind: str, quantity: str, theta: Array, rows: ModelRows) -> tuple[Array, Array]:
+    """(O, S, R) and (O, S, R, P)."""
+
+    def of_chunk(chunk: ModelRows) -> tuple[Array, Array]:
+        def values(theta: Array) -> tuple[Array, Array]:
+            found = _values(problem, kind, quantity, theta, chunk)
+            return found, found
+
+        jacobian, found = jax.jacfwd(values, has_aux=True)(theta)
+        return found, jacobian
+
+    found, jacobian = jax.lax.map(of_chunk, rows)
+    return jnp.moveaxis(found, 0, 1), jnp.moveaxis(jacobian, 0, 1)
+
+
+def _values(problem: Problem, kind: str, quantity: str, theta: Array, rows: ModelRows) -> Array:
+    """(O, n)"""
+    params, family = problem.layout.params(theta), problem.family
+    if kind == "mean_subject":
+        return values_at(family, quantity, params, predictors_at(params, rows))
+    if quantity == "probabilities":
+        return population_probabilities(params, rows, family)
+    return population_mean(params, rows, family)[None]
+
+
+def standard_errors_of(found: Values, theta_covariance: np.ndarray) -> np.ndarray:
+    """(O, G) standard errors by the delta method."""
+    flat = found.jacobian.reshape(-1, found.jacobian.shape[-1])
+    is_missing = np.isnan(found.values)
+    errors = np.sqrt(propagated_variances(np.nan_to_num(flat), theta_covariance)).reshape(found.values.shape)
+    return np.where(is_missing, np.nan, errors)
+
+
+def _averaged(leaf: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """(O, G, ...) means over the groups of (O, n, ...)."""
+    order = np.argsort(codes, kind="stable")
+    starts = np.searchsorted(codes[order], np.arange(codes.max() + 1))
+    counts = np.bincount(codes).reshape(1, -1, *[1] * (leaf.ndim - 2))
+    return np.add.reduceat(leaf[:, order], starts, axis=1) / counts
+
+
+def _in_all_rows(leaf: np.ndarray, is_complete: np.ndarray) -> np.ndarray:
+    full = np.full((leaf.shape[0], len(is_complete), *leaf.shape[2:]), np.nan)
+    full[:, is_complete] = leaf
+    return full

@@ -1,0 +1,26 @@
+"""Compiling for the amount of work: small predictions wait for the compiler, large ones for the program."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+
+from glmmjax.estimation.xla.compiler_options import platform_in_force, quick_to_compile, run_once
+
+__all__ = ["sized"]
+
+_MUCH_WORK = 5_000_000  # evaluations of a row's density: a tenth of a second without optimisation
+
+
+def sized(function: Callable[..., Any], static_argnums: tuple[int, ...]) -> Callable[[int], Callable[..., Any]]:
+    """``function`` jitted, as a function of the work: about how many densities it evaluates."""
+
+    @functools.cache
+    def program(is_small: bool, platform: str) -> Any:
+        options = run_once(platform) if is_small else quick_to_compile(platform)
+        return jax.jit(function, static_argnums=static_argnums, compiler_options=options)
+
+    return lambda work: program(work < _MUCH_WORK, platform_in_force())

@@ -1,0 +1,166 @@
+"""Predictions of rows, old and new: which random effects they take, and what is reported of the linear predictors."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from glmmjax.design.layout.grouping import ladder
+from glmmjax.design.new_rows import NewRows
+from glmmjax.errors import ArgumentError
+from glmmjax.families.base import Family
+from glmmjax.fitted import FittedModel
+from glmmjax.likelihood.model_rows import ModelRows, predictors_at
+from glmmjax.likelihood.params import Params
+from glmmjax.likelihood.population import population_average
+from glmmjax.postfit.prediction.quantities import interval_link, values_at
+from glmmjax.postfit.prediction.subjects import Targets, modes_of, read_rows, targets_for
+
+__all__ = [
+    "KINDS",
+    "SCALES",
+    "Predictions",
+    "Request",
+    "average_of",
+    "in_all_rows",
+    "in_chunks",
+    "one_of",
+    "predict",
+    "request_of",
+    "rows_of",
+    "values_of",
+]
+
+KINDS = ("mean_subject", "subject_specific", "marginal", "zero_part", "zero_part_subject_specific")
+SCALES = ("response", "link", "probability")
+_CHUNK = 4096  # rows that are worked on together
+_STEPS = 8  # of the ladder of array sizes
+
+
+class Request(NamedTuple):
+    """What is asked for. Static."""
+
+    effects: str  # random effects: "none" (b = 0), "subject", "population" (averaged over)
+    quantity: str  # see ``quantities``
+    on_link: bool  # report the interval link of the quantity
+
+
+class Predictions(NamedTuple):
+    """Predictions of the rows of new data, NaN in a row with a missing value in a column that is needed."""
+
+    values: np.ndarray  # (O, all rows); O is the number of levels for probabilities of levels, else 1
+    labels: Any  # (all rows,) pandas Index
+
+
+def predict(
+    fitted: FittedModel, newdata: Any = None, newdata2: Any = None, kind: str = "mean_subject", scale: str = "response"
+) -> Predictions:
+    """Predictions at the estimates; see ``MixedModelResults.predict``.
+
+    Raises
+    ------
+    ArgumentError
+        For a ``kind`` or ``scale`` that is not known or not of this model, and clusters without outcomes.
+    DesignError, FormulaError, OutcomeError, RowsNotKeptError
+        As ``read_new_rows`` and streamed fits raise them.
+    """
+    request = request_of(fitted, kind, scale)
+    rows, targets = rows_of(fitted, request, newdata, newdata2)
+    return Predictions(in_all_rows(values_of(fitted, request, rows, targets), rows), rows.labels)
+
+
+def values_of(fitted: FittedModel, request: Request, rows: NewRows, targets: Targets | None) -> np.ndarray:
+    """(O, n) predictions of complete rows, subject-specific ones at the conditional modes."""
+    u = None if targets is None else modes_of(fitted, targets)[targets.codes].T
+    with jax.enable_x64(True):
+        chunks, n = in_chunks(rows, u)
+        values = _values(fitted.problem.family, request, fitted.params, *chunks)
+        return np.asarray(values).reshape(len(values), -1)[:, :n]
+
+
+def request_of(fitted: FittedModel, kind: str, scale: str) -> Request:
+    """The arguments ``kind`` and ``scale``, checked."""
+    family = fitted.problem.family
+    one_of("kind", kind, KINDS)
+    one_of("scale", scale, SCALES)
+    of_zero = kind.startswith("zero_part")
+    if of_zero and not family.has_zero_part:
+        raise ArgumentError(
+            f"kind={kind!r} is the probability of a structural zero, and the {family.name} family has no zero part; "
+            "fit one such as family='zero_inflated_poisson' with zi_fixed='~ 1'."
+        )
+    if scale == "probability" and (of_zero or not family.is_ordinal):
+        raise ArgumentError(
+            f"scale='probability' with kind={kind!r} gives one column for each level of an ordinal outcome, and the family is "
+            f"{family.name}; choose scale='response', which is a probability for 0/1 outcomes and zero parts, or 'link'."
+        )
+    effects = {"mean_subject": "none", "zero_part": "none", "marginal": "population"}.get(kind, "subject")
+    if effects == "subject" and fitted.design.group_name is None:
+        effects = "none"
+    if scale == "probability":
+        return Request(effects, "probabilities", False)
+    if effects == "population":
+        return Request(effects, "mean", scale == "link")
+    on_link = scale == "link"
+    quantity = ("zero_predictor" if on_link else "zero") if of_zero else ("predictor" if on_link else "mean")
+    return Request(effects, quantity, False)
+
+
+def rows_of(
+    fitted: FittedModel, request: Request, newdata: Any, newdata2: Any, with_outcome: bool = False
+) -> tuple[NewRows, Targets | None]:
+    """Rows to predict, with their clusters where a prediction needs those, and with outcomes."""
+    if request.effects == "subject":
+        targets = targets_for(fitted, newdata, newdata2, with_outcome)
+        return targets.rows, targets
+    return read_rows(fitted, newdata, newdata2, with_outcome), None
+
+
+def in_chunks(rows: NewRows, u: np.ndarray | None = None, width: int = _CHUNK) -> tuple[tuple[ModelRows, Array | None], int]:
+    """Rows, and random effects (q, n), as arrays (S, ..., R) of ladder sizes, R at most ``width``, and n; padding repeats the last row."""
+    n = rows.offset.shape[-1]
+    width = min(int(ladder(max(n, 1), _STEPS)), width)
+    n_chunks = int(ladder(-(-max(n, 1) // width), _STEPS))
+    index = np.minimum(np.arange(n_chunks * width), max(n - 1, 0))
+
+    def cut(leaf: np.ndarray) -> Array:
+        leaf = leaf if n else np.zeros((*leaf.shape[:-1], 1))
+        return jnp.asarray(np.moveaxis(leaf[..., index].reshape(*leaf.shape[:-1], n_chunks, width), -2, 0))
+
+    model = ModelRows(*jax.tree.map(cut, (rows.X, rows.Z, rows.offset)))
+    return (model, None if u is None else cut(u)), n
+
+
+def one_of(argument: str, value: Any, allowed: tuple[str, ...]) -> None:
+    """Refuse a text that is not one of those allowed."""
+    if value not in allowed:
+        raise ArgumentError(f"{argument}={value!r} is not known; choose one of {', '.join(map(repr, allowed))}.")
+
+
+def average_of(family: Family, request: Request, params: Params, rows: ModelRows, u: Array | None = None) -> Array:
+    """(O, n) the quantity at b = L u (0 for None), or averaged over the population."""
+    at = functools.partial(values_at, family, request.quantity, params)
+    return population_average(at, params, rows) if request.effects == "population" else at(predictors_at(params, rows, u))
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _values(family: Family, request: Request, params: Params, rows: ModelRows, u: Array | None) -> Array:
+    """(O, S, R)"""
+
+    def of_chunk(chunk: tuple[ModelRows, Array | None]) -> Array:
+        values = average_of(family, request, params, *chunk)
+        return interval_link(family, request.quantity).link(values) if request.on_link else values
+
+    return jnp.moveaxis(jax.lax.map(of_chunk, (rows, u)), 0, 1)
+
+
+def in_all_rows(values: np.ndarray, rows: NewRows) -> np.ndarray:
+    """(O, all rows) from values (O, n) of the complete rows; NaN elsewhere."""
+    full = np.full((len(values), len(rows.is_complete)), np.nan)
+    full[:, rows.is_complete] = values
+    return full

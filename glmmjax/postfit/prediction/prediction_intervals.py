@@ -1,0 +1,246 @@
+r"""Intervals around predictions: confidence intervals of a mean, and prediction intervals of a new outcome.
+
+The interval of a quantity h(theta, b) is formed on a scale without bounds, and transformed. With the random effects of a subject given
+its outcomes, its variance is, to first order,
+
+.. math:: \mathrm{Var}(h \mid y) \approx \mathrm{Var}(h \mid y, \hat\theta) + J V J', \quad
+          J = \partial E(h \mid y, \theta) / \partial \theta \text{ at } \hat\theta,
+
+the law of total variance with theta normal around its estimate (Kass and Steffey 1989, JASA 84, 717-726). Both terms are computed by
+quadrature on the adaptive nodes, and J includes the movement of nodes and weights. With b = 0, and for means of the population, the
+first term is 0, and the delta method is left. Outcomes are drawn: ``prediction_draws``.
+"""
+
+from __future__ import annotations
+
+from statistics import NormalDist
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from glmmjax.design.design import Design
+from glmmjax.design.new_rows import NewRows
+from glmmjax.errors import ArgumentError
+from glmmjax.estimation.objective import Problem
+from glmmjax.families.base import Family
+from glmmjax.fitted import FittedModel
+from glmmjax.likelihood.conditional import Conditional, block_conditional, node_of
+from glmmjax.likelihood.gauss_hermite import tensor_rule
+from glmmjax.likelihood.model_rows import ModelRows, predictors_at, random_columns
+from glmmjax.likelihood.params import Params
+from glmmjax.postfit.prediction.jit_by_work import sized
+from glmmjax.postfit.prediction.predict import Request, average_of, in_all_rows, in_chunks, one_of, request_of, rows_of, values_of
+from glmmjax.postfit.prediction.prediction_draws import flat_quantiles, subject_quantiles
+from glmmjax.postfit.prediction.quantities import interval_link, n_values, values_at
+from glmmjax.postfit.prediction.row_blocks import BlockRows, rows_by_bucket
+from glmmjax.postfit.prediction.subjects import Targets, posterior_points
+from glmmjax.postfit.uncertainty.vcov import covariance
+
+__all__ = ["IntervalPredictions", "Moments", "flat_moments", "known_covariance", "predict_with_intervals", "subject_moments"]
+
+
+class IntervalPredictions(NamedTuple):
+    """Predictions of the rows of new data with intervals, NaN in a row with a missing value in a column that is needed."""
+
+    values: np.ndarray  # (O, all rows) the predictions; O is the number of levels for probabilities of levels, else 1
+    std_errors: np.ndarray  # (O, all rows) on the scale of the predictions
+    lower: np.ndarray  # (O, all rows)
+    upper: np.ndarray  # (O, all rows)
+    labels: Any  # (all rows,) pandas Index
+
+
+class Moments(NamedTuple):
+    """Mean and variance of a quantity on the scale of its intervals, (O, n) each."""
+
+    mean: np.ndarray
+    variance: np.ndarray  # sum of both terms
+
+
+def predict_with_intervals(
+    fitted: FittedModel,
+    newdata: Any = None,
+    newdata2: Any = None,
+    kind: str = "mean_subject",
+    scale: str = "response",
+    level: float = 0.95,
+    interval_for: str = "mean",
+    robust: bool | str = False,
+    seed: int = 0,
+    n_draws: int = 1000,
+) -> IntervalPredictions:
+    """Predictions with intervals; see ``MixedModelResults.predict``, which documents the arguments.
+
+    Raises
+    ------
+    ArgumentError
+        As ``predict``; for a ``level``, ``interval_for``, ``seed`` or ``n_draws`` outside what is allowed, and for estimates without a
+        covariance, which are named.
+    DesignError, FormulaError, OutcomeError, RowsNotKeptError
+        As ``read_new_rows`` and streamed fits raise them.
+    """
+    request = request_of(fitted, kind, scale)
+    _check(fitted, request, kind, scale, level, interval_for, seed, n_draws)
+    known = known_covariance(fitted, robust, with_random=request.effects != "none")
+    of_outcome = interval_for == "outcome"
+    rows, targets = rows_of(fitted, request, newdata, newdata2, with_outcome=of_outcome and _has_trials(fitted))
+    values = values_of(fitted, request, rows, targets)
+    if of_outcome:
+        arguments = (known, level, n_draws, seed)
+        found = flat_quantiles(fitted, request, rows, *arguments) if targets is None else subject_quantiles(fitted, targets, *arguments)
+        parts = [leaf[None] for leaf in (found.deviation, found.lower, found.upper)]
+    else:
+        moments = flat_moments(fitted, request, rows, known) if targets is None else subject_moments(fitted, request, targets, known)
+        parts = list(_transformed(fitted.problem.family, request, moments, level))
+    values, errors, lower, upper = (in_all_rows(part, rows) for part in (values, *parts))
+    return IntervalPredictions(values, errors, lower, upper, rows.labels)
+
+
+def flat_moments(fitted: FittedModel, request: Request, rows: NewRows, known: np.ndarray) -> Moments:
+    """By the delta method: b = 0, or an average over the population."""
+    with jax.enable_x64(True):
+        chunks, n = in_chunks(rows)
+        program = _flat_moments(n * len(fitted.theta) * (1 if request.effects == "none" else 200))
+        found = program(fitted.problem, request, jnp.asarray(fitted.theta), jnp.asarray(known), chunks[0])
+    return Moments(*(np.asarray(leaf).reshape(leaf.shape[0], -1)[:, :n] for leaf in found))
+
+
+def subject_moments(fitted: FittedModel, request: Request, targets: Targets, known: np.ndarray) -> Moments:
+    """By quadrature over the random effects of every subject given its outcomes, and the delta method for theta."""
+    points = posterior_points(fitted)
+    total = Moments(*np.zeros((2, n_values(fitted.problem.family, request.quantity), len(targets.codes))))
+    with jax.enable_x64(True):
+        arrays = jnp.asarray(fitted.theta), jnp.asarray(known)
+        for block in rows_by_bucket(fitted, targets):
+            work = (block.arrays.bucket.row_weight.size + block.numbers.size) * points ** fitted.params.chol.shape[0] * len(fitted.theta)
+            found = _subject_moments(work)(fitted.problem, points, request, *arrays, block.arrays)
+            for leaf, into in zip(found, total, strict=True):
+                block.put(leaf, into)
+    return total
+
+
+def _flat(problem: Problem, request: Request, theta: Array, covariance: Array, rows: ModelRows) -> tuple[Array, Array]:
+    """(O, S, R) each."""
+
+    def of_chunk(chunk: ModelRows) -> tuple[Array, Array]:
+        def mean(theta: Array) -> tuple[Array, Array]:
+            values = average_of(problem.family, request, problem.layout.params(theta), chunk)
+            found = interval_link(problem.family, request.quantity).link(values)
+            return found, found
+
+        jacobian, found = jax.jacfwd(mean, has_aux=True)(theta)
+        return found, _quadratic(jacobian, covariance)
+
+    found = jax.lax.map(of_chunk, rows)
+    return jnp.moveaxis(found[0], 0, 1), jnp.moveaxis(found[1], 0, 1)
+
+
+def _of_subjects(
+    problem: Problem, n_points: int, request: Request, theta: Array, covariance: Array, blocks: BlockRows
+) -> tuple[Array, Array]:
+    """(S, O, R) each."""
+    rule = tensor_rule(n_points, problem.layout.covariance.q)
+
+    def of_block(block: BlockRows) -> tuple[Array, Array]:
+        def moments(theta: Array) -> tuple[Array, tuple[Array, Array]]:
+            params = problem.layout.params(theta)
+            given = block_conditional(params, block.bucket, problem.family, rule, block.start)
+            return _expectations(problem, request, params, block, given, jnp.asarray(rule.nodes, theta.dtype))
+
+        jacobian, (mean, variance) = jax.jacfwd(moments, has_aux=True)(theta)
+        return mean, variance + _quadratic(jacobian, covariance)
+
+    return jax.lax.map(of_block, blocks)
+
+
+_flat_moments, _subject_moments = sized(_flat, (0, 1)), sized(_of_subjects, (0, 1, 2))
+
+
+def _expectations(
+    problem: Problem, request: Request, params: Params, block: BlockRows, given: Conditional, nodes: Array
+) -> tuple[Array, tuple[Array, Array]]:
+    """Posterior mean (O, R) of the quantity on the scale of its intervals, and again with the posterior variance."""
+    link, slopes = interval_link(problem.family, request.quantity), random_columns(params, block.rows)
+    fixed = predictors_at(params, block.rows)
+
+    def at(u: Array) -> Array:
+        return link.link(values_at(problem.family, request.quantity, params, fixed + (slopes * u[:, block.lanes]).sum(1)))
+
+    centre = jax.lax.stop_gradient(at(given.mode))  # moments around it, which lose no digits
+
+    def add(sums: tuple[Array, Array], node: tuple[Array, Array]) -> tuple[tuple[Array, Array], None]:
+        z, weight = node
+        away, weight = at(node_of(given, z)) - centre, weight[block.lanes]
+        return (sums[0] + weight * away, sums[1] + weight * away * away), None
+
+    zero = jnp.zeros_like(centre)
+    (first, second), _ = jax.lax.scan(add, (zero, zero), (nodes, given.weights))
+    return centre + first, (centre + first, jnp.maximum(second - first * first, 0.0))
+
+
+def _quadratic(jacobian: Array, covariance: Array) -> Array:
+    """(O, R) variances J V J' of a Jacobian (O, R, P)."""
+    return jnp.maximum(((jacobian @ covariance) * jacobian).sum(-1), 0.0)
+
+
+def _transformed(family: Family, request: Request, moments: Moments, level: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(O, n) standard errors, lower and upper limits on the scale that is reported."""
+    link = interval_link(family, request.quantity)
+    mean, deviation = moments.mean, np.sqrt(moments.variance)
+    half = NormalDist().inv_cdf(0.5 + 0.5 * level) * deviation
+    if request.on_link:
+        return deviation, mean - half, mean + half
+    with jax.enable_x64(True):
+        _, change = jax.jvp(link.inverse, (jnp.asarray(mean),), (jnp.asarray(deviation),))
+        lower, upper = (np.asarray(link.inverse(jnp.asarray(limit))) for limit in (mean - half, mean + half))
+    return np.abs(np.asarray(change)), lower, upper
+
+
+def known_covariance(fitted: FittedModel, robust: bool | str, with_random: bool = True) -> np.ndarray:
+    """(P, P) covariance of theta.
+
+    Raises
+    ------
+    ArgumentError
+        Where an estimate has none, which is named; of entries of D only ``with_random``.
+    """
+    found, layout = covariance(fitted, robust), fitted.problem.layout
+    is_lost = np.isnan(np.diagonal(found))
+    if not with_random:
+        is_lost[layout.random] = False
+    if is_lost.any():
+        design, random = fitted.design, ["an entry of D"] * layout.covariance.n_free
+        zero, spread = ([f"{name} of the {part}" for name in names] for part, names in _other_names(design))
+        names = [*design.fixed_names, *random, *fitted.problem.family.phi_names, *zero, *spread]
+        lost = dict.fromkeys(name for name, without in zip(names, is_lost, strict=True) if without)
+        raise ArgumentError(
+            f"interval: the estimates of {', '.join(lost)} have no standard error, because the Hessian is not negative definite there "
+            f"({fitted.convergence.message}). Refit with another start or n_agq='auto', or ask for predictions alone, interval=None."
+        )
+    return np.nan_to_num(found)
+
+
+def _other_names(design: Design) -> tuple[tuple[str, tuple[str, ...]], tuple[str, tuple[str, ...]]]:
+    return ("zero part", design.zi_fixed_names), ("dispersion", design.dispersion_names)
+
+
+def _has_trials(fitted: FittedModel) -> bool:
+    """Whether the outcome is a number of successes, whose share needs a number of trials."""
+    name = fitted.problem.family.name
+    return len(fitted.design.formula.outcome_columns) == 2 and "binomial" in name and "negative" not in name
+
+
+def _check(fitted: FittedModel, request: Request, kind: str, scale: str, level: float, interval_for: str, seed: Any, n_draws: Any) -> None:
+    one_of("interval_for", interval_for, ("mean", "outcome"))
+    if isinstance(level, bool) or not isinstance(level, int | float) or not 0.0 < level < 1.0:
+        raise ArgumentError(f"interval={level!r} must be None or a level between 0 and 1, such as 0.95.")
+    for name, value, least in (("seed", seed, 0), ("n_draws", n_draws, 100)):
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+            raise ArgumentError(f"{name}={value!r} must be a whole number >= {least}.")
+    if interval_for == "outcome" and (request.quantity != "mean" or request.on_link):
+        raise ArgumentError(
+            f"interval_for='outcome' is on the scale of the outcome, and kind={kind!r} with scale={scale!r} is not; take scale='response' "
+            "with kind='mean_subject', 'subject_specific' or 'marginal', or interval_for='mean'."
+        )

@@ -1,0 +1,167 @@
+"""The random effects of each cluster given its outcomes, at the estimates: modes and means, covariances, intervals.
+
+The mode b = L u_hat goes with ``L H^-1 L'``, H the negative Hessian of the log joint density in u at the mode; mean and covariance are
+moments of the distribution itself, by quadrature. Both are conditional on the estimates: they leave out how sure these are.
+"""
+
+from __future__ import annotations
+
+import statistics
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from glmmjax.errors import ArgumentError
+from glmmjax.estimation.objective import Problem
+from glmmjax.fitted import FittedModel
+from glmmjax.likelihood.clusters import Bucket
+from glmmjax.likelihood.conditional import block_conditional, conditional_covariances, conditional_means
+from glmmjax.likelihood.gauss_hermite import tensor_rule
+from glmmjax.likelihood.params import Params
+from glmmjax.postfit.prediction.jit_by_work import sized
+from glmmjax.postfit.prediction.subjects import blocks_of_modes, posterior_points
+
+__all__ = [
+    "EffectIntervals",
+    "cluster_coefficients",
+    "random_effects",
+    "random_effects_covariance",
+    "random_effects_intervals",
+    "random_effects_means",
+]
+
+
+class EffectIntervals(NamedTuple):
+    """Random effects with intervals, (m, q) each, in the order of ``design.groups`` and ``design.random_names``."""
+
+    estimate: np.ndarray
+    std_error: np.ndarray
+    lower: np.ndarray
+    upper: np.ndarray
+
+
+def random_effects(fitted: FittedModel) -> np.ndarray:
+    """(m, q) conditional modes b = L u, in the order of ``design.groups``."""
+    return fitted.modes @ fitted.params.chol.T
+
+
+def random_effects_means(fitted: FittedModel) -> np.ndarray:
+    """(m, q) posterior means of b by quadrature, in the order of ``design.groups``.
+
+    Raises
+    ------
+    RowsNotKeptError
+        For a streamed fit.
+    """
+    return _moments(fitted)[0]
+
+
+def random_effects_covariance(fitted: FittedModel, kind: str = "mode") -> np.ndarray:
+    """(m, q, q) conditional covariance of b.
+
+    Parameters
+    ----------
+    kind : ``"mode"`` for the inverse negative Hessian at the mode, ``"mean"`` for the posterior covariance by quadrature.
+
+    Raises
+    ------
+    ArgumentError, RowsNotKeptError
+    """
+    _check_kind(kind)
+    return _moments(fitted)[1 if kind == "mean" else 2]
+
+
+def random_effects_intervals(fitted: FittedModel, kind: str = "mode", level: float = 0.95) -> EffectIntervals:
+    """Normal intervals around modes or means, conditional on the estimates.
+
+    Raises
+    ------
+    ArgumentError
+        For another ``kind``, or a ``level`` outside (0, 1).
+    RowsNotKeptError
+        For a streamed fit.
+    """
+    _check_kind(kind)
+    if isinstance(level, bool) or not isinstance(level, int | float) or not 0.0 < level < 1.0:
+        raise ArgumentError(f"level={level!r} must be a number between 0 and 1, such as 0.95.")
+    mean, covariance, curvature = _moments(fitted)
+    estimate, spread = (mean, covariance) if kind == "mean" else (random_effects(fitted), curvature)
+    error = np.sqrt(np.maximum(np.diagonal(spread, axis1=1, axis2=2), 0.0))
+    half = statistics.NormalDist().inv_cdf(0.5 + 0.5 * level) * error
+    return EffectIntervals(estimate, error, estimate - half, estimate + half)
+
+
+def cluster_coefficients(fitted: FittedModel) -> tuple[np.ndarray, tuple[str, ...]]:
+    """(m, k) coefficients of every cluster, fixed effect plus conditional mode, and their names.
+
+    Those of the main part come first, then those of the zero part under names that begin with ``zi_``. A random effect whose column is no
+    column of the fixed part has a coefficient of its own, with a fixed effect of 0.
+    """
+    design, values = fitted.design, []
+    names: list[str] = []
+    modes, first = random_effects(fitted), 0
+    parts = {"": (design.fixed_names, np.asarray(fitted.params.beta)), "zi_": (design.zi_fixed_names, np.asarray(fitted.params.gamma))}
+    for prefix, (fixed, coefficients) in parts.items():
+        if not len(fixed):
+            continue
+        random = design.random_names[first : first + _n_effects(fitted, prefix)]
+        bare = [name.removeprefix("zi_") for name in random]
+        columns = [*fixed, *(name for name in bare if name not in fixed)]
+        table = np.zeros((len(modes), len(columns)))
+        table += np.concatenate([coefficients, np.zeros(len(columns) - len(fixed))])
+        for k, name in enumerate(bare):
+            table[:, columns.index(name)] += modes[:, first + k]
+        first += len(random)
+        values.append(table)
+        names += [prefix + name for name in columns]
+    return np.concatenate(values, axis=1), tuple(names)
+
+
+def _n_effects(fitted: FittedModel, prefix: str) -> int:
+    """Random effects of the main part, or of the zero part."""
+    of_zero = sum(name.startswith("zi_") for name in fitted.design.random_names) if fitted.problem.family.has_zero_part else 0
+    return of_zero if prefix else len(fitted.design.random_names) - of_zero
+
+
+def _check_kind(kind: str) -> None:
+    if kind not in ("mode", "mean"):
+        raise ArgumentError(f"kind={kind!r} is not known; choose 'mode' for conditional modes or 'mean' for posterior means.")
+
+
+def _moments(fitted: FittedModel) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Posterior means (m, q) and covariances (m, q, q) of b, and the covariances that the curvature at the modes gives."""
+    clusters, (m, q) = fitted.design.clusters, fitted.modes.shape
+    if q == 0:
+        return np.zeros((m, 0)), np.zeros((m, 0, 0)), np.zeros((m, 0, 0))
+    points = posterior_points(fitted)
+    with jax.enable_x64(True):
+        found = []
+        for bucket, start in zip(clusters.buckets, blocks_of_modes(fitted.modes, clusters), strict=True):
+            program = _bucket_moments(bucket.row_weight.size * points**q)
+            leaves = map(np.asarray, program(fitted.problem, points, fitted.params, bucket, start))
+            found.append([np.moveaxis(leaf, -1, 1).reshape(-1, *leaf.shape[1:-1]) for leaf in leaves])
+        slots = np.asarray(clusters.slots)
+    mean, covariance, curvature = (np.concatenate(leaves)[slots] for leaves in zip(*found, strict=True))
+    return mean, covariance, curvature
+
+
+def _moments_of_bucket(problem: Problem, n_points: int, params: Params, bucket: Bucket, start: Array) -> tuple[Array, Array, Array]:
+    """(S, q, B), (S, q, q, B) and (S, q, q, B)."""
+    rule = tensor_rule(n_points, params.chol.shape[0])
+
+    def turned(of_u: Array) -> Array:
+        return jnp.einsum("ac,cdm,bd->abm", params.chol, of_u, params.chol)
+
+    def of_block(block_and_start: tuple[Bucket, Array]) -> tuple[Array, Array, Array]:
+        given = block_conditional(params, block_and_start[0], problem.family, rule, block_and_start[1])
+        curvature = jnp.einsum("acm,bcm->abm", given.root, given.root)
+        mean = jnp.tensordot(params.chol, conditional_means(given, rule), 1)
+        return mean, turned(conditional_covariances(given, rule)), turned(curvature)
+
+    return jax.lax.map(of_block, (bucket, start))
+
+
+_bucket_moments = sized(_moments_of_bucket, (0, 1))

@@ -1,0 +1,88 @@
+"""Rows to predict beside the blocks of clusters that inform them, so that memory stays at one block whatever their number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from glmmjax.design.layout.grouping import ladder
+from glmmjax.fitted import FittedModel
+from glmmjax.likelihood.clusters import Bucket
+from glmmjax.likelihood.covariance import lower_factor
+from glmmjax.likelihood.model_rows import ModelRows
+from glmmjax.postfit.prediction.subjects import Targets, blocks_of_modes
+
+__all__ = ["MOST_ROWS", "BlockRows", "rows_by_bucket"]
+
+MOST_ROWS = 1024  # that are worked on together where each has many draws
+_STEPS = 8  # of the ladder of array sizes
+
+
+class BlockRows(NamedTuple):
+    """A bucket of clusters with the rows to predict of each of its S blocks, R of them at most."""
+
+    bucket: Bucket
+    start: Array  # (S, q, B) where the searches for modes begin
+    rows: ModelRows  # (S, ..., R); padding repeats a row
+    lanes: Array  # (S, R) lane of the block that has the row's cluster
+    outcome: tuple[Array, ...]  # (S, R) outcome columns of the rows, () where they were not read
+
+
+class _Numbered(NamedTuple):
+    """A bucket with the numbers of its rows, which stay on the host."""
+
+    arrays: BlockRows
+    numbers: np.ndarray  # (S, R) number of the row, -1 for padding
+
+    def put(self, found: Array, into: np.ndarray) -> None:
+        """Write what was found of the rows, (S, O, R), into (O, n)."""
+        is_row = self.numbers >= 0
+        into[:, self.numbers[is_row]] = np.moveaxis(np.asarray(found), 1, 0)[:, is_row]
+
+
+def rows_by_bucket(fitted: FittedModel, targets: Targets) -> Iterator[_Numbered]:
+    """The rows of the targets, for every bucket that has some; call it inside ``jax.enable_x64(True)``.
+
+    R is a number of a ladder, and a multiple of ``MOST_ROWS`` above that. Searches start at coordinates u, b = L u, of the factor L that
+    theta has, ``layout.params(theta).chol``.
+    """
+    layout = fitted.problem.layout
+    _, rotation = lower_factor(np.asarray(layout.covariance.factor(jnp.asarray(fitted.theta[layout.random]))))
+    source_of, number_of = targets.source_of[targets.codes], targets.number_of[targets.codes]
+    for k, source in enumerate(targets.sources):
+        members = np.flatnonzero(source_of == k)
+        slots = np.asarray(source.clusters.slots)[number_of[members]]
+        modes = np.zeros((len(source.clusters.slots), len(rotation))) if source.modes is None else source.modes @ rotation.T
+        first = 0
+        for bucket, start in zip(source.clusters.buckets, blocks_of_modes(modes, source.clusters), strict=True):
+            n_blocks, n_lanes = bucket.cluster_weight.shape
+            inside = (slots >= first) & (slots < first + n_blocks * n_lanes)
+            if inside.any():
+                yield _block_rows(targets, bucket, start, members[inside], slots[inside] - first)
+            first += n_blocks * n_lanes
+
+
+def _block_rows(targets: Targets, bucket: Bucket, start: Array, members: np.ndarray, slots: np.ndarray) -> _Numbered:
+    n_blocks, n_lanes = bucket.cluster_weight.shape
+    order = np.argsort(slots, kind="stable")
+    block, lane = np.divmod(slots[order], n_lanes)
+    counts = np.bincount(block, minlength=n_blocks)
+    width = int(ladder(counts.max(), _STEPS))
+    if width > MOST_ROWS:
+        width = -(-width // MOST_ROWS) * MOST_ROWS
+    place = np.arange(len(order)) - (np.cumsum(counts) - counts)[block]
+    numbers, lanes = np.full((n_blocks, width), -1), np.zeros((n_blocks, width), np.int32)
+    numbers[block, place], lanes[block, place] = members[order], lane
+    index = np.where(numbers < 0, members[0], numbers)
+
+    def gathered(leaf: Any) -> Array:
+        return jnp.asarray(np.moveaxis(np.asarray(leaf)[..., index], -2, 0))
+
+    rows = targets.rows
+    model = ModelRows(*jax.tree.map(gathered, (rows.X, rows.Z, rows.offset)))
+    return _Numbered(BlockRows(bucket, start, model, jnp.asarray(lanes), tuple(gathered(y) for y in rows.outcome)), numbers)

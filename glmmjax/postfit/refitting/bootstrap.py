@@ -1,0 +1,193 @@
+"""The bootstrap: the model refitted to data simulated from it, or to clusters drawn with replacement.
+
+Source: Davison and Hinkley (1997), Bootstrap Methods and their Application, sections 2.2 and 3.8.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from glmmjax.errors import ArgumentError
+from glmmjax.estimation.convergence import Code
+from glmmjax.estimation.objective import Problem
+from glmmjax.estimation.refits import Changes, Origin, Refits, refit, with_outcomes, with_weights
+from glmmjax.fitted import FittedModel
+from glmmjax.likelihood.clusters import Bucket
+from glmmjax.likelihood.covariance import lower_factor
+from glmmjax.likelihood.params import Params
+from glmmjax.options import compiled_options
+from glmmjax.postfit.prediction.subjects import blocks_of_modes
+from glmmjax.postfit.uncertainty.parameters import natural_values, reported, working_at
+from glmmjax.postfit.uncertainty.scores import cluster_weights_of
+
+__all__ = ["Bootstrap", "bootstrap", "check_is_maximum", "origin_of", "percentile_limits", "reported_values", "simulated_outcomes"]
+
+_KINDS = ("parametric", "cluster")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Bootstrap:
+    """Refits to ``R`` bootstrap data sets. Those without certificate are kept, and marked."""
+
+    theta: np.ndarray  # (R, P) estimates, the diagonal of L non-negative
+    converged: np.ndarray  # (R,) bool: a certified maximum, on the boundary or inside
+    log_likelihood: np.ndarray  # (R,) of each data set at its estimates, without the penalty
+    code: np.ndarray  # (R,) ``Code`` of each refit as an integer
+    information: np.ndarray  # (R, P, P) negative Hessian of each refit
+    kind: str  # "parametric" or "cluster"
+    seed: int
+
+
+def bootstrap(fitted: FittedModel, n: int = 1000, kind: str = "parametric", seed: int = 0) -> Bootstrap:
+    """Refit the model to ``n`` bootstrap data sets, from its estimates.
+
+    Parameters
+    ----------
+    n : data sets, at least 1.
+    kind : ``"parametric"`` draws new random effects from N(0, D) and new outcomes from the family, with the covariates, offsets, trials
+        and weights as they are. ``"cluster"`` draws the m clusters with replacement: their counts multiply the weights.
+    seed : whole number >= 0; the same one gives the same data sets, the first of them whatever ``n`` is.
+
+    Raises
+    ------
+    ArgumentError
+        For another ``n``, ``kind`` or ``seed``; for a fit without certificate; for a family without ``sample``; for a single cluster.
+    RowsNotKeptError
+        For a streamed fit.
+    """
+    _check(n, kind, seed)
+    check_is_maximum(fitted, "bootstrap")
+    with jax.enable_x64(True):
+        origin = origin_of(fitted)
+        changes = _simulated(fitted, n, seed) if kind == "parametric" else _resampled(fitted, n, seed)
+        found = refit(origin, changes)
+    return _as_bootstrap(found, kind, seed)
+
+
+def percentile_limits(values: np.ndarray, level: float) -> np.ndarray:
+    """(2, N) percentiles of ``values`` (R, N) that leave out ``1 - level``; NaN (a correlation without variances) is not counted.
+
+    Raises
+    ------
+    ArgumentError
+        For a ``level`` that is not between 0 and 1.
+    """
+    if isinstance(level, bool) or not isinstance(level, int | float | np.number) or not 0.0 < level < 1.0:
+        raise ArgumentError(f"level={level!r} must be a number between 0 and 1, such as 0.95.")
+    known, tail = np.isfinite(values).any(axis=0), 0.5 - 0.5 * level
+    found = np.nanquantile(np.where(known, values, 0.0), [tail, 1.0 - tail], axis=0)
+    return np.where(known, found, np.nan)
+
+
+def origin_of(fitted: FittedModel) -> Origin:
+    """Where refits of the model start; call it inside ``jax.enable_x64(True)``.
+
+    Raises
+    ------
+    RowsNotKeptError
+        For a streamed fit.
+    """
+    layout, clusters = fitted.problem.layout, fitted.design.clusters
+    buckets = jax.tree.map(jnp.asarray, clusters.buckets)
+    _, rotation = lower_factor(np.asarray(layout.covariance.factor(jnp.asarray(fitted.theta[layout.random]))))
+    starts = blocks_of_modes(fitted.modes @ rotation.T, clusters)
+    return Origin(fitted.problem, compiled_options(fitted.options), fitted.n_agq, buckets, fitted.theta, fitted.information, starts)
+
+
+def check_is_maximum(fitted: FittedModel, what: str) -> None:
+    """Refuse a fit that is not the maximum of its own log-likelihood.
+
+    Raises
+    ------
+    ArgumentError
+    """
+    found = fitted.convergence
+    if not found.has_converged and found.code is not Code.QUADRATURE_NOT_SETTLED:
+        raise ArgumentError(f"{what} refits the model from its estimates, and these are not known to be a maximum: {found.message}")
+
+
+def reported_values(fitted: FittedModel, theta: np.ndarray) -> np.ndarray:
+    """(R, N) parameters as they are reported, in the order of ``parameters.reported``, of free vectors (R, P)."""
+    parameters = reported(fitted)
+    return natural_values(parameters, working_at(parameters, theta), fitted.theta)
+
+
+def simulated_outcomes(fitted: FittedModel, seed: int) -> Any:
+    """A function of ``r`` that draws the outcomes of data set r from the model at its estimates, in the shapes of the buckets.
+
+    Raises
+    ------
+    ArgumentError
+        For a family without ``sample``.
+    """
+    buckets, theta = jax.tree.map(jnp.asarray, fitted.design.clusters.buckets), jnp.asarray(fitted.theta)
+    key = jax.random.key(int(seed))
+    try:
+        jax.eval_shape(functools.partial(_draw, fitted.problem), theta, buckets, key)
+    except NotImplementedError:
+        name = fitted.problem.family.name
+        raise ArgumentError(
+            f"the {name} family cannot be simulated from, so kind='parametric' is not possible; try kind='cluster'."
+        ) from None
+    return lambda r: _draw(fitted.problem, theta, buckets, jax.random.fold_in(key, r))
+
+
+def _simulated(fitted: FittedModel, n: int, seed: int) -> Changes:
+    return with_outcomes(n, simulated_outcomes(fitted, seed))
+
+
+def _resampled(fitted: FittedModel, n: int, seed: int) -> Changes:
+    clusters, weights = fitted.design.clusters, cluster_weights_of(fitted)
+    m = len(weights)
+    if m < 2:
+        raise ArgumentError("kind='cluster' resamples clusters, and the fit has only one; try kind='parametric'.")
+    generators = np.random.default_rng(int(seed)).spawn(n)
+    counts = np.array([generator.multinomial(m, np.full(m, 1.0 / m)) for generator in generators], np.int32)
+    return with_weights(clusters, n, lambda r: counts[r] * weights)
+
+
+def _as_bootstrap(found: Refits, kind: str, seed: int) -> Bootstrap:
+    return Bootstrap(found.theta, found.converged, found.log_likelihood, found.code, found.information, kind, int(seed))
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _draw(problem: Problem, theta: Array, buckets: tuple[Bucket, ...], key: Array) -> tuple[Any, ...]:
+    params = problem.layout.params(theta)
+    keys = jax.random.split(key, len(buckets))
+    return tuple(_draw_bucket(problem, params, *pair) for pair in zip(buckets, keys, strict=True))
+
+
+def _draw_bucket(problem: Problem, params: Params, bucket: Bucket, key: Array) -> Any:
+    """The ``y`` of a bucket, with one draw of the random effects for each cluster."""
+    for_effects, for_outcomes = jax.random.split(key)
+    family, (n_blocks, n_lanes) = problem.family, bucket.cluster_weight.shape
+    u = jax.random.normal(for_effects, (n_blocks, params.chol.shape[0], n_lanes), params.beta.dtype)
+    if bucket.lane_clusters is not None:  # a cluster of several lanes has the random effects of its first
+        u = jnp.take_along_axis(u, bucket.lane_clusters[:, None, :], axis=2)
+    b = jnp.einsum("ab,sbl->sal", params.chol, u)
+    coefficients = [params.beta, *(jnp.asarray(c) for c in (params.gamma, params.delta) if len(c))]
+    eta, first = [], 0
+    for e, (c, x, z) in enumerate(zip(coefficients, bucket.X, bucket.Z, strict=True)):
+        own = b[:, first : first + z.shape[1]]
+        first += z.shape[1]
+        eta.append(jnp.einsum("p,spwl->swl", c, x) + (z * own[:, :, None, :]).sum(1) + bucket.offset[:, e])
+    phi = jnp.asarray(params.phi, params.beta.dtype)
+    phi = jnp.broadcast_to(phi.reshape(-1, 1, 1, 1), (len(phi), *bucket.row_weight.shape))
+    return family.sample(for_outcomes, bucket.y, eta[0], phi, *eta[1:])
+
+
+def _check(n: object, kind: object, seed: object) -> None:
+    for name, value, least in (("n", n, 1), ("seed", seed, 0)):
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+            raise ArgumentError(f"bootstrap({name}={value!r}) must be a whole number >= {least}.")
+    if kind not in _KINDS:
+        raise ArgumentError(
+            f"bootstrap(kind={kind!r}) must be 'parametric' (data simulated from the model) or 'cluster' (clusters drawn with replacement)."
+        )

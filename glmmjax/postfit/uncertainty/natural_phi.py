@@ -1,0 +1,24 @@
+"""The extra parameters of a family on their natural scale, with standard errors by the delta method."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from glmmjax.fitted import FittedModel
+from glmmjax.postfit.uncertainty.vcov import theta_covariance
+
+__all__ = ["natural_phi"]
+
+
+def natural_phi(fitted: FittedModel, covariance: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """(n_phi,) estimates and standard errors, by the ``covariance`` (P, P) of theta or the inverse of its information."""
+    layout, family = fitted.problem.layout, fitted.problem.family
+    if not layout.n_phi:
+        return np.zeros(0), np.zeros(0)
+    with jax.enable_x64(True):
+        phi = jnp.asarray(fitted.params.phi)
+        estimate, slope = np.asarray(family.natural(phi)), np.asarray(jax.jacfwd(family.natural)(phi))
+    own = (theta_covariance(fitted) if covariance is None else covariance)[layout.extra, layout.extra]
+    return estimate, np.sqrt(np.einsum("ij,jk,ik->i", slope, own, slope))

@@ -1,0 +1,154 @@
+r"""The parameters of a fit as they are reported, and the scales on which intervals for them are made.
+
+Reported: coefficients as they are, standard deviations and correlations of the random effects, extra parameters on their natural scale.
+Intervals are made on a working scale that cannot leave the parameter space: log sd, atanh of a correlation (Fisher's z), and the free
+scale of an extra parameter. An extra parameter that depends on several free entries (a threshold: the first one plus distances) is its own
+working scale.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from glmmjax.errors import ArgumentError
+from glmmjax.estimation.objective import Problem
+from glmmjax.fitted import FittedModel
+from glmmjax.postfit.uncertainty.random_covariance import spread
+
+__all__ = ["WHICH", "Reported", "estimates", "natural_values", "reported", "working_at", "working_jacobian", "working_values"]
+
+WHICH = ("fixed", "random", "phi", "zi", "dispersion", "all")
+_TINY = 1e-300
+
+
+@dataclasses.dataclass(frozen=True)
+class Reported:
+    """The N parameters of a model that are reported. Static and hashable."""
+
+    problem: Problem
+    kinds: tuple[str, ...]  # (N,) one of ``WHICH`` each, without "all"
+    names: tuple[str, ...]  # (N,) without the part of the model that they belong to
+    pairs: tuple[tuple[int, int], ...]  # (row, column) of the correlations that D has
+    is_own: tuple[bool, ...]  # (n_phi,) extra parameters that depend on their own free entry only
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """(N,) names with the part of the model, such as ``zi_Intercept``."""
+        prefix = {"zi": "zi_", "dispersion": "dispersion_"}
+        return tuple(prefix.get(kind, "") + name for kind, name in zip(self.kinds, self.names, strict=True))
+
+    def chosen(self, which: str) -> np.ndarray:
+        """Numbers of the parameters of one kind.
+
+        Raises
+        ------
+        ArgumentError
+            For another kind, and for one that the model does not have.
+        """
+        if which not in WHICH:
+            raise ArgumentError(f"which={which!r} is not known; choose one of {', '.join(map(repr, WHICH))}.")
+        found = np.array([k for k, kind in enumerate(self.kinds) if which in (kind, "all")], int)
+        if not len(found):
+            present = ", ".join(repr(kind) for kind in WHICH if kind == "all" or kind in self.kinds)
+            raise ArgumentError(f"which={which!r}: the model has no such parameters; it has {present}.")
+        return found
+
+
+def reported(fitted: FittedModel) -> Reported:
+    """The parameters of a fit, in the order: fixed effects, standard deviations, correlations, extra parameters, zero part, dispersion."""
+    design, problem = fitted.design, fitted.problem
+    mask, random = design.covariance.mask(), design.random_names
+    pairs = tuple((r, c) for r in range(len(mask)) for c in range(r) if mask[r][c])
+    spreads = (*(f"sd({name})" for name in random), *(f"corr({random[c]}, {random[r]})" for r, c in pairs))
+    thresholds = tuple(f"{low}|{high}" for low, high in itertools.pairwise(design.levels))
+    parts = {
+        "fixed": design.fixed_names,
+        "random": spreads,
+        "phi": thresholds or problem.family.phi_names,
+        "zi": design.zi_fixed_names,
+        "dispersion": design.dispersion_names,
+    }
+    kinds = tuple(kind for kind, names in parts.items() for _ in names)
+    return Reported(problem, kinds, tuple(itertools.chain(*parts.values())), pairs, _own(fitted))
+
+
+def _own(fitted: FittedModel) -> tuple[bool, ...]:
+    if not fitted.problem.layout.n_phi:
+        return ()
+    with jax.enable_x64(True):
+        slope = np.asarray(jax.jacfwd(fitted.problem.family.natural)(jnp.asarray(fitted.params.phi)))
+    return tuple(bool((np.delete(row, k) == 0).all()) for k, row in enumerate(slope))
+
+
+def working_values(parameters: Reported, theta: Array) -> Array:
+    """(N,) parameters on their working scales at ``theta`` (P,). Pure JAX; derivatives are finite where D is not singular."""
+    problem = parameters.problem
+    params = problem.layout.params(theta)
+    squares = (params.chol**2).sum(1)
+    positive = squares > _TINY
+    deviations = jnp.sqrt(jnp.where(positive, squares, 1.0))
+    logs = jnp.where(positive, jnp.log(deviations), -jnp.inf)
+    rows, columns = (np.array([pair[k] for pair in parameters.pairs], int) for k in (0, 1))
+    products = (params.chol[rows] * params.chol[columns]).sum(1) / (deviations[rows] * deviations[columns])
+    inside = jnp.abs(products) < 1.0
+    angles = jnp.where(inside, jnp.arctanh(jnp.where(inside, products, 0.0)), jnp.sign(products) * jnp.inf)
+    correlations = jnp.where(positive[rows] & positive[columns], angles, jnp.nan)
+    own = np.array(parameters.is_own, bool)
+    phi = jnp.where(own, params.phi, problem.family.natural(params.phi)) if len(own) else params.phi
+    return jnp.concatenate([params.beta, logs, correlations, phi, params.gamma, params.delta])
+
+
+def natural_values(parameters: Reported, working: np.ndarray, theta: np.ndarray) -> np.ndarray:
+    """(..., N) parameters as they are reported, from those on the working scales; ``theta`` (P,) is any point of the model."""
+    layout, kinds = parameters.problem.layout, np.array(parameters.kinds)
+    found = np.array(working, float)
+    first, n_sd, n_pairs = layout.p, layout.covariance.q, len(parameters.pairs)
+    found[..., first : first + n_sd] = np.exp(working[..., first : first + n_sd])
+    found[..., first + n_sd : first + n_sd + n_pairs] = np.tanh(working[..., first + n_sd : first + n_sd + n_pairs])
+    is_phi = kinds == "phi"
+    if is_phi.any():
+        own = np.array(parameters.is_own)
+        given = np.moveaxis(found[..., is_phi], -1, 0)
+        free = np.where(own.reshape(-1, *([1] * (given.ndim - 1))), given, theta[layout.extra].reshape(-1, *([1] * (given.ndim - 1))))
+        with jax.enable_x64(True):
+            natural = np.moveaxis(np.asarray(parameters.problem.family.natural(jnp.asarray(free))), 0, -1)
+        found[..., is_phi] = np.where(own, natural, found[..., is_phi])
+    return found
+
+
+def estimates(fitted: FittedModel, parameters: Reported) -> np.ndarray:
+    """(N,) as they are reported."""
+    found = natural_values(parameters, working_at(parameters, fitted.theta), fitted.theta)
+    deviations, correlations = spread(fitted)  # exact zeros and ones of a singular D
+    found[np.array(parameters.kinds) == "random"] = [*deviations, *(correlations[pair] for pair in parameters.pairs)]
+    return found
+
+
+def working_at(parameters: Reported, theta: np.ndarray) -> np.ndarray:
+    """(..., N) ``working_values`` at one point (P,) or many (..., P)."""
+    with jax.enable_x64(True):
+        flat = jnp.asarray(theta).reshape(-1, theta.shape[-1])
+        return np.asarray(_working_at(parameters, flat)).reshape(*theta.shape[:-1], -1)
+
+
+def working_jacobian(parameters: Reported, theta: np.ndarray) -> np.ndarray:
+    """(N, P) derivatives of ``working_values``."""
+    with jax.enable_x64(True):
+        return np.asarray(_working_jacobian(parameters, jnp.asarray(theta)))
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _working_at(parameters: Reported, theta: Array) -> Array:
+    return jax.vmap(lambda t: working_values(parameters, t))(theta)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _working_jacobian(parameters: Reported, theta: Array) -> Array:
+    return jax.jacfwd(lambda t: working_values(parameters, t))(theta)

@@ -1,0 +1,35 @@
+"""Covariance matrices and confidence intervals as labelled tables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from glmmjax.errors import ArgumentError
+from glmmjax.fitted import FittedModel
+from glmmjax.postfit.inference.confidence import confidence_intervals
+from glmmjax.postfit.inference.wald import theta_names
+from glmmjax.postfit.uncertainty.vcov import covariance
+
+__all__ = ["covariance_frame", "interval_frame"]
+
+
+def covariance_frame(fitted: FittedModel, robust: bool | str = False, which: str = "fixed") -> pd.DataFrame:
+    """Covariance of the fixed effects, or of all of theta."""
+    if which not in ("fixed", "all"):
+        raise ArgumentError(f"which={which!r} must be 'fixed' (the fixed effects) or 'all' (all parameters, on their free scales).")
+    names, full = theta_names(fitted), covariance(fitted, robust)
+    size = fitted.problem.layout.p if which == "fixed" else len(names)
+    return pd.DataFrame(full[:size, :size], index=list(names[:size]), columns=list(names[:size]))
+
+
+def interval_frame(fitted: FittedModel, *arguments: Any) -> pd.DataFrame:
+    """Estimates with the limits of ``confidence_intervals``; level, method and counts of refits are in ``attrs``."""
+    found = confidence_intervals(fitted, *arguments)
+    columns = {"estimate": found.estimates, "lower": found.lower, "upper": found.upper}
+    frame = pd.DataFrame(columns, index=list(found.labels))
+    frame.attrs.update(level=found.level, method=found.method)
+    if found.n_used is not None:
+        frame.attrs.update(n_used=found.n_used, n_not_converged=found.n_lost)
+    return frame
