@@ -156,7 +156,7 @@ def _fitted(base: FittedModel, refits: Refits, r: int, y: np.ndarray) -> FittedM
         params = jax.tree.map(np.asarray, base.problem.layout.params(jnp.asarray(refits.theta[r])))
     return dataclasses.replace(
         base,
-        design=dataclasses.replace(base.design, clusters=clusters),
+        design=dataclasses.replace(base.design, rows=clusters),
         theta=refits.theta[r],
         params=params,
         information=refits.information[r],

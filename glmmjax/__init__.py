@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from glmmjax.compilation_cache import enable_compilation_cache as enable_compilation_cache
     from glmmjax.continuation_ratio import cr_marg_probs as cr_marg_probs
     from glmmjax.continuation_ratio import cr_setup as cr_setup
-    from glmmjax.design.design import make_design as make_design
+    from glmmjax.design.builder import make_design as make_design
     from glmmjax.design.stream.source import stream as stream
     from glmmjax.estimation.fit import fit_params as fit_params
     from glmmjax.likelihood.marginal import cluster_log_likelihoods as cluster_log_likelihoods
@@ -45,7 +45,7 @@ _HOMES = {
     "fit_params": "estimation.fit",
     "load": "loading",
     "log_likelihood": "likelihood.marginal",
-    "make_design": "design.design",
+    "make_design": "design.builder",
     "mixed_model": "model",
     "stream": "design.stream.source",
     "shard_clusters": "likelihood.sharding",

@@ -32,11 +32,11 @@ class Placement(NamedTuple):
     text: str  # for people: "cpu", "4 x cpu"
 
 
-def placement(devices: Any, work: int) -> Placement:
-    """Where a fit with this ``devices`` argument runs; ``work`` is rows x nodes of one evaluation."""
-    mesh, default = resolve_devices(devices), device_in_force()
+def placement(mesh: Mesh | None, work: int | None) -> Placement:
+    """Where a fit runs that asked for the devices of ``mesh``; ``work`` is rows x nodes of one evaluation, None for a stream."""
+    default = device_in_force()
     if mesh is None:
-        return automatic(default, work)
+        return Placement(None, None, default.platform) if work is None else automatic(default, work)
     if mesh.size > 1:
         n_processes = len({device.process_index for device in mesh.devices.flat})
         text = f"{mesh.size} x {mesh.devices.flat[0].platform}"

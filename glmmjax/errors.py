@@ -4,6 +4,12 @@ All errors derive from ``GlmmError`` (a ``ValueError``), so ``except ValueError`
 argument, the value received, what is allowed, and what to try next; it is written where the check is made.
 """
 
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+
 __all__ = [
     "ArgumentError",
     "ConvergenceWarning",
@@ -13,7 +19,10 @@ __all__ = [
     "GlmmError",
     "OutcomeError",
     "RowsNotKeptError",
+    "warn_caller",
 ]
+
+_PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
 
 class GlmmError(ValueError):
@@ -46,3 +55,11 @@ class DesignWarning(UserWarning):
 
 class ConvergenceWarning(UserWarning):
     """A fit carries no certificate of a maximum; the text says what was seen and what to try."""
+
+
+def warn_caller(text: str, category: type[Warning]) -> None:
+    """Give a warning that points at the line of the caller: the first frame, from here outwards, that is not in this package."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and os.path.abspath(frame.f_code.co_filename).startswith(_PACKAGE):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(text, category, stacklevel=level)

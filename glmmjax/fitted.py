@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
 from glmmjax.design.design import Design
 from glmmjax.estimation.convergence import Convergence
 from glmmjax.estimation.objective import Problem
-from glmmjax.likelihood.params import Params, Theta
+from glmmjax.likelihood.params import Params, layout_of
 from glmmjax.options import Options, StudentTPenalty
+from glmmjax.request import FitRequest
 
 __all__ = ["FittedModel", "problem_of"]
 
@@ -33,12 +32,11 @@ class FittedModel:
     modes: np.ndarray  # (m, q) conditional modes in spherical coordinates u; b = L u; in the order of design.groups
     is_singular: bool  # D has lost rank
     convergence: Convergence
-    call: Mapping[str, Any]  # the arguments of mixed_model, for update()
+    request: FitRequest  # the arguments of mixed_model, for update()
 
 
 def problem_of(design: Design, penalty: StudentTPenalty | None) -> Problem:
     """The static part of a fit of ``design``."""
-    family, sizes = design.family, (len(design.zi_fixed_names), len(design.dispersion_names))
-    layout = Theta(len(design.fixed_names), design.covariance, len(family.phi_names), *sizes)
+    layout = layout_of(design.family, design.predictor_sizes, design.covariance)
     is_intercept = tuple(name == "Intercept" for name in design.fixed_names) if penalty else ()
-    return Problem(family, layout, penalty, is_intercept)
+    return Problem(design.family, layout, penalty, is_intercept)

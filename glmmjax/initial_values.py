@@ -13,18 +13,32 @@ from glmmjax.errors import ArgumentError
 from glmmjax.likelihood.covariance import Structure
 from glmmjax.likelihood.params import Params, Theta
 
-__all__ = ["initial_theta"]
+__all__ = ["initial_theta", "named_values"]
 
 _NAMES = ("beta", "D", "chol", "phi", "gamma", "delta")
 
 
-def initial_theta(values: Any, layout: Theta) -> np.ndarray | None:
-    """(P,) free vector of ``initial_values=``, None when there are none."""
+def named_values(values: Any) -> Mapping[str, Any] | None:
+    """``initial_values=`` by name, None when there are none; their shapes are not looked at.
+
+    Raises
+    ------
+    ArgumentError
+        For anything else than a ``Params`` or a dict of its names.
+    """
     if values is None:
         return None
     given = values._asdict() if isinstance(values, Params) else values
     if not isinstance(given, Mapping) or any(name not in _NAMES for name in given):
         raise ArgumentError(f"initial_values={values!r} must be a Params, or a dict with the names {', '.join(_NAMES)}.")
+    return given
+
+
+def initial_theta(values: Any, layout: Theta) -> np.ndarray | None:
+    """(P,) free vector of ``initial_values=``, None when there are none."""
+    given = named_values(values)
+    if given is None:
+        return None
     q = layout.covariance.q
     chol = _factor(_initial_array(given, "D", (q, q))) if "D" in given else _initial_array(given, "chol", (q, q))
     beta = _initial_array(given, "beta", (layout.p,))

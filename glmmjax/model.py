@@ -4,37 +4,37 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import sys
-import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from glmmjax.design import BlockFiles, Design, ModelArguments, Stream, build_design, caller_namespace, streamed_design
-from glmmjax.devices import on_device, placement, portable, resolve_devices
-from glmmjax.errors import ArgumentError, ConvergenceWarning
+from glmmjax.design import BlockFiles, Design, build_design, caller_namespace, streamed_design
+from glmmjax.devices import on_device, placement, portable
+from glmmjax.errors import ConvergenceWarning, warn_caller
 from glmmjax.estimation.convergence import Code, Convergence, is_singular
 from glmmjax.estimation.driver import maximise
 from glmmjax.estimation.evaluators.disk import maximise_streamed
 from glmmjax.estimation.maximum import Maximum
 from glmmjax.estimation.objective import Problem
-from glmmjax.families import Family, resolve_family
+from glmmjax.families import Family
 from glmmjax.fitted import FittedModel, problem_of
 from glmmjax.initial_values import initial_theta
 from glmmjax.likelihood.covariance import BlockDiagonal, lower_factor
-from glmmjax.likelihood.gauss_hermite import check_n_agq, finer
+from glmmjax.likelihood.gauss_hermite import finer
 from glmmjax.likelihood.params import Params
-from glmmjax.options import Options, StudentTPenalty, compiled_options, default_n_agq
+from glmmjax.options import Options, StudentTPenalty, compiled_options
 from glmmjax.progress import Watch
+from glmmjax.request import FitRequest, updated
 from glmmjax.results import MixedModelResults
 
 __all__ = ["mixed_model", "refit"]
 
 _DEFAULTS = Options()
-_MOST_NODES = 200_000  # of a rule: each is evaluated for every row
+
+_Run = Callable[[int, np.ndarray | None], Maximum]  # a fit by so many points, from these initial values
 
 
 def mixed_model(
@@ -93,6 +93,11 @@ def mixed_model(
         all data.
     progress : True shows one updating line, a function is called with a record of every step.
 
+    Returns
+    -------
+    MixedModelResults
+        The fit, whose methods answer everything that can be asked of it.
+
     Raises
     ------
     ArgumentError, FormulaError, OutcomeError, DesignError
@@ -105,84 +110,71 @@ def mixed_model(
     DesignWarning
         When no cluster has two rows, or there is one cluster only.
     """
-    call = {
-        "fixed": fixed, "random": random, "data": data, "family": family, "weights": weights, "offset": offset, "zi_fixed": zi_fixed,
-        "zi_random": zi_random, "zi_offset": zi_offset, "dispersion": dispersion, "covariance": covariance, "penalized": penalized,
-        "n_agq": n_agq, "initial_values": initial_values, "options": options, "devices": devices, "progress": progress,
-    }  # fmt: skip
-    _check_arguments(call)
-    with jax.enable_x64(True):
-        fitted = _fit_call(call, caller_namespace())
-    _warn(fitted, stacklevel=3)
-    return MixedModelResults(fitted, refit)
+    request = FitRequest(
+        fixed, random, data, family, weights, offset, zi_fixed, zi_random, zi_offset, dispersion, covariance,
+        penalized, n_agq, initial_values, options, devices, progress,
+    )  # fmt: skip
+    return _fit(request, caller_namespace())
 
 
 def refit(fitted: FittedModel, changes: Mapping[str, Any]) -> MixedModelResults:
     """``MixedModelResults.update``: names in the formulas mean what they mean to its caller."""
-    unknown = [name for name in changes if name not in fitted.call]
-    if unknown:
-        raise ArgumentError(f"update({unknown[0]}=...) is no keyword of mixed_model; choose among {', '.join(fitted.call)}.")
-    call = {**fitted.call, "initial_values": None, **changes}
-    _check_arguments(call)
+    return _fit(updated(fitted.request, changes), caller_namespace(1), fitted)
+
+
+def _fit(request: FitRequest, env: Mapping[str, Any], previous: FittedModel | None = None) -> MixedModelResults:
+    """Check, build the design, maximise, warn; the blocks of a stream are on disk in between."""
+    request.check()
     with jax.enable_x64(True):
-        new = _fit_call(call, caller_namespace(1), fitted)
-    _warn(new, stacklevel=4)
-    return MixedModelResults(new, refit)
+        if request.is_streamed:
+            with streamed_design(request, env, request.options) as (design, blocks):
+                fitted = _maximised(design, request, previous, blocks)
+        else:
+            fitted = _maximised(build_design(request, env, request.options), request, previous)
+    _warn(fitted)
+    return MixedModelResults(fitted, refit)
 
 
-def _fit_call(call: Mapping[str, Any], env: Mapping[str, Any], previous: FittedModel | None = None) -> FittedModel:
-    """Design and fit; the blocks of a stream are on disk in between."""
-    given = ModelArguments(**{name: call[name] for name in ModelArguments._fields})._replace(family=resolve_family(call["family"]))
-    if not isinstance(given.data, Stream):
-        return _fit(build_design(given, env, call["options"]), call, previous)
-    if call["devices"] is not None:
-        raise ArgumentError(f"devices={call['devices']!r} is for data in memory; a stream is fitted on JAX's default device.")
-    with streamed_design(given, env, call["options"]) as (design, blocks):
-        return _fit(design, call, previous, blocks)
-
-
-def _fit(design: Design, call: Mapping[str, Any], previous: FittedModel | None = None, blocks: BlockFiles | None = None) -> FittedModel:
+def _maximised(design: Design, request: FitRequest, previous: FittedModel | None, blocks: BlockFiles | None = None) -> FittedModel:
     """Maximise, from the estimates of ``previous`` when its parameters have the same names; ``blocks`` hold the rows of a stream."""
-    problem = problem_of(design, _penalty(call["penalized"]))
-    initial = initial_theta(call["initial_values"], problem.layout)
+    problem = problem_of(design, request.penalty)
+    initial = initial_theta(request.initial_values, problem.layout)
     if initial is None and previous is not None and _same_parameters(previous, design, problem):
         initial = previous.theta
-    n_agq = _n_agq(call["n_agq"], design.covariance.q)
-    options = call["options"]
-    compiled = compiled_options(options)
-    # a stream goes to JAX's default device, however few rows there are
-    rows = sys.maxsize if blocks is not None else sum(bucket.row_weight.size for bucket in design.clusters.buckets)
-    place = placement(call["devices"], n_agq**design.covariance.q * rows)
+    n_agq, compiled = request.rule.points(design.covariance.q), compiled_options(request.options)
+    place = placement(request.mesh, None if blocks is not None else n_agq**design.covariance.q * _n_places(design))
     if place.device is not None:
-        design = dataclasses.replace(design, clusters=jax.device_put(design.clusters, place.device))
-    with Watch(call["progress"]) as watch, on_device(place.device):
+        design = dataclasses.replace(design, rows=jax.device_put(design.rows, place.device))
+    with Watch(request.progress) as watch, on_device(place.device):
         if blocks is None:
             settings = (problem, compiled, design.clusters.buckets)
-            run = functools.partial(maximise, *settings, monitor=watch.report, every_step=watch.is_shown, mesh=place.mesh)
+            run: _Run = functools.partial(maximise, *settings, monitor=watch.report, every_step=watch.is_shown, mesh=place.mesh)
         else:
             run = functools.partial(maximise_streamed, problem, compiled, blocks, monitor=watch.report)
-        maximum = run(n_agq, initial)
-        while call["n_agq"] == "auto" and _is_unsettled(maximum.convergence, options) and n_agq < options.max_agq:
-            n_agq = min(finer(n_agq, design.covariance.q), options.max_agq)
-            # a rank that the coarser rule lost may be there after all, and is slow to come back from
-            again = None if maximum.convergence.code is Code.CONVERGED_ON_BOUNDARY else maximum.theta
-            before, maximum = maximum, run(n_agq, again)
-            maximum = maximum._replace(convergence=_with_evaluations_of(before.convergence, maximum.convergence))
+        maximum = _settled(run, request, design.covariance.q, initial) if request.rule.is_automatic else run(n_agq, initial)
     maximum = maximum._replace(convergence=dataclasses.replace(maximum.convergence, device=place.text))
-    return _fitted_model(design, problem, maximum, call)
+    return _fitted_model(design, problem, maximum, request)
 
 
-def _n_agq(asked: Any, q: int) -> int:
-    n_agq = int(asked) if isinstance(asked, int | np.integer) else default_n_agq(q)
-    if n_agq**q > _MOST_NODES:
-        raise ArgumentError(
-            f"n_agq={n_agq} with {q} random effects makes {n_agq**q:,} quadrature nodes, each evaluated for every row; at most "
-            f"{_MOST_NODES:,} are allowed. Take fewer points (n_agq=1 is Laplace's method) or fewer random effects."
-        )
-    return n_agq
+def _settled(run: _Run, request: FitRequest, q: int, initial: np.ndarray | None) -> Maximum:
+    """The maximum by a rule that is fine enough: ``n_agq="auto"``."""
+    n_agq, options = request.rule.points(q), request.options
+    maximum = run(n_agq, initial)
+    while _is_unsettled(maximum.convergence, options) and n_agq < options.max_agq:
+        n_agq = min(finer(n_agq, q), options.max_agq)
+        # a rank that the coarser rule lost may be there after all, and is slow to come back from
+        again = None if maximum.convergence.code is Code.CONVERGED_ON_BOUNDARY else maximum.theta
+        before, maximum = maximum, run(n_agq, again)
+        maximum = maximum._replace(convergence=_with_evaluations_of(before.convergence, maximum.convergence))
+    return maximum
 
 
-def _fitted_model(design: Design, problem: Problem, maximum: Maximum, call: Mapping[str, Any]) -> FittedModel:
+def _n_places(design: Design) -> int:
+    """Rows with padding."""
+    return sum(bucket.row_weight.size for bucket in design.clusters.buckets)
+
+
+def _fitted_model(design: Design, problem: Problem, maximum: Maximum, request: FitRequest) -> FittedModel:
     """The record of a fit, with the lower factor of D and its diagonal non-negative, whatever root of D was fitted."""
     layout, structure = problem.layout, design.covariance
     theta, hessian = maximum.theta, maximum.hessian
@@ -196,7 +188,7 @@ def _fitted_model(design: Design, problem: Problem, maximum: Maximum, call: Mapp
     return FittedModel(
         design=design,
         problem=problem,
-        options=call["options"],
+        options=request.options,
         n_agq=maximum.convergence.n_agq,
         theta=theta,
         params=Params(*parts),
@@ -206,14 +198,14 @@ def _fitted_model(design: Design, problem: Problem, maximum: Maximum, call: Mapp
         modes=_modes_by_cluster(maximum, design) @ rotation,
         is_singular=_is_singular(chol, maximum, design),
         convergence=maximum.convergence,
-        call={**call, "devices": portable(call["devices"])},
+        request=dataclasses.replace(request, devices=portable(request.devices)),
     )
 
 
 def _modes_by_cluster(maximum: Maximum, design: Design) -> np.ndarray:
     """(m, q) from the (S, q, B) arrays of the buckets."""
     flat = [modes.swapaxes(1, 2).reshape(modes.shape[0] * modes.shape[2], design.covariance.q) for modes in maximum.modes]
-    return np.concatenate(flat)[np.asarray(design.clusters.slots)]
+    return np.concatenate(flat)[np.asarray(design.rows.slots)]
 
 
 def _is_singular(chol: Any, maximum: Maximum, design: Design) -> bool:
@@ -237,35 +229,17 @@ def _is_unsettled(found: Convergence, options: Options) -> bool:
     return not abs(found.quadrature_error) < options.quadrature_tolerance
 
 
-def _penalty(penalized: bool | StudentTPenalty) -> StudentTPenalty | None:
-    if isinstance(penalized, StudentTPenalty):
-        return penalized
-    return StudentTPenalty() if penalized else None
-
-
-def _check_arguments(call: Mapping[str, Any]) -> None:
-    n_agq, penalized, options = call["n_agq"], call["penalized"], call["options"]
-    if not (n_agq is None or (isinstance(n_agq, str) and n_agq == "auto")):
-        check_n_agq(n_agq)
-    if not isinstance(penalized, bool | StudentTPenalty):
-        raise ArgumentError(f"penalized={penalized!r} must be True, False, or a StudentTPenalty(mean, scale, df).")
-    if not isinstance(options, Options):
-        raise ArgumentError(f"options={options!r} must be a glmmjax.Options, such as Options(n_newton=30).")
-    resolve_devices(call["devices"])
-    Watch(call["progress"])
-
-
-def _warn(fitted: FittedModel, stacklevel: int) -> None:
+def _warn(fitted: FittedModel) -> None:
     found = fitted.convergence
     if not found.has_converged:
         text = (
             f"{found.message} (Newton decrement {found.newton_decrement:.2g}, log-likelihood {fitted.log_likelihood:.4f}, "
             f"quadrature error {found.quadrature_error:.2g})"
         )
-        warnings.warn(text, ConvergenceWarning, stacklevel=stacklevel)
-    elif fitted.call["n_agq"] == "auto" and _is_unsettled(found, fitted.options):
+        warn_caller(text, ConvergenceWarning)
+    elif fitted.request.rule.is_automatic and _is_unsettled(found, fitted.options):
         text = (
             f"n_agq='auto' has not settled: with {fitted.n_agq} points the log-likelihood still moves by {found.quadrature_error:.2g} when "
             f"{found.finer_n_agq} are taken. Try options=Options(max_agq={2 * fitted.options.max_agq + 1}), or fewer random effects."
         )
-        warnings.warn(text, ConvergenceWarning, stacklevel=stacklevel)
+        warn_caller(text, ConvergenceWarning)

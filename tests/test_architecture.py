@@ -17,7 +17,7 @@ ROOT = "glmmjax"
 
 _PURE = {"errors", "families", "likelihood"}
 _FIT = _PURE | {"options", "estimation"}
-_ALL_FITTED = _FIT | {"design", "fitted"}
+_ALL_FITTED = _FIT | {"design", "request", "fitted"}
 
 # unit -> units of glmmjax below it; every unit may also import itself
 MAY_IMPORT: dict[str, set[str]] = {
@@ -32,7 +32,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "compilation_cache": set(),
     "continuation_ratio": {"errors"},
     "devices": {"errors", "estimation"},
-    "fitted": _FIT | {"design"},
+    "request": _FIT | {"design", "devices", "initial_values", "progress"},
+    "fitted": _FIT | {"design", "request"},
     "postfit": _ALL_FITTED,
     "tables": _ALL_FITTED | {"postfit"},
     "plots": _ALL_FITTED | {"postfit", "tables"},
@@ -61,6 +62,7 @@ OUTSIDE: dict[str, set[str]] = {
     "continuation_ratio": {"numpy", "pandas"},
     "devices": {"jax", "numpy"},
     "initial_values": {"jax", "numpy"},
+    "request": {"jax"},
     "fitted": {"jax", "numpy"},
     "postfit": {"jax", "numpy"},
     "tables": {"numpy", "pandas"},

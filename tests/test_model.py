@@ -1,6 +1,7 @@
 """From a formula and a table to results: known maxima, arguments and their errors, update, progress, interruption, the public names."""
 
 import dataclasses
+import inspect
 import pickle
 import subprocess
 import sys
@@ -16,10 +17,11 @@ import pytest
 
 import glmmjax as gj
 from glmmjax import datasets, model
-from glmmjax.errors import ArgumentError, ConvergenceWarning, FormulaError
+from glmmjax.errors import ArgumentError, ConvergenceWarning, DesignWarning, FormulaError, GlmmError
 from glmmjax.estimation.convergence import Code
 from glmmjax.estimation.maximum import Progress
 from glmmjax.initial_values import initial_theta
+from glmmjax.request import RuleRequest, updated
 
 FIXED = "y ~ sex * time"
 INTRO: dict[str, Any] = {"fixed": FIXED, "random": "~ 1 | id", "family": "binomial"}
@@ -98,7 +100,7 @@ def test_sign_of_the_factor_is_canonical_in_everything_that_has_it(intro_fit):
         _blocks_of(fitted, -fitted.modes),
         fitted.convergence,
     )
-    again = model._fitted_model(fitted.design, fitted.problem, maximum, fitted.call)
+    again = model._fitted_model(fitted.design, fitted.problem, maximum, fitted.request)
     np.testing.assert_allclose(again.theta, fitted.theta)
     np.testing.assert_allclose(again.information, fitted.information)
     np.testing.assert_allclose(again.modes, fitted.modes)
@@ -136,6 +138,40 @@ def _blocks_of(fitted, modes):
 def test_a_wrong_argument_is_named_with_what_is_allowed(intro_binomial, keywords, message):
     with pytest.raises(ArgumentError, match=message):
         gj.mixed_model(**INTRO, data=intro_binomial, **keywords)
+
+
+def test_of_two_wrong_arguments_the_first_of_the_signature_is_named(intro_binomial):
+    wrong: list[tuple[str, Any]] = [
+        ("fixed", "y ~"),
+        ("penalized", 1),
+        ("n_agq", 0),
+        ("initial_values", 3),
+        ("options", {}),
+        ("devices", "abacus"),
+        ("progress", "yes"),
+    ]
+    for first, (name, _) in enumerate(wrong):
+        with pytest.raises(GlmmError, match=rf"^{name}="):
+            gj.mixed_model(**{**INTRO, "data": intro_binomial, **dict(wrong[first:])})
+
+
+def test_a_request_has_the_arguments_of_mixed_model_and_what_they_mean(intro_fit):
+    request = intro_fit.fitted_model.request
+    arguments = inspect.signature(gj.mixed_model).parameters
+    fields = dataclasses.fields(request)
+    assert [field.name for field in fields] == list(arguments)
+    assert all(getattr(request, name) == argument.default for name, argument in arguments.items() if name not in (*INTRO, "data"))
+    assert (request.family, request.resolved_family, request.rule, request.penalty) == (
+        "binomial",
+        gj.families.Binomial(),
+        RuleRequest(),
+        None,
+    )
+    other = updated(request, {"n_agq": "auto", "penalized": True})
+    assert (other.rule, other.penalty, other.data is request.data) == (RuleRequest(is_automatic=True), gj.StudentTPenalty(), True)
+    assert [RuleRequest().points(q) for q in range(1, 5)] == [11, 11, 7, 5]
+    with pytest.raises(ArgumentError, match="n_agq=60 with 3 random effects makes 216,000 quadrature nodes"):
+        RuleRequest(60).points(3)
 
 
 def test_initial_values_outside_the_structure_are_refused(intro_binomial):
@@ -238,6 +274,23 @@ def test_a_fit_without_certificate_gives_one_warning(monkeypatch, intro_fit, int
     assert "promises a gain" in str(caught[0].message)
     assert "(Newton decrement 0.25, log-likelihood -380.0000, quadrature error" in str(caught[0].message)
     assert not fit.converged
+
+
+def test_warnings_of_the_design_point_at_the_line_of_the_caller(as_if_fitted, intro_binomial, tmp_path):
+    one, alone = intro_binomial.assign(all=1), intro_binomial.assign(row=range(len(intro_binomial)))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        fit = as_if_fitted(FIXED, random="~ 1 | all", data=one, family="binomial")
+        streamed = as_if_fitted(FIXED, random="~ 1 | all", data=gj.stream([one]), family="binomial")
+        fit.update(random="~ 1 | row", data=alone)
+        streamed.update(random="~ 1 | row", data=gj.stream([alone]))
+        gj.make_design(FIXED, random="~ 1 | all", data=one, family="binomial")
+        fit.save(tmp_path / "fit")
+        gj.load(tmp_path / "fit")
+    assert [warning.category for warning in caught] == [DesignWarning] * 5
+    assert {warning.filename for warning in caught} == {__file__}
+    assert [warning.lineno for warning in caught] == sorted({warning.lineno for warning in caught})
+    assert ["nothing repeats" in str(warning.message) for warning in caught] == [False, False, True, True, False]
 
 
 def test_a_monitor_is_told_every_step(intro_fit):

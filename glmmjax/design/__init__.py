@@ -1,22 +1,32 @@
 """From formulas and tables to arrays, and the only home of patsy and pandas below the tables.
 
-``arguments`` holds what a caller gave, ``formula`` splits the text (``tokens`` reads it), ``columns`` finds the rows and columns that
-are used, ``matrices`` calls patsy, ``predictor`` puts one linear predictor together (``rank`` checks it) and ``predictors`` all of a
-model, ``outcome`` and ``groups`` read the outcome and the clusters, ``grouping`` lays rows out in blocks, and ``design`` does all of it
-in order.
+Rooms, each of which imports only those before it:
 
-Rows that come in pieces: ``stream`` reads them, ``survey`` collects what a part of the rows cannot show, ``block_files`` keeps the
-blocks on disk, and ``streamed`` does all of it in order.
+- ``formula``: from the text of a formula to terms and columns
+- ``columns``: the rows and columns that a model uses
+- ``layout``: from rows to blocks of clusters
+- ``stream``: rows that come in pieces
+
+Files above them:
+
+- ``arguments``: the arguments that describe a model, and what their texts mean
+- ``design``: ``Design``, the arrays with their labels
+- ``builder``: makes a ``Design`` from a table, a stream, or what a saved fit keeps of a stream
+- ``new_rows``: rows of new data, with the columns of a fitted model
+- ``reference_grid``: rows at which a fitted model is looked at
+- ``added_terms``: columns that terms would add to a fitted model
+- ``hypotheses``: linear hypotheses on named coefficients
 """
 
 from glmmjax.design.arguments import ModelArguments as ModelArguments
+from glmmjax.design.builder import build_design as build_design
+from glmmjax.design.builder import make_design as make_design
+from glmmjax.design.builder import streamed_design as streamed_design
 from glmmjax.design.design import Design as Design
-from glmmjax.design.design import build_design as build_design
-from glmmjax.design.design import make_design as make_design
+from glmmjax.design.design import StreamedRows as StreamedRows
 from glmmjax.design.formula.matrices import caller_namespace as caller_namespace
 from glmmjax.design.formula.split import Bar as Bar
 from glmmjax.design.formula.split import FormulaParts as FormulaParts
 from glmmjax.design.formula.split import split_formula as split_formula
 from glmmjax.design.layout.block_files import BlockFiles as BlockFiles
-from glmmjax.design.stream.design import streamed_design as streamed_design
 from glmmjax.design.stream.source import Stream as Stream

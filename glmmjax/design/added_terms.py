@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from glmmjax.design.columns.table import as_frame, find_columns, plain_types, show_label, with_categories
+from glmmjax.design.columns.table import as_frame, check_finite, find_columns, plain_types, show_label, with_categories
 from glmmjax.design.design import Design
-from glmmjax.design.formula.matrices import check_finite, right_side_matrix
+from glmmjax.design.formula.matrices import right_side_matrix
 from glmmjax.design.formula.rank import aliased_columns
 from glmmjax.errors import ArgumentError, DesignError, FormulaError
 

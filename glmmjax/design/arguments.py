@@ -1,23 +1,26 @@
-"""The arguments of a model that describe its data, as ``mixed_model`` and ``make_design`` take them; no work is done here."""
+"""The arguments that describe a model and its data, as ``mixed_model`` and ``make_design`` take them, and what their texts mean."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+import dataclasses
+import functools
+from typing import Any
 
 from glmmjax.design.formula.split import FormulaParts, split_formula
 from glmmjax.errors import ArgumentError
-from glmmjax.families import Family, WithDispersion
+from glmmjax.families import Family, WithDispersion, resolve_family
 
-__all__ = ["ModelArguments", "family_of", "parts_of"]
+__all__ = ["ModelArguments"]
 
 
-class ModelArguments(NamedTuple):
-    """See ``mixed_model`` for what each of them may be."""
+@dataclasses.dataclass(frozen=True, eq=False)
+class ModelArguments:
+    """The arguments as they were given; see ``mixed_model`` for what each of them may be. No rows are read here."""
 
     fixed: str
     random: str | None
     data: Any
-    family: Any  # a ``Family``
+    family: str | Family
     weights: Any = None
     offset: Any = None
     zi_fixed: str | None = None
@@ -26,41 +29,53 @@ class ModelArguments(NamedTuple):
     dispersion: str | None = None
     covariance: str | None = None
 
+    @functools.cached_property
+    def resolved_family(self) -> Family:
+        """The family as an object, with a linear predictor for its extra parameter where ``dispersion`` asks for one.
 
-def family_of(given: ModelArguments) -> Family:
-    """The family with a linear predictor for its extra parameter where the arguments ask for one.
-
-    Raises
-    ------
-    ArgumentError
-        For arguments of a zero part or a dispersion that the family does not have.
-    """
-    family = given.family
-    for name in ("zi_fixed", "zi_random", "zi_offset"):
-        value = getattr(given, name)
-        if value is not None and not family.has_zero_part:
-            shown = repr(value) if isinstance(value, str) else "..."
+        Raises
+        ------
+        ArgumentError
+            For a family that is not known, and arguments of a zero part or a dispersion that the family does not have.
+        """
+        family = resolve_family(self.family)
+        for name in ("zi_fixed", "zi_random", "zi_offset"):
+            value = getattr(self, name)
+            if value is not None and not family.has_zero_part:
+                shown = repr(value) if isinstance(value, str) else "..."
+                raise ArgumentError(
+                    f"{name}={shown} belongs to a family with a zero part, and the {family.name} family has none; take a zero-inflated or "
+                    "hurdle family, such as family='zero_inflated_poisson' or 'hurdle_poisson'."
+                )
+        if self.dispersion is None:
+            return family
+        if len(family.phi_names) != 1:
+            have = f"has {', '.join(family.phi_names)}" if family.phi_names else "has none"
             raise ArgumentError(
-                f"{name}={shown} belongs to a family with a zero part, and the {family.name} family has none; take a zero-inflated or "
-                "hurdle family, such as family='zero_inflated_poisson' or 'hurdle_poisson'."
+                f"dispersion={self.dispersion!r} is a predictor for the one extra parameter of a family, and the {family.name} family "
+                f"{have}."
             )
-    if given.dispersion is None:
-        return family
-    if len(family.phi_names) != 1:
-        have = f"has {', '.join(family.phi_names)}" if family.phi_names else "has none"
-        raise ArgumentError(
-            f"dispersion={given.dispersion!r} is a predictor for the one extra parameter of a family, and the {family.name} family {have}."
-        )
-    return WithDispersion(family)
+        return WithDispersion(family)
 
+    @functools.cached_property
+    def formula(self) -> FormulaParts:
+        """The formulas in pieces; a zero part that is not described has an intercept.
 
-def parts_of(given: ModelArguments) -> FormulaParts:
-    """The formulas in pieces; a zero part that is not described has an intercept.
+        Raises
+        ------
+        ArgumentError, FormulaError
+            For formulas that cannot be read.
+        """
+        zi_fixed = "~ 1" if self.zi_fixed is None and self.resolved_family.has_zero_part else self.zi_fixed
+        return split_formula(self.fixed, self.random, zi_fixed, self.zi_random, self.dispersion)
 
-    Raises
-    ------
-    ArgumentError, FormulaError
-        For formulas that cannot be read.
-    """
-    zi_fixed = "~ 1" if given.zi_fixed is None and given.family.has_zero_part else given.zi_fixed
-    return split_formula(given.fixed, given.random, zi_fixed, given.zi_random, given.dispersion)
+    @property
+    def offsets(self) -> list[tuple[str, str, Any]]:
+        """(predictor, argument, value) of the offsets that arguments give."""
+        given = (("main", "offset", self.offset), ("zero", "zi_offset", self.zi_offset))
+        return [(kind, name, value) for kind, name, value in given if value is not None]
+
+    @property
+    def offset_columns(self) -> dict[str, str | None]:
+        """The column that each offset argument names, by predictor; None for an offset given as numbers."""
+        return {kind: value if isinstance(value, str) else None for kind, _, value in self.offsets}

@@ -11,7 +11,7 @@ from glmmjax.design.columns.groups import Groups, as_numbers, number_clusters
 from glmmjax.design.columns.outcome import Outcome, read_part_of_outcome
 from glmmjax.design.columns.predictors import without_intercept
 from glmmjax.design.columns.table import as_frame, column_of, describe_unknown, plain_types, show_label, with_categories
-from glmmjax.design.design import Design, expressions_of
+from glmmjax.design.design import Design
 from glmmjax.design.formula.matrices import evaluate
 from glmmjax.design.formula.tokens import names_in
 from glmmjax.design.layout.grouping import group_rows
@@ -49,7 +49,7 @@ def read_new_rows(
     """
     parts, recipe, data = design.formula, design.recipe, as_frame(data, argument)
     text = f"{argument} with {parts.text}"
-    expressions = [e for e in expressions_of(parts) if with_outcome or e not in parts.outcome_columns]
+    expressions = [e for e in parts.expressions if with_outcome or e not in parts.outcome_columns]
     used = {name.text for expression in expressions for name in names_in(expression)}
     columns = {name: _column(data, name, argument, text) for name in recipe.columns if name in used}
     offsets = {kind: _offset(data, name, argument, kind) for kind, name in recipe.offsets.items()}

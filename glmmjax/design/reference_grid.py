@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from glmmjax.design.columns.table import as_frame, show_label
-from glmmjax.design.design import Design, expressions_of
+from glmmjax.design.design import Design
 from glmmjax.design.formula.tokens import names_in
 from glmmjax.errors import ArgumentError
 
@@ -28,7 +28,7 @@ class RowGroups(NamedTuple):
 def covariates_of(design: Design) -> tuple[str, ...]:
     """Columns on the right sides of the formulas, and those of offset arguments; without the cluster variable, unless it is one of them."""
     parts, recipe = design.formula, design.recipe
-    used = {name.text for e in expressions_of(parts) if e not in parts.outcome_columns for name in names_in(e)}
+    used = {name.text for e in parts.expressions if e not in parts.outcome_columns for name in names_in(e)}
     offsets = [name for name in recipe.offsets.values() if name is not None]
     return tuple(dict.fromkeys([*(name for name in recipe.columns if name in used), *offsets]))
 

@@ -20,7 +20,7 @@ from glmmjax.likelihood.clusters import Bucket, ClusterData
 from glmmjax.likelihood.covariance import Structure, canonical, unstructured
 from glmmjax.likelihood.gauss_hermite import check_n_agq, tensor_rule
 from glmmjax.likelihood.marginal import in_ambient_precision, start_modes
-from glmmjax.likelihood.params import Params, Theta, check_shapes, layout_of
+from glmmjax.likelihood.params import Params, Theta, check_shapes, layout_of, predictor_sizes
 from glmmjax.options import Options, StudentTPenalty
 
 __all__ = ["FitInfo", "fit_params"]
@@ -86,7 +86,7 @@ def fit_params(
     if covariance is not None and covariance.q != q:
         raise ArgumentError(f"covariance is for {covariance.q} random effects, and clusters have {q}; pass design.covariance.")
     structure = unstructured(q) if covariance is None else covariance
-    layout = layout_of(resolved, clusters, structure)
+    layout = layout_of(resolved, predictor_sizes(clusters), structure)
     problem = Problem(resolved, layout, penalty, is_intercept or (False,) * layout.p)
     fixed = jax.lax.stop_gradient(clusters.buckets)
     theta, info = _maximise(problem, options, n_agq, fixed, None if init is None else _initial(layout, init, fixed, resolved))

@@ -22,7 +22,7 @@ from glmmjax.likelihood.adaptive import Posterior, integrate, integrate_with_slo
 from glmmjax.likelihood.clusters import Bucket, ClusterData
 from glmmjax.likelihood.covariance import unstructured
 from glmmjax.likelihood.gauss_hermite import Rule, check_n_agq, tensor_rule
-from glmmjax.likelihood.params import Params, check_shapes, layout_of
+from glmmjax.likelihood.params import Params, check_shapes, layout_of, predictor_sizes
 from glmmjax.likelihood.rows import Predictors, log_base, outcome_of, over_lanes, predictors_of
 from glmmjax.likelihood.sharding import over_blocks, plain_mesh, sum_over_devices
 
@@ -146,7 +146,7 @@ def _arguments(params: Params, clusters: ClusterData, family: str | Family, n_ag
     dtype = clusters.buckets[0].cluster_weight.dtype
     params = jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), params)
     family, q = resolve_family(family), sum(z.shape[1] for z in clusters.buckets[0].Z)
-    layout = layout_of(family, clusters, unstructured(q))
+    layout = layout_of(family, predictor_sizes(clusters), unstructured(q))
     check_shapes(params, layout, "params", family)
     return params, clusters, family, check_n_agq(n_agq)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -14,7 +15,7 @@ from glmmjax.families.dispersion import WithDispersion
 from glmmjax.likelihood.clusters import ClusterData
 from glmmjax.likelihood.covariance import BlockDiagonal, Structure
 
-__all__ = ["Params", "Theta", "check_shapes", "layout_of"]
+__all__ = ["Params", "Theta", "check_shapes", "layout_of", "predictor_sizes"]
 
 
 class Params(NamedTuple):
@@ -101,15 +102,14 @@ class Theta:
         return jnp.concatenate([jnp.asarray(part, beta.dtype) for part in parts])
 
 
-def layout_of(family: Family, clusters: ClusterData, structure: Structure) -> Theta:
-    """The layout of a model from its family and its arrays.
+def layout_of(family: Family, sizes: Sequence[int], structure: Structure) -> Theta:
+    """The layout of a model from its family and the numbers of fixed-effects columns of its linear predictors.
 
     Raises
     ------
     ArgumentError
-        When the arrays have not as many linear predictors as the family takes.
+        When there are not as many linear predictors as the family takes.
     """
-    sizes = [x.shape[1] for x in clusters.buckets[0].X]
     has_dispersion = isinstance(family, WithDispersion)
     expected = 1 + family.has_zero_part + has_dispersion
     if len(sizes) != expected:
@@ -119,6 +119,11 @@ def layout_of(family: Family, clusters: ClusterData, structure: Structure) -> Th
         )
     p_zi, p_disp = sizes[1] if family.has_zero_part else 0, sizes[-1] if has_dispersion else 0
     return Theta(sizes[0], structure, len(family.phi_names), p_zi, p_disp)
+
+
+def predictor_sizes(clusters: ClusterData) -> list[int]:
+    """Numbers of fixed-effects columns of the linear predictors of ``clusters``."""
+    return [x.shape[1] for x in clusters.buckets[0].X]
 
 
 def check_shapes(params: Params, layout: Theta, argument: str, family: Family) -> None:

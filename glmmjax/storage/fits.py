@@ -20,8 +20,8 @@ from glmmjax.design import Design, ModelArguments, Stream, build_design
 from glmmjax.design.columns.table import as_frame, column_of
 from glmmjax.errors import ArgumentError, DesignError, DesignWarning, FormulaError, GlmmError
 from glmmjax.estimation.convergence import Code, Convergence
-from glmmjax.families import resolve_family
 from glmmjax.fitted import FittedModel, problem_of
+from glmmjax.request import FitRequest
 from glmmjax.storage.archive import read_archive, write_archive
 from glmmjax.storage.columns import decode_column, decode_index, encode_column, encode_index
 from glmmjax.storage.families import decode_family, encode_family
@@ -31,7 +31,7 @@ from glmmjax.storage.values import Arrays, decode, encode
 
 __all__ = ["read_fit", "save_fit"]
 
-_APART = ("data", "family", "progress")  # arguments of the call with a place of their own in the document
+_APART = ("data", "family", "progress")  # arguments with a place of their own in the document
 _ESTIMATES = ("n_agq", "theta", "params", "information", "log_likelihood", "objective", "modes", "is_singular", "options")
 
 
@@ -41,19 +41,20 @@ def save_fit(fitted: FittedModel, path: str | os.PathLike[str]) -> None:
     Raises
     ------
     ArgumentError
-        For a path in no folder, an argument of the call or a column that no file can hold, and data that have changed since the fit.
+        For a path in no folder, an argument or a column that no file can hold, and data that have changed since the fit.
     """
     arrays: Arrays = []
-    call, design = fitted.call, fitted.design
+    request, design = fitted.request, fitted.design
+    given = {field.name: getattr(request, field.name) for field in dataclasses.fields(FitRequest)}
     document: dict[str, Any] = {
-        "call": {name: None if name in _APART else encode(_plain(value), arrays, f"the argument {name}") for name, value in call.items()},
-        "progress": call["progress"] is True,
-        "family": encode_family(call["family"]),
+        "call": {name: None if name in _APART else encode(_plain(value), arrays, f"the argument {name}") for name, value in given.items()},
+        "progress": request.progress is True,
+        "family": encode_family(request.family),
         "estimates": {name: encode(getattr(fitted, name), arrays, name) for name in _ESTIMATES},
         "penalty": encode(fitted.problem.penalty, arrays, "the penalty"),
         "convergence": {**dataclasses.asdict(fitted.convergence), "code": fitted.convergence.code.name},
     }
-    if isinstance(call["data"], Stream):
+    if request.is_streamed:
         document["streamed"] = encode_streamed(design, arrays)
     else:
         frame = _used_columns(fitted)
@@ -93,17 +94,16 @@ def read_fit(path: str | os.PathLike[str], family: Any, env: Mapping[str, Any]) 
 def _fitted(document: dict[str, Any], arrays: Arrays, family: Any, env: Mapping[str, Any], path: str) -> FittedModel:
     streamed = document.get("streamed")
     data: Any = Stream(LostRows(path), 1, None) if streamed else _frame(document, arrays)
-    call = {name: decode(value, arrays) for name, value in document["call"].items()}
-    call |= {"family": family, "data": data, "progress": document["progress"]}
+    given = {name: decode(value, arrays) for name, value in document["call"].items()}
+    request = FitRequest(**{**given, "family": family, "data": data, "progress": document["progress"]})
     estimates = {name: decode(value, arrays) for name, value in document["estimates"].items()}
-    given = _arguments(call, data)
-    design = decode_streamed(streamed, given, env, arrays) if streamed else _design(given, env, estimates["options"])
+    design = decode_streamed(streamed, request, env, arrays) if streamed else _design(request, env, estimates["options"])
     ended = document["convergence"]
     fitted = FittedModel(
         design=design,
         problem=problem_of(design, decode(document["penalty"], arrays)),
         convergence=Convergence(**{**ended, "code": Code[ended["code"]]}),
-        call=call,
+        request=request,
         **estimates,
     )
     _check_shapes(fitted)
@@ -113,11 +113,6 @@ def _fitted(document: dict[str, Any], arrays: Arrays, family: Any, env: Mapping[
             "else here than it did for the fit. Define it as it was, and load again."
         )
     return fitted
-
-
-def _arguments(call: Mapping[str, Any], data: Any) -> ModelArguments:
-    named = {name: call[name] for name in ModelArguments._fields}
-    return ModelArguments(**{**named, "data": data, "family": resolve_family(call["family"])})
 
 
 def _design(given: ModelArguments, env: Mapping[str, Any], options: Any) -> Design:
@@ -133,9 +128,8 @@ def _plain(value: Any) -> Any:
 
 def _used_columns(fitted: FittedModel) -> pd.DataFrame:
     """All rows of the columns that the model used, variables of the caller among them."""
-    design, call = fitted.design, fitted.call
-    data = as_frame(call["data"])
-    named = [call[argument] for argument in ("weights", "offset", "zi_offset")]
+    design, request = fitted.design, fitted.request
+    data, named = as_frame(request.data), (request.weights, request.offset, request.zi_offset)
     names = [*design.recipe.columns, design.group_name, *(name for name in named if isinstance(name, str))]
     columns = {name: _column(data, name, design.recipe.namespace) for name in dict.fromkeys(names) if name is not None}
     return pd.DataFrame({name: pd.Series(column, index=data.index) for name, column in columns.items()}, index=data.index)
@@ -159,7 +153,7 @@ def _check_unchanged(fitted: FittedModel, frame: pd.DataFrame) -> None:
     old = fitted.design
     try:
         with jax.enable_x64(True):
-            new = _design(_arguments(fitted.call, frame), old.recipe.namespace, fitted.options)
+            new = _design(dataclasses.replace(fitted.request, data=frame), old.recipe.namespace, fitted.options)
     except GlmmError as error:
         raise _changed(str(error)) from None
     names = ("fixed_names", "random_names", "zi_fixed_names", "dispersion_names", "levels", "success_level")

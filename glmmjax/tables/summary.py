@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from glmmjax.fitted import FittedModel
 from glmmjax.options import Options, StudentTPenalty
 from glmmjax.postfit.inference.information_criteria import n_groups, n_rows
 from glmmjax.postfit.uncertainty.random_covariance import LostEffect, lost_effects, spread
+from glmmjax.request import FitRequest
 from glmmjax.tables.frames import coefficient_frame, correlation_pairs, phi_frame, spread_frame, statistics_frame
 from glmmjax.tables.page import Summary
 from glmmjax.tables.text import UNDEFINED, Section, coefficient_texts, number_texts
@@ -34,7 +35,7 @@ def summary(fitted: FittedModel) -> Summary:
         ("phi", phi_frame(fitted), _phi_section),
     ]
     present = [(name, frame, section(fitted, frame)) for name, frame, section in parts if len(frame)]
-    head = (Section("Call", (_call_text(fitted.call),)), _data_section(fitted), _model_section(fitted))
+    head = (Section("Call", (_call_text(fitted.request),)), _data_section(fitted), _model_section(fitted))
     tail = (_integration_section(fitted),) if fitted.design.random_names else ()
     sections = (*head, *(section for _, _, section in present), *tail, _optimization_section(fitted))
     return Summary(sections, {name: frame for name, frame, _ in present})
@@ -43,17 +44,17 @@ def summary(fitted: FittedModel) -> Summary:
 def one_line(fitted: FittedModel) -> str:
     """What a fit is, for ``repr``."""
     family, outcome = fitted.problem.family, "converged" if fitted.convergence.has_converged else "NOT CONVERGED"
-    formula = ", ".join(text for text in (fitted.call["fixed"], fitted.call["random"]) if text)
+    formula = ", ".join(text for text in (fitted.request.fixed, fitted.request.random) if text)
     size = f"{n_rows(fitted)} rows" + (f" in {n_groups(fitted)} clusters" if fitted.design.group_name is not None else "")
     return (
         f"<MixedModelResults: {family.name}({family.link.name}), {formula}; {size}, log-likelihood {fitted.log_likelihood:.4f}, {outcome}>"
     )
 
 
-def _call_text(call: Mapping[str, Any]) -> str:
+def _call_text(request: FitRequest) -> str:
     """The call with the arguments that were given; arrays and tables are shortened."""
-    shown = [repr(call["fixed"])]
-    for name, value in call.items():
+    shown = [repr(request.fixed)]
+    for name, value in ((field.name, getattr(request, field.name)) for field in dataclasses.fields(request)):
         if name == "data":
             shown.append("data=...")
         elif name != "fixed" and not _is_default(value):
@@ -173,7 +174,7 @@ def _integration_section(fitted: FittedModel) -> Section:
         f"quadrature error: {error:.1e} (change of log.Lik with {convergence.finer_n_agq} points)",
         *(
             []
-            if abs(error) < tolerance or fitted.call["n_agq"] == "auto"
+            if abs(error) < tolerance or fitted.request.rule.is_automatic
             else [f"n_agq='auto' takes more points until it is below {tolerance:.0e}"]
         ),
     )

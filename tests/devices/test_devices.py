@@ -142,7 +142,7 @@ def test_arguments_of_another_type():
 def test_update_keeps_the_devices_and_one_device_is_no_news(intro_binomial):
     fit = gj.mixed_model("y ~ sex * time", "~ 1 | id", data=intro_binomial, family="binomial", devices=jax.devices())
     fit = pickle.loads(pickle.dumps(fit)).update(n_agq=15)  # a device itself cannot be pickled
-    assert fit.fitted_model.call["devices"] == ("cpu:0",)
+    assert fit.fitted_model.request.devices == ("cpu:0",)
     assert fit.convergence.device == "cpu"
     assert "device:" not in str(fit.summary())
 

@@ -8,10 +8,9 @@ import jax
 import numpy as np
 
 import glmmjax as gj
-from glmmjax.estimation.objective import Problem
-from glmmjax.fitted import FittedModel
-from glmmjax.likelihood.params import layout_of
+from glmmjax.fitted import FittedModel, problem_of
 from glmmjax.options import Options
+from glmmjax.request import FitRequest
 
 __all__ = ["stated_fit", "stated_params"]
 
@@ -26,7 +25,7 @@ def stated_fit(params: gj.Params, fixed: str, random: str | None = None, **argum
     unknown: Any = None
     with jax.enable_x64(True):
         design = gj.make_design(fixed, random, **arguments)
-        problem = Problem(design.family, layout_of(design.family, design.clusters, design.covariance))
+        problem = problem_of(design, None)
         theta = np.asarray(problem.layout.vector(params))
     fitted = FittedModel(
         design=design,
@@ -41,6 +40,6 @@ def stated_fit(params: gj.Params, fixed: str, random: str | None = None, **argum
         modes=np.zeros((len(design.groups), len(design.random_names))),
         is_singular=False,
         convergence=unknown,
-        call={"fixed": fixed, "random": random, **arguments},
+        request=FitRequest(fixed, random, **arguments),
     )
     return gj.MixedModelResults(fitted, unknown)

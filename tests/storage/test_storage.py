@@ -57,7 +57,7 @@ def assert_same_records(a: FittedModel, b: FittedModel) -> None:
         assert getattr(a.design, name) == getattr(b.design, name), name
     pd.testing.assert_index_equal(a.design.groups, b.design.groups)
     pd.testing.assert_index_equal(a.design.row_labels, b.design.row_labels)
-    if not isinstance(b.call["data"], Stream):
+    if not isinstance(b.request.data, Stream):
         jax.tree.map(np.testing.assert_array_equal, a.design.clusters, b.design.clusters)
 
 
@@ -149,8 +149,8 @@ def test_every_kind_of_model_comes_back(name, as_if_fitted, data, tmp_path):
     fit.save(tmp_path / "fit")
     again = gj.load(tmp_path / "fit")
     assert_same(again, fit)
-    assert "unused" not in again.fitted_model.call["data"].columns
-    pd.testing.assert_index_equal(again.fitted_model.call["data"].index, data.index)
+    assert "unused" not in again.fitted_model.request.data.columns
+    pd.testing.assert_index_equal(again.fitted_model.request.data.index, data.index)
     assert_same(again.update(), fit.update())
     pickled = pickle.loads(pickle.dumps(fit))
     assert_same(pickled, fit)
@@ -177,7 +177,7 @@ def test_data_may_be_a_dict_with_columns_of_pandas_own_types(as_if_fitted, data,
     fit.save(tmp_path / "fit")
     again = gj.load(tmp_path / "fit")
     assert_same(again, fit)
-    assert list(again.fitted_model.call["data"].dtypes) == list(pd.DataFrame(columns).dtypes[["y", "t", "b", "cut", "day"]])
+    assert list(again.fitted_model.request.data.dtypes) == list(pd.DataFrame(columns).dtypes[["y", "t", "b", "cut", "day"]])
 
 
 def test_variables_of_the_caller_that_hold_rows_are_saved_as_columns(as_if_fitted, data, tmp_path):
@@ -187,7 +187,7 @@ def test_variables_of_the_caller_that_hold_rows_are_saved_as_columns(as_if_fitte
     other.save(tmp_path / "fit")
     again = gj.load(tmp_path / "fit")
     assert_same(again, other)
-    np.testing.assert_array_equal(again.fitted_model.call["data"]["dose2"], dose)
+    np.testing.assert_array_equal(again.fitted_model.request.data["dose2"], dose)
     assert again.fitted_model.design.fixed_names == fit.fitted_model.design.fixed_names
 
 
@@ -282,7 +282,7 @@ def test_a_streamed_fit_is_saved_without_its_rows(streamed, data, tmp_path):
     assert contents(tmp_path / "second") == contents(tmp_path / "fit")
     with pytest.raises(RowsNotKeptError, match=r"loaded from '.*fit', which does not hold the rows of its stream; .*update\(data="):
         again.update()
-    assert gj.anova(again.update(data=streamed.fitted_model.call["data"]), again).table.shape == (2, 6)
+    assert gj.anova(again.update(data=streamed.fitted_model.request.data), again).table.shape == (2, 6)
 
 
 def test_a_streamed_fit_survives_pickling(streamed, data):
@@ -437,6 +437,8 @@ def test_values_keep_their_types_and_code_is_refused():
 
 
 def test_a_progress_function_is_left_out(intro_fit, tmp_path):
-    fitted = dataclasses.replace(intro_fit.fitted_model, call={**intro_fit.fitted_model.call, "progress": lambda step: None})
+    fitted = dataclasses.replace(
+        intro_fit.fitted_model, request=dataclasses.replace(intro_fit.fitted_model.request, progress=lambda step: None)
+    )
     gj.MixedModelResults(fitted, intro_fit._refit).save(tmp_path / "fit")
-    assert gj.load(tmp_path / "fit").fitted_model.call["progress"] is False
+    assert gj.load(tmp_path / "fit").fitted_model.request.progress is False

@@ -1,6 +1,7 @@
 """What a fit prints: the page that GLMMadaptive prints, the certificate, singular and penalised fits, and nothing undefined."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
@@ -148,7 +149,9 @@ def test_a_fit_without_certificate_prints_no_nan(intro_fit):
 
 def test_a_coarse_rule_advises_more_points(singular_fit):
     assert "n_agq='auto' takes more points until it is below 1e-04" in str(singular_fit)
-    assert "takes more points" not in str(summary(record(singular_fit, call={**singular_fit.fitted_model.call, "n_agq": "auto"})))
+    assert "takes more points" not in str(
+        summary(record(singular_fit, request=dataclasses.replace(singular_fit.fitted_model.request, n_agq="auto")))
+    )
 
 
 def test_small_standard_errors_keep_two_digits(intro_fit):
@@ -163,9 +166,8 @@ def test_small_standard_errors_keep_two_digits(intro_fit):
 
 
 def test_call_shows_what_was_given(intro_fit):
-    call = intro_fit.fitted_model.call
-    given = {**call, "family": gj.families.Binomial("probit"), "weights": np.ones(3), "options": gj.Options(n_em=3), "n_agq": 5}
-    text = str(summary(record(intro_fit, call=given)))
+    changes: Any = {"family": gj.families.Binomial("probit"), "weights": np.ones(3), "options": gj.Options(n_em=3), "n_agq": 5}
+    text = str(summary(record(intro_fit, request=dataclasses.replace(intro_fit.fitted_model.request, **changes))))
     flat = " ".join(text.split())
     assert "data=..., family=Binomial(link='probit'), weights=..., n_agq=5, options=Options(n_em=3))" in flat
 

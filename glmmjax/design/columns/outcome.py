@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from glmmjax.design.columns.table import show_label, with_categories
-from glmmjax.design.formula.matrices import check_finite, column_vector
+from glmmjax.design.columns.table import check_finite, show_label, with_categories
+from glmmjax.design.formula.matrices import column_vector
 from glmmjax.design.formula.split import FormulaParts
 from glmmjax.errors import FormulaError, OutcomeError
 from glmmjax.families import Family

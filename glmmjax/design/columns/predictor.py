@@ -9,16 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from glmmjax.design.formula.matrices import (
-    Matrix,
-    MatrixOf,
-    check_finite,
-    column_vector,
-    evaluate,
-    learned_by,
-    matrix_from,
-    right_side_matrix,
-)
+from glmmjax.design.columns.table import check_finite
+from glmmjax.design.formula.matrices import Matrix, MatrixOf, column_vector, evaluate, learned_by, matrix_from, right_side_matrix
 from glmmjax.design.formula.rank import check_rank
 from glmmjax.design.formula.split import Bar, RightSide
 from glmmjax.errors import FormulaError

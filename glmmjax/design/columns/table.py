@@ -21,6 +21,7 @@ from glmmjax.errors import ArgumentError, DesignError, FormulaError
 __all__ = [
     "Table",
     "as_frame",
+    "check_finite",
     "column_of",
     "complete_rows",
     "describe_unknown",
@@ -161,6 +162,30 @@ def with_categories(column: Any, categories: Any) -> pd.Categorical:
 def show_label(label: Any) -> str:
     """A row or cluster label as it is written in Python."""
     return repr(label.item() if isinstance(label, np.generic) else label)
+
+
+def check_finite(values: np.ndarray, names: tuple[str, ...], labels: pd.Index, what: str) -> None:
+    """Refuse infinite values and NaN.
+
+    Parameters
+    ----------
+    values : (n, k) columns called ``names``, rows called ``labels``; ``what`` they are, such as ``"the fixed effects"``.
+
+    Raises
+    ------
+    DesignError
+        Naming the first column and row.
+    """
+    finite = np.isfinite(values)
+    if finite.all():
+        return
+    column = int(np.flatnonzero(~finite.all(axis=0))[0])
+    rows = np.flatnonzero(~finite[:, column])
+    others = f" (and {len(rows) - 1} more rows)" if len(rows) > 1 else ""
+    raise DesignError(
+        f"{what}: {names[column]!r} is {values[rows[0], column]} in row {show_label(labels[rows[0]])}{others}; every value must be "
+        "finite. Correct or drop these rows, or choose a transformation that is defined there."
+    )
 
 
 def _plain_column(column: pd.Series) -> pd.Series:

@@ -15,16 +15,14 @@ import pandas as pd
 import patsy
 import patsy.builtins
 
-from glmmjax.design.columns.table import show_label
 from glmmjax.design.formula.patsy_state import remembered, restored
 from glmmjax.design.formula.tokens import names_in
-from glmmjax.errors import DesignError, FormulaError, GlmmError
+from glmmjax.errors import FormulaError, GlmmError
 
 __all__ = [
     "Matrix",
     "MatrixOf",
     "caller_namespace",
-    "check_finite",
     "column_vector",
     "evaluate",
     "formula_namespace",
@@ -192,30 +190,6 @@ def column_vector(value: Any, n: int, what: str, formula: str) -> np.ndarray:
     if values.shape not in ((), (n,)):
         raise FormulaError(f"{formula}: {what} has shape {values.shape}, and must have one value for each of the {n} rows used.")
     return np.broadcast_to(values.astype(np.float64, copy=False), (n,))
-
-
-def check_finite(values: np.ndarray, names: tuple[str, ...], labels: pd.Index, what: str) -> None:
-    """Refuse infinite values and NaN.
-
-    Parameters
-    ----------
-    values : (n, k) columns called ``names``, rows called ``labels``; ``what`` they are, such as ``"the fixed effects"``.
-
-    Raises
-    ------
-    DesignError
-        Naming the first column and row.
-    """
-    finite = np.isfinite(values)
-    if finite.all():
-        return
-    column = int(np.flatnonzero(~finite.all(axis=0))[0])
-    rows = np.flatnonzero(~finite[:, column])
-    others = f" (and {len(rows) - 1} more rows)" if len(rows) > 1 else ""
-    raise DesignError(
-        f"{what}: {names[column]!r} is {values[rows[0], column]} in row {show_label(labels[rows[0]])}{others}; every value must be "
-        "finite. Correct or drop these rows, or choose a transformation that is defined there."
-    )
 
 
 def _check_no_dates(info: Any, formula: str) -> None:

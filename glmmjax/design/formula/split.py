@@ -52,6 +52,12 @@ class FormulaParts:
         sides = {"main": RightSide(self.fixed, self.offsets, self.bars), "zero": self.zero, "dispersion": self.dispersion}
         return {kind: side for kind, side in sides.items() if side is not None}
 
+    @property
+    def expressions(self) -> tuple[str, ...]:
+        """Every text of the formulas that names columns, except the cluster variable."""
+        sides = self.right_sides.values()
+        return (*self.outcome_columns, *(text for side in sides for text in (side.fixed, *side.offsets, *(bar.terms for bar in side.bars))))
+
 
 class RightSide(NamedTuple):
     """Right side of a formula in pieces."""

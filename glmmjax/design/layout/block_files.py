@@ -15,7 +15,7 @@ import numpy as np
 from glmmjax.design.layout.grouping import block_shape, choose_widths, ladder, lay_out, pack
 from glmmjax.likelihood.clusters import Bucket
 
-__all__ = ["BlockFiles", "BlockWriter", "Rows", "Widths", "lay_out_clusters"]
+__all__ = ["BlockFiles", "BlockWriter", "ClusteredRows", "Widths", "lay_out_clusters"]
 
 _CHUNK_STEPS = 8  # an octave, for the blocks of a chunk: streams of similar size share a compiled program
 
@@ -30,7 +30,7 @@ class Widths(NamedTuple):
     slots: np.ndarray  # (m,) int32: where cluster i stands in the (S, B) arrays laid end to end
 
 
-class Rows(NamedTuple):
+class ClusteredRows(NamedTuple):
     """Columns of some rows, clusters one after the other."""
 
     columns: np.ndarray  # (C, n): outcome columns, X, Z, offset
@@ -91,11 +91,11 @@ class BlockWriter:
 
     def __init__(self, folder: Path, layout: Widths, n_columns: tuple[int, int, int]):
         self._folder, self._layout, self._n_columns = folder, layout, n_columns
-        nothing = Rows(np.zeros((sum(n_columns) + 1, 0)), np.zeros(0, np.int64), np.zeros(0))
+        nothing = ClusteredRows(np.zeros((sum(n_columns) + 1, 0)), np.zeros(0, np.int64), np.zeros(0))
         self._waiting = [nothing] * len(layout.widths)
         self._total_weight = 0.0
 
-    def add(self, rows: Rows) -> None:
+    def add(self, rows: ClusteredRows) -> None:
         """Write the blocks that these rows fill."""
         self._total_weight += float(rows.weights.sum())
         bucket_of = np.searchsorted(self._layout.widths, rows.sizes)
@@ -111,7 +111,7 @@ class BlockWriter:
             self._write(k, waiting)
         return BlockFiles(self._folder, self._layout, self._n_columns, self._total_weight)
 
-    def _write(self, k: int, rows: Rows) -> None:
+    def _write(self, k: int, rows: ClusteredRows) -> None:
         n_clusters, n_lanes = len(rows.sizes), self._layout.n_lanes[k]
         if not n_clusters:
             return
@@ -144,17 +144,17 @@ def lay_out_clusters(sizes: np.ndarray, max_block_rows: int, chunk_rows: int) ->
     return Widths(widths, tuple(n_lanes), tuple(n_blocks), tuple(chunk_blocks), slots)
 
 
-def _join(a: Rows, b: Rows) -> Rows:
+def _join(a: ClusteredRows, b: ClusteredRows) -> ClusteredRows:
     if not len(a.sizes):
         return b
-    return Rows(*(np.concatenate(pair, axis=-1) for pair in zip(a, b, strict=True)))
+    return ClusteredRows(*(np.concatenate(pair, axis=-1) for pair in zip(a, b, strict=True)))
 
 
-def _select(rows: Rows, chosen: np.ndarray) -> Rows:
+def _select(rows: ClusteredRows, chosen: np.ndarray) -> ClusteredRows:
     """The clusters where ``chosen`` (m,) holds."""
     if chosen.all():
         return rows
-    return Rows(rows.columns[:, np.repeat(chosen, rows.sizes)], rows.sizes[chosen], rows.weights[chosen])
+    return ClusteredRows(rows.columns[:, np.repeat(chosen, rows.sizes)], rows.sizes[chosen], rows.weights[chosen])
 
 
 def _paths(folder: Path, bucket: int, n: int) -> Iterator[Path]:

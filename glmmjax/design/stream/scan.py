@@ -16,7 +16,7 @@ from glmmjax.design.formula.tokens import names_in
 from glmmjax.design.stream.source import Stream, columns_of, read_frames
 from glmmjax.errors import ArgumentError, DesignError, FormulaError
 
-__all__ = ["OTHER_ROWS", "Survey", "Used", "complete_frames", "find_used", "survey", "with_levels"]
+__all__ = ["OTHER_ROWS", "Scan", "Used", "complete_frames", "find_used", "scan_rows", "with_levels"]
 
 OTHER_ROWS = (
     "the source of the stream gave other rows when it was read again; a function must return a fresh iterator over the same rows at "
@@ -38,7 +38,7 @@ class Used(NamedTuple):
         return list(dict.fromkeys([*self.variables, *(name for name in self[1:] if name is not None)]))
 
 
-class Survey(NamedTuple):
+class Scan(NamedTuple):
     """What all rows together show."""
 
     levels: dict[str, pd.Index]  # of the variables that have levels, in the order in which a frame of all rows would have them
@@ -56,9 +56,7 @@ class _Levels(NamedTuple):
     used: set[Any]
 
 
-def find_used(
-    source: Stream, parts: FormulaParts, expressions: tuple[str, ...], namespace: Mapping[str, Any], weights: Any, offset: Any
-) -> Used:
+def find_used(source: Stream, formula: FormulaParts, namespace: Mapping[str, Any], weights: Any, offset: Any) -> Used:
     """``Used`` of a model, its names checked against the columns.
 
     Raises
@@ -72,27 +70,27 @@ def find_used(
     for argument, value in (("weights", weights), ("offset", offset)):
         if value is not None and not isinstance(value, str):
             raise ArgumentError(f"{argument} must be the name of a column when data are a stream, not a {type(value).__name__}.")
-    for name in (name for expression in expressions for name in names_in(expression)):
+    for name in (name for expression in formula.expressions for name in names_in(expression)):
         if name.is_called and needs_all_rows(name.text, namespace):
             raise FormulaError(
-                f"{parts.text}: {name.text}(...) takes its knots from all rows at once, which a stream does not hold: compute the columns "
-                "of the spline beforehand, or use powers such as x + I(x**2)."
+                f"{formula.text}: {name.text}(...) takes its knots from all rows at once, which a stream does not hold: compute the "
+                "columns of the spline beforehand, or use powers such as x + I(x**2)."
             )
         if name.is_bare and name.text not in empty.columns and np.ndim(namespace.get(name.text, 0)):
-            raise FormulaError(f"{parts.text}: {name.text!r} is no column of the stream but a variable; make it a column.")
-    variables = tuple(find_columns(expressions, empty, namespace, parts.text))
-    if parts.group is not None:
-        if parts.group not in empty.columns:
-            raise FormulaError(describe_unknown(parts.group, empty, f"{parts.text} as cluster variable"))
-        column_of(empty, parts.group)
+            raise FormulaError(f"{formula.text}: {name.text!r} is no column of the stream but a variable; make it a column.")
+    variables = tuple(find_columns(formula.expressions, empty, namespace, formula.text))
+    if formula.group is not None:
+        if formula.group not in empty.columns:
+            raise FormulaError(describe_unknown(formula.group, empty, f"{formula.text} as cluster variable"))
+        column_of(empty, formula.group)
     weights_column(weights, empty)
     if offset is not None and offset not in empty.columns:
         raise DesignError(describe_unknown(offset, empty, f"offset={offset!r}"))
-    return Used(variables, parts.group, weights, offset)
+    return Used(variables, formula.group, weights, offset)
 
 
 def complete_frames(source: Stream, used: Used) -> Iterator[pd.DataFrame]:
-    """Rows without a missing value after a survey has found some, frames without a row left out."""
+    """The rows without a missing value. Frames in which no row is left are left out."""
     n_rows = 0
     for frame in read_frames(source, used.columns):
         kept = _without_missing(frame)
@@ -109,7 +107,7 @@ def _without_missing(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[~missing] if missing.any() else frame
 
 
-def survey(source: Stream, used: Used) -> Survey:
+def scan_rows(source: Stream, used: Used) -> Scan:
     """Read all rows once.
 
     Raises
@@ -139,7 +137,7 @@ def survey(source: Stream, used: Used) -> Survey:
         )
         raise DesignError(f"no rows to fit: the stream has columns, and {reason}.")
     found, counts = _clusters(labels, sizes, used.group, n_rows)
-    return Survey({name: _in_order(seen) for name, seen in levels.items() if seen is not None}, found, counts, n_rows, n_read - n_rows)
+    return Scan({name: _in_order(seen) for name, seen in levels.items() if seen is not None}, found, counts, n_rows, n_read - n_rows)
 
 
 def with_levels(frame: pd.DataFrame, used: Used, levels: Mapping[str, pd.Index]) -> pd.DataFrame:

@@ -85,7 +85,8 @@ def compare(fit0: FittedModel, fit1: FittedModel, boundary: bool = False) -> Com
 
 def _row(name: str, fit: FittedModel, n: int) -> Row:
     given = {"": "fixed", " ": "random", " zero part ": "zi_fixed", "  ": "zi_random", " dispersion ": "dispersion"}
-    formula = ",".join(f"{label}{fit.call[name]}" for label, name in given.items() if fit.call.get(name) is not None)
+    texts = {label: getattr(fit.request, name) for label, name in given.items()}
+    formula = ",".join(f"{label}{text}" for label, text in texts.items() if text is not None)
     return Row(name, formula, aic(fit), bic(fit, n), fit.log_likelihood, n_parameters(fit))
 
 

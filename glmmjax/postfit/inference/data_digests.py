@@ -7,34 +7,30 @@ from typing import Any
 
 import numpy as np
 
-from glmmjax.design.design import Design
-from glmmjax.design.stream.design import StreamedClusters
+from glmmjax.design.design import Design, StreamedRows
 
 __all__ = ["is_streamed", "outcome_digest", "weights_digest"]
 
 
 def is_streamed(design: Design) -> bool:
     """Whether the rows are not in memory."""
-    clusters: Any = design.clusters
-    return isinstance(clusters, StreamedClusters)
+    return design.is_streamed
 
 
 def outcome_digest(design: Design) -> bytes:
     """Digest of the outcome columns in the caller's row order."""
-    clusters: Any = design.clusters
-    if is_streamed(design):
-        return clusters.outcome_digest
-    outcomes = [bucket.y if isinstance(bucket.y, tuple) else (bucket.y,) for bucket in clusters.buckets]
+    if isinstance(design.rows, StreamedRows):
+        return design.rows.outcome_digest
+    outcomes = [bucket.y if isinstance(bucket.y, tuple) else (bucket.y,) for bucket in design.clusters.buckets]
     columns = [np.concatenate([np.asarray(y).ravel() for y in parts])[design.row_slots] for parts in zip(*outcomes, strict=True)]
     return hashlib.blake2b(np.column_stack(columns).tobytes()).digest()
 
 
 def weights_digest(design: Design) -> bytes:
     """Digest of the weight of each row's cluster, in the caller's row order."""
-    clusters: Any = design.clusters
-    if is_streamed(design):
-        return clusters.weights_digest
-    by_slot = [np.asarray(b.row_weight) * _lane_weight(b)[:, None, :] for b in clusters.buckets]
+    if isinstance(design.rows, StreamedRows):
+        return design.rows.weights_digest
+    by_slot = [np.asarray(b.row_weight) * _lane_weight(b)[:, None, :] for b in design.clusters.buckets]
     return hashlib.blake2b(np.concatenate([weight.ravel() for weight in by_slot])[design.row_slots].tobytes()).digest()
 
 

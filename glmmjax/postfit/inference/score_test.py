@@ -58,7 +58,7 @@ def score_test(fitted: FittedModel, terms: Any, part: str = "fixed", env: Mappin
     kind = _kind(fitted, part)
     with jax.enable_x64(True):
         own = np.asarray(own_rows(fitted).X[list(fitted.design.formula.right_sides).index(kind)]).T
-    added = read_added_columns(fitted.design, own, terms, fitted.call["data"], kind, env or {})
+    added = read_added_columns(fitted.design, own, terms, fitted.request.data, kind, env or {})
     problem, theta, new = _extended(fitted, kind, len(added.names))
     score, information = _derivatives(fitted, problem, theta, kind, added.values)
     old = np.setdiff1d(np.arange(len(theta)), new)

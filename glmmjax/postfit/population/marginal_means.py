@@ -120,7 +120,7 @@ def _rows_and_groups(fitted: FittedModel, newdata: Any, by: Any, average: bool) 
     if newdata is None and by is None:
         rows = read_own_rows(fitted)
         return rows, one_group(len(rows.labels)) if average else None
-    data = fitted.call["data"] if newdata is None else newdata
+    data = fitted.request.data if newdata is None else newdata
     if isinstance(newdata, Mapping):
         data = reference_grid(fitted.design, data_of(fitted), newdata)
         by = varying(newdata) if by is None and not average else by
@@ -142,7 +142,7 @@ def data_of(fitted: FittedModel, needed: bool = False) -> Any:
     ArgumentError
         Where they are ``needed`` and not kept.
     """
-    data = None if is_streamed(fitted.design) else fitted.call.get("data")
+    data = None if is_streamed(fitted.design) else fitted.request.data
     if data is None and needed:
         raise ArgumentError("newdata=None stands for the rows fitted, which this fit does not keep as a table; give newdata.")
     return data

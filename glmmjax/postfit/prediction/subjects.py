@@ -15,6 +15,7 @@ from jax import Array
 
 from glmmjax.design.columns.groups import Groups
 from glmmjax.design.columns.table import as_frame, show_label
+from glmmjax.design.design import StreamedRows, in_memory
 from glmmjax.design.formula.tokens import names_in
 from glmmjax.design.new_rows import NewRows, cluster_rows, read_new_rows
 from glmmjax.errors import ArgumentError
@@ -50,8 +51,13 @@ _LARGE_FIT = 50_000  # rows; of a smaller fit all clusters are conditioned on, w
 class Source(NamedTuple):
     """Clusters with outcomes that random effects are conditioned on."""
 
-    clusters: ClusterData
+    rows: ClusterData | StreamedRows
     modes: np.ndarray | None  # (m, q) conditional modes in coordinates u, b = L u; None where they are still to be found
+
+    @property
+    def clusters(self) -> ClusterData:
+        """The rows, which must be in memory."""
+        return in_memory(self.rows)
 
 
 class Targets(NamedTuple):
@@ -124,9 +130,7 @@ def _targets(fitted: FittedModel, newdata: Any, newdata2: Any, with_outcome: boo
     if newdata is None:
         rows = read_own_rows(fitted)
         codes, labels = _groups(rows)
-        return Targets(
-            rows, codes, labels, (Source(fitted.design.clusters, fitted.modes),), np.zeros(len(labels), int), np.arange(len(labels))
-        )
+        return Targets(rows, codes, labels, (Source(fitted.design.rows, fitted.modes),), np.zeros(len(labels), int), np.arange(len(labels)))
     if newdata2 is None:
         return _own_or_new(fitted, newdata, with_outcome)
     history = read_new_rows(design, newdata, "newdata", with_outcome=True, with_groups=True)
@@ -138,7 +142,7 @@ def _targets(fitted: FittedModel, newdata: Any, newdata2: Any, with_outcome: boo
             f"newdata2 has {_named(design, lost)} without a complete row in newdata, the history on which random effects are conditioned. "
             "Add rows with outcomes to newdata, or predict without random effects, kind='mean_subject' or kind='marginal'."
         )
-    source = Source(cluster_rows(history, fitted.options), None) if len(numbers) else Source(fitted.design.clusters, fitted.modes)
+    source = Source(cluster_rows(history, fitted.options), None) if len(numbers) else Source(fitted.design.rows, fitted.modes)
     return Targets(rows, _groups(rows).codes, _groups(rows).labels, (source,), np.zeros(len(numbers), int), numbers)
 
 
@@ -250,7 +254,7 @@ def _chosen_source(fitted: FittedModel, chosen: np.ndarray) -> tuple[Source, np.
     """The fit's clusters of these numbers, or all of them, and the numbers that the chosen ones have there."""
     design = fitted.design
     if is_streamed(design) or len(design.row_labels) < _LARGE_FIT or 4 * len(chosen) > len(design.groups):
-        return Source(fitted.design.clusters, fitted.modes), chosen
+        return Source(fitted.design.rows, fitted.modes), chosen
     own, place = read_own_rows(fitted), np.full(len(design.groups), -1)
     place[chosen] = np.arange(len(chosen))
     kept = place[_groups(own).codes] >= 0

@@ -9,9 +9,8 @@ import pandas as pd
 import pytest
 
 import glmmjax as gj
-from glmmjax.design import ModelArguments
+from glmmjax.design import ModelArguments, streamed_design
 from glmmjax.design.layout.block_files import lay_out_clusters
-from glmmjax.design.stream.design import streamed_design
 from glmmjax.errors import ArgumentError, DesignError, DesignWarning, FormulaError, OutcomeError, RowsNotKeptError
 from glmmjax.estimation.evaluators.disk import StreamedLikelihood
 from glmmjax.estimation.xla.programs import programs
@@ -89,7 +88,7 @@ def test_the_likelihood_of_chunks_equals_that_of_all_clusters(data, in_memory):
     assert float(again.log_likelihood) == pytest.approx(fitted.log_likelihood, rel=1e-13)
     assert np.abs(at.gradient).max() < 1e-3
     np.testing.assert_allclose(hessian, -fitted.information, rtol=1e-9, atol=1e-9)
-    np.testing.assert_allclose(modes[design.clusters.slots], fitted.modes, rtol=1e-8, atol=1e-8)
+    np.testing.assert_allclose(modes[design.rows.slots], fitted.modes, rtol=1e-8, atol=1e-8)
 
 
 def test_a_parquet_file_gives_the_same_fit(data, in_memory, tmp_path):
@@ -146,7 +145,7 @@ def _leaf(bucket, name):
 def fixed_columns(design, buckets):
     """X of all real rows of all clusters, one after the other."""
     rows = []
-    for slot in design.clusters.slots:
+    for slot in design.rows.slots:
         for bucket in buckets:
             n_blocks, n_lanes = bucket["cluster_weight"].shape
             if slot < n_blocks * n_lanes:

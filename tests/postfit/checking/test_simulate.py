@@ -11,7 +11,7 @@ import scipy.special
 import scipy.stats
 
 import glmmjax as gj
-from glmmjax.design.stream.design import StreamedClusters
+from glmmjax.design import StreamedRows
 from glmmjax.errors import ArgumentError, DesignError, RowsNotKeptError
 from glmmjax.postfit.checking.simulate import drawn_parameters
 from glmmjax.postfit.uncertainty.vcov import theta_covariance
@@ -194,7 +194,7 @@ def test_new_rows_take_known_and_new_clusters_and_keep_their_order(intro_fit, in
 
 def test_a_streamed_fit_is_simulated_for_new_rows_only(intro_fit, intro_binomial):
     fitted, never = intro_fit.fitted_model, None
-    design = dataclasses.replace(fitted.design, clusters=StreamedClusters(np.asarray(fitted.design.clusters.slots), b"", b""))
+    design = dataclasses.replace(fitted.design, rows=StreamedRows(np.asarray(fitted.design.clusters.slots), b"", b""))
     streamed = gj.MixedModelResults(dataclasses.replace(fitted, design=design), never)  # type: ignore[arg-type]
     pd.testing.assert_frame_equal(streamed.simulate(3, newdata=intro_binomial[:80]), intro_fit.simulate(3, newdata=intro_binomial[:80]))
     with pytest.raises(RowsNotKeptError):

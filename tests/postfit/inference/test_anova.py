@@ -156,8 +156,10 @@ def test_fits_of_other_data_are_refused(intro_fit, poisson_fit):
         compare(intro_fit.fitted_model, changed(intro_fit, {"row_labels": rows[1:]}))
     with pytest.raises(ArgumentError, match="different outcomes"):
         gj.anova(intro_fit, poisson_fit)
+    formula = intro_fit.fitted_model.design.formula
+    by_school = dataclasses.replace(formula, bars=tuple(dataclasses.replace(bar, group="school") for bar in formula.bars))
     with pytest.raises(ArgumentError, match="different clusters"):
-        compare(intro_fit.fitted_model, changed(intro_fit, {"group_name": "school"}))
+        compare(intro_fit.fitted_model, changed(intro_fit, {"formula": by_school}))
 
 
 def test_fits_with_other_weights_are_refused(intro_fit):

@@ -229,12 +229,12 @@ def test_a_profile_that_never_drops_has_an_infinite_limit():
 
 
 def test_streams_have_none(intro_fit):
-    from glmmjax.design.stream.design import StreamedClusters
+    from glmmjax.design import StreamedRows
     from glmmjax.errors import RowsNotKeptError
 
     record = intro_fit.fitted_model
-    clusters = StreamedClusters(np.arange(100), b"", b"")
-    streamed = dataclasses.replace(record, design=dataclasses.replace(record.design, clusters=clusters))
+    rows = StreamedRows(np.arange(100), b"", b"")
+    streamed = dataclasses.replace(record, design=dataclasses.replace(record.design, rows=rows))
     from glmmjax.postfit.inference.confidence import confidence_intervals
 
     np.testing.assert_array_equal(confidence_intervals(streamed).lower, intro_fit.conf_int()["lower"])

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("compile_quickly")
 def columns(fit, terms, data=None, env=None):
     record = fit.fitted_model
     own = np.asarray(own_rows(record).X[0]).T
-    return read_added_columns(record.design, own, terms, record.call["data"] if data is None else data, "main", env or {})
+    return read_added_columns(record.design, own, terms, record.request.data if data is None else data, "main", env or {})
 
 
 def test_without_random_effects_it_is_the_closed_form_of_a_logistic_regression(no_effects_fit, intro_binomial):

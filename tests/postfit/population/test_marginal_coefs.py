@@ -12,8 +12,7 @@ from scipy import integrate, stats
 from scipy.special import expit
 
 import glmmjax as gj
-from glmmjax.design import ModelArguments
-from glmmjax.design.stream.design import streamed_design
+from glmmjax.design import ModelArguments, streamed_design
 from glmmjax.errors import ArgumentError, RowsNotKeptError
 from glmmjax.families import Binomial
 from glmmjax.postfit.population.marginal_coefs import _with_jacobian, marginal_coefficients
@@ -134,7 +133,9 @@ def test_a_streamed_fit_has_no_rows(intro_fit, intro_binomial):
     """Coefficients average over rows that are gone; means of new rows need none."""
     stream = gj.stream([intro_binomial], chunk_rows=1000)
     with jax.enable_x64(True), streamed_design(ModelArguments("y ~ sex * time", "~ 1 | id", stream, Binomial()), {}, gj.Options()) as found:
-        fitted = dataclasses.replace(intro_fit.fitted_model, design=found[0], call={"data": stream})
+        fitted = dataclasses.replace(
+            intro_fit.fitted_model, design=found[0], request=dataclasses.replace(intro_fit.fitted_model.request, data=stream)
+        )
     refit: Any = None
     fit = gj.MixedModelResults(fitted, refit)
     with pytest.raises(RowsNotKeptError):

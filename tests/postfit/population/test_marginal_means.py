@@ -94,7 +94,7 @@ def test_values_to_combine(intro_fit):
     found = intro_fit.marginal_means({"sex": ["male", "female"], "time": [0, 2]})
     assert list(found.index) == [("male", 0), ("male", 2), ("female", 0), ("female", 2)]
     at_mean = intro_fit.marginal_means({"sex": ["female"]})
-    time = intro_fit.fitted_model.call["data"]["time"].mean()
+    time = intro_fit.fitted_model.request.data["time"].mean()
     np.testing.assert_allclose(at_mean["estimate"], intro_fit.marginal_means({"sex": "female", "time": time})["estimate"], rtol=1e-12)
 
 

@@ -108,11 +108,11 @@ def test_clusters_without_outcomes_are_named(intro_fit, six):
 
 
 def test_streamed_fits_have_no_rows(intro_fit, six):
-    from glmmjax.design.stream.design import StreamedClusters
+    from glmmjax.design import StreamedRows
 
     fit = intro_fit.fitted_model
-    gone = StreamedClusters(np.asarray(fit.design.clusters.slots), b"", b"")
-    streamed = dataclasses.replace(fit, design=dataclasses.replace(fit.design, clusters=gone))
+    gone = StreamedRows(np.asarray(fit.design.clusters.slots), b"", b"")
+    streamed = dataclasses.replace(fit, design=dataclasses.replace(fit.design, rows=gone))
     np.testing.assert_allclose(modes_of(streamed, targets_for(streamed, six)), fit.modes[:6])  # modes are kept
     with pytest.raises(RowsNotKeptError):
         subjects_for(streamed, six)

@@ -14,8 +14,8 @@ import scipy.stats
 import glmmjax as gj
 from glmmjax.errors import ArgumentError
 from glmmjax.estimation.convergence import Code
-from glmmjax.estimation.objective import Problem
-from glmmjax.likelihood.params import Params, layout_of
+from glmmjax.fitted import problem_of
+from glmmjax.likelihood.params import Params
 from glmmjax.likelihood.population import population_mean
 from glmmjax.postfit.prediction.rows import own_outcome, own_rows
 from glmmjax.postfit.refitting.bootstrap import bootstrap, percentile_limits, simulated_outcomes
@@ -30,7 +30,7 @@ def parameters(*parts) -> Params:
 
 def stub(design, params) -> Any:
     """The parts of a fit that simulation reads."""
-    problem = Problem(design.family, layout_of(design.family, design.clusters, design.covariance))
+    problem = problem_of(design, None)
     with jax.enable_x64(True):
         theta = np.asarray(problem.layout.vector(params))
     return types.SimpleNamespace(design=design, problem=problem, params=params, theta=theta)
@@ -43,7 +43,7 @@ def drawn(fitted, n, seed=0):
     for r in range(n):
         buckets = [bucket._replace(y=y) for bucket, y in zip(design.clusters.buckets, draw(r), strict=True)]
         clusters = design.clusters._replace(buckets=tuple(buckets))
-        changed: Any = types.SimpleNamespace(design=dataclasses.replace(design, clusters=clusters))
+        changed: Any = types.SimpleNamespace(design=dataclasses.replace(design, rows=clusters))
         found.append(own_outcome(changed))
     return found
 

@@ -112,7 +112,7 @@ def test_a_weight_multiplies_a_clusters_score(intro_fit):
     # weights of 2 halve V and double every score: V S V is the same
     fit = intro_fit.fitted_model
     buckets = tuple(b._replace(cluster_weight=2.0 * np.asarray(b.cluster_weight)) for b in fit.design.clusters.buckets)
-    design = dataclasses.replace(fit.design, clusters=fit.design.clusters._replace(buckets=buckets))
+    design = dataclasses.replace(fit.design, rows=fit.design.clusters._replace(buckets=buckets))
     heavier = dataclasses.replace(fit, design=design, information=2.0 * fit.information)
     for kind in ("CR0", "CR3"):
         np.testing.assert_allclose(covariance(heavier, kind), covariance(fit, kind), rtol=1e-9)

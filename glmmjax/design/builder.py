@@ -1,0 +1,282 @@
+"""The one builder of ``Design``: from a table in memory, from a stream, and from what a saved fit keeps of a stream."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from glmmjax.design.arguments import ModelArguments
+from glmmjax.design.columns.groups import Groups, as_numbers, cluster_weights, number_clusters, offset_values, weights_column
+from glmmjax.design.columns.outcome import check_outcome_columns, levels_used, read_outcome
+from glmmjax.design.columns.predictor import predictor_from
+from glmmjax.design.columns.predictors import build_predictors, names_of, predictor_functions, random_reach, structure_of
+from glmmjax.design.columns.recipe import Recipe
+from glmmjax.design.columns.table import Table, as_frame, column_of, complete_rows, describe_unknown, find_columns, plain_types
+from glmmjax.design.design import Design, StreamedRows
+from glmmjax.design.formula.matrices import caller_namespace, evaluate, formula_namespace, names_used
+from glmmjax.design.formula.split import FormulaParts
+from glmmjax.design.formula.tokens import names_in
+from glmmjax.design.layout.block_files import BlockFiles
+from glmmjax.design.layout.grouping import group_rows
+from glmmjax.design.layout.packing import Columns, cluster_data, columns_of
+from glmmjax.design.stream.blocks import StreamModel, scan_stream, written_blocks
+from glmmjax.errors import DesignWarning, FormulaError, warn_caller
+from glmmjax.families import Family
+from glmmjax.likelihood.clusters import ClusterData
+from glmmjax.likelihood.covariance import Structure
+from glmmjax.options import Options
+
+__all__ = ["KeptOfStream", "RowLabels", "build_design", "kept_of_stream", "make_design", "stored_design", "streamed_design"]
+
+_ARGUMENT = "argument "  # with it, no column can be taken for a variable of a formula
+
+
+class RowLabels(NamedTuple):
+    """The rows used and their clusters by the caller's labels: fields of ``Design``."""
+
+    groups: pd.Index  # (m,)
+    cluster_sizes: np.ndarray  # (m,)
+    row_labels: pd.Index  # (n,)
+    n_dropped: int
+
+
+class KeptOfStream(NamedTuple):
+    """What the arguments of a streamed fit do not give again: enough to build its design without its rows."""
+
+    rows: StreamedRows
+    labels: RowLabels
+    covariance: Structure
+    fixed_names: tuple[str, ...]
+    random_names: tuple[str, ...]
+    success_level: Any
+    random_reach: np.ndarray  # (q,)
+    learned: Mapping[str, Any]  # what the formula learned from the rows
+    columns: tuple[str, ...]  # variables of the formulas
+    levels: Mapping[str, pd.Index]
+    outcome_levels: list[Any] | None
+    offsets: Mapping[str, str | None]
+
+
+class _ModelColumns(NamedTuple):
+    """The columns of a model whose rows have been seen: fields of ``Design``."""
+
+    family: Family
+    covariance: Structure
+    fixed_names: tuple[str, ...]
+    random_names: tuple[str, ...]
+    zi_fixed_names: tuple[str, ...]
+    dispersion_names: tuple[str, ...]
+    success_level: Any
+    levels: tuple[Any, ...]
+    random_reach: np.ndarray
+    recipe: Recipe
+
+
+class _UsedRows(NamedTuple):
+    """The rows used, with every column that the model needs."""
+
+    table: Table
+    frame: pd.DataFrame  # variables of the formulas, in plain types
+    namespace: Mapping[str, Any]  # what other names in the formulas mean
+
+
+def make_design(
+    fixed: str,
+    random: str | None = None,
+    *,
+    data: Any,
+    family: str | Family,
+    weights: Any = None,
+    offset: Any = None,
+    zi_fixed: str | None = None,
+    zi_random: str | None = None,
+    zi_offset: Any = None,
+    dispersion: str | None = None,
+    covariance: str | None = None,
+    options: Options | None = None,
+) -> Design:
+    """Arrays of a mixed model, for the pure layer.
+
+    Parameters
+    ----------
+    fixed : ``"y ~ sex * time"``, with ``cbind(a, b)`` for an outcome in two columns, ``offset(np.log(t))`` among the terms,
+        and random effects as ``+ (time | id)`` unless ``random`` gives them. Names are columns, else variables of the caller.
+    random : ``"~ time | id"``, ``"~ time || id"`` for independent effects, or None.
+    data : DataFrame, or a dict of columns. Rows with a missing value in a used column are dropped and counted.
+    family : text such as ``"binomial"``, or a family object.
+    weights : one for each cluster: an array in order of first appearance in the rows used, a Series or dict by cluster label,
+        or the name of a column that is constant in each cluster.
+    offset : column name, or an array with one value for each row of ``data``; added to those of the formula.
+    zi_fixed, zi_random, zi_offset : the zero part, as in ``mixed_model``.
+    dispersion : predictor of the extra parameter, as in ``mixed_model``. ``design.family`` then takes it.
+    covariance : structure of D, as in ``mixed_model``.
+    options : ``max_block_rows`` bounds the blocks.
+
+    Returns
+    -------
+    Design
+        ``design.clusters`` is the pytree of arrays, ``design.family`` the family that belongs to it; column names and labels are beside
+        them.
+
+    Raises
+    ------
+    ArgumentError, FormulaError, OutcomeError, DesignError
+        For an argument, formula, outcome or data that give no model; each text says what to try.
+
+    Warns
+    -----
+    DesignWarning
+        When no cluster has two rows, or there is one cluster only.
+    """
+    given = ModelArguments(fixed, random, data, family, weights, offset, zi_fixed, zi_random, zi_offset, dispersion, covariance)
+    return build_design(given, caller_namespace(), options)
+
+
+def build_design(given: ModelArguments, env: Any, options: Options | None = None) -> Design:
+    """The design of a table in memory; ``env`` is what names in the formulas mean that are no columns."""
+    formula, family = given.formula, given.resolved_family
+    check_outcome_columns(formula, family)
+    used = _used_rows(given, formula_namespace(env))
+    columns, arrays = _columns(given, used)
+    table, weights = used.table, given.weights
+    groups = (
+        number_clusters(table.frame[formula.group], formula.group) if formula.group else Groups(np.arange(len(table.labels)), table.labels)
+    )
+    n_groups = len(groups.labels)
+    _warn_of_clusters(formula, n_groups, len(groups.codes))
+    weight = cluster_weights(weights, groups, table.frame[weights] if isinstance(weights, str) else None)
+    layout = group_rows(groups.codes, n_groups, (options or Options()).max_block_rows)
+    labels = RowLabels(groups.labels, np.bincount(groups.codes, minlength=n_groups), table.labels, table.n_dropped)
+    del used, table, groups  # see cluster_data
+    return _design(formula, columns, labels, cluster_data(layout, arrays, weight), layout.row_slots)
+
+
+def streamed_design(given: ModelArguments, env: Any, options: Options) -> AbstractContextManager[tuple[Design, BlockFiles]]:
+    """The design of a stream, and its rows in files that are there until the context ends."""
+    model = scan_stream(given, formula_namespace(env))
+    _warn_of_clusters(given.formula, len(model.scan.labels), model.scan.n_rows)
+    return _written_design(given, model, options)
+
+
+def kept_of_stream(design: Design) -> KeptOfStream:
+    """What ``stored_design`` needs to build the design of a stream again."""
+    recipe, rows = design.recipe, design.rows
+    if not isinstance(rows, StreamedRows):
+        raise TypeError("only the design of a stream is kept without its rows")
+    predictor: Any = recipe.predictors["main"]
+    return KeptOfStream(
+        rows=rows,
+        labels=RowLabels(design.groups, design.cluster_sizes, design.row_labels, design.n_dropped),
+        covariance=design.covariance,
+        fixed_names=design.fixed_names,
+        random_names=design.random_names,
+        success_level=design.success_level,
+        random_reach=design.random_reach,
+        learned=predictor.remembered(),
+        columns=recipe.columns,
+        levels=recipe.levels,
+        outcome_levels=recipe.outcome_levels,
+        offsets=recipe.offsets,
+    )
+
+
+def stored_design(given: ModelArguments, env: Any, kept: KeptOfStream) -> Design:
+    """The design of which ``kept`` is ``kept_of_stream``; its arguments are ``given``, its data apart."""
+    formula, namespace = given.formula, formula_namespace(env)
+    for name in (name for expression in formula.expressions for name in names_in(expression)):
+        if name.text not in namespace and (name.is_called or name.text not in kept.columns):
+            raise FormulaError(describe_unknown(name.text, pd.DataFrame(columns=list(kept.columns)), formula.text))
+    namespace = names_used(formula.expressions, namespace, kept.columns)
+    predictor = predictor_from(formula.right_sides["main"], namespace, formula.text, kept.learned)
+    columns = _ModelColumns(
+        family=given.resolved_family,
+        covariance=kept.covariance,
+        fixed_names=kept.fixed_names,
+        random_names=kept.random_names,
+        zi_fixed_names=(),
+        dispersion_names=(),
+        success_level=kept.success_level,
+        levels=(),
+        random_reach=kept.random_reach,
+        recipe=Recipe({"main": predictor}, namespace, kept.columns, kept.levels, kept.outcome_levels, kept.offsets),
+    )
+    return _design(formula, columns, kept.labels, kept.rows, None)
+
+
+def _design(formula: FormulaParts, columns: _ModelColumns, labels: RowLabels, rows: ClusterData | StreamedRows, row_slots: Any) -> Design:
+    return Design(rows=rows, row_slots=row_slots, formula=formula, **columns._asdict(), **labels._asdict())
+
+
+@contextmanager
+def _written_design(given: ModelArguments, model: StreamModel, options: Options) -> Iterator[tuple[Design, BlockFiles]]:
+    with written_blocks(given.data, model, options) as (last, totals, files):
+        found = model.scan
+        recipe = Recipe({"main": model.predictor}, model.namespace, model.used.variables, found.levels, last.levels, given.offset_columns)
+        columns = _ModelColumns(
+            family=model.family,
+            covariance=structure_of(model.formula, {"main": last.predictor}, given.covariance),
+            **names_of({"main": last.predictor}),
+            success_level=last.outcome.success_level,
+            levels=(),
+            random_reach=totals.reach,
+            recipe=recipe,
+        )
+        labels = RowLabels(found.labels, found.sizes, pd.RangeIndex(found.n_rows), found.n_dropped)
+        rows = StreamedRows(files.layout.slots, totals.outcome.digest(), totals.weights.digest())
+        yield _design(model.formula, columns, labels, rows, None), files
+
+
+def _used_rows(given: ModelArguments, namespace: Mapping[str, Any]) -> _UsedRows:
+    """Rows without a missing value in any column that the formulas or an argument names."""
+    formula, data = given.formula, as_frame(given.data)
+    variables = find_columns(formula.expressions, data, namespace, formula.text)
+    columns = dict(variables)
+    if formula.group is not None:
+        if formula.group not in data.columns:
+            raise FormulaError(describe_unknown(formula.group, data, f"{formula.text} as cluster variable"))
+        columns[formula.group] = column_of(data, formula.group)
+    columns.update(weights_column(given.weights, data))
+    columns.update({_ARGUMENT + name: offset_values(value, data, name) for _, name, value in given.offsets})
+    table = complete_rows(columns, data.index)
+    return _UsedRows(table, plain_types(table.frame[list(variables)]), names_used(formula.expressions, namespace, data.columns))
+
+
+def _columns(given: ModelArguments, used: _UsedRows) -> tuple[_ModelColumns, Columns]:
+    """The columns of the model and their values in the rows used."""
+    formula, family, labels = given.formula, given.resolved_family, used.table.labels
+    values = tuple(evaluate(column, used.frame, used.namespace, formula.text) for column in formula.outcome_columns)
+    outcome = read_outcome(values, formula, family, labels)
+    family.check(outcome.columns if len(outcome.columns) > 1 else outcome.columns[0])
+    family = family.with_levels(len(outcome.levels)) if family.is_ordinal else family
+    added = {kind: as_numbers(used.table.frame[_ARGUMENT + name], name) for kind, name, _ in given.offsets}
+    functions = predictor_functions(formula, used.frame, used.namespace)
+    predictors = build_predictors(formula, family, functions, used.frame, labels, added)
+    found = _ModelColumns(
+        family=family,
+        covariance=structure_of(formula, predictors, given.covariance),
+        **names_of(predictors),
+        success_level=outcome.success_level,
+        levels=outcome.levels,
+        random_reach=random_reach(predictors),
+        recipe=Recipe.of(used.frame, functions, used.namespace, levels_used(values), given.offset_columns),
+    )
+    return found, columns_of(outcome, predictors)
+
+
+def _warn_of_clusters(formula: FormulaParts, n_groups: int, n_rows: int) -> None:
+    """Warn where the cluster variable is probably not the one that was meant."""
+    if formula.group is None:
+        return
+    if n_groups == n_rows:
+        text = (
+            f"nothing repeats: the cluster variable {formula.group!r} has a different value in each of the {n_rows} rows. "
+            "If it numbers the rows, name the column that identifies the clusters instead."
+        )
+        warn_caller(text, DesignWarning)
+    elif n_groups == 1:
+        text = f"the cluster variable {formula.group!r} has one value only, and one cluster says nothing on the variance between clusters."
+        warn_caller(text, DesignWarning)

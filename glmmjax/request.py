@@ -1,0 +1,122 @@
+"""``FitRequest``: the arguments of ``mixed_model``, checked and resolved once; what lies below takes it or a part of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+from jax.sharding import Mesh
+
+from glmmjax.design import ModelArguments, Stream
+from glmmjax.devices import resolve_devices
+from glmmjax.errors import ArgumentError
+from glmmjax.initial_values import named_values
+from glmmjax.likelihood.gauss_hermite import check_n_agq
+from glmmjax.likelihood.params import Params
+from glmmjax.options import Options, StudentTPenalty, default_n_agq
+from glmmjax.progress import Watch
+
+__all__ = ["FitRequest", "RuleRequest", "updated"]
+
+_MOST_NODES = 200_000  # of a rule: each is evaluated for every row
+
+
+@dataclasses.dataclass(frozen=True)
+class RuleRequest:
+    """The quadrature rule that was asked for."""
+
+    n_points: int | None = None  # per random effect; None where the number of random effects decides
+    is_automatic: bool = False  # take more points until the log-likelihood settles
+
+    def points(self, q: int) -> int:
+        """Points per random effect to begin with, for ``q`` random effects.
+
+        Raises
+        ------
+        ArgumentError
+            When they make too many nodes.
+        """
+        n_agq = default_n_agq(q) if self.n_points is None else self.n_points
+        if n_agq**q > _MOST_NODES:
+            raise ArgumentError(
+                f"n_agq={n_agq} with {q} random effects makes {n_agq**q:,} quadrature nodes, each evaluated for every row; at most "
+                f"{_MOST_NODES:,} are allowed. Take fewer points (n_agq=1 is Laplace's method) or fewer random effects."
+            )
+        return n_agq
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class FitRequest(ModelArguments):
+    """The arguments of ``mixed_model`` as they were given, in its order, and what they mean.
+
+    The model is that of ``ModelArguments``; how it is fitted is ``penalty``, ``rule``, ``initial_values`` and ``options``; ``devices`` and
+    ``progress`` concern the run alone.
+    """
+
+    penalized: bool | StudentTPenalty = False
+    n_agq: int | str | None = None
+    initial_values: Params | Mapping[str, Any] | None = None
+    options: Options = dataclasses.field(default_factory=Options)
+    devices: Any = None
+    progress: Any = False
+
+    @property
+    def is_streamed(self) -> bool:
+        """Whether the data are a stream."""
+        return isinstance(self.data, Stream)
+
+    @functools.cached_property
+    def penalty(self) -> StudentTPenalty | None:
+        """The penalty on the fixed effects, None for none."""
+        if not isinstance(self.penalized, bool | StudentTPenalty):
+            raise ArgumentError(f"penalized={self.penalized!r} must be True, False, or a StudentTPenalty(mean, scale, df).")
+        if isinstance(self.penalized, StudentTPenalty):
+            return self.penalized
+        return StudentTPenalty() if self.penalized else None
+
+    @functools.cached_property
+    def rule(self) -> RuleRequest:
+        """The quadrature rule."""
+        if self.n_agq is None or (isinstance(self.n_agq, str) and self.n_agq == "auto"):
+            return RuleRequest(is_automatic=self.n_agq is not None)
+        return RuleRequest(check_n_agq(self.n_agq))
+
+    @functools.cached_property
+    def mesh(self) -> Mesh | None:
+        """The devices that were asked for, None where the size of the data decides."""
+        if self.is_streamed and self.devices is not None:
+            raise ArgumentError(f"devices={self.devices!r} is for data in memory; a stream is fitted on JAX's default device.")
+        return resolve_devices(self.devices)
+
+    def check(self) -> None:
+        """Refuse arguments that are wrong whatever the rows, in the order of ``mixed_model``'s signature.
+
+        Raises
+        ------
+        ArgumentError, FormulaError
+            Naming the argument, what it may be, and what to try.
+        """
+        # each of these properties checks what it is made from
+        _ = self.formula, self.penalty, self.rule
+        named_values(self.initial_values)
+        if not isinstance(self.options, Options):
+            raise ArgumentError(f"options={self.options!r} must be a glmmjax.Options, such as Options(n_newton=30).")
+        _ = self.mesh
+        Watch(self.progress)
+
+
+def updated(request: FitRequest, changes: Mapping[str, Any]) -> FitRequest:
+    """``request`` with other arguments. Initial values do not pass from one model to another.
+
+    Raises
+    ------
+    ArgumentError
+        For a name that is no argument of ``mixed_model``.
+    """
+    names = [field.name for field in dataclasses.fields(FitRequest)]
+    unknown = [name for name in changes if name not in names]
+    if unknown:
+        raise ArgumentError(f"update({unknown[0]}=...) is no keyword of mixed_model; choose among {', '.join(names)}.")
+    return dataclasses.replace(request, **{"initial_values": None, **changes})
