@@ -141,8 +141,9 @@ def _maximised(design: Design, request: FitRequest, previous: FittedModel | None
     initial = initial_theta(request.initial_values, problem.layout)
     if initial is None and previous is not None and _same_parameters(previous, design, problem):
         initial = previous.theta
-    n_agq, compiled = request.rule.points(design.covariance.q), compiled_options(request.options)
-    place = placement(request.mesh, None if blocks is not None else n_agq**design.covariance.q * _n_places(design))
+    q, compiled = design.covariance.q, compiled_options(request.options)
+    n_agq = request.rule.points(q)
+    place = placement(request.mesh, None if blocks is not None else n_agq**q * _n_places(design))
     if place.device is not None:
         design = dataclasses.replace(design, rows=jax.device_put(design.rows, place.device))
     with Watch(request.progress) as watch, on_device(place.device):
@@ -151,18 +152,19 @@ def _maximised(design: Design, request: FitRequest, previous: FittedModel | None
             run: _Run = functools.partial(maximise, *settings, monitor=watch.report, every_step=watch.is_shown, mesh=place.mesh)
         else:
             run = functools.partial(maximise_streamed, problem, compiled, blocks, monitor=watch.report)
-        maximum = _settled(run, request, design.covariance.q, initial) if request.rule.is_automatic else run(n_agq, initial)
+        maximum = run(n_agq, initial)
+        if request.rule.is_automatic:
+            maximum = _settled(maximum, run, q, request.options)
     maximum = maximum._replace(convergence=dataclasses.replace(maximum.convergence, device=place.text))
     return _fitted_model(design, problem, maximum, request)
 
 
-def _settled(run: _Run, request: FitRequest, q: int, initial: np.ndarray | None) -> Maximum:
-    """The maximum by a rule that is fine enough: ``n_agq="auto"``."""
-    n_agq, options = request.rule.points(q), request.options
-    maximum = run(n_agq, initial)
+def _settled(maximum: Maximum, run: _Run, q: int, options: Options) -> Maximum:
+    """The maximum by a rule so fine that the log-likelihood settles, from that by a coarser one: ``n_agq="auto"``."""
+    n_agq = maximum.convergence.n_agq
     while _is_unsettled(maximum.convergence, options) and n_agq < options.max_agq:
         n_agq = min(finer(n_agq, q), options.max_agq)
-        # a rank that the coarser rule lost may be there after all, and is slow to come back from
+        # the coarser rule may have lost a rank that is there after all, and from which a search is slow to come back
         again = None if maximum.convergence.code is Code.CONVERGED_ON_BOUNDARY else maximum.theta
         before, maximum = maximum, run(n_agq, again)
         maximum = maximum._replace(convergence=_with_evaluations_of(before.convergence, maximum.convergence))

@@ -30,7 +30,7 @@ from glmmjax.likelihood.clusters import ClusterData
 from glmmjax.likelihood.covariance import Structure
 from glmmjax.options import Options
 
-__all__ = ["KeptOfStream", "RowLabels", "build_design", "kept_of_stream", "make_design", "stored_design", "streamed_design"]
+__all__ = ["KeptOfStream", "RowLabels", "build_design", "make_design", "stored_design", "streamed_design"]
 
 _ARGUMENT = "argument "  # with it, no column can be taken for a variable of a formula
 
@@ -81,7 +81,7 @@ class _UsedRows(NamedTuple):
 
     table: Table
     frame: pd.DataFrame  # variables of the formulas, in plain types
-    namespace: Mapping[str, Any]  # what other names in the formulas mean
+    namespace: Mapping[str, Any]  # the other names in the formulas, with their values
 
 
 def make_design(
@@ -162,30 +162,8 @@ def streamed_design(given: ModelArguments, env: Any, options: Options) -> Abstra
     return _written_design(given, model, options)
 
 
-def kept_of_stream(design: Design) -> KeptOfStream:
-    """What ``stored_design`` needs to build the design of a stream again."""
-    recipe, rows = design.recipe, design.rows
-    if not isinstance(rows, StreamedRows):
-        raise TypeError("only the design of a stream is kept without its rows")
-    predictor: Any = recipe.predictors["main"]
-    return KeptOfStream(
-        rows=rows,
-        labels=RowLabels(design.groups, design.cluster_sizes, design.row_labels, design.n_dropped),
-        covariance=design.covariance,
-        fixed_names=design.fixed_names,
-        random_names=design.random_names,
-        success_level=design.success_level,
-        random_reach=design.random_reach,
-        learned=predictor.remembered(),
-        columns=recipe.columns,
-        levels=recipe.levels,
-        outcome_levels=recipe.outcome_levels,
-        offsets=recipe.offsets,
-    )
-
-
 def stored_design(given: ModelArguments, env: Any, kept: KeptOfStream) -> Design:
-    """The design of which ``kept`` is ``kept_of_stream``; its arguments are ``given``, its data apart."""
+    """The design of a stream without its rows, from the arguments of its fit and what was kept."""
     formula, namespace = given.formula, formula_namespace(env)
     for name in (name for expression in formula.expressions for name in names_in(expression)):
         if name.text not in namespace and (name.is_called or name.text not in kept.columns):

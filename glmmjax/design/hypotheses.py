@@ -1,4 +1,4 @@
-"""Linear hypotheses on named parameters, and which columns a term of the formula has. patsy reads the text of a hypothesis."""
+"""Linear hypotheses on named parameters, whose text patsy reads, and the columns of each term of the formula."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def _from_text(hypotheses: Any, names: Sequence[str]) -> tuple[np.ndarray, np.nd
         raise ArgumentError(f"hypotheses is empty; write one or more, {_EXAMPLE}.")
     try:
         found = patsy.DesignInfo(list(names)).linear_constraint(text)
-    except Exception as error:  # patsy's own error, or what a strange value makes it raise
+    except Exception as error:  # patsy raises errors of its own, and any other for a strange value
         reason = str(getattr(error, "message", error)).strip().splitlines() or [type(error).__name__]
         raise ArgumentError(
             f"hypotheses={hypotheses!r} cannot be read: {reason[0]}.{_close_to(text, names)} Write equations of names of parameters, "

@@ -1,4 +1,4 @@
-"""Rows of new data as the model sees them: the same columns, by the levels, means and knots of the rows fitted."""
+"""Rows of new data with the columns of a fitted model, made with the levels, means and knots of the rows fitted."""
 
 from __future__ import annotations
 

@@ -1,7 +1,12 @@
 """Fits in files: a versioned zip of JSON and arrays, from which the design is built again and the numbers are put back.
 
-``archive`` is the file, ``values``, ``columns`` and ``families`` are what stands in it, ``fits`` is the record of a fit and ``streamed``
-the design of one whose rows were never in memory. No code is written and none is run when a file is read.
+No code is written, and none is run when a file is read.
+
+- ``fits``: the record of a fit
+- ``streamed``: the design of a fit whose rows were never in memory
+- ``archive``: the file
+- ``values``, ``columns``, ``families``: plain values, tables and families as JSON with arrays
+- ``fingerprint``: whether a design that was built again is the one that was fitted
 """
 
 from glmmjax.storage.fits import read_fit as read_fit

@@ -1,6 +1,6 @@
 """The file of a saved fit: a zip of one JSON document and its arrays, which holds no code and runs none when it is read.
 
-What the document says is not known here.
+This file does not know what the document says.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ __all__ = ["decode_family", "encode_family"]
 
 
 def encode_family(family: str | Family) -> Any:
-    """The argument ``family`` as JSON; of an unregistered family only what it is called."""
+    """The argument ``family`` as JSON; of an unregistered family only its name."""
     if isinstance(family, str):
         return family
     if FAMILIES.get(family.name) is not type(family):

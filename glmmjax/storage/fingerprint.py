@@ -1,4 +1,4 @@
-"""Whether a design built again is the one that was fitted, up to the last digits, in which machines differ.
+"""Whether a design that was built again is the one that was fitted, except for the last digits, in which machines differ.
 
 An exact digest would refuse a file of another machine, whose logarithm may differ in the last bit.
 """

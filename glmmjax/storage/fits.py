@@ -1,7 +1,7 @@
 """The record of a fit as a document with arrays, and back.
 
-Of the data the columns that the model used are written, all rows of them. Reading builds the design from these columns again, which
-compiles nothing, and puts the estimates back.
+The file has all rows of the columns that the model used. Reading builds the design from these columns again, which compiles nothing,
+and puts the estimates back.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ def _fitted(document: dict[str, Any], arrays: Arrays, family: Any, env: Mapping[
 
 def _design(given: ModelArguments, env: Mapping[str, Any], options: Any) -> Design:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DesignWarning)  # given when the model was fitted
+        warnings.simplefilter("ignore", DesignWarning)  # it was given when the model was fitted
         return build_design(given, env, options)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from glmmjax.design import Design, ModelArguments, StreamedRows
-from glmmjax.design.builder import KeptOfStream, RowLabels, kept_of_stream, stored_design
+from glmmjax.design.builder import KeptOfStream, RowLabels, stored_design
 from glmmjax.errors import RowsNotKeptError
 from glmmjax.likelihood.covariance import BlockDiagonal, structure_named
 from glmmjax.storage.columns import decode_index, encode_index
@@ -16,7 +16,8 @@ from glmmjax.storage.values import Arrays, decode, encode
 
 __all__ = ["LostRows", "decode_streamed", "encode_streamed"]
 
-_PLAIN = ("success_level", "fixed_names", "random_names", "random_reach")  # fields of ``KeptOfStream``
+_COLUMNS = ("success_level", "fixed_names", "random_names", "random_reach")
+_LABELS = ("n_dropped", "cluster_sizes")
 
 
 class LostRows:
@@ -33,38 +34,37 @@ class LostRows:
 
 def encode_streamed(design: Design, arrays: Arrays) -> dict[str, Any]:
     """The parts of ``design`` that the arguments of the fit do not give again."""
-    kept = kept_of_stream(design)
-    rows, labels, structure = kept.rows, kept.labels, kept.covariance
+    rows: Any = design.rows
+    recipe, structure = design.recipe, design.covariance
+    predictor: Any = recipe.predictors["main"]
     return {
-        **{name: encode(getattr(kept, name), arrays, name) for name in _PLAIN},
-        "n_dropped": encode(labels.n_dropped, arrays, "n_dropped"),
-        "cluster_sizes": encode(labels.cluster_sizes, arrays, "cluster_sizes"),
+        **{name: encode(getattr(design, name), arrays, name) for name in (*_COLUMNS, *_LABELS)},
         "slots": encode(rows.slots, arrays, "slots"),
         "digests": [rows.outcome_digest.hex(), rows.weights_digest.hex()],
         "blocks": list(structure.sizes) if isinstance(structure, BlockDiagonal) else structure.q,
-        "groups": encode_index(labels.groups, arrays, "the cluster labels"),
-        "n_rows": len(labels.row_labels),
-        "learned": encode(kept.learned, arrays, "what the formula learned from the rows"),
-        "columns": list(kept.columns),
-        "levels": [[name, encode_index(levels, arrays, f"the levels of {name!r}")] for name, levels in kept.levels.items()],
-        "outcome_levels": encode(kept.outcome_levels, arrays, "the levels of the outcome"),
-        "offsets": dict(kept.offsets),
+        "groups": encode_index(design.groups, arrays, "the cluster labels"),
+        "n_rows": len(design.row_labels),
+        "learned": encode(predictor.remembered(), arrays, "what the formula learned from the rows"),
+        "columns": list(recipe.columns),
+        "levels": [[name, encode_index(levels, arrays, f"the levels of {name!r}")] for name, levels in recipe.levels.items()],
+        "outcome_levels": encode(recipe.outcome_levels, arrays, "the levels of the outcome"),
+        "offsets": dict(recipe.offsets),
     }
 
 
 def decode_streamed(found: Mapping[str, Any], given: ModelArguments, env: Mapping[str, Any], arrays: Arrays) -> Design:
     """The design of ``encode_streamed``."""
-    plain = {name: decode(found[name], arrays) for name in (*_PLAIN, "n_dropped", "cluster_sizes", "slots", "learned", "outcome_levels")}
-    groups, blocks = decode_index(found["groups"], arrays), found["blocks"]
+    columns, labels = ({name: decode(found[name], arrays) for name in names} for names in (_COLUMNS, _LABELS))
+    blocks = found["blocks"]
     kept = KeptOfStream(
-        rows=StreamedRows(plain["slots"], *(bytes.fromhex(digest) for digest in found["digests"])),
-        labels=RowLabels(groups, plain["cluster_sizes"], pd.RangeIndex(found["n_rows"]), plain["n_dropped"]),
+        rows=StreamedRows(decode(found["slots"], arrays), *(bytes.fromhex(digest) for digest in found["digests"])),
+        labels=RowLabels(groups=decode_index(found["groups"], arrays), row_labels=pd.RangeIndex(found["n_rows"]), **labels),
         covariance=BlockDiagonal(tuple(blocks)) if isinstance(blocks, list) else structure_named(str(given.covariance), blocks),
-        learned=plain["learned"],
+        learned=decode(found["learned"], arrays),
         columns=tuple(found["columns"]),
         levels={name: decode_index(index, arrays) for name, index in found["levels"]},
-        outcome_levels=plain["outcome_levels"],
+        outcome_levels=decode(found["outcome_levels"], arrays),
         offsets=found["offsets"],
-        **{name: plain[name] for name in _PLAIN},
+        **columns,
     )
     return stored_design(given, env, kept)

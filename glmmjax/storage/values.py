@@ -1,4 +1,4 @@
-"""Plain values as JSON, with their arrays beside it: numbers, text, tuples, lists, dicts, arrays, options. Tables are ``columns``'.
+"""Plain values as JSON, with their arrays beside it: numbers, text, tuples, lists, dicts, arrays and options. ``columns`` has tables.
 
 JSON has numbers, text, True, False, None and lists; everything else is written as an object with one key that says what it is.
 """

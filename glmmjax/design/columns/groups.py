@@ -1,4 +1,4 @@
-"""The cluster variable, the cluster weights and the ``offset=`` argument: what belongs to clusters and rows beside the formula."""
+"""The cluster variable, the cluster weights and the ``offset=`` argument."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def number_clusters(labels: pd.Series | pd.Index, name: str | None) -> Groups:
         raise DesignError(
             f"the cluster variable {name!r} has values that cannot be labels ({error}); use numbers, text or tuples."
         ) from None
-    # a plain Index even of tuples, each of which is one label
+    # tuples stay labels: pandas would make levels of their entries
     return Groups(codes, pd.Index(first, name=name, tupleize_cols=False))
 
 

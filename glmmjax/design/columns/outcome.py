@@ -1,4 +1,4 @@
-"""The outcome as the numbers a family works with: levels of a two-level outcome, two columns, and the family's support."""
+"""The outcome as the numbers that a family works with; its levels and values are checked against the family."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def read_outcome(values: tuple[Any, ...], parts: FormulaParts, family: Family, l
 
     Parameters
     ----------
-    values : what each expression of ``parts.outcome_columns`` gave.
+    values : the value of each expression of ``parts.outcome_columns``.
     labels : (n,) row labels, for messages.
 
     Raises
@@ -111,7 +111,7 @@ def check_varies(outcome: Outcome, smallest: float, largest: float, parts: Formu
 
 
 def fixed_levels(values: tuple[Any, ...], parts: FormulaParts) -> list[Any] | None:
-    """Levels that an outcome has whatever the rows: those of a categorical type, or False and True; None for numbers.
+    """Levels that do not depend on the rows: those of a categorical type, or False and True; None for numbers.
 
     Raises
     ------

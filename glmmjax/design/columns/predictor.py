@@ -1,4 +1,4 @@
-"""One linear predictor of a model: fixed-effects columns, random-effects columns, and what is added to them."""
+"""One linear predictor of a model: its fixed-effects columns, its random-effects columns and its offset."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ class Predictor(NamedTuple):
     offset: np.ndarray  # (n,)
 
 
-PredictorOf = Callable[[pd.DataFrame, pd.Index, np.ndarray | None], Predictor]  # of a frame, its row labels, and an added offset
+PredictorOf = Callable[[pd.DataFrame, pd.Index, np.ndarray | None], Predictor]  # takes a frame, its row labels, and an offset to add
 
 
 def build_predictor(
     function: PredictorOf, frame: pd.DataFrame, labels: pd.Index, added_offset: np.ndarray | None, what: str = "the fixed effects"
 ) -> Predictor:
-    """Matrices of one right side, the rank of their fixed effects checked.
+    """The matrices of one right side; the rank of the fixed effects is checked.
 
     Parameters
     ----------
-    function : what ``predictor_of`` made of the right side.
+    function : the function that ``predictor_of`` returned for the right side.
     frame : columns that it uses, without missing values.
     labels : (n,) row labels, for messages, as ``what`` is.
     added_offset : (n,) added to the offsets of the formula.
@@ -63,7 +63,7 @@ def predictor_of(
 ) -> PredictorOf:
     """The matrices of one right side as a function of rows, without the check of the rank; ``frames`` gives all rows.
 
-    ``namespace`` is what names mean that are no columns; ``formula`` and ``what`` are for messages.
+    ``namespace`` holds the names that are no columns; ``formula`` and ``what`` are for messages.
     """
     fixed_of = right_side_matrix(right.fixed, frames, namespace, formula)
     random_of = [right_side_matrix(bar.terms, frames, namespace, formula) for bar in right.bars]
@@ -71,7 +71,7 @@ def predictor_of(
 
 
 def predictor_from(right: RightSide, namespace: Mapping[str, Any], formula: str, values: Mapping[str, Any]) -> PredictorOf:
-    """The function of ``predictor_of`` from what it ``remembered`` of the rows."""
+    """The function that ``predictor_of`` returned, made again from the values that it ``remembered``."""
     fixed_of, *random_of = (
         matrix_from(terms, namespace, formula, learned)
         for terms, learned in zip((right.fixed, *(bar.terms for bar in right.bars)), values["matrices"], strict=True)
@@ -81,7 +81,7 @@ def predictor_from(right: RightSide, namespace: Mapping[str, Any], formula: str,
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _PredictorFunction:
-    """What ``predictor_of`` returns; no closure, so that it can be pickled."""
+    """The function that ``predictor_of`` returns. It is no closure, so that it can be pickled."""
 
     right: RightSide
     namespace: Mapping[str, Any]

@@ -1,4 +1,4 @@
-"""All linear predictors of a model together: main part, zero part, dispersion. What is one predictor's is in ``predictor``."""
+"""All linear predictors of a model: main part, zero part and dispersion. ``predictor`` has what concerns a single one."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LABELS = {"main": "the fixed effects", "zero": "the fixed effects of the zero p
 
 
 def predictor_functions(parts: FormulaParts, frame: pd.DataFrame, namespace: Mapping[str, Any]) -> dict[str, PredictorOf]:
-    """For every right side of ``parts`` its matrices as a function of rows, with the levels, means and knots of ``frame``."""
+    """The matrices of every right side of ``parts`` as functions of rows, with the levels, means and knots of ``frame``."""
     sides = parts.right_sides.items()
     return {kind: predictor_of(right, lambda: [frame], namespace, parts.text, _LABELS[kind]) for kind, right in sides}
 

@@ -1,4 +1,4 @@
-"""How the columns of a model are made of other rows than those it was fitted to; reading such rows is the business of ``new_rows``."""
+"""How the columns of a model are made from rows other than those fitted. ``new_rows`` reads such rows."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Recipe:
     """Functions that hold the levels, means and knots of the rows fitted."""
 
     predictors: Mapping[str, PredictorOf]  # by predictor: "main", "zero", "dispersion"
-    namespace: Mapping[str, Any]  # what names in the formulas mean that are no columns
+    namespace: Mapping[str, Any]  # the names in the formulas that are no columns, with their values
     columns: tuple[str, ...]  # variables of the formulas, outcome included
     levels: Mapping[str, pd.Index]  # of those variables that have levels
     outcome_levels: list[Any] | None  # failure and success of a two-level outcome

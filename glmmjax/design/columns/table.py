@@ -1,7 +1,7 @@
-"""Which columns and which rows of a table a model uses, and the plain types that formulas can work with.
+"""The columns and rows of a table that a model uses, in plain types that formulas can work with.
 
-Rows with a missing value in a used column are dropped HERE, before patsy sees the data: knots of splines and means of centred
-columns must come from the rows that are fitted. patsy itself is called in ``matrices`` only.
+Rows with a missing value in a used column are dropped here, before patsy sees the data, because knots of splines and means of centred
+columns must come from the rows that are fitted.
 """
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ def complete_rows(columns: Mapping[str, Any], index: pd.Index) -> Table:
 
 
 def plain_types(frame: pd.DataFrame) -> pd.DataFrame:
-    """Columns as bool, int64, float64 or categorical without unused levels; what is none of these stays as it is.
+    """Columns as bool, int64, float64 or categorical without unused levels; columns of other types stay as they are.
 
     Text becomes categorical (sorted, as patsy sorts it) because patsy reads text 20 times slower; small and unsigned integers
     are widened because expressions such as ``n - s`` or ``x**2`` would overflow in them.

@@ -1,8 +1,8 @@
-"""From the text of a formula to terms and columns.
+"""From the text of a formula to terms and matrices. Nothing here knows the labels of rows.
 
-- ``matrices``
-- ``patsy_state``
-- ``rank``: Detection of fixed-effects columns that are linear combinations of others
-- ``split``: Splitting of model formulas into the parts that patsy can read. Pure text, no tables
-- ``tokens``: Reading of formula texts as Python tokens: brackets, top-level operators and the names used
+- ``tokens``: brackets, operators and names in a text
+- ``split``: the text of a formula in pieces that patsy can read
+- ``matrices``: matrices from these pieces; the file that calls patsy
+- ``patsy_state``: what patsy has learned from the rows, as plain values and back
+- ``rank``: columns that are linear combinations of others
 """

@@ -1,4 +1,4 @@
-"""Matrices from formula texts: the file that calls patsy (``remembered`` takes its records apart); nothing of patsy leaves it."""
+"""Matrices from formula texts. This file calls patsy, ``patsy_state`` takes patsy's records apart, and no object of patsy leaves them."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ __all__ = [
     "right_side_matrix",
 ]
 
-# patsy must neither drop rows nor complain: missing values are gone by now, and what a formula makes of the rest
-# (the log of a negative number) is named by check_finite
+# patsy must neither drop rows nor complain: rows with missing values are gone by now, and check_finite names the values that a formula
+# makes of the others, such as the log of a negative number
 _KEEP_ALL_ROWS = patsy.NAAction(on_NA="raise", NA_types=[])
 
 
@@ -57,7 +57,7 @@ def caller_namespace(depth: int = 0) -> Mapping[str, Any]:
 
 
 def formula_namespace(env: Any) -> Mapping[str, Any]:
-    """What names in a formula can mean beside columns: ``env``, then ``np``, patsy's functions and Python's.
+    """What names in a formula can mean besides columns: names of ``env``, then ``np``, patsy's functions and Python's.
 
     Parameters
     ----------
@@ -68,9 +68,9 @@ def formula_namespace(env: Any) -> Mapping[str, Any]:
 
 
 def names_used(expressions: Iterable[str], namespace: Mapping[str, Any], columns: Container[str] = ()) -> Mapping[str, Any]:
-    """What is left of ``namespace`` for these expressions: a fit that is kept must not keep all variables of its caller.
+    """The part of ``namespace`` that these expressions use, so that a fit does not keep all variables of its caller.
 
-    Of ``columns``, those of the data, a name means the column, whatever the caller calls so, unless it is called.
+    ``columns`` are the columns of the data. A name that is one of them means the column, unless it is called as a function.
     """
     found = (name for expression in expressions for name in names_in(expression))
     names = {name.text for name in found if name.is_called or name.text not in columns}

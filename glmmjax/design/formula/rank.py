@@ -8,8 +8,8 @@ from glmmjax.errors import DesignError
 
 __all__ = ["aliased_columns", "check_rank"]
 
-_ALIASED = 1e-7  # R's lm: a column is aliased when this fraction of its length is left beside the columns before it
-_CLEAR = 1e-5  # above this the cross-products, exact to about 1e-8 on the same scale, have already decided
+_ALIASED = 1e-7  # as in R's lm: a column is aliased when the columns before it leave less than this fraction of its length
+_CLEAR = 1e-5  # above this fraction the cross-products decide: they are exact to about 1e-8 on the same scale
 
 
 def check_rank(values: np.ndarray, names: tuple[str, ...], what: str = "the fixed effects") -> None:
@@ -51,7 +51,7 @@ def _is_clearly_full_rank(values: np.ndarray) -> bool:
     if not np.isfinite(scaled).all():
         return False
     try:
-        # the diagonal of the factor is what is left of each column beside the columns before it
+        # the diagonal of the factor holds the length that the columns before it leave of each column
         return bool(np.diagonal(np.linalg.cholesky(scaled)).min() > _CLEAR)
     except np.linalg.LinAlgError:
         return False

@@ -1,7 +1,7 @@
 """Splitting of model formulas into the parts that patsy can read. Pure text, no tables.
 
-patsy takes ``(1 | id)`` for a bitwise or WITHOUT an error, so everything with a bar is cut out here, as are ``offset(...)``
-and ``cbind(...)``, which patsy does not know. A formula has this form, with ``random`` as an argument of its own or in bars:
+patsy reads ``(1 | id)`` as a bitwise or and gives no error, so everything with a bar is cut out here. So are ``offset(...)`` and
+``cbind(...)``, which patsy does not know. A formula has this form, with ``random`` as an argument of its own or in bars:
 
     outcome ~ terms + offset(expression) + (terms | group) + (terms || group)
 """

@@ -1,7 +1,7 @@
 """From rows to blocks of clusters.
 
-- ``block_files``
-- ``grouping``: Rows -> padded blocks of clusters, and back: the index layout behind ``likelihood.clusters.ClusterData``
-- ``packing``: Columns of rows -> the arrays of ``ClusterData``, on the device
-- ``split_clusters``
+- ``grouping``: where each row stands in the padded blocks
+- ``split_clusters``: long clusters that take several lanes of a block
+- ``packing``: blocks in memory, as ``ClusterData``
+- ``block_files``: blocks on disk
 """

@@ -62,7 +62,7 @@ class BlockFiles(NamedTuple):
         return [(min(chunk * size, n), min((chunk + 1) * size, n)) for n, size in sizes]
 
     def read(self, chunk: int) -> tuple[Bucket, ...]:
-        """The blocks of a chunk, in arrays of the shape that all chunks have; what is beyond ``bounds`` is 0."""
+        """The blocks of a chunk, in arrays of the shape that all chunks have; blocks beyond ``bounds`` are 0."""
         return tuple(
             _padded(self._blocks(k, first, stop - first), size)
             for k, ((first, stop), size) in enumerate(zip(self.bounds(chunk), self.layout.chunk_blocks, strict=True))
@@ -106,7 +106,7 @@ class BlockWriter:
             self._waiting[k] = _select(waiting, np.arange(len(waiting.sizes)) >= n_full)
 
     def finish(self) -> BlockFiles:
-        """Write what waits, in a last block that is not full."""
+        """Write the clusters that still wait, in a last block that is not full."""
         for k, waiting in enumerate(self._waiting):
             self._write(k, waiting)
         return BlockFiles(self._folder, self._layout, self._n_columns, self._total_weight)
@@ -174,7 +174,7 @@ def _bucket(parts: list[np.ndarray]) -> Bucket:
 
 
 def _padded(bucket: Bucket, n_blocks: int) -> Bucket:
-    """With blocks of zeros up to ``n_blocks``, which nobody visits."""
+    """The bucket filled up to ``n_blocks`` blocks with zeros, which are never read."""
 
     def pad(array: np.ndarray) -> np.ndarray:
         if len(array) == n_blocks:

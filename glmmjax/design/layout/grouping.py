@@ -1,4 +1,4 @@
-"""Rows -> padded blocks of clusters, and back: the index layout behind ``likelihood.clusters.ClusterData``.
+"""The places of rows in padded blocks of clusters: the index arrays behind ``likelihood.clusters.ClusterData``.
 
 Every size (rows of a cluster, clusters of a block, blocks) is rounded up to a short ladder, so that a second data set of
 similar size has arrays of the same shapes and reuses the compiled programs. All of it is integer arithmetic of numpy on whole

@@ -1,4 +1,4 @@
-"""Columns of rows -> the arrays of ``ClusterData``, on the device."""
+"""The arrays of ``ClusterData``, on the device, from columns of rows."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def columns_of(outcome: Outcome, found: Mapping[str, Predictor]) -> Columns:
 
 
 def cluster_data(layout: Layout, columns: Columns, weight: np.ndarray) -> ClusterData:
-    """Gather the rows into buckets. Empties ``columns``: of large data, nothing is held that has been packed."""
+    """Gather the rows into buckets. ``columns`` is emptied on the way, so that large data are not held twice."""
 
     def packed(sources: list[np.ndarray]) -> list[tuple[np.ndarray, ...]]:
         parts = []

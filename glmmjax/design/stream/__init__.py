@@ -1,6 +1,6 @@
 """Rows that come in pieces.
 
-- ``design``: The design of a stream: as ``design``, but for the arrays, which go to files block by block
-- ``scan``
-- ``source``: Rows that are read in pieces: a Parquet file, or DataFrames one after the other, several times over
+- ``source``: a Parquet file or DataFrames, read several times over
+- ``scan``: the first reading, which finds levels, clusters and missing values
+- ``blocks``: the second reading, which writes the blocks of clusters to files
 """

@@ -1,4 +1,4 @@
-"""The first reading of a stream: what a part of the rows cannot show, which is levels, clusters and what is missing."""
+"""The first reading of a stream finds levels, clusters and missing values, which a part of the rows does not show."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ class Used(NamedTuple):
 
 
 class Scan(NamedTuple):
-    """What all rows together show."""
+    """What the first reading has found."""
 
-    levels: dict[str, pd.Index]  # of the variables that have levels, in the order in which a frame of all rows would have them
+    levels: dict[str, pd.Index]  # of the variables that have levels, in the order that a frame of all rows would give
     labels: pd.Index  # (m,) clusters in order of first appearance
     sizes: np.ndarray  # (m,) int32, rows of each
     n_rows: int

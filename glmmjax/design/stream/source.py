@@ -1,4 +1,4 @@
-"""Rows that are read in pieces: a Parquet file, or DataFrames one after the other, several times over."""
+"""Rows that are read in pieces, several times over: a Parquet file, or DataFrames one after the other."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _HOW = "the path of a Parquet file, a list of DataFrames, or a function without 
 
 @dataclasses.dataclass(frozen=True)
 class Stream:
-    """Rows to be read in pieces, as ``stream`` makes it: the ``data`` of ``mixed_model``."""
+    """Rows to be read in pieces: what ``stream`` returns and ``mixed_model`` takes as ``data``."""
 
     source: Any = dataclasses.field(repr=False)
     chunk_rows: int

@@ -166,7 +166,7 @@ def test_fits_with_other_weights_are_refused(intro_fit):
     clusters = intro_fit.fitted_model.design.clusters
     heavier = clusters._replace(buckets=tuple(b._replace(cluster_weight=2.0 * np.asarray(b.cluster_weight)) for b in clusters.buckets))
     with pytest.raises(ArgumentError, match="different cluster weights"):
-        compare(intro_fit.fitted_model, changed(intro_fit, {"clusters": heavier}))
+        compare(intro_fit.fitted_model, changed(intro_fit, {"rows": heavier}))
 
 
 def test_html_has_the_table_and_the_notes(no_effects_fit, intro_fit):
