@@ -111,8 +111,9 @@ def mixed_model(
         When no cluster has two rows, or there is one cluster only.
     """
     request = FitRequest(
-        fixed, random, data, family, weights, offset, zi_fixed, zi_random, zi_offset, dispersion, covariance,
-        penalized, n_agq, initial_values, options, devices, progress,
+        fixed=fixed, random=random, data=data, family=family, weights=weights, offset=offset, zi_fixed=zi_fixed, zi_random=zi_random,
+        zi_offset=zi_offset, dispersion=dispersion, covariance=covariance, penalized=penalized, n_agq=n_agq,
+        initial_values=initial_values, options=options, devices=devices, progress=progress,
     )  # fmt: skip
     return _fit(request, caller_namespace())
 

@@ -247,3 +247,17 @@ def test_a_planted_cycle_is_found(tmp_path):
 def test_importing_glmmjax_loads_no_table_library_and_sets_no_flag():
     code = "import glmmjax, jax, sys; print({'pandas', 'patsy', 'optax'} & set(sys.modules), jax.config.jax_enable_x64)"
     assert run(code).strip() == "set() False"
+
+
+# unit -> its rooms and files from the lowest up: each imports only those before it
+ROOMS = {"design": ("formula", "arguments", "columns", "layout", "stream", "design", "builder")}
+
+
+@pytest.mark.parametrize("unit", ROOMS)
+def test_rooms_of_a_unit_import_only_those_before_them(unit):
+    order = ROOMS[unit]
+    inside = {name: loaded for name, loaded in module_graph(PACKAGE).items() if name.startswith(f"{ROOT}.{unit}.")}
+    for name, room in ((name, name.split(".")[2]) for name in inside):
+        found = {module.split(".")[2] for module in inside[name] if module in inside}
+        allowed = order[: order.index(room) + 1] if room in order else (*order, *found)
+        assert found <= set(allowed), f"{name} imports {found - set(allowed)}"
