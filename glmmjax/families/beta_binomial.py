@@ -38,6 +38,8 @@ class BetaBinomial(Family):
     links: ClassVar[tuple[type[Link], ...]] = (Logit, Probit, Cloglog)
     phi_names: ClassVar[tuple[str, ...]] = ("precision",)
     outcome_columns: ClassVar[tuple[int, ...]] = (2,)
+    is_discrete: ClassVar[bool] = True
+    has_trials: ClassVar[bool] = True
     support: ClassVar[str] = (
         "whole numbers >= 0 as cbind(successes, failures); "
         "for 0/1 outcomes take family='binomial', because a single trial says nothing about the precision"

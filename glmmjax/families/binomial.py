@@ -33,6 +33,9 @@ class Binomial(Family):
     links: ClassVar[tuple[type[Link], ...]] = (Logit, Probit, Cloglog, Cauchit, Log)
     outcome_columns: ClassVar[tuple[int, ...]] = (1, 2)
     is_binary: ClassVar[bool] = True
+    is_discrete: ClassVar[bool] = True
+    has_trials: ClassVar[bool] = True
+    has_deviance: ClassVar[bool] = True
     support: ClassVar[str] = (
         "0 or 1 in one column, or whole numbers >= 0 as cbind(successes, failures); "
         "write a proportion p of n trials as cbind(p*n, n - p*n), and try family='poisson' for unbounded counts"

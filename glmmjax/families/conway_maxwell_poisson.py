@@ -49,6 +49,7 @@ class ConwayMaxwellPoisson(Family):
     name: ClassVar[str] = "conway_maxwell_poisson"
     links: ClassVar[tuple[type[Link], ...]] = (Log,)
     phi_names: ClassVar[tuple[str, ...]] = ("nu",)
+    is_discrete: ClassVar[bool] = True
     support: ClassVar[str] = (
         "whole numbers from 0 to n_terms - 1 (199 unless told); for larger counts take ConwayMaxwellPoisson(n_terms=...) with at least "
         "twice the largest, or family='negative_binomial'"

@@ -36,6 +36,7 @@ class Cumulative(Family):
     name: ClassVar[str] = "cumulative"
     links: ClassVar[tuple[type[Link], ...]] = (Logit, Probit, Cloglog)
     is_ordinal: ClassVar[bool] = True
+    is_discrete: ClassVar[bool] = True
     support: ClassVar[str] = (
         "ordered levels: a pandas Categorical with ordered=True, or whole numbers 0, 1, ..., K - 1; "
         "try family='binomial' for two levels, and 'poisson' for unbounded counts"

@@ -67,6 +67,7 @@ class Custom(Family):
         self,
         log_density: Callable[..., Array],
         link: str | Link = "identity",
+        *,
         n_phi: int = 0,
         mean: Callable[..., Array] | None = None,
         sample: Callable[..., Any] | None = None,
@@ -95,6 +96,10 @@ class Custom(Family):
     @property
     def is_log_concave(self) -> bool:
         return self.concave
+
+    @property
+    def mean_scale(self) -> Link:
+        return self.link if self.mean_of is None else Identity()
 
     def log_kernel(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
         return _by_row(self.density, (y, eta), phi, zero)

@@ -35,6 +35,7 @@ class Gamma(Family):
     name: ClassVar[str] = "gamma"
     links: ClassVar[tuple[type[Link], ...]] = (Log, Inverse)
     phi_names: ClassVar[tuple[str, ...]] = ("shape",)
+    has_deviance: ClassVar[bool] = True
     support: ClassVar[str] = "numbers > 0; try family='tweedie' or 'hurdle_gamma' where some are 0, 'gaussian' where some are negative"
 
     link: Link = dataclasses.field(default_factory=Log)

@@ -40,6 +40,8 @@ class TruncatedNegativeBinomial(Family):
     name: ClassVar[str] = "truncated_negative_binomial"
     links: ClassVar[tuple[type[Link], ...]] = (Log,)
     phi_names: ClassVar[tuple[str, ...]] = ("size",)
+    is_discrete: ClassVar[bool] = True
+    lowest: ClassVar[float] = 1.0
     support: ClassVar[str] = "whole numbers >= 1; for counts with zeros try family='negative_binomial' or family='hurdle_negative_binomial'"
 
     link: Link = dataclasses.field(default_factory=Log)

@@ -33,6 +33,8 @@ class TruncatedPoisson(Family):
 
     name: ClassVar[str] = "truncated_poisson"
     links: ClassVar[tuple[type[Link], ...]] = (Log,)
+    is_discrete: ClassVar[bool] = True
+    lowest: ClassVar[float] = 1.0
     support: ClassVar[str] = "whole numbers >= 1; for counts with zeros try family='poisson' or family='hurdle_poisson'"
 
     link: Link = dataclasses.field(default_factory=Log)

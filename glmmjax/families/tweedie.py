@@ -42,6 +42,7 @@ class Tweedie(Family):
     name: ClassVar[str] = "tweedie"
     links: ClassVar[tuple[type[Link], ...]] = (Log,)
     phi_names: ClassVar[tuple[str, ...]] = ("dispersion", "power")
+    has_deviance: ClassVar[bool] = True
     support: ClassVar[str] = "numbers >= 0; try family='gamma' where none is 0, 'poisson' or 'negative_binomial' for counts"
 
     n_terms: int = 48

@@ -27,6 +27,7 @@ class ZeroInflated(Family):
     """
 
     has_zero_part: ClassVar[bool] = True
+    is_discrete: ClassVar[bool] = True
 
     @property
     @abc.abstractmethod

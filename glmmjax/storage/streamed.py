@@ -17,7 +17,7 @@ from glmmjax.design.formula.matrices import formula_namespace, names_used
 from glmmjax.design.formula.tokens import names_in
 from glmmjax.design.stream.design import StreamedClusters
 from glmmjax.errors import FormulaError, RowsNotKeptError
-from glmmjax.likelihood.covariance import BlockDiagonal, structure_named
+from glmmjax.likelihood.covariance import STRUCTURES, BlockDiagonal
 from glmmjax.storage.columns import decode_index, encode_index
 from glmmjax.storage.values import Arrays, decode, encode
 
@@ -47,7 +47,7 @@ def encode_streamed(design: Design, arrays: Arrays) -> dict[str, Any]:
         **{name: encode(getattr(design, name), arrays, name) for name in _PLAIN},
         "slots": encode(clusters.slots, arrays, "slots"),
         "digests": [clusters.outcome_digest.hex(), clusters.weights_digest.hex()],
-        "blocks": list(structure.sizes) if isinstance(structure, BlockDiagonal) else structure.q,
+        "blocks": structure.q if structure.entries is None else list(structure.block_sizes),
         "groups": encode_index(design.groups, arrays, "the cluster labels"),
         "n_rows": len(design.row_labels),
         "learned": encode(predictor.remembered(), arrays, "what the formula learned from the rows"),
@@ -68,7 +68,7 @@ def decode_streamed(found: Mapping[str, Any], given: ModelArguments, env: Mappin
     outcome_levels = decode(found["outcome_levels"], arrays)
     return Design(
         clusters=clusters,
-        covariance=BlockDiagonal(tuple(blocks)) if isinstance(blocks, list) else structure_named(str(given.covariance), blocks),
+        covariance=BlockDiagonal(tuple(blocks)) if isinstance(blocks, list) else STRUCTURES[str(given.covariance)](blocks),
         outcome_name=parts.outcome,
         family=family_of(given),
         levels=(),
