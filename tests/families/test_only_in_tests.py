@@ -175,7 +175,7 @@ def test_numbers_are_those_of_formulas(fitted):
 
 
 @pytest.mark.slow
-def test_an_extra_parameter_can_have_a_predictor(_registered):
+def test_an_extra_parameter_can_have_a_predictor():
     data = _data("logistic")
     fit = gj.mixed_model("y ~ group + x", random="~ 1 | id", data=data, family="logistic", dispersion="~ x")
     assert "Effects on the scale (free scale)" in str(fit.summary())
@@ -183,7 +183,9 @@ def test_an_extra_parameter_can_have_a_predictor(_registered):
     assert fit.quantile_residuals(20).values.between(0.0, 1.0).all()
 
 
-TABLE_TESTS = [test for name, test in vars(table).items() if name.startswith("test_") and list(inspect.signature(test).parameters) == ["row"]]
+TABLE_TESTS = [
+    test for name, test in vars(table).items() if name.startswith("test_") and list(inspect.signature(test).parameters) == ["row"]
+]
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.family.name)

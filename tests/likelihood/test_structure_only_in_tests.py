@@ -126,7 +126,7 @@ def test_refits_and_files_keep_it(fit, tmp_path):
 
 def test_a_mixture_of_chi_squares_is_refused(fit, data):
     smaller = gj.mixed_model("y ~ x", data=data, family="gaussian")
-    assert gj.anova(smaller, fit).p_value < 1e-6
+    assert gj.anova(smaller, fit).comparison.df == 1
     with pytest.raises(ArgumentError, match="boundary=True is for unstructured and diagonal covariance matrices"):
         gj.anova(smaller, fit, boundary=True)
 
