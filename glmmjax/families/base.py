@@ -114,10 +114,10 @@ class Family(abc.ABC):
 
     @abc.abstractmethod
     def mean(self, eta: Array, phi: Array, *zero: Array) -> Array:
-        """Conditional mean of the outcome (of the proportion, for a binomial) given the linear predictors; NaN where there is none."""
+        """Conditional mean of ``response(y)`` given the linear predictors; NaN where there is none."""
 
     def variance(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
-        """Conditional variance of what ``mean`` is the mean of, given the linear predictors; infinite where there is none.
+        """Conditional variance of ``response(y)`` given the linear predictors; infinite where there is none.
 
         Parameters
         ----------
@@ -134,7 +134,7 @@ class Family(abc.ABC):
         )
 
     def response(self, y: Any) -> Any:
-        """What ``mean`` is the mean of: the outcome, its first column, or the share of successes."""
+        """The numbers that ``mean`` is the mean of: the outcome, its first column, or the share of successes."""
         if not isinstance(y, tuple):
             return y
         return y[0] / (y[0] + y[1]) if self.has_trials else y[0]
@@ -153,7 +153,7 @@ class Family(abc.ABC):
         return 2.0 * jnp.maximum(best - now, 0.0)
 
     def _inside(self, means: Array) -> Array:
-        """Means next to 0 and 1 in the place of those: there the log density has its limit."""
+        """Means, with numbers next to 0 and 1 in the place of 0 and 1, where the log density has only a limit."""
         if isinstance(self.link, Identity):
             return means
         means = jnp.maximum(means, _SMALLEST)
@@ -191,7 +191,7 @@ class Family(abc.ABC):
         return jnp.zeros_like(y)
 
     def initial_zero_eta(self, y: Any) -> Array:
-        """The same for the zero part: more likely a zero where the outcome is one."""
+        """A finite linear predictor of the zero part: a zero is likely where the outcome is 0."""
         first = y[0] if isinstance(y, tuple) else y
         return jnp.where(first == 0, 1.0, -1.0).astype(jnp.result_type(first))
 
@@ -210,7 +210,7 @@ class Family(abc.ABC):
         return self
 
     def initial_predictors(self, y: Any) -> tuple[Array, ...]:
-        """One such predictor for each that ``log_density`` takes."""
+        """Initial values of every linear predictor that ``log_density`` takes."""
         return (self.initial_eta(y), self.initial_zero_eta(y)) if self.has_zero_part else (self.initial_eta(y),)
 
     @abc.abstractmethod

@@ -72,7 +72,7 @@ class Binomial(Family):
         return mu * nu / (y[0] + y[1] if isinstance(y, tuple) else 1.0)
 
     def sample(self, key: Array, y: Any, eta: Array, phi: Array, *zero: Array) -> Any:
-        if not isinstance(y, tuple):  # many times faster than one trial of a binomial draw
+        if not isinstance(y, tuple):  # a Bernoulli draw is many times faster than a binomial one of one trial
             return jax.random.bernoulli(key, self.mean(eta, phi), y.shape).astype(y.dtype)
         n = y[0] + y[1]
         s = jax.random.binomial(key, n, self.mean(eta, phi), dtype=n.dtype)

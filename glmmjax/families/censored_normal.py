@@ -1,4 +1,4 @@
-"""Normal outcomes of which some are known only to lie below, above or between limits."""
+"""Normal outcomes; of some it is only known that they lie below, above or between limits."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class CensoredNormal(Family):
         else:
             is_interval = status == _INTERVAL
             upper = (y[2] - eta) * precision
-            # both limits in the lower tail, where log probabilities are exact
+            # an interval in the upper tail is mirrored into the lower one, where log probabilities are exact
             is_high = r + upper > 0
             high = jnp.where(is_interval, jnp.where(is_high, -r, upper), below)
             low = jnp.where(is_interval, jnp.where(is_high, -upper, r), below - 1.0)

@@ -18,7 +18,7 @@ _OWN_TRAITS = ("links", "phi_names", "has_dispersion")
 
 @dataclasses.dataclass(frozen=True)
 class WithDispersion(Family):
-    """``part`` with its extra parameter, on the free scale (mostly a logarithm), as the last linear predictor.
+    """``part``, whose extra parameter on its free scale (mostly a logarithm) is the last linear predictor.
 
     Its ``log_density``, ``mean`` and ``sample`` take that predictor after those of ``part`` and no ``phi``.
 

@@ -47,7 +47,7 @@ class Lognormal(Family):
 
     @property
     def mean_link(self) -> Link:
-        return Log()  # exp(eta) is the mean but for a factor
+        return Log()  # the mean is exp(eta) times a constant
 
     def log_kernel(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
         return normal_log_density(jnp.log(y) - eta, phi[0])

@@ -62,7 +62,7 @@ class TruncatedPoisson(Family):
         return mean * (1.0 + jnp.exp(eta) - mean)
 
     def sample(self, key: Array, y: Any, eta: Array, phi: Array, *zero: Array) -> Any:
-        # the first event of a Poisson process, given that there is one in time mu, and those after it
+        # a Poisson process has at least one event in time mu: draw the time of the first, then the number of those after it
         for_first, for_rest = jax.random.split(key)
         mu = jnp.broadcast_to(jnp.exp(eta), y.shape)
         first = -jnp.log1p(jax.random.uniform(for_first, y.shape, mu.dtype) * jnp.expm1(-mu))

@@ -79,14 +79,14 @@ class Weibull(Family):
 
 
 def like_outcome(y: Any, time: Array) -> Any:
-    """Observed times in the form of the outcome ``y``; 0 and infinity, to which draws may be rounded, are kept out."""
+    """Observed times in the form of the outcome ``y``; draws that rounding has made 0 or infinite are moved inside."""
     limits = jnp.finfo(time.dtype)
     time = jnp.clip(time, limits.tiny, limits.max)
     return (time, jnp.ones_like(time)) if isinstance(y, tuple) else time
 
 
 def limits_of_times(y: Any) -> tuple[Any, Any]:
-    """The smallest and the largest value that each time can have had: without end where its status is 0."""
+    """The smallest and the largest value that each time can have had; the largest is infinite where the status is 0."""
     if isinstance(y, tuple):
         time, status = y
         return time, np.where(status == 0, np.inf, time)

@@ -1,7 +1,7 @@
 """Covariance structures of the random effects: a free vector <-> a factor L with D = L L'.
 
-Every free vector is unconstrained, and where it can be, a singular D is an ordinary interior point: the diagonal of L is signed (design:
-a log diagonal drifts to -infinity there). ``canonical`` makes the diagonal non-negative once, after a fit.
+Every free vector is unconstrained. Where possible a singular D is an ordinary interior point: the diagonal of L has a sign, since a log
+diagonal would drift to -infinity there. ``canonical`` makes the diagonal non-negative once, after a fit.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Structure(abc.ABC):
 
     @abc.abstractmethod
     def free(self, chol: Array) -> Array:
-        """(n_free,) free vector of a factor (q, q): of the same D if the structure has it, else of one close to it."""
+        """(n_free,) free vector of a factor (q, q); it gives the same D if the structure has it, and else one close to it."""
 
     def pull_back(self, free: Array, slope: Array) -> Array:
         """(n_free,) gradient in the free vector of a function whose gradient in L is ``slope`` (q, q)."""
@@ -93,11 +93,11 @@ class Structure(abc.ABC):
         """
 
     def largest_change(self, reach: Array) -> Array:
-        """(n_free,) largest change of the linear predictor, about, when an entry of the free vector moves by 1."""
+        """(n_free,) about the largest change of the linear predictor when an entry of the free vector moves by 1."""
         return jnp.full(self.n_free, jnp.max(reach, initial=0.0))
 
     def mask(self) -> tuple[tuple[bool, ...], ...]:
-        """(q, q) truth table: which entries of D the structure leaves non-zero."""
+        """(q, q) truth table of the entries of D that may differ from 0."""
         return ((True,) * self.q,) * self.q
 
 
@@ -129,7 +129,7 @@ class BlockDiagonal(Structure):
         return tuple(f"L[{effects[r]},{effects[c]}]" for r, c in self.entries)
 
     def signs(self, free: np.ndarray) -> np.ndarray:
-        """Those that make the diagonal of L non-negative."""
+        """The factors that make the diagonal of L non-negative."""
         diagonal = {column: k for k, (row, column) in enumerate(self.entries) if row == column}
         return np.where(np.asarray(free)[..., [diagonal[column] for _, column in self.entries]] < 0, -1.0, 1.0)
 
