@@ -18,7 +18,7 @@ import glmmjax as gj
 from glmmjax import datasets
 from glmmjax.errors import ArgumentError, GlmmError
 from glmmjax.families import FAMILIES, Family, resolve_family
-from glmmjax.likelihood.covariance import NAMES
+from glmmjax.likelihood.covariance import STRUCTURES
 
 __all__ = ["main"]
 
@@ -63,7 +63,7 @@ def build_parser() -> argparse.ArgumentParser:
     fit.add_argument("--zi-fixed", metavar="FORMULA", help='fixed effects of the zero part, such as "~ sex"; an intercept by default')
     fit.add_argument("--zi-random", metavar="FORMULA", help='random effects of the zero part, such as "~ 1 | id"')
     fit.add_argument("--dispersion", metavar="FORMULA", help='effects on the extra parameter, such as "~ sex"')
-    fit.add_argument("--covariance", help=f"structure of the random effects: {', '.join(NAMES)}")
+    fit.add_argument("--covariance", help=f"structure of the random effects: {', '.join(STRUCTURES)}")
     fit.add_argument("--n-agq", type=_n_agq, metavar="N", help='quadrature points per random effect, or "auto"')
     fit.add_argument("--penalized", action="store_true", help="Student's t penalty on the fixed effects")
     fit.add_argument("--progress", action="store_true", help="show the iterations on one line")

@@ -22,7 +22,7 @@ from glmmjax.estimation.objective import Problem
 from glmmjax.families import Family
 from glmmjax.fitted import FittedModel, problem_of
 from glmmjax.initial_values import initial_theta
-from glmmjax.likelihood.covariance import BlockDiagonal, lower_factor
+from glmmjax.likelihood.covariance import lower_factor
 from glmmjax.likelihood.gauss_hermite import finer
 from glmmjax.likelihood.params import Params
 from glmmjax.options import Options, StudentTPenalty, compiled_options
@@ -183,10 +183,9 @@ def _fitted_model(design: Design, problem: Problem, maximum: Maximum, request: F
     theta, hessian = maximum.theta, maximum.hessian
     root = np.asarray(structure.factor(jnp.asarray(theta[layout.random])))
     chol, rotation = lower_factor(root)
-    if isinstance(structure, BlockDiagonal):  # its free vector is the lower factor
-        flip = np.ones(layout.size)
-        flip[layout.random] = np.diagonal(rotation)[[column for _, column in structure.entries]]
-        theta, hessian = theta * flip, hessian * np.outer(flip, flip)
+    flip = np.ones(layout.size)
+    flip[layout.random] = structure.signs(theta[layout.random])
+    theta, hessian = theta * flip, hessian * np.outer(flip, flip)
     parts: Any = (theta[layout.fixed], chol, theta[layout.extra], theta[layout.zero], theta[layout.dispersion])
     return FittedModel(
         design=design,

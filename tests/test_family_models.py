@@ -10,7 +10,7 @@ import scipy.stats
 import glmmjax as gj
 from glmmjax.errors import ArgumentError, DesignError, FormulaError, OutcomeError
 from glmmjax.families import Custom, Gaussian, NegativeBinomial, log_gamma, log_rising, softplus
-from glmmjax.likelihood.covariance import NAMES
+from glmmjax.likelihood.covariance import STRUCTURES
 from tests.families.test_families import ROWS
 from tests.reference_cases import FOLDER, load_case
 
@@ -126,7 +126,7 @@ def my_base(y, phi):
     return log_rising(jnp.exp(phi[0]), y) - y * phi[0] - log_gamma(y + 1.0)
 
 
-OWN = Custom(my_negative_binomial, "log", 1, log_base=my_base, is_log_concave=True)
+OWN = Custom(my_negative_binomial, "log", n_phi=1, log_base=my_base, is_log_concave=True)
 
 
 @pytest.mark.slow
@@ -140,7 +140,7 @@ def test_a_custom_negative_binomial_gives_the_fit_of_the_built_in():
     assert "family: custom" in str(own.summary())
 
 
-@pytest.mark.parametrize("family", [OWN, Custom(plain_negative_binomial, "log", 1)], ids=["with a base", "plain"])
+@pytest.mark.parametrize("family", [OWN, Custom(plain_negative_binomial, "log", n_phi=1)], ids=["with a base", "plain"])
 def test_a_custom_density_is_taken_row_by_row(family):
     y, eta = jnp.arange(6.0).reshape(2, 3), jnp.linspace(-1.0, 2.0, 6).reshape(2, 3)
     phi = jnp.array([[0.3, -0.2, 1.0]])  # one a cluster
@@ -170,18 +170,18 @@ def test_custom_densities_that_are_refused(data, density, match):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "match"),
+    ("density", "keywords", "match"),
     [
-        ((3,), r"Custom\(log_density=3\) must be a function"),
-        ((lambda y, eta: eta,), r"takes 2 arguments, not \(y, eta, phi\)"),
-        ((my_negative_binomial, "log", 1, 3), r"Custom\(mean=3\) must be a function, or None"),
-        ((my_negative_binomial, "log", -1), r"Custom\(n_phi=-1\) must be a whole number >= 0"),
-        ((my_negative_binomial, "log", 1, None, None, 4), r"Custom\(n_columns=4\) must be 1, 2 or 3"),
+        (3, {}, r"Custom\(log_density=3\) must be a function"),
+        (lambda y, eta: eta, {}, r"takes 2 arguments, not \(y, eta, phi\)"),
+        (my_negative_binomial, {"n_phi": 1, "mean": 3}, r"Custom\(mean=3\) must be a function, or None"),
+        (my_negative_binomial, {"n_phi": -1}, r"Custom\(n_phi=-1\) must be a whole number >= 0"),
+        (my_negative_binomial, {"n_phi": 1, "n_columns": 4}, r"Custom\(n_columns=4\) must be 1, 2 or 3"),
     ],
 )
-def test_custom_arguments_that_are_refused(arguments, match):
+def test_custom_arguments_that_are_refused(density, keywords, match):
     with pytest.raises(ArgumentError, match=match):
-        Custom(*arguments)
+        Custom(density, "log", **keywords)
 
 
 # structures of D
@@ -240,7 +240,7 @@ def test_initial_values_must_have_the_structure(data):
 
 
 def test_the_documented_names_of_structures_are_all():
-    assert all(name in (gj.mixed_model.__doc__ or "") for name in NAMES)
+    assert all(name in (gj.mixed_model.__doc__ or "") for name in STRUCTURES)
 
 
 # arguments and outcomes that do not belong to the family
@@ -309,7 +309,7 @@ def test_anova_tests_a_dispersion_formula_against_a_constant(data):
 )
 def test_custom_bases_that_are_refused(data, base, match):
     with pytest.raises(ArgumentError, match=match):
-        gj.make_design("count ~ x", "~ 1 | id", data=data, family=Custom(my_negative_binomial, "log", 1, log_base=base))
+        gj.make_design("count ~ x", "~ 1 | id", data=data, family=Custom(my_negative_binomial, "log", n_phi=1, log_base=base))
 
 
 def test_parameters_of_the_wrong_length_are_refused(data):

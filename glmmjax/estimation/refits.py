@@ -30,7 +30,6 @@ from glmmjax.estimation.xla.precompile import precompile
 from glmmjax.estimation.xla.programs import programs
 from glmmjax.estimation.xla.worker import is_double_precision
 from glmmjax.likelihood.clusters import Bucket, ClusterData
-from glmmjax.likelihood.covariance import BlockDiagonal
 from glmmjax.likelihood.gauss_hermite import Rule, padded_rule
 from glmmjax.likelihood.marginal import Modes
 from glmmjax.likelihood.params import Theta
@@ -217,11 +216,7 @@ def _collected(layout: Theta, ends: list[_End]) -> Refits:
     theta = np.array([end.theta for end in ends]).reshape(-1, size)
     hessian = np.array([end.hessian for end in ends]).reshape(-1, size, size)
     sign = np.ones_like(theta)
-    if isinstance(layout.covariance, BlockDiagonal):  # as the record of a fit has it
-        entries, random = layout.covariance.entries, layout.random.start
-        diagonal = {column: random + k for k, (row, column) in enumerate(entries) if row == column}
-        for k, (_, column) in enumerate(entries):
-            sign[:, random + k] = np.where(theta[:, diagonal[column]] < 0, -1.0, 1.0)
+    sign[:, layout.random] = layout.covariance.signs(theta[:, layout.random])  # as the record of a fit has it
     code, log_likelihood = np.array([int(end.code) for end in ends], int), np.array([float(end.log_likelihood) for end in ends])
     return Refits(theta * sign, code, log_likelihood, -hessian * sign[:, :, None] * sign[:, None, :])
 

@@ -15,14 +15,18 @@ import jax.numpy as jnp
 from jax import Array
 
 from glmmjax.errors import ArgumentError
-from glmmjax.families.links import Link
+from glmmjax.families.links import Identity, Link
 
 __all__ = ["Family", "resolve_link"]
+
+_SMALLEST = 1e-300
 
 
 @dataclasses.dataclass(frozen=True)
 class Family(abc.ABC):
     """Conditional distribution of one outcome row given its linear predictor.
+
+    Every other layer asks these traits, and never which family it has.
 
     Class attributes
     ----------------
@@ -32,9 +36,16 @@ class Family(abc.ABC):
         on a field.
     outcome_columns : numbers of outcome columns accepted; 2 means ``cbind(a, b)``.
     is_binary : the outcome may be boolean, or text with two levels (the second is success).
-    is_ordinal : the outcome is a factor whose levels in order are 0, 1, ..., and the thresholds stand for the intercept.
+    is_ordinal : the outcome is a factor whose levels in order are 0, 1, ...; ``phi`` holds the thresholds, which stand for the intercept,
+        and the family has ``probabilities`` and ``with_levels``.
+    is_discrete : every outcome (the first column of several) is a whole number.
+    lowest : the smallest outcome of a discrete family.
+    is_censored : an outcome of several columns says with the later ones which values were censored; see ``limits``.
+    has_trials : an outcome of two columns counts successes and failures, and ``mean`` is that of the share of successes.
     has_zero_part : the density has a second predictor ``eta_zi``, the logit of the probability of a zero; it comes after ``phi`` in
         ``log_density``, ``mean`` and ``sample``.
+    has_dispersion : the last predictor is the one extra parameter on its free scale, which then has no entry in ``phi``.
+    has_deviance : the density of an outcome is largest where the mean equals the outcome, whatever ``phi``; see ``deviance``.
     support : what the outcome may be, in words, and where to turn when it is not: the end of an ``OutcomeError``.
     """
 
@@ -44,7 +55,13 @@ class Family(abc.ABC):
     outcome_columns: ClassVar[tuple[int, ...]] = (1,)
     is_binary: ClassVar[bool] = False
     is_ordinal: ClassVar[bool] = False
+    is_discrete: ClassVar[bool] = False
+    lowest: ClassVar[float] = 0.0
+    is_censored: ClassVar[bool] = False
+    has_trials: ClassVar[bool] = False
     has_zero_part: ClassVar[bool] = False
+    has_dispersion: ClassVar[bool] = False
+    has_deviance: ClassVar[bool] = False
     support: ClassVar[str]
 
     link: Link
@@ -53,6 +70,21 @@ class Family(abc.ABC):
     def is_log_concave(self) -> bool:
         """Whether ``log_density`` is concave in eta for every outcome, which makes the conditional mode unique."""
         return False
+
+    @property
+    def plain(self) -> Family:
+        """The family whose extra parameters are constants: this one, unless a wrapper has given one a predictor."""
+        return self
+
+    @property
+    def mean_link(self) -> Link:
+        """The link between the mean of the outcome and the predictor."""
+        return self.link
+
+    @property
+    def mean_scale(self) -> Link:
+        """The link that maps the range of the mean to the whole line; the identity where nothing is known of that range."""
+        return self.mean_link
 
     def log_density(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
         """Log density of one row, constants included.
@@ -69,11 +101,11 @@ class Family(abc.ABC):
         return self.log_kernel(y, eta, phi, *zero) + self.log_base(y, phi)
 
     def log_kernel(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
-        """The part of ``log_density`` that depends on a linear predictor: what is evaluated at every quadrature node."""
+        """The part of ``log_density`` that depends on a linear predictor, and is evaluated at every quadrature node."""
         return self.log_density(y, eta, phi, *zero)
 
     def log_base(self, y: Any, phi: Array, *others: Array) -> Array:
-        """The rest of it, evaluated once a row.
+        """The part of ``log_density`` that depends on no random effect, and is evaluated once a row.
 
         ``others`` are the predictors after ``eta``, without random effects; only a predictor that can have none may be used.
         """
@@ -82,10 +114,10 @@ class Family(abc.ABC):
 
     @abc.abstractmethod
     def mean(self, eta: Array, phi: Array, *zero: Array) -> Array:
-        """Conditional mean of the outcome (of the proportion, for a binomial) given the linear predictors; NaN where there is none."""
+        """Conditional mean of ``response(y)`` given the linear predictors; NaN where there is none."""
 
     def variance(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
-        """Conditional variance of what ``mean`` is the mean of, given the linear predictors; infinite where there is none.
+        """Conditional variance of ``response(y)`` given the linear predictors; infinite where there is none.
 
         Parameters
         ----------
@@ -100,6 +132,41 @@ class Family(abc.ABC):
             f"the {self.name} family has no variance in closed form, which Pearson residuals divide by; take raw residuals, "
             "resid(kind='raw'), or quantile residuals."
         )
+
+    def response(self, y: Any) -> Any:
+        """The numbers that ``mean`` is the mean of: the outcome, its first column, or the share of successes."""
+        if not isinstance(y, tuple):
+            return y
+        return y[0] / (y[0] + y[1]) if self.has_trials else y[0]
+
+    def deviance(self, y: Any, mean: Array, phi: Array, *others: Array) -> Array:
+        r"""Deviance of every row, for a family that ``has_deviance``.
+
+        .. math:: 2 \{\log p(y \mid \mu = y) - \log p(y \mid \mu)\}
+
+        Parameters
+        ----------
+        mean : conditional means mu of ``response(y)``.
+        others : the predictors after ``eta``.
+        """
+        best, now = (self.log_density(y, self.link.link(value), phi, *others) for value in (self._inside(self.response(y)), mean))
+        return 2.0 * jnp.maximum(best - now, 0.0)
+
+    def _inside(self, means: Array) -> Array:
+        """Means, with numbers next to 0 and 1 in the place of 0 and 1, where the log density has only a limit."""
+        if isinstance(self.link, Identity):
+            return means
+        means = jnp.maximum(means, _SMALLEST)
+        return jnp.minimum(means, 1.0 - float(jnp.finfo(means.dtype).epsneg)) if self.is_binary else means
+
+    def limits(self, y: Any) -> tuple[Any, Any]:
+        """The smallest and the largest value that each outcome ``y``, numpy, can have had: the same unless it was censored."""
+        value = y[0] if isinstance(y, tuple) else y
+        return value, value
+
+    def probabilities(self, eta: Array, phi: Array) -> Array:
+        """(K, ...) probability of every level of an ordinal outcome given the linear predictor."""
+        raise NotImplementedError(f"{type(self).__name__} has no probabilities()")
 
     def sample(self, key: Array, y: Any, eta: Array, phi: Array, *zero: Array) -> Any:
         """A draw from the conditional distribution of every row, in the form and shape of ``y``.
@@ -124,7 +191,7 @@ class Family(abc.ABC):
         return jnp.zeros_like(y)
 
     def initial_zero_eta(self, y: Any) -> Array:
-        """The same for the zero part: more likely a zero where the outcome is one."""
+        """A finite linear predictor of the zero part: a zero is likely where the outcome is 0."""
         first = y[0] if isinstance(y, tuple) else y
         return jnp.where(first == 0, 1.0, -1.0).astype(jnp.result_type(first))
 
@@ -143,7 +210,7 @@ class Family(abc.ABC):
         return self
 
     def initial_predictors(self, y: Any) -> tuple[Array, ...]:
-        """One such predictor for each that ``log_density`` takes."""
+        """Initial values of every linear predictor that ``log_density`` takes."""
         return (self.initial_eta(y), self.initial_zero_eta(y)) if self.has_zero_part else (self.initial_eta(y),)
 
     @abc.abstractmethod

@@ -48,7 +48,7 @@ class Beta(Family):
         mu, nu = self.link.probabilities(eta)
         log_mu, log_nu = self.link.log_probabilities(eta)
         a, b = precision * mu, precision * nu
-        # log Gamma(a) as log a! - log a, which holds where a is too small for a number and its logarithm is not
+        # log Gamma(a) is log a! - log a, which stays finite where a underflows and log a does not
         log_norm = log_factorial(a) + log_factorial(b) - log_mu - log_nu
         return a * jnp.log(y) + b * jnp.log1p(-y) - log_norm
 

@@ -38,6 +38,8 @@ class BetaBinomial(Family):
     links: ClassVar[tuple[type[Link], ...]] = (Logit, Probit, Cloglog)
     phi_names: ClassVar[tuple[str, ...]] = ("precision",)
     outcome_columns: ClassVar[tuple[int, ...]] = (2,)
+    is_discrete: ClassVar[bool] = True
+    has_trials: ClassVar[bool] = True
     support: ClassVar[str] = (
         "whole numbers >= 0 as cbind(successes, failures); "
         "for 0/1 outcomes take family='binomial', because a single trial says nothing about the precision"
@@ -70,7 +72,7 @@ class BetaBinomial(Family):
         n = y[0] + y[1]
         for_a, for_b, for_s = jax.random.split(key, 3)
         log_mu, log_one_minus_mu = self.link.log_probabilities(jnp.broadcast_to(eta, n.shape))
-        # on the log scale: both gamma draws may underflow where the precision is small
+        # logarithms, because both gamma draws may underflow where the precision is small
         log_a = jax.random.loggamma(for_a, jnp.exp(log_mu + phi[0]), dtype=log_mu.dtype)
         log_b = jax.random.loggamma(for_b, jnp.exp(log_one_minus_mu + phi[0]), dtype=log_mu.dtype)
         s = jax.random.binomial(for_s, n, sigmoid_pair(log_a - log_b)[0], dtype=n.dtype)

@@ -33,6 +33,9 @@ class Binomial(Family):
     links: ClassVar[tuple[type[Link], ...]] = (Logit, Probit, Cloglog, Cauchit, Log)
     outcome_columns: ClassVar[tuple[int, ...]] = (1, 2)
     is_binary: ClassVar[bool] = True
+    is_discrete: ClassVar[bool] = True
+    has_trials: ClassVar[bool] = True
+    has_deviance: ClassVar[bool] = True
     support: ClassVar[str] = (
         "0 or 1 in one column, or whole numbers >= 0 as cbind(successes, failures); "
         "write a proportion p of n trials as cbind(p*n, n - p*n), and try family='poisson' for unbounded counts"
@@ -69,7 +72,7 @@ class Binomial(Family):
         return mu * nu / (y[0] + y[1] if isinstance(y, tuple) else 1.0)
 
     def sample(self, key: Array, y: Any, eta: Array, phi: Array, *zero: Array) -> Any:
-        if not isinstance(y, tuple):  # many times faster than one trial of a binomial draw
+        if not isinstance(y, tuple):  # a Bernoulli draw is many times faster than a binomial one of one trial
             return jax.random.bernoulli(key, self.mean(eta, phi), y.shape).astype(y.dtype)
         n = y[0] + y[1]
         s = jax.random.binomial(key, n, self.mean(eta, phi), dtype=n.dtype)

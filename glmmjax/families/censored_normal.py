@@ -1,4 +1,4 @@
-"""Normal outcomes of which some are known only to lie below, above or between limits."""
+"""Normal outcomes; of some it is only known that they lie below, above or between limits."""
 
 from __future__ import annotations
 
@@ -42,6 +42,7 @@ class CensoredNormal(Family):
     links: ClassVar[tuple[type[Link], ...]] = (Identity,)
     phi_names: ClassVar[tuple[str, ...]] = ("sd",)
     outcome_columns: ClassVar[tuple[int, ...]] = (2, 3)
+    is_censored: ClassVar[bool] = True
     support: ClassVar[str] = (
         "cbind(value, status) with status 0 observed, 1 left-censored (the true value is below), 2 right-censored (above), or "
         "cbind(value, status, upper), which adds 3 for a true value between value and upper > value; all of them finite numbers. "
@@ -67,7 +68,7 @@ class CensoredNormal(Family):
         else:
             is_interval = status == _INTERVAL
             upper = (y[2] - eta) * precision
-            # both limits in the lower tail, where log probabilities are exact
+            # an interval in the upper tail is mirrored into the lower one, where log probabilities are exact
             is_high = r + upper > 0
             high = jnp.where(is_interval, jnp.where(is_high, -r, upper), below)
             low = jnp.where(is_interval, jnp.where(is_high, -upper, r), below - 1.0)
@@ -86,6 +87,11 @@ class CensoredNormal(Family):
 
     def initial_eta(self, y: Any) -> Array:
         return y[0]
+
+    def limits(self, y: Any) -> tuple[Any, Any]:
+        value, status = y[:2]
+        highest = np.select([status == _RIGHT, status == _INTERVAL], [np.inf, y[-1]], value)
+        return np.where(status == _LEFT, -np.inf, value), highest
 
     def in_support(self, y: Any) -> Any:
         value, status = y[:2]

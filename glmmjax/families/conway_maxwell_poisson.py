@@ -49,6 +49,7 @@ class ConwayMaxwellPoisson(Family):
     name: ClassVar[str] = "conway_maxwell_poisson"
     links: ClassVar[tuple[type[Link], ...]] = (Log,)
     phi_names: ClassVar[tuple[str, ...]] = ("nu",)
+    is_discrete: ClassVar[bool] = True
     support: ClassVar[str] = (
         "whole numbers from 0 to n_terms - 1 (199 unless told); for larger counts take ConwayMaxwellPoisson(n_terms=...) with at least "
         "twice the largest, or family='negative_binomial'"
@@ -113,7 +114,7 @@ def _log_factorials(n: int) -> np.ndarray:
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
 def _sums(n: int, powers: _Powers, log_rate: Array, nu: Array, mode: Array, log_mode_factorial: Array) -> tuple[Array, ...]:
-    """Sums over j of lambda^j / (j!)^nu times j^p (log j!)^q for each (p, q), j and log j! counted from those of the mode."""
+    """Sums over j of lambda^j / (j!)^nu times j^p (log j!)^q for each (p, q); j and log j! are differences from those of the mode."""
     table = jnp.asarray(_log_factorials(n), log_rate.dtype)
 
     def add(j, sums):
@@ -124,14 +125,14 @@ def _sums(n: int, powers: _Powers, log_rate: Array, nu: Array, mode: Array, log_
     def add_chunk(i, sums):
         return functools.reduce(lambda sums, k: add(i * _CHUNK + k, sums), range(_CHUNK), sums)
 
-    # chunk by chunk, so that the terms stay in cache: as one array over j it takes ten times as long
+    # the loop takes chunks, so that terms stay in cache; one array over j takes ten times as long
     sums = jax.lax.fori_loop(0, n // _CHUNK, add_chunk, (jnp.zeros_like(log_rate),) * len(powers))
     return functools.reduce(lambda sums, j: add(j, sums), range(n - n % _CHUNK, n), sums)
 
 
 @_sums.defjvp
 def _sums_jvp(n, powers, primals, tangents):
-    # one power more for each derivative, so that any order takes one pass over the terms; the mode is where we count from, a constant
+    # a derivative raises a power by one, so that any order takes one pass over the terms; the mode is a constant of these sums
     d_log_rate, d_nu, *_ = tangents
     wanted = sorted({*powers, *((p + 1, q) for p, q in powers), *((p, q + 1) for p, q in powers)})
     sums = dict(zip(wanted, _sums(n, tuple(wanted), *primals), strict=True))
@@ -172,12 +173,12 @@ def _log_rate_of_mean(n: int, log_mean: Array, nu: Array) -> Array:
     def is_moving(state):
         return (state[0] < _MAX_STEPS) & jnp.any(state[2] > tolerance)
 
-    tolerance = float(jnp.finfo(log_mean.dtype).eps) ** 0.45  # the error after such a step is of the order of its square
+    tolerance = float(jnp.finfo(log_mean.dtype).eps) ** 0.45  # after a step of this size the error is of the order of its square
     mu = jnp.exp(log_mean)
-    # E[j^nu] = lambda is lambda = mu E[J^(nu - 1)] with J >= 1 the size-biased count: hence the lower bounds (Jensen, and the variance of
-    # a geometric count); the guess is exact at nu = 0, at nu = 1 and for small means
+    # E[j^nu] = lambda means lambda = mu E[J^(nu - 1)] with J >= 1 the size-biased count. The lower bounds follow from Jensen's inequality
+    # and from the variance of a geometric count. The guess is exact at nu = 0, at nu = 1 and for small means.
     low = log_mean + (nu - 1.0) * jnp.where(nu < 1.0, jnp.log1p(2.0 * mu), 0.0)
-    high = nu * math.log(n - 1) + 1.0  # each term is more than twice the one before: the mean is above n - 2
+    high = nu * math.log(n - 1) + 1.0  # there each term is more than twice the one before, and the mean is above n - 2
     guess = jnp.clip(log_mean + (nu - 1.0) * jnp.log1p(mu), low, high)
     return jax.lax.while_loop(is_moving, improve, (0, guess, jnp.full_like(guess, jnp.inf), low, high))[1]
 

@@ -36,6 +36,7 @@ class Cumulative(Family):
     name: ClassVar[str] = "cumulative"
     links: ClassVar[tuple[type[Link], ...]] = (Logit, Probit, Cloglog)
     is_ordinal: ClassVar[bool] = True
+    is_discrete: ClassVar[bool] = True
     support: ClassVar[str] = (
         "ordered levels: a pandas Categorical with ordered=True, or whole numbers 0, 1, ..., K - 1; "
         "try family='binomial' for two levels, and 'poisson' for unbounded counts"
@@ -75,10 +76,10 @@ class Cumulative(Family):
 
     def initial_phi(self) -> tuple[float, ...]:
         inner = self._known_levels() - 2
-        return (-0.5 * inner, *(0.0 for _ in range(inner)))  # one unit apart, and symmetric around 0
+        return (-0.5 * inner, *(0.0 for _ in range(inner)))  # thresholds one unit apart, symmetric around 0
 
     def log_density(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
-        # the distances themselves, not differences of thresholds, which cancel; the highest level has no threshold above: any will do
+        # differences of thresholds would lose digits; the highest level has no threshold above it, and any number serves there
         thresholds, distances = self.natural(phi), _distances(phi)
         is_lowest, is_highest = y == 0, y == len(thresholds)
         below = _pick(y - 1.0, thresholds) - eta
@@ -119,11 +120,13 @@ class Cumulative(Family):
 
 
 def _distances(phi: Array) -> Array:
-    return jnp.exp(jnp.minimum(phi[1:], 50.0))  # beyond it a level between takes all, and sums of thresholds must not overflow
+    return jnp.exp(
+        jnp.minimum(phi[1:], 50.0)
+    )  # a larger distance gives one level all probability already, and sums of thresholds must not overflow
 
 
 def _pick(index: Array, values: Array) -> Array:
-    """``values[index]``, the nearest one where the index is outside; selections cost less than a gather and its transpose."""
+    """``values[index]``, or the nearest value where the index is outside; selections cost less than a gather and its transpose."""
     picked = values[0] if len(values) else jnp.ones_like(index)
     for k in range(1, len(values)):
         picked = jnp.where(index >= k, values[k], picked)
@@ -137,5 +140,5 @@ def _log_normal_between(below: Array, above: Array, is_lowest: Array, is_highest
     is_end = is_lowest | is_highest
     value = log_normal_cdf(larger)
     step = jnp.where(is_end, 1.0, value - log_normal_cdf(smaller))
-    # held away from 0, which rounding reaches for distances below 1e-16: the square of 1 / step must not overflow
+    # the step is held away from 0, which rounding reaches for distances below 1e-16: the square of 1 / step must not overflow
     return value + jnp.where(is_end, 0.0, log1m_exp(jnp.maximum(step, jnp.finfo(value.dtype).eps ** 2)))

@@ -1,4 +1,4 @@
-"""A family that a user writes: the log density of one row, and nothing else that is needed."""
+"""A family that a user writes: it needs the log density of one row and nothing else."""
 
 from __future__ import annotations
 
@@ -36,18 +36,18 @@ class Custom(Family):
     mean : ``f(eta, phi)`` or ``f(eta, phi, eta_zi)``, the mean of one row; by default the inverse link of ``eta``.
     sample : ``f(key, y, eta, phi)`` or ``f(key, y, eta, phi, eta_zi)``, draws for arrays of rows in the form of ``y``.
     n_columns : outcome columns, 2 for ``cbind(a, b)``.
-    log_base : ``f(y, phi)``, added to ``log_density``: what of it does not depend on ``eta``, such as log Gamma of ``y`` and ``phi``, is
-        evaluated once a row here and not at every quadrature node.
+    log_base : ``f(y, phi)``, the terms of the log density that do not depend on ``eta``, such as log Gamma of ``y`` and ``phi``. They are
+        added to ``log_density``, and evaluated once a row in the place of once for every quadrature node.
     is_log_concave : promise that the log density is concave in ``eta`` for every outcome, which saves work in the search for modes.
 
-    Two families are equal when their functions are the same objects: make the family once and keep it, since a fit with another compiles
+    Two families are equal when their functions are the same objects. Make the family once and keep it: a fit with another one compiles
     again.
 
     Raises
     ------
     ArgumentError
-        For arguments of another kind; and from ``mixed_model``, for a function that cannot be traced, gives another shape than that of one
-        number, or no finite number at the start (eta = 0, phi = 0).
+        For arguments of another kind. ``mixed_model`` raises it for a function that cannot be traced, that gives more than one number, or
+        that is not finite at the start (eta = 0, phi = 0).
     """
 
     name: ClassVar[str] = "custom"
@@ -67,6 +67,7 @@ class Custom(Family):
         self,
         log_density: Callable[..., Array],
         link: str | Link = "identity",
+        *,
         n_phi: int = 0,
         mean: Callable[..., Array] | None = None,
         sample: Callable[..., Any] | None = None,
@@ -95,6 +96,10 @@ class Custom(Family):
     @property
     def is_log_concave(self) -> bool:
         return self.concave
+
+    @property
+    def mean_scale(self) -> Link:
+        return self.link if self.mean_of is None else Identity()
 
     def log_kernel(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
         return _by_row(self.density, (y, eta), phi, zero)
@@ -167,7 +172,7 @@ def _log_density(family: Custom, y: Any, eta: Array, phi: Array, *zero: Array) -
 
 
 def _by_row(function: Callable[..., Array], rows: tuple[Any, ...], phi: Array, zero: tuple[Array, ...]) -> Array:
-    """``function`` of every row; ``phi`` (n_phi, ...) belongs to the rows as broadcasting has it."""
+    """``function`` of every row; ``phi`` (n_phi, ...) is broadcast to the rows."""
     eta = jax.tree.leaves(rows[-1])[0]
     rows = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, jnp.shape(eta)), rows)
     zero = tuple(jnp.broadcast_to(leaf, jnp.shape(eta)) for leaf in zero)

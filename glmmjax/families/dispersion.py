@@ -13,10 +13,12 @@ from glmmjax.families.links import Link
 
 __all__ = ["WithDispersion"]
 
+_OWN_TRAITS = ("links", "phi_names", "has_dispersion")
+
 
 @dataclasses.dataclass(frozen=True)
 class WithDispersion(Family):
-    """``part`` with its extra parameter, on the free scale (mostly a logarithm), as the last linear predictor.
+    """``part``, whose extra parameter on its free scale (mostly a logarithm) is the last linear predictor.
 
     Its ``log_density``, ``mean`` and ``sample`` take that predictor after those of ``part`` and no ``phi``.
 
@@ -26,13 +28,27 @@ class WithDispersion(Family):
     """
 
     links: ClassVar[tuple[type[Link], ...]] = ()
+    has_dispersion: ClassVar[bool] = True
 
     part: Family
 
     def __init__(self, part: Family):
         object.__setattr__(self, "part", part)
-        for shared in ("name", "link", "outcome_columns", "is_binary", "is_ordinal", "has_zero_part", "support"):
-            object.__setattr__(self, shared, getattr(part, shared))
+        for trait in Family.__annotations__:
+            if trait not in _OWN_TRAITS:
+                object.__setattr__(self, trait, getattr(part, trait))
+
+    @property
+    def plain(self) -> Family:
+        return self.part
+
+    @property
+    def mean_link(self) -> Link:
+        return self.part.mean_link
+
+    @property
+    def mean_scale(self) -> Link:
+        return self.part.mean_scale
 
     def log_density(self, y: Any, eta: Array, phi: Array, *others: Array) -> Array:
         *zero, dispersion = others
@@ -52,6 +68,9 @@ class WithDispersion(Family):
     def variance(self, y: Any, eta: Array, phi: Array, *others: Array) -> Array:
         *zero, dispersion = others
         return self.part.variance(y, eta, dispersion[None], *zero)
+
+    def limits(self, y: Any) -> tuple[Any, Any]:
+        return self.part.limits(y)
 
     def sample(self, key: Array, y: Any, eta: Array, phi: Array, *others: Array) -> Any:
         *zero, dispersion = others

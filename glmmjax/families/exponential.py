@@ -12,7 +12,7 @@ from jax import Array
 from glmmjax.families.base import Family, resolve_link
 from glmmjax.families.links import Link, Log
 from glmmjax.families.tails import tangent_exp
-from glmmjax.families.weibull import like_outcome, times_in_support
+from glmmjax.families.weibull import like_outcome, limits_of_times, times_in_support
 
 __all__ = ["Exponential"]
 
@@ -34,6 +34,8 @@ class Exponential(Family):
     name: ClassVar[str] = "exponential"
     links: ClassVar[tuple[type[Link], ...]] = (Log,)
     outcome_columns: ClassVar[tuple[int, ...]] = (1, 2)
+    is_censored: ClassVar[bool] = True
+    has_deviance: ClassVar[bool] = True
     support: ClassVar[str] = "times > 0 in one column, or cbind(time, status) with status 1 for an event and 0 for right censoring"
 
     link: Link = dataclasses.field(default_factory=Log)
@@ -64,6 +66,9 @@ class Exponential(Family):
 
     def initial_eta(self, y: Any) -> Array:
         return jnp.log(y[0] if isinstance(y, tuple) else y)
+
+    def limits(self, y: Any) -> tuple[Any, Any]:
+        return limits_of_times(y)
 
     def in_support(self, y: Any) -> Any:
         return times_in_support(y)

@@ -35,6 +35,7 @@ class Gamma(Family):
     name: ClassVar[str] = "gamma"
     links: ClassVar[tuple[type[Link], ...]] = (Log, Inverse)
     phi_names: ClassVar[tuple[str, ...]] = ("shape",)
+    has_deviance: ClassVar[bool] = True
     support: ClassVar[str] = "numbers > 0; try family='tweedie' or 'hurdle_gamma' where some are 0, 'gaussian' where some are negative"
 
     link: Link = dataclasses.field(default_factory=Log)
@@ -57,7 +58,7 @@ class Gamma(Family):
         return shape * (log_ratio - ratio + 1.0)
 
     def log_base(self, y: Any, phi: Array, *others: Array) -> Array:
-        # k log k - log Gamma(k) cancels for large shapes
+        # k log k - log Gamma(k) loses digits for large shapes
         return -log_gamma_excess(jnp.exp(phi[0])) - jnp.log(y)
 
     def mean(self, eta: Array, phi: Array, *zero: Array) -> Array:
@@ -69,7 +70,7 @@ class Gamma(Family):
 
     def sample(self, key: Array, y: Any, eta: Array, phi: Array, *zero: Array) -> Any:
         shape = jnp.broadcast_to(jnp.exp(phi[0]), y.shape).astype(y.dtype)
-        log_draw = jax.random.loggamma(key, shape, dtype=y.dtype) - phi[0]  # a small shape has draws too small for exp()
+        log_draw = jax.random.loggamma(key, shape, dtype=y.dtype) - phi[0]  # draws of a small shape underflow
         return jnp.maximum(self.mean(eta, phi) * jnp.exp(log_draw), jnp.finfo(y.dtype).tiny)
 
     def initial_eta(self, y: Any) -> Array:

@@ -33,6 +33,7 @@ class Gaussian(Family):
     name: ClassVar[str] = "gaussian"
     links: ClassVar[tuple[type[Link], ...]] = (Identity,)
     phi_names: ClassVar[tuple[str, ...]] = ("sd",)
+    has_deviance: ClassVar[bool] = True
     support: ClassVar[str] = "finite numbers; try family='lognormal' or 'gamma' for positive ones that are skewed, 'student_t' for outliers"
 
     link: Link = dataclasses.field(default_factory=Identity)

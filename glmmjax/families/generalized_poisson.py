@@ -37,6 +37,7 @@ class GeneralizedPoisson(Family):
     name: ClassVar[str] = "generalized_poisson"
     links: ClassVar[tuple[type[Link], ...]] = (Log,)
     phi_names: ClassVar[tuple[str, ...]] = ("dispersion",)
+    is_discrete: ClassVar[bool] = True
     support: ClassVar[str] = (
         "whole numbers >= 0; give the counts themselves and put exposure into offset (np.log(exposure)); "
         "for less variance than Poisson try family='conway_maxwell_poisson'"

@@ -1,4 +1,4 @@
-"""Hurdle families: zero or not, and a family on positive outcomes where it is not."""
+"""Hurdle families: an outcome is 0 with some probability, and otherwise has a distribution on positive numbers."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 from jax import Array
 
 from glmmjax.families.base import Family
+from glmmjax.families.links import Link
 from glmmjax.families.tails import sigmoid_pair, softplus
 
 __all__ = ["Hurdle"]
@@ -40,7 +41,11 @@ class Hurdle(Family):
 
     @property
     def is_log_concave(self) -> bool:
-        return self.part.is_log_concave  # the two predictors are in separate terms, and that of eta_zi is concave
+        return self.part.is_log_concave  # the predictors stand in separate terms, and the term of eta_zi is concave
+
+    @property
+    def mean_link(self) -> Link:
+        return self.part.mean_link
 
     def log_kernel(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
         is_zero = y == 0

@@ -30,6 +30,7 @@ class HurdleNegativeBinomial(Hurdle):
     name: ClassVar[str] = "hurdle_negative_binomial"
     links: ClassVar[tuple[type[Link], ...]] = TruncatedNegativeBinomial.links
     phi_names: ClassVar[tuple[str, ...]] = TruncatedNegativeBinomial.phi_names
+    is_discrete: ClassVar[bool] = True
     support: ClassVar[str] = (
         "whole numbers >= 0; give the counts themselves and put exposure into offset (np.log(exposure)); "
         "for zeros and positive measurements try family='hurdle_gamma' or 'hurdle_lognormal'"

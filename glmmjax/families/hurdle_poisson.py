@@ -28,6 +28,7 @@ class HurdlePoisson(Hurdle):
 
     name: ClassVar[str] = "hurdle_poisson"
     links: ClassVar[tuple[type[Link], ...]] = TruncatedPoisson.links
+    is_discrete: ClassVar[bool] = True
     support: ClassVar[str] = (
         "whole numbers >= 0; give the counts themselves and put exposure into offset (np.log(exposure)); "
         "for zeros and positive measurements try family='hurdle_gamma' or 'hurdle_lognormal'"

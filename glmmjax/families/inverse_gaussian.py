@@ -35,6 +35,7 @@ class InverseGaussian(Family):
     name: ClassVar[str] = "inverse_gaussian"
     links: ClassVar[tuple[type[Link], ...]] = (Log, Inverse)
     phi_names: ClassVar[tuple[str, ...]] = ("dispersion",)
+    has_deviance: ClassVar[bool] = True
     support: ClassVar[str] = "numbers > 0; try family='tweedie' where some are 0"
 
     link: Link = dataclasses.field(default_factory=Log)

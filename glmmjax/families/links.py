@@ -1,7 +1,6 @@
 """Link functions g(mu) = eta, each with its inverse; probability links also give log mu and log(1 - mu) exactly in both tails.
 
-What a link does not know: outcomes, dispersion, random effects. All functions are elementwise and follow the dtype of
-their input.
+A link knows no outcomes, no dispersion and no random effects. All functions are elementwise and follow the dtype of their input.
 """
 
 from __future__ import annotations
@@ -63,7 +62,7 @@ class ProbabilityLink(Link):
 
     def probabilities(self, eta: Array) -> tuple[Array, Array]:
         """(mu, 1 - mu), exact where one of them is close to 0."""
-        return self.inverse(eta), self.inverse(-eta)  # of a link symmetric around 1/2
+        return self.inverse(eta), self.inverse(-eta)  # right for a link that is symmetric around 1/2
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,7 +12,7 @@ from jax import Array
 
 from glmmjax.families.base import Family, resolve_link
 from glmmjax.families.gaussian import normal_log_density
-from glmmjax.families.links import Identity, Link
+from glmmjax.families.links import Identity, Link, Log
 
 __all__ = ["Lognormal"]
 
@@ -44,6 +44,10 @@ class Lognormal(Family):
     @property
     def is_log_concave(self) -> bool:
         return True
+
+    @property
+    def mean_link(self) -> Link:
+        return Log()  # the mean is exp(eta) times a constant
 
     def log_kernel(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
         return normal_log_density(jnp.log(y) - eta, phi[0])

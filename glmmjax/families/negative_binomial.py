@@ -21,8 +21,8 @@ _LARGEST_LOG = 36.0
 
 
 def log_rising_exp(x: Array, n: Array) -> Array:
-    """log Gamma(a + n) - log Gamma(a) of a = exp(x), whole n >= 0, for any x: a factor a is taken out, so that it never underflows."""
-    # above exp(36) the logarithm of a rising factorial is n x to double precision, and powers of a overflow in the derivatives
+    """log Gamma(a + n) - log Gamma(a) for a = exp(x), any x and whole n >= 0; the factor a is taken out, so that nothing underflows."""
+    # for a above exp(36) the logarithm is n x to double precision, and powers of a would overflow in the derivatives
     more, rest = jnp.maximum(n - 1.0, 0.0), jnp.maximum(x - _LARGEST_LOG, 0.0)
     return jnp.where(n > 0, x, 0.0) + log_rising(1.0 + jnp.exp(jnp.minimum(x, _LARGEST_LOG)), more) + more * rest
 
@@ -51,6 +51,8 @@ class NegativeBinomial(Family):
     name: ClassVar[str] = "negative_binomial"
     links: ClassVar[tuple[type[Link], ...]] = (Log,)
     phi_names: ClassVar[tuple[str, ...]] = ("size",)
+    is_discrete: ClassVar[bool] = True
+    has_deviance: ClassVar[bool] = True
     support: ClassVar[str] = (
         "whole numbers >= 0; give the counts themselves and put exposure into offset (np.log(exposure)); "
         "for positive measurements take a continuous family"

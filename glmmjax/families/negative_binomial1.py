@@ -35,6 +35,7 @@ class NegativeBinomial1(Family):
     name: ClassVar[str] = "negative_binomial1"
     links: ClassVar[tuple[type[Link], ...]] = (Log,)
     phi_names: ClassVar[tuple[str, ...]] = ("dispersion",)
+    is_discrete: ClassVar[bool] = True
     support: ClassVar[str] = (
         "whole numbers >= 0; give the counts themselves and put exposure into offset (np.log(exposure)); "
         "for positive measurements take a continuous family"

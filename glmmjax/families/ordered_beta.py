@@ -58,7 +58,7 @@ class OrderedBeta(Family):
         over_second = over_first - distance
         is_between = (y > 0) & (y < 1)
         beta = Beta().log_density(jnp.where(is_between, y, 0.5), eta, phi)
-        above = jnp.where(y == 0, -softplus(over_first), -softplus(-over_first))  # of the first cutpoint, or not
+        above = jnp.where(y == 0, -softplus(over_first), -softplus(-over_first))  # above the first cutpoint, or below it
         below = jnp.where(y == 1, -softplus(-over_second), -softplus(over_second))
         # sigmoid(a) - sigmoid(b) = sigmoid(a) sigmoid(-b) (1 - exp(b - a))
         between = above + below + log1m_exp(distance) + beta
@@ -87,7 +87,7 @@ class OrderedBeta(Family):
 
 
 def _distance(phi: Array) -> Array:
-    return jnp.exp(jnp.minimum(phi[2], 50.0))  # beyond it no outcome is 1, and the cutpoint must not overflow
+    return jnp.exp(jnp.minimum(phi[2], 50.0))  # at a larger distance no outcome is 1, and the cutpoint must not overflow
 
 
 def _parts(eta: Array, phi: Array) -> tuple[Array, Array]:

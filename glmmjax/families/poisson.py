@@ -33,6 +33,8 @@ class Poisson(Family):
 
     name: ClassVar[str] = "poisson"
     links: ClassVar[tuple[type[Link], ...]] = (Log, Sqrt, Identity)
+    is_discrete: ClassVar[bool] = True
+    has_deviance: ClassVar[bool] = True
     support: ClassVar[str] = (
         "whole numbers >= 0; give the counts themselves and put exposure into offset (np.log(exposure)); "
         "for positive measurements take a continuous family"

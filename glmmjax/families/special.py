@@ -1,4 +1,4 @@
-"""log Gamma, its ratios and derivatives in plain arithmetic, which CPUs do eight rows at a time and zeta-based polygammas are not.
+"""log Gamma, its ratios and its derivatives in plain arithmetic, of which a CPU does eight rows at a time.
 
 A small argument is shifted upwards by the recurrence, and Stirling's series is taken there: absolute errors of some 1e-15 times the
 larger of 1 and the value. Arguments must be positive.
@@ -52,7 +52,7 @@ def log_beta(a: Array, b: Array) -> Array:
 
 @jax.custom_jvp
 def log_gamma_excess(x: Array) -> Array:
-    """log Gamma(x) - x log x + x, of which large x leaves only a logarithm: Stirling's series at x, or at x + 7 for x < 7."""
+    """log Gamma(x) - x log x + x, which grows like a logarithm, by Stirling's series at x, or at x + 7 for x < 7."""
     is_small = x < _SHIFT
     large = jnp.where(is_small, x + _SHIFT, x)
     inverse = 1.0 / large

@@ -29,7 +29,7 @@ def _tail(x: Array) -> tuple[Array, Array]:
 
 
 def _log1p_tail(x: Array) -> Array:
-    """log(1 + exp(-|x|)) as 2 atanh(e / (2 + e)): plain arithmetic, which CPUs do eight rows at a time and their log1p is not."""
+    """log(1 + exp(-|x|)) as 2 atanh(e / (2 + e)): plain arithmetic, of which a CPU does eight rows at a time, unlike log1p."""
     e, inverse = _tail(x)
     s = e * ((1.0 + e) * inverse)
     square, series = s * s, jnp.full_like(s, _ATANH[-1])
@@ -142,7 +142,7 @@ def _normal_hazard_jvp(primals, tangents):
 
 
 def tangent_exp(x: Array, last: float = 50.0) -> Array:
-    """exp(x), and beyond ``last`` its tangent there: a log density falls on without overflow, and stays as concave as it was."""
+    """exp(x), and beyond ``last`` its tangent there; a log density keeps falling without overflow, and stays concave."""
     held = jnp.minimum(x, last)
     return jnp.exp(held) * (1.0 + (x - held))
 

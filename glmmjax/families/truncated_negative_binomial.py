@@ -40,6 +40,8 @@ class TruncatedNegativeBinomial(Family):
     name: ClassVar[str] = "truncated_negative_binomial"
     links: ClassVar[tuple[type[Link], ...]] = (Log,)
     phi_names: ClassVar[tuple[str, ...]] = ("size",)
+    is_discrete: ClassVar[bool] = True
+    lowest: ClassVar[float] = 1.0
     support: ClassVar[str] = "whole numbers >= 1; for counts with zeros try family='negative_binomial' or family='hurdle_negative_binomial'"
 
     link: Link = dataclasses.field(default_factory=Log)
@@ -62,8 +64,8 @@ class TruncatedNegativeBinomial(Family):
         return mean * (1.0 + jnp.exp(eta) + jnp.exp(eta - phi[0]) - mean)
 
     def sample(self, key: Array, y: Any, eta: Array, phi: Array, *zero: Array) -> Any:
-        # a compound Poisson process of logarithmic clusters over a time size * log(1 + mu / size): the first cluster, given that there is
-        # one, is drawn by Kemp's method (1981), and the rest is negative binomial in the time left
+        # counts come in logarithmic clusters, at events of a Poisson process over a time size * log(1 + mu / size); there is at least one:
+        # the first cluster is drawn by Kemp's method (1981), and the rest is negative binomial in the time left
         keys = jax.random.split(key, 4)
         eta = jnp.broadcast_to(eta, y.shape)
         growth = softplus(eta - phi[0])
@@ -82,7 +84,7 @@ class TruncatedNegativeBinomial(Family):
 
 
 def _log_seen(eta: Array, log_size: Array) -> Array:
-    """log(1 - p_0) from the logarithm of -log p_0, whose far tail is taken from the series: softplus underflows there."""
+    """log(1 - p_0) from the logarithm of -log p_0; its far tail is taken from the series, because softplus underflows there."""
     x = eta - log_size
     is_far = x < _FAR
     far = jnp.where(is_far, x, _FAR)

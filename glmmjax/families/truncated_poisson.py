@@ -33,6 +33,8 @@ class TruncatedPoisson(Family):
 
     name: ClassVar[str] = "truncated_poisson"
     links: ClassVar[tuple[type[Link], ...]] = (Log,)
+    is_discrete: ClassVar[bool] = True
+    lowest: ClassVar[float] = 1.0
     support: ClassVar[str] = "whole numbers >= 1; for counts with zeros try family='poisson' or family='hurdle_poisson'"
 
     link: Link = dataclasses.field(default_factory=Log)
@@ -60,7 +62,7 @@ class TruncatedPoisson(Family):
         return mean * (1.0 + jnp.exp(eta) - mean)
 
     def sample(self, key: Array, y: Any, eta: Array, phi: Array, *zero: Array) -> Any:
-        # the first event of a Poisson process, given that there is one in time mu, and those after it
+        # a Poisson process has at least one event in time mu: draw the time of the first, then the number of those after it
         for_first, for_rest = jax.random.split(key)
         mu = jnp.broadcast_to(jnp.exp(eta), y.shape)
         first = -jnp.log1p(jax.random.uniform(for_first, y.shape, mu.dtype) * jnp.expm1(-mu))

@@ -42,6 +42,7 @@ class Tweedie(Family):
     name: ClassVar[str] = "tweedie"
     links: ClassVar[tuple[type[Link], ...]] = (Log,)
     phi_names: ClassVar[tuple[str, ...]] = ("dispersion", "power")
+    has_deviance: ClassVar[bool] = True
     support: ClassVar[str] = "numbers >= 0; try family='gamma' where none is 0, 'poisson' or 'negative_binomial' for counts"
 
     n_terms: int = 48
@@ -84,9 +85,9 @@ class Tweedie(Family):
         return largest + jnp.log(total) + log_step
 
     def _terms(self, centre: Array, above_1: Array) -> tuple[Array, Array, Array]:
-        """Places of the terms on a new leading axis, which of them count, and the logarithm of the step between them."""
+        """Numbers j of the terms (on a new leading axis), which of them count, and the logarithm of the step between them."""
         spread = jnp.sqrt(centre * above_1)  # standard deviation of j under the terms
-        # terms near j = 0 must be below exp(-20) of the largest before the sum may leave the whole numbers
+        # the sum may step over whole numbers once terms near j = 0 are below exp(-20) of the largest
         step = jnp.where(centre > 20.0 * above_1, jnp.maximum(1.0, 20.0 / self.n_terms * spread), 1.0)
         half = self.n_terms // 2
         first = jnp.where(step > 1.0, centre - half * step, jnp.maximum(1.0, jnp.floor(centre) - half))

@@ -47,7 +47,7 @@ class UnitLindley(Family):
     def log_density(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
         del phi
         odds = y / (1.0 - y)
-        theta = tangent_exp(-eta, 650.0)  # short of overflow, for y next to 1
+        theta = tangent_exp(-eta, 650.0)  # the tangent starts short of overflow, for y next to 1
         return -2.0 * eta - softplus(-eta) - 3.0 * jnp.log1p(-y) - theta * odds
 
     def mean(self, eta: Array, phi: Array, *zero: Array) -> Array:
@@ -55,7 +55,7 @@ class UnitLindley(Family):
         return sigmoid_pair(eta)[0]
 
     def sample(self, key: Array, y: Any, eta: Array, phi: Array, *zero: Array) -> Any:
-        # y / (1 - y) is an exponential of rate theta, or with probability mu the sum of two
+        # y / (1 - y) is an exponential time of rate theta, or, with probability mu, the sum of two
         for_times, for_number = jax.random.split(key)
         eta = jnp.broadcast_to(eta, y.shape)
         one, other = jax.random.exponential(for_times, (2, *y.shape), eta.dtype)

@@ -37,6 +37,7 @@ class Weibull(Family):
     links: ClassVar[tuple[type[Link], ...]] = (Log,)
     phi_names: ClassVar[tuple[str, ...]] = ("shape",)
     outcome_columns: ClassVar[tuple[int, ...]] = (1, 2)
+    is_censored: ClassVar[bool] = True
     support: ClassVar[str] = "times > 0 in one column, or cbind(time, status) with status 1 for an event and 0 for right censoring"
 
     link: Link = dataclasses.field(default_factory=Log)
@@ -70,15 +71,26 @@ class Weibull(Family):
     def initial_eta(self, y: Any) -> Array:
         return jnp.log(y[0] if isinstance(y, tuple) else y)
 
+    def limits(self, y: Any) -> tuple[Any, Any]:
+        return limits_of_times(y)
+
     def in_support(self, y: Any) -> Any:
         return times_in_support(y)
 
 
 def like_outcome(y: Any, time: Array) -> Any:
-    """Observed times in the form of the outcome ``y``; 0 and infinity, to which draws may be rounded, are kept out."""
+    """Observed times in the form of the outcome ``y``; draws that rounding has made 0 or infinite are moved inside."""
     limits = jnp.finfo(time.dtype)
     time = jnp.clip(time, limits.tiny, limits.max)
     return (time, jnp.ones_like(time)) if isinstance(y, tuple) else time
+
+
+def limits_of_times(y: Any) -> tuple[Any, Any]:
+    """The smallest and the largest value that each time can have had; the largest is infinite where the status is 0."""
+    if isinstance(y, tuple):
+        time, status = y
+        return time, np.where(status == 0, np.inf, time)
+    return y, y
 
 
 def times_in_support(y: Any) -> Any:

@@ -27,6 +27,7 @@ class ZeroInflated(Family):
     """
 
     has_zero_part: ClassVar[bool] = True
+    is_discrete: ClassVar[bool] = True
 
     @property
     @abc.abstractmethod
@@ -39,7 +40,7 @@ class ZeroInflated(Family):
         return jnp.where(_count(y) == 0, _log_add_exp(log_pi, from_part), from_part)
 
     def _log_of_part(self, y: Any, eta: Array, phi: Array) -> Array:
-        """The kernel of the part, and at a zero its whole log density: for most parts the base of a zero is 0."""
+        """The kernel of the part, and at a zero its whole log density; most parts have a base of 0 there."""
         return self.part.log_kernel(y, eta, phi)
 
     def log_base(self, y: Any, phi: Array, *others: Array) -> Array:
@@ -67,8 +68,8 @@ class ZeroInflated(Family):
         return self.part.initial_phi()
 
     def initial_eta(self, y: Any) -> Array:
-        # a zero is more often extra than it speaks of a small mean: it stands at the least outcome that must come from the part,
-        # or at half of the trials, so that many zeros do not drag the first fit towards a mean of 0
+        # most zeros are extra ones and say little about the mean: a zero is replaced by the least outcome that must come from the part, or
+        # by half of the trials, so that many zeros do not drag the first fit towards a mean of 0
         if isinstance(y, tuple):
             trials = y[0] + y[1]
             successes = jnp.where(y[0] == 0, 0.5 * trials, y[0])
@@ -85,7 +86,7 @@ def _count(y: Any) -> Any:
 
 
 def _log_add_exp(a: Array, b: Array) -> Array:
-    """log(exp(a) + exp(b)); the term that weighs more leads, so that a huge negative one costs the other no digits."""
+    """log(exp(a) + exp(b)), written around the larger term, so that a huge negative one costs it no digits."""
     is_first = a >= b
     larger, smaller = jnp.where(is_first, a, b), jnp.where(is_first, b, a)
     return larger + softplus(smaller - larger)

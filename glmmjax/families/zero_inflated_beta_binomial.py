@@ -34,6 +34,7 @@ class ZeroInflatedBetaBinomial(ZeroInflated):
     links: ClassVar[tuple[type[Link], ...]] = BetaBinomial.links
     phi_names: ClassVar[tuple[str, ...]] = BetaBinomial.phi_names
     outcome_columns: ClassVar[tuple[int, ...]] = BetaBinomial.outcome_columns
+    has_trials: ClassVar[bool] = True
     support: ClassVar[str] = BetaBinomial.support
 
     link: ProbabilityLink = dataclasses.field(default_factory=Logit)

@@ -30,6 +30,7 @@ class ZeroInflatedBinomial(ZeroInflated):
     links: ClassVar[tuple[type[Link], ...]] = Binomial.links
     outcome_columns: ClassVar[tuple[int, ...]] = Binomial.outcome_columns
     is_binary: ClassVar[bool] = Binomial.is_binary
+    has_trials: ClassVar[bool] = True
     support: ClassVar[str] = Binomial.support
 
     link: ProbabilityLink = dataclasses.field(default_factory=Logit)

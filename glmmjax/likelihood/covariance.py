@@ -1,13 +1,15 @@
 """Covariance structures of the random effects: a free vector <-> a factor L with D = L L'.
 
-Every free vector is unconstrained, and where it can be, a singular D is an ordinary interior point: the diagonal of L is signed (design:
-a log diagonal drifts to -infinity there). ``canonical`` makes the diagonal non-negative once, after a fit.
+Every free vector is unconstrained. Where possible a singular D is an ordinary interior point: the diagonal of L has a sign, since a log
+diagonal would drift to -infinity there. ``canonical`` makes the diagonal non-negative once, after a fit.
 """
 
 from __future__ import annotations
 
 import abc
 import dataclasses
+from collections.abc import Callable
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +17,7 @@ import numpy as np
 from jax import Array
 
 __all__ = [
-    "NAMES",
+    "STRUCTURES",
     "Autoregressive",
     "BlockDiagonal",
     "CompoundSymmetry",
@@ -23,14 +25,22 @@ __all__ = [
     "canonical",
     "diagonal",
     "lower_factor",
-    "structure_named",
     "unstructured",
 ]
 
 
 @dataclasses.dataclass(frozen=True)
 class Structure(abc.ABC):
-    """A set of covariance matrices D (q, q), by a free vector (n_free,)."""
+    """A set of covariance matrices D (q, q), by a free vector (n_free,).
+
+    Every other layer asks these methods, and never which structure it has.
+
+    Class attributes
+    ----------------
+    fewest : smallest number of random effects that the structure makes sense for.
+    """
+
+    fewest: ClassVar[int] = 1
 
     @property
     @abc.abstractmethod
@@ -42,13 +52,31 @@ class Structure(abc.ABC):
     def n_free(self) -> int:
         """Length of the free vector."""
 
+    @property
+    def entries(self) -> tuple[tuple[int, int], ...] | None:
+        """(row, column) of L that each number of the free vector is; None for a structure whose numbers are something else."""
+        return None
+
+    @property
+    def block_sizes(self) -> tuple[int, ...]:
+        """Numbers of random effects in the blocks of D that are independent of each other."""
+        return (self.q,)
+
+    @abc.abstractmethod
+    def free_names(self, effects: tuple[str, ...]) -> tuple[str, ...]:
+        """(n_free,) what the numbers of the free vector are called in tables and hypotheses; ``effects`` (q,) names the random effects."""
+
+    def signs(self, free: np.ndarray) -> np.ndarray:
+        """(..., n_free) factors 1 or -1 that give the free vectors (..., n_free) of the same D that are reported."""
+        return np.ones(np.shape(free))
+
     @abc.abstractmethod
     def factor(self, free: Array) -> Array:
         """(q, q) factor L of a free vector; any square root of D."""
 
     @abc.abstractmethod
     def free(self, chol: Array) -> Array:
-        """(n_free,) free vector of a factor (q, q): of the same D if the structure has it, else of one close to it."""
+        """(n_free,) free vector of a factor (q, q); it gives the same D if the structure has it, and else one close to it."""
 
     def pull_back(self, free: Array, slope: Array) -> Array:
         """(n_free,) gradient in the free vector of a function whose gradient in L is ``slope`` (q, q)."""
@@ -65,11 +93,11 @@ class Structure(abc.ABC):
         """
 
     def largest_change(self, reach: Array) -> Array:
-        """(n_free,) largest change of the linear predictor, about, when an entry of the free vector moves by 1."""
+        """(n_free,) about the largest change of the linear predictor when an entry of the free vector moves by 1."""
         return jnp.full(self.n_free, jnp.max(reach, initial=0.0))
 
     def mask(self) -> tuple[tuple[bool, ...], ...]:
-        """(q, q) truth table: which entries of D the structure leaves non-zero."""
+        """(q, q) truth table of the entries of D that may differ from 0."""
         return ((True,) * self.q,) * self.q
 
 
@@ -78,6 +106,10 @@ class BlockDiagonal(Structure):
     """Independent unstructured blocks of the given sizes: (q,) is an unstructured D, (1, ..., 1) a diagonal one."""
 
     sizes: tuple[int, ...]
+
+    @property
+    def block_sizes(self) -> tuple[int, ...]:
+        return self.sizes
 
     @property
     def q(self) -> int:
@@ -92,6 +124,14 @@ class BlockDiagonal(Structure):
     @property
     def n_free(self) -> int:
         return len(self.entries)
+
+    def free_names(self, effects: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(f"L[{effects[r]},{effects[c]}]" for r, c in self.entries)
+
+    def signs(self, free: np.ndarray) -> np.ndarray:
+        """The factors that make the diagonal of L non-negative."""
+        diagonal = {column: k for k, (row, column) in enumerate(self.entries) if row == column}
+        return np.where(np.asarray(free)[..., [diagonal[column] for _, column in self.entries]] < 0, -1.0, 1.0)
 
     def factor(self, free: Array) -> Array:
         rows, columns = self._positions()
@@ -131,6 +171,8 @@ class CompoundSymmetry(Structure):
     that of contrasts between them, ``s^2 (1 - r)``.
     """
 
+    fewest: ClassVar[int] = 2
+
     size: int
 
     @property
@@ -140,6 +182,9 @@ class CompoundSymmetry(Structure):
     @property
     def n_free(self) -> int:
         return 2
+
+    def free_names(self, effects: tuple[str, ...]) -> tuple[str, ...]:
+        return ("D[root of mean]", "D[root of contrasts]")
 
     def factor(self, free: Array) -> Array:
         return free[1] * jnp.eye(self.q, dtype=free.dtype) + (free[0] - free[1]) / self.q
@@ -161,6 +206,8 @@ class Autoregressive(Structure):
     The free vector is (s, atanh r) with a signed standard deviation s.
     """
 
+    fewest: ClassVar[int] = 2
+
     size: int
 
     @property
@@ -170,6 +217,9 @@ class Autoregressive(Structure):
     @property
     def n_free(self) -> int:
         return 2
+
+    def free_names(self, effects: tuple[str, ...]) -> tuple[str, ...]:
+        return ("D[sd]", "D[atanh corr]")
 
     def factor(self, free: Array) -> Array:
         deviation, r = free[0], jnp.tanh(free[1])
@@ -189,21 +239,6 @@ class Autoregressive(Structure):
         return jnp.stack([0.5 * jnp.maximum(free[0] ** 2, 1e-4) / (n * self.q), 1.0 / (n * (self.q - 1))])
 
 
-# name of the argument ``covariance`` -> the structure for q random effects
-_NAMED = {
-    "unstructured": lambda q: BlockDiagonal((q,)),
-    "diagonal": lambda q: BlockDiagonal((1,) * q),
-    "compound_symmetry": CompoundSymmetry,
-    "ar1": Autoregressive,
-}
-NAMES = tuple(_NAMED)
-
-
-def structure_named(name: str, q: int) -> Structure:
-    """The structure called ``name``, one of ``NAMES``, for ``q`` random effects."""
-    return _NAMED[name](q)
-
-
 def unstructured(q: int) -> BlockDiagonal:
     """All variances and covariances free."""
     return BlockDiagonal((q,) if q else ())
@@ -212,6 +247,15 @@ def unstructured(q: int) -> BlockDiagonal:
 def diagonal(q: int) -> BlockDiagonal:
     """Independent random effects."""
     return BlockDiagonal((1,) * q)
+
+
+# name of the argument ``covariance`` -> the structure for q random effects; the one place to register a structure, by one line
+STRUCTURES: dict[str, Callable[[int], Structure]] = {
+    "unstructured": unstructured,
+    "diagonal": diagonal,
+    "compound_symmetry": CompoundSymmetry,
+    "ar1": Autoregressive,
+}
 
 
 def canonical(chol: Array) -> Array:

@@ -11,7 +11,6 @@ from jax import Array
 
 from glmmjax.errors import ArgumentError
 from glmmjax.families.base import Family
-from glmmjax.families.dispersion import WithDispersion
 from glmmjax.likelihood.clusters import ClusterData
 from glmmjax.likelihood.covariance import BlockDiagonal, Structure
 
@@ -110,14 +109,13 @@ def layout_of(family: Family, sizes: Sequence[int], structure: Structure) -> The
     ArgumentError
         When there are not as many linear predictors as the family takes.
     """
-    has_dispersion = isinstance(family, WithDispersion)
-    expected = 1 + family.has_zero_part + has_dispersion
+    expected = 1 + family.has_zero_part + family.has_dispersion
     if len(sizes) != expected:
         raise ArgumentError(
             f"clusters have {len(sizes)} linear predictors, and the {family.name} family takes {expected}; pass the clusters and the "
             "family of one make_design, design.clusters and design.family."
         )
-    p_zi, p_disp = sizes[1] if family.has_zero_part else 0, sizes[-1] if has_dispersion else 0
+    p_zi, p_disp = sizes[1] if family.has_zero_part else 0, sizes[-1] if family.has_dispersion else 0
     return Theta(sizes[0], structure, len(family.phi_names), p_zi, p_disp)
 
 

@@ -10,7 +10,6 @@ from glmmjax.errors import ArgumentError
 from glmmjax.fitted import FittedModel
 from glmmjax.plots.axes import axes
 from glmmjax.postfit.population.effects import Effects, effects
-from glmmjax.postfit.population.marginal_coefs import mean_link
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -148,7 +147,7 @@ def _label(fitted: FittedModel, scale: str, kinds: tuple[str, ...]) -> str:
         return "probability" if scale == "response" else "logit of probability"
     if scale == "link":
         is_predictor = set(kinds) == {"mean_subject"} and not family.has_zero_part
-        return "linear predictor" if is_predictor else f"{mean_link(family).name} of mean of {outcome}"
+        return "linear predictor" if is_predictor else f"{family.mean_link.name} of mean of {outcome}"
     return f"mean of {outcome}"
 
 

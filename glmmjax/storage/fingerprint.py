@@ -9,7 +9,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from glmmjax.families import WithDispersion
 from glmmjax.families.registry import FAMILIES
 from glmmjax.fitted import FittedModel
 from glmmjax.postfit.prediction.rows import own_outcome, to_caller_order
@@ -41,7 +40,7 @@ def is_like(fitted: FittedModel, found: dict[str, np.ndarray]) -> bool:
 def _densities(fitted: FittedModel) -> np.ndarray:
     """Log densities of the first rows at linear predictors of 0, which tell two families of a user apart; () for a registered one."""
     layout, family = fitted.problem.layout, fitted.problem.family
-    if FAMILIES.get(family.name) is type(family) or isinstance(family, WithDispersion):
+    if FAMILIES.get(family.name) is type(family) or family.has_dispersion:
         return np.zeros(0)
     outcome = tuple(jnp.asarray(column[:_N_DENSITIES]) for column in own_outcome(fitted))
     zero = jnp.zeros_like(outcome[0])

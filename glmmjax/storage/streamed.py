@@ -10,7 +10,7 @@ import pandas as pd
 from glmmjax.design import Design, ModelArguments, StreamedRows
 from glmmjax.design.builder import KeptOfStream, RowLabels, stored_design
 from glmmjax.errors import RowsNotKeptError
-from glmmjax.likelihood.covariance import BlockDiagonal, structure_named
+from glmmjax.likelihood.covariance import STRUCTURES, BlockDiagonal
 from glmmjax.storage.columns import decode_index, encode_index
 from glmmjax.storage.values import Arrays, decode, encode
 
@@ -41,7 +41,7 @@ def encode_streamed(design: Design, arrays: Arrays) -> dict[str, Any]:
         **{name: encode(getattr(design, name), arrays, name) for name in (*_COLUMNS, *_LABELS)},
         "slots": encode(rows.slots, arrays, "slots"),
         "digests": [rows.outcome_digest.hex(), rows.weights_digest.hex()],
-        "blocks": list(structure.sizes) if isinstance(structure, BlockDiagonal) else structure.q,
+        "blocks": structure.q if structure.entries is None else list(structure.block_sizes),
         "groups": encode_index(design.groups, arrays, "the cluster labels"),
         "n_rows": len(design.row_labels),
         "learned": encode(predictor.remembered(), arrays, "what the formula learned from the rows"),
@@ -59,7 +59,7 @@ def decode_streamed(found: Mapping[str, Any], given: ModelArguments, env: Mappin
     kept = KeptOfStream(
         rows=StreamedRows(decode(found["slots"], arrays), *(bytes.fromhex(digest) for digest in found["digests"])),
         labels=RowLabels(groups=decode_index(found["groups"], arrays), row_labels=pd.RangeIndex(found["n_rows"]), **labels),
-        covariance=BlockDiagonal(tuple(blocks)) if isinstance(blocks, list) else structure_named(str(given.covariance), blocks),
+        covariance=BlockDiagonal(tuple(blocks)) if isinstance(blocks, list) else STRUCTURES[str(given.covariance)](blocks),
         learned=decode(found["learned"], arrays),
         columns=tuple(found["columns"]),
         levels={name: decode_index(index, arrays) for name, index in found["levels"]},

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 
 from glmmjax.families.base import Family
-from glmmjax.families.dispersion import WithDispersion
 from glmmjax.fitted import FittedModel
 from glmmjax.options import Options, StudentTPenalty
 from glmmjax.postfit.inference.information_criteria import n_groups, n_rows
@@ -160,9 +159,7 @@ def _phi_section(fitted: FittedModel, frame: pd.DataFrame) -> Section:
 
 
 def _dispersion_section(fitted: FittedModel, frame: pd.DataFrame) -> Section:
-    family = fitted.problem.family
-    name = family.part.phi_names[0] if isinstance(family, WithDispersion) else "dispersion"
-    return Section(f"Effects on the {name} (free scale)", frame=coefficient_texts(frame))
+    return Section(f"Effects on the {fitted.problem.family.plain.phi_names[0]} (free scale)", frame=coefficient_texts(frame))
 
 
 def _integration_section(fitted: FittedModel) -> Section:

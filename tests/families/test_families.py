@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from glmmjax.families import FAMILIES
+from glmmjax.families import FAMILIES, Family, WithDispersion
 from tests.families.cases import continuous, counts, ordinal, plain, zero_part
 from tests.families.cases.row import Row
 
@@ -59,10 +59,7 @@ def outcome(row: Row, y):
 
 def value(row: Row, y) -> np.ndarray:
     """What ``mean`` is the expectation of: the outcome, its first column, or the proportion of trials."""
-    if not isinstance(y, tuple):
-        return np.asarray(y)
-    first, second = map(np.asarray, y)
-    return first / (first + second) if row.atoms else first
+    return np.asarray(row.family.response(jax.tree.map(np.asarray, y)))
 
 
 def grid(row: Row, columns) -> tuple[np.ndarray, np.ndarray]:
@@ -278,6 +275,48 @@ def test_support_is_what_can_be_seen(row):
     for eta in [family.initial_eta(seen), *([family.initial_zero_eta(seen)] if family.has_zero_part else [])]:
         assert eta.shape == y.shape
         assert np.isfinite(eta).all()
+
+
+@each_row
+def test_whole_numbers_and_the_lowest_one_are_what_the_support_has(row):
+    def is_possible(value: float) -> bool:
+        return bool(np.all(row.family.in_support(row.columns(np.array([value])))))
+
+    assert row.family.is_discrete == (is_possible(1.0) and not is_possible(0.5))
+    if row.family.is_discrete:
+        assert is_possible(row.family.lowest)
+        assert not is_possible(row.family.lowest - 1.0)
+
+
+@each_row
+def test_limits_are_the_outcome_unless_it_may_be_censored(row):
+    y = np.array(row.y)
+    low, high = row.family.limits(row.columns(y))
+    assert ((low <= y) & (y <= high)).all()
+    assert row.family.is_censored or ((low == y) & (high == y)).all()
+
+
+@each_row
+def test_deviance_is_positive_away_from_the_outcome(row):
+    family = row.family
+    if not family.has_deviance or (family.is_censored and isinstance(row.columns(np.array(row.y)), tuple)):
+        return
+    y, eta = grid(row, np.linspace(min(row.eta), max(row.eta), COLUMNS_OF_GRID))
+    mean = family.mean(jnp.asarray(eta + np.zeros_like(y)), jnp.asarray(row.phi, float))
+    deviance = np.asarray(family.deviance(outcome(row, y), mean, jnp.asarray(row.phi, float)))
+    assert (deviance[value(row, row.columns(y)) != np.asarray(mean)] > 0.0).all()
+
+
+@each_row
+def test_a_predictor_of_the_extra_parameter_changes_no_trait(row):
+    family = row.family
+    if len(row.phi) != 1:
+        return
+    wrapped = WithDispersion(family)
+    names = {*Family.__annotations__, "mean_link", "mean_scale"} - {"links", "phi_names", "has_dispersion"}
+    assert {name: getattr(wrapped, name) for name in names} == {name: getattr(family, name) for name in names}
+    assert (wrapped.plain, wrapped.has_dispersion) == (family, True)
+    assert (family.plain, family.has_dispersion) == (family, False)
 
 
 @each_row

@@ -13,7 +13,7 @@ from glmmjax.design.formula.matrices import Matrix
 from glmmjax.design.formula.split import Bar, FormulaParts
 from glmmjax.errors import ArgumentError, FormulaError
 from glmmjax.families import Family
-from glmmjax.likelihood.covariance import NAMES, BlockDiagonal, Structure, structure_named
+from glmmjax.likelihood.covariance import STRUCTURES, BlockDiagonal, Structure
 
 __all__ = ["build_predictors", "names_of", "predictor_functions", "random_reach", "structure_of", "without_intercept"]
 
@@ -95,7 +95,7 @@ def structure_of(parts: FormulaParts, predictors: Mapping[str, Predictor], name:
     sizes = tuple(size for predictor in predictors.values() for size in predictor.block_sizes)
     if name is not None:
         _check_structure(name, [bar for side in bars for bar in side], sum(sizes))
-        return structure_named(name, sum(sizes))
+        return STRUCTURES[name](sum(sizes))
     if len(bars) == 2 and any(bar.independent for side in bars for bar in side):
         return BlockDiagonal((1,) * sum(sizes))
     if len(bars) == 2 and all(len(side) == 1 for side in bars):
@@ -104,14 +104,14 @@ def structure_of(parts: FormulaParts, predictors: Mapping[str, Predictor], name:
 
 
 def _check_structure(name: Any, bars: list[Bar], q: int) -> None:
-    if name not in NAMES:
-        raise ArgumentError(f"covariance={name!r} is not known; choose one of {', '.join(map(repr, NAMES))}.")
+    if name not in STRUCTURES:
+        raise ArgumentError(f"covariance={name!r} is not known; choose one of {', '.join(map(repr, STRUCTURES))}.")
     if len(bars) != 1 or bars[0].independent:
         found = f"{len(bars)} of them" if len(bars) != 1 else "one with ||"
         raise ArgumentError(
             f"covariance={name!r} is for one set of random effects with a single bar, such as '~ 0 + C(visit) | id'; the model has {found}."
         )
-    if q < 2 and name in ("compound_symmetry", "ar1"):
+    if q < STRUCTURES[name](q).fewest:
         raise ArgumentError(
             f"covariance={name!r} needs at least two random effects; write one for each level of a factor, such as '~ 0 + C(visit) | id'."
         )

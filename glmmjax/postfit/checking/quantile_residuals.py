@@ -15,7 +15,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from glmmjax.errors import ArgumentError
-from glmmjax.families import CensoredNormal, Exponential, Weibull, WithDispersion
 from glmmjax.fitted import FittedModel
 from glmmjax.likelihood.model_rows import mean_at, predictors_at
 from glmmjax.postfit.checking.residual_tests import ResidualTest, residual_tests
@@ -59,7 +58,8 @@ def quantile_residuals(
         raise ArgumentError(f"n={n!r} must be a whole number >= {_FEWEST}: residuals have a resolution of 1 / (n + 1).")
     simulated = simulate(fitted, n, new_random_effects, parameter_uncertainty, seed, robust=robust).values
     rng = np.random.default_rng([seed, 3])
-    lowest, highest = _limits(fitted)
+    outcome = own_outcome(fitted)
+    lowest, highest = fitted.problem.family.limits(outcome if len(outcome) > 1 else outcome[0])
     first = (simulated < lowest[:, None]).sum(1)
     rank = first + rng.integers(0, (simulated <= highest[:, None]).sum(1) - first + 1)
     ranks = _pooled_ranks(rank, simulated, rng)
@@ -72,25 +72,7 @@ def quantile_residuals(
 
 def is_censored(fitted: FittedModel) -> bool:
     """Whether the outcome has a column that says which values were observed."""
-    return len(fitted.design.formula.outcome_columns) > 1 and isinstance(_plain_family(fitted), CensoredNormal | Exponential | Weibull)
-
-
-def _plain_family(fitted: FittedModel) -> Any:
-    family = fitted.problem.family
-    return family.part if isinstance(family, WithDispersion) else family
-
-
-def _limits(fitted: FittedModel) -> tuple[np.ndarray, np.ndarray]:
-    """(n_rows,) each: the smallest and the largest value that an outcome can have had; the same where it was observed."""
-    value, *others = own_outcome(fitted)
-    if not is_censored(fitted):
-        return value, value
-    status = others[0]
-    if not isinstance(_plain_family(fitted), CensoredNormal):  # times: 1 for an event seen, 0 for one after the time
-        return value, np.where(status == 0, np.inf, value)
-    upper = others[1] if len(others) > 1 else value
-    highest = np.select([status == 2, status == 3], [np.inf, upper], value)
-    return np.where(status == 1, -np.inf, value), highest
+    return len(fitted.design.formula.outcome_columns) > 1 and fitted.problem.family.is_censored
 
 
 def _pooled_ranks(rank: np.ndarray, simulated: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -18,8 +18,8 @@ import numpy as np
 from jax import Array
 
 from glmmjax.errors import ArgumentError
-from glmmjax.families import Binomial, Exponential, Gamma, Gaussian, InverseGaussian, NegativeBinomial, Poisson, Tweedie, WithDispersion
 from glmmjax.families.base import Family
+from glmmjax.families.registry import FAMILIES
 from glmmjax.fitted import FittedModel
 from glmmjax.likelihood.model_rows import ModelRows, phi_of_rows, predictors_at
 from glmmjax.likelihood.params import Params
@@ -31,8 +31,6 @@ __all__ = ["residuals"]
 
 _KINDS = ("raw", "pearson", "deviance")
 _AT = ("subject_specific", "mean_subject", "marginal")
-# families whose density is largest at mu = y, whatever the extra parameter
-_WITH_DEVIANCE = (Binomial, Exponential, Gamma, Gaussian, InverseGaussian, NegativeBinomial, Poisson, Tweedie)
 
 
 def residuals(fitted: FittedModel, kind: str = "raw", at: str = "subject_specific") -> np.ndarray:
@@ -69,7 +67,7 @@ def _residuals(family: Family, kind: str, request: Request, params: Params, rows
     def of_chunk(chunk: tuple[ModelRows, Array | None, Any]) -> Array:
         rows, u, y = chunk
         phi = phi_of_rows(params, rows.offset.shape[-1])
-        seen = y[0] / (y[0] + y[1]) if isinstance(y, tuple) else y
+        seen = family.response(y)
 
         def moments(eta: Array) -> tuple[Array, Array, Array]:
             mean = family.mean(eta[0], phi, *eta[1:])
@@ -84,34 +82,20 @@ def _residuals(family: Family, kind: str, request: Request, params: Params, rows
             return seen - mean
         if kind == "pearson":
             return (seen - mean) / jnp.sqrt(variance)
-        others = predictors_at(params, rows)[1:]
-        best, now = (family.log_density(y, family.link.link(value), phi, *others) for value in (_inside(family, seen), mean))
-        return jnp.sign(seen - mean) * jnp.sqrt(2.0 * jnp.maximum(best - now, 0.0))
+        return jnp.sign(seen - mean) * jnp.sqrt(family.deviance(y, mean, phi, *predictors_at(params, rows)[1:]))
 
     return jax.lax.map(of_chunk, (rows, u, y))
 
 
-def _inside(family: Family, seen: Array) -> Array:
-    """Means next to 0 and 1 in the place of those: there the log density has its limit."""
-    if _part(family).name == "gaussian":
-        return seen
-    tiny = 1e-300
-    return jnp.clip(seen, tiny, 1.0 - float(jnp.finfo(seen.dtype).epsneg)) if family.is_binary else jnp.maximum(seen, tiny)
-
-
-def _part(family: Family) -> Family:
-    return family.part if isinstance(family, WithDispersion) else family
-
-
 def _check(fitted: FittedModel, kind: str) -> None:
-    family, n_columns = _part(fitted.problem.family), len(fitted.design.formula.outcome_columns)
-    if n_columns > 1 and "binomial" not in family.name:
+    family, n_columns = fitted.problem.family, len(fitted.design.formula.outcome_columns)
+    if n_columns > 1 and not family.has_trials:
         raise ArgumentError(
             f"resid: the outcome {fitted.design.outcome_name} of the {family.name} family may be censored, and has no residual then; "
             "take quantile residuals."
         )
-    if kind == "deviance" and not isinstance(family, _WITH_DEVIANCE):
-        names = ", ".join(known.name for known in _WITH_DEVIANCE)
+    if kind == "deviance" and not family.has_deviance:
+        names = ", ".join(known.name for known in FAMILIES.values() if known.has_deviance)
         raise ArgumentError(
             f"kind='deviance' compares with a density that is largest where the mean is the outcome, and that of the {family.name} family "
             f"is not; it is for {names}. Take kind='pearson', or quantile residuals."

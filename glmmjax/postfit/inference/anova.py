@@ -13,9 +13,7 @@ import numpy as np
 
 from glmmjax.design.design import Design
 from glmmjax.errors import ArgumentError
-from glmmjax.families import Family, WithDispersion
 from glmmjax.fitted import FittedModel
-from glmmjax.likelihood.covariance import BlockDiagonal
 from glmmjax.postfit.inference.data_digests import is_streamed, outcome_digest, weights_digest
 from glmmjax.postfit.inference.information_criteria import aic, bic, n_groups, n_parameters
 from glmmjax.postfit.uncertainty.p_values import mixture_tail
@@ -127,7 +125,9 @@ def _certificate_note(name: str, fit: FittedModel) -> str:
 
 def _not_comparable(smaller: FittedModel, larger: FittedModel) -> str:
     """Why the smaller model is no special case of the larger one, or its log-likelihood another kind of number; else nothing."""
-    if _family(smaller) != _family(larger):
+    if (
+        smaller.problem.family.plain != larger.problem.family.plain
+    ):  # a dispersion may be a constant in one and have a predictor in the other
         return f"No test: the families or links differ ({_family_text(smaller)} and {_family_text(larger)}), so the models are not nested."
     if smaller.n_agq != larger.n_agq and smaller.design.random_names and larger.design.random_names:
         return (
@@ -142,12 +142,6 @@ def _not_comparable(smaller: FittedModel, larger: FittedModel) -> str:
     if not set(smaller.design.random_names) <= set(larger.design.random_names):
         return "No test: the models are not nested, because the smaller one has random effects that the larger one lacks."
     return ""
-
-
-def _family(fit: FittedModel) -> Family:
-    """The family, whether its extra parameter is a constant or has a predictor."""
-    family = fit.problem.family
-    return family.part if isinstance(family, WithDispersion) else family
 
 
 def _family_text(fit: FittedModel) -> str:
@@ -195,8 +189,7 @@ Blocks = list[frozenset[str]]
 
 def _blocks(design: Design) -> Blocks:
     names = iter(design.random_names)
-    sizes = design.covariance.sizes if isinstance(design.covariance, BlockDiagonal) else (design.covariance.q,)
-    return [frozenset(next(names) for _ in range(size)) for size in sizes]
+    return [frozenset(next(names) for _ in range(size)) for size in design.covariance.block_sizes]
 
 
 def _boundary_hint(smaller: Design, larger: Design) -> str:
@@ -232,7 +225,7 @@ def _mixture(smaller: FittedModel, larger: FittedModel) -> dict[int, float]:
 
 def _check_mixture_applies(smaller: FittedModel, larger: FittedModel) -> None:
     a, b = smaller.design, larger.design
-    if not (isinstance(a.covariance, BlockDiagonal) and isinstance(b.covariance, BlockDiagonal)):
+    if a.covariance.entries is None or b.covariance.entries is None:
         raise ArgumentError(
             f"boundary=True is for unstructured and diagonal covariance matrices, not for covariance='ar1' and the like. {_USE_PLAIN}"
         )

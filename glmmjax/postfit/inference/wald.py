@@ -10,7 +10,6 @@ import numpy as np
 from glmmjax.design.hypotheses import read_hypotheses
 from glmmjax.errors import ArgumentError
 from glmmjax.fitted import FittedModel
-from glmmjax.likelihood.covariance import Autoregressive, BlockDiagonal
 from glmmjax.postfit.uncertainty.delta_method import propagated
 from glmmjax.postfit.uncertainty.p_values import chi_square_tail
 from glmmjax.postfit.uncertainty.parameters import reported
@@ -57,15 +56,8 @@ def theta_names(fitted: FittedModel) -> tuple[str, ...]:
     for kind, label in zip(parameters.kinds, parameters.labels, strict=True):
         by_kind.setdefault(kind, []).append(label)
     extra = [f"phi[{name}]" for name in by_kind.get("phi", [])]
-    return (*design.fixed_names, *_covariance_names(fitted), *extra, *by_kind.get("zi", []), *by_kind.get("dispersion", []))
-
-
-def _covariance_names(fitted: FittedModel) -> list[str]:
-    """Of the free vector of D: the entries of L with their row and column, or what the structure has."""
-    structure, names = fitted.design.covariance, fitted.design.random_names
-    if isinstance(structure, BlockDiagonal):
-        return [f"L[{names[r]},{names[c]}]" for r, c in structure.entries]
-    return ["D[sd]", "D[atanh corr]"] if isinstance(structure, Autoregressive) else ["D[root of mean]", "D[root of contrasts]"]
+    random = design.covariance.free_names(design.random_names)
+    return (*design.fixed_names, *random, *extra, *by_kind.get("zi", []), *by_kind.get("dispersion", []))
 
 
 def _check_covariance(fitted: FittedModel, matrix: np.ndarray, names: tuple[str, ...], of_left: np.ndarray) -> None:

@@ -12,7 +12,6 @@ from glmmjax.errors import ArgumentError
 from glmmjax.families.base import Family
 from glmmjax.families.links import Identity, Link, Log, Logit
 from glmmjax.fitted import FittedModel
-from glmmjax.postfit.population.marginal_coefs import mean_link
 from glmmjax.postfit.population.marginal_means import Values, grouped_values
 from glmmjax.postfit.prediction.predict import one_of
 from glmmjax.postfit.uncertainty.delta_method import propagated_variances
@@ -82,7 +81,7 @@ def _on_comparison(family: Family, comparison: str, means: Values) -> Values:
     """
     if np.isnan(means.values).any():
         raise ArgumentError("newdata has rows with missing values, which no contrast can use; fill them in, or leave them out first.")
-    own: Link = Logit() if family.is_ordinal else mean_link(family)
+    own: Link = Logit() if family.is_ordinal else family.mean_link
     link = {"difference": Identity(), "ratio": Log(), "odds_ratio": Logit(), "link": own}[comparison]
     values, slope = on_scale(link, means.values)
     if not np.isfinite(values).all():

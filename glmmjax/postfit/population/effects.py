@@ -13,7 +13,6 @@ from glmmjax.design.reference_grid import reference_grid
 from glmmjax.errors import ArgumentError
 from glmmjax.families.links import Identity, Link, Logit
 from glmmjax.fitted import FittedModel
-from glmmjax.postfit.population.marginal_coefs import mean_link
 from glmmjax.postfit.population.marginal_means import MEAN_KINDS, Values, data_of, mean_quantity, row_values, standard_errors_of
 from glmmjax.postfit.prediction.predict import one_of
 from glmmjax.postfit.prediction.quantities import interval_link
@@ -67,7 +66,7 @@ def _values(fitted: FittedModel, rows: NewRows, kind: str, scale: str) -> tuple[
     found = row_values(fitted, rows, kind, quantity)
     if scale == "response":
         return found, interval_link(family, quantity)
-    values, slope = on_scale(Logit() if family.is_ordinal else mean_link(family), found.values)
+    values, slope = on_scale(Logit() if family.is_ordinal else family.mean_link, found.values)
     return Values(values, slope[..., None] * found.jacobian), Identity()
 
 

@@ -20,8 +20,6 @@ from jax import Array
 
 from glmmjax.errors import ArgumentError
 from glmmjax.estimation.objective import Problem
-from glmmjax.families.base import Family
-from glmmjax.families.links import Identity, Link, Log
 from glmmjax.fitted import FittedModel
 from glmmjax.likelihood.model_rows import ModelRows
 from glmmjax.likelihood.population import population_mean
@@ -30,7 +28,7 @@ from glmmjax.postfit.uncertainty.delta_method import propagated
 from glmmjax.postfit.uncertainty.sandwich import robust_kind
 from glmmjax.postfit.uncertainty.vcov import covariance
 
-__all__ = ["MarginalCoefficients", "marginal_coefficients", "marginal_coefs", "mean_link"]
+__all__ = ["MarginalCoefficients", "marginal_coefficients", "marginal_coefs"]
 
 
 class MarginalCoefficients(NamedTuple):
@@ -65,23 +63,18 @@ def marginal_coefs(fitted: FittedModel, robust: bool | str = False, se: bool = T
         estimate, jacobian = (np.asarray(leaf) for leaf in found)
     if np.isnan(estimate).any():
         raise ArgumentError(
-            f"some marginal mean of the {family.name} family is not defined, or outside the range of the {mean_link(family).name} link."
+            f"some marginal mean of the {family.name} family is not defined, or outside the range of the {family.mean_link.name} link."
         )
     names = fitted.design.fixed_names
     spread = propagated(jacobian, covariance(fitted, robust)) if se else np.full((len(names), len(names)), np.nan)
-    return MarginalCoefficients(estimate, spread, names, mean_link(family).name, robust_kind(robust))
-
-
-def mean_link(family: Family) -> Link:
-    """The link between the mean of the outcome and the predictor: the logarithm for a predictor of the mean of log(y)."""
-    return Log() if isinstance(family.link, Identity) and "lognormal" in family.name else family.link
+    return MarginalCoefficients(estimate, spread, names, family.mean_link.name, robust_kind(robust))
 
 
 @functools.partial(jax.jit, static_argnums=0)
 def marginal_coefficients(problem: Problem, theta: Array, rows: ModelRows) -> Array:
     """(p,) marginal coefficients at ``theta`` (P,), over the rows given; call it inside ``jax.enable_x64(True)``."""
     mean = population_mean(problem.layout.params(theta), rows, problem.family)
-    target = mean_link(problem.family).link(mean) - rows.offset[0]
+    target = problem.family.mean_link.link(mean) - rows.offset[0]
     q, r = jnp.linalg.qr(rows.X[0].T)
     return jax.scipy.linalg.solve_triangular(r, q.T @ target)
 

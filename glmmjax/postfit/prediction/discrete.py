@@ -26,7 +26,7 @@ class Discrete(NamedTuple):
 
 def is_discrete(fitted: FittedModel) -> bool:
     """Whether the family says that outcomes are whole numbers: counts, successes, codes of levels."""
-    return _is_possible(fitted, 1.0) and not _is_possible(fitted, 0.5)
+    return fitted.problem.family.is_discrete
 
 
 def discrete_outcome(fitted: FittedModel, name: str) -> Discrete:
@@ -42,7 +42,7 @@ def discrete_outcome(fitted: FittedModel, name: str) -> Discrete:
             f"{name} needs an outcome of whole numbers, and the {fitted.problem.family.name} family does not say that its outcomes are; "
             "for a continuous outcome see quantile_residuals and plot_predictive."
         )
-    return Discrete(0.0 if _is_possible(fitted, 0.0) else 1.0, len(fitted.design.formula.outcome_columns))
+    return Discrete(fitted.problem.family.lowest, len(fitted.design.formula.outcome_columns))
 
 
 def highest_outcomes(fitted: FittedModel, outcome: tuple[np.ndarray, ...]) -> np.ndarray:
@@ -59,10 +59,3 @@ def log_masses(family: Family, kind: Discrete, params: Params, eta: Array, k: Ar
     count = jnp.clip(jnp.broadcast_to(k, (n,)).astype(eta.dtype), kind.lowest, highest)  # where the density is finite
     y: Any = (count, highest - count) if kind.n_columns > 1 else count
     return jnp.where(count == k, family.log_density(y, eta[0], phi_of_rows(params, n), *eta[1:]), -jnp.inf)
-
-
-def _is_possible(fitted: FittedModel, value: float) -> bool:
-    """Whether the first outcome column can hold ``value``; those after it hold numbers that every family allows there."""
-    n_columns = len(fitted.design.formula.outcome_columns)
-    columns = tuple(np.array([first]) for first in (value, 1.0, 2.0)[:n_columns])
-    return bool(np.all(fitted.problem.family.in_support(columns if n_columns > 1 else columns[0])))

@@ -228,8 +228,7 @@ def _other_names(design: Design) -> tuple[tuple[str, tuple[str, ...]], tuple[str
 
 def _has_trials(fitted: FittedModel) -> bool:
     """Whether the outcome is a number of successes, whose share needs a number of trials."""
-    name = fitted.problem.family.name
-    return len(fitted.design.formula.outcome_columns) == 2 and "binomial" in name and "negative" not in name
+    return len(fitted.design.formula.outcome_columns) == 2 and fitted.problem.family.has_trials
 
 
 def _check(fitted: FittedModel, request: Request, kind: str, scale: str, level: float, interval_for: str, seed: Any, n_draws: Any) -> None:

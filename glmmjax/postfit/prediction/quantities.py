@@ -12,7 +12,6 @@ import jax.numpy as jnp
 from jax import Array
 
 from glmmjax.families.base import Family
-from glmmjax.families.custom import Custom
 from glmmjax.families.links import Identity, Inverse, Link, Log, Logit, Sqrt
 from glmmjax.families.tails import sigmoid_pair
 from glmmjax.likelihood.model_rows import mean_at, phi_of_rows
@@ -63,7 +62,7 @@ class _Share(Link):
 def values_at(family: Family, quantity: str, params: Params, eta: Array) -> Array:
     """(O, n) values of a quantity at linear predictors ``eta`` (E, n); O is 1 but for ``"probabilities"``."""
     if quantity == "probabilities":
-        return family.probabilities(eta[0], phi_of_rows(params, eta.shape[-1]))  # type: ignore[attr-defined]  # of Cumulative
+        return family.probabilities(eta[0], phi_of_rows(params, eta.shape[-1]))
     if quantity == "mean":
         return mean_at(family, params, eta)[None]
     of_zero = eta[1:2] if quantity.startswith("zero") else eta[:1]
@@ -87,11 +86,7 @@ def interval_link(family: Family, quantity: str) -> Link:
         return _Share(Logit())
     if family.is_ordinal:
         return _Code(len(family.phi_names))
-    if isinstance(family, Custom):
-        return Identity() if family.mean_of is not None else _held(family.link)
-    if isinstance(family.link, Identity) and "lognormal" in family.name:
-        return _Positive()
-    return _held(family.link)
+    return _held(family.mean_scale)
 
 
 def _held(link: Link) -> Link:

@@ -10,7 +10,7 @@ import numpy as np
 from jax import Array
 
 from glmmjax.fitted import FittedModel
-from glmmjax.likelihood.covariance import BlockDiagonal, Structure
+from glmmjax.likelihood.covariance import Structure
 
 __all__ = ["LostEffect", "Spread", "lost_effects", "moving_directions", "random_covariance", "spread", "spread_errors"]
 
@@ -67,7 +67,7 @@ def spread_errors(fitted: FittedModel, theta_covariance: np.ndarray) -> Spread |
 def moving_directions(fitted: FittedModel) -> np.ndarray:
     """(n_free, k) directions of the free vector of D that change D to first order, found on the scale of each effect."""
     structure, deviations = fitted.design.covariance, spread(fitted).deviations
-    if not isinstance(structure, BlockDiagonal):
+    if structure.entries is None:
         jacobian = _covariance_derivative(structure, fitted.theta[fitted.problem.layout.random]).reshape(structure.n_free, -1)
         vectors, sizes, _ = np.linalg.svd(jacobian, full_matrices=False)
         return vectors[:, sizes > 10 * _NEGLIGIBLE * max(sizes.max(initial=0.0), 1e-300)]
