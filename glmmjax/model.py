@@ -24,6 +24,7 @@ from glmmjax.estimation.objective import Problem
 from glmmjax.families import Family, resolve_family
 from glmmjax.fitted import FittedModel, problem_of
 from glmmjax.initial_values import initial_theta
+from glmmjax.likelihood.clusters import padded_rows, to_clusters
 from glmmjax.likelihood.covariance import BlockDiagonal, lower_factor
 from glmmjax.likelihood.gauss_hermite import check_n_agq, finer
 from glmmjax.likelihood.params import Params
@@ -151,7 +152,7 @@ def _fit(design: Design, call: Mapping[str, Any], previous: FittedModel | None =
     options = call["options"]
     compiled = compiled_options(options)
     # a stream goes to JAX's default device, however few rows there are
-    rows = sys.maxsize if blocks is not None else sum(bucket.row_weight.size for bucket in design.clusters.buckets)
+    rows = sys.maxsize if blocks is not None else padded_rows(design.clusters.buckets)
     place = placement(call["devices"], n_agq**design.covariance.q * rows)
     if place.device is not None:
         design = dataclasses.replace(design, clusters=jax.device_put(design.clusters, place.device))
@@ -212,8 +213,7 @@ def _fitted_model(design: Design, problem: Problem, maximum: Maximum, call: Mapp
 
 def _modes_by_cluster(maximum: Maximum, design: Design) -> np.ndarray:
     """(m, q) from the (S, q, B) arrays of the buckets."""
-    flat = [modes.swapaxes(1, 2).reshape(modes.shape[0] * modes.shape[2], design.covariance.q) for modes in maximum.modes]
-    return np.concatenate(flat)[np.asarray(design.clusters.slots)]
+    return to_clusters(design.clusters, [np.asarray(modes) for modes in maximum.modes]).T
 
 
 def _is_singular(chol: Any, maximum: Maximum, design: Design) -> bool:

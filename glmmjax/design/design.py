@@ -20,10 +20,11 @@ from glmmjax.design.columns.table import Table, as_frame, column_of, complete_ro
 from glmmjax.design.formula.matrices import caller_namespace, evaluate, formula_namespace, names_used
 from glmmjax.design.formula.split import FormulaParts
 from glmmjax.design.layout.grouping import group_rows
-from glmmjax.design.layout.packing import cluster_data, columns_of
-from glmmjax.errors import DesignWarning, FormulaError
+from glmmjax.design.layout.new_values import with_new_offset, with_new_outcome, with_new_weights
+from glmmjax.design.layout.packing import cluster_data, columns_of, row_order
+from glmmjax.errors import ArgumentError, DesignWarning, FormulaError
 from glmmjax.families import Family, resolve_family
-from glmmjax.likelihood.clusters import ClusterData
+from glmmjax.likelihood.clusters import ClusterData, RowOrder
 from glmmjax.likelihood.covariance import Structure
 from glmmjax.options import Options
 
@@ -50,11 +51,85 @@ class Design:
     groups: Any  # (m,) pandas Index: cluster labels, in order of first appearance
     cluster_sizes: Any  # (m,) numpy int, rows of each cluster
     row_labels: Any  # (n,) pandas Index: the caller's labels of the rows used, in the caller's order
-    row_slots: Any  # (n,) numpy int: where each row used stands in the buckets laid end to end, each flattened to (S * w * B,)
+    order: Any  # ``RowOrder``: where each row used stands in ``clusters``; None for a stream
     n_dropped: int  # rows dropped for missing values
     random_reach: Any  # (q,) numpy: largest absolute value of each random-effects column
     formula: FormulaParts  # the formulas in pieces of plain text
     recipe: Recipe  # what makes the same columns of other rows
+
+    def with_offset(self, values: Any, part: str = "main") -> ClusterData:
+        """The clusters with ``values`` as offset, in the place of the one that formula and arguments gave, which is not added.
+
+        Works inside ``jit``, ``grad`` and ``vmap``; derivatives of ``log_likelihood`` in ``values`` are exact.
+
+        Parameters
+        ----------
+        values : (n,) one number for each row of ``row_labels``, on the scale of the linear predictor; a NumPy or JAX array, traced or not,
+            such as the output of a network.
+        part : the linear predictor that it is added to, ``"main"``, ``"zero"`` or ``"dispersion"``.
+
+        Returns
+        -------
+        ``ClusterData`` for ``log_likelihood``, ``cluster_log_likelihoods`` and ``fit_params``.
+
+        Raises
+        ------
+        ArgumentError
+            For another shape or type, or a part that the model does not have.
+        RowsNotKeptError
+            For a stream.
+        """
+        parts = list(self.formula.right_sides)
+        if part not in parts:
+            raise ArgumentError(f"with_offset(part={part!r}) is no part of the model {self.formula.text}; choose from {', '.join(parts)}.")
+        return with_new_offset(*self._kept, parts.index(part), values)
+
+    def with_outcome(self, values: Any) -> ClusterData:
+        """The clusters with other outcomes, which works inside ``jit`` and ``vmap``. Derivatives in ``values`` are 0.
+
+        Parameters
+        ----------
+        values : (n,) one number for each row of ``row_labels``, or a tuple of such arrays for an outcome in several columns, in the form
+            that the family works with: 0 and 1 for two levels, 0, 1, ... for ordered levels. They are not checked against its support.
+
+        Returns
+        -------
+        ``ClusterData`` for ``log_likelihood``, ``cluster_log_likelihoods`` and ``fit_params``.
+
+        Raises
+        ------
+        ArgumentError
+            For another shape, type or number of columns.
+        RowsNotKeptError
+            For a stream.
+        """
+        return with_new_outcome(*self._kept, values)
+
+    def with_weights(self, values: Any) -> ClusterData:
+        """The clusters with other weights. Works inside ``jit``, ``grad`` and ``vmap``.
+
+        Parameters
+        ----------
+        values : (m,) one number >= 0 for each cluster, in the order of ``groups``. Traced or not, only their shape is checked.
+
+        Returns
+        -------
+        ``ClusterData`` for ``log_likelihood`` and ``fit_params``; ``cluster_log_likelihoods`` does not weigh.
+
+        Raises
+        ------
+        ArgumentError
+            For another shape or type.
+        RowsNotKeptError
+            For a stream.
+        """
+        return with_new_weights(self._kept[0], values)
+
+    @property
+    def _kept(self) -> tuple[ClusterData, RowOrder]:
+        """The rows in memory and their order."""
+        _ = self.clusters.buckets  # raises RowsNotKeptError
+        return self.clusters, self.order
 
     def __getstate__(self) -> dict[str, Any]:
         """For pickling: numpy arrays, because JAX reads its own back in 32 bits wherever 64 are not switched on."""
@@ -163,7 +238,7 @@ def build_design(given: ModelArguments, env: Any, options: Options | None = None
         groups=groups.labels,
         cluster_sizes=np.bincount(groups.codes, minlength=len(groups.labels)),
         row_labels=labels,
-        row_slots=layout.row_slots,
+        order=row_order(layout),
         n_dropped=n_dropped,
         random_reach=reach,
         formula=parts,

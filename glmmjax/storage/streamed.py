@@ -77,7 +77,7 @@ def decode_streamed(found: Mapping[str, Any], given: ModelArguments, env: Mappin
         group_name=parts.group,
         groups=decode_index(found["groups"], arrays),
         row_labels=pd.RangeIndex(found["n_rows"]),
-        row_slots=None,
+        order=None,
         formula=parts,
         recipe=Recipe({"main": predictor}, namespace, columns, levels, outcome_levels, found["offsets"]),
         **{name: decode(found[name], arrays) for name in _PLAIN},

@@ -214,7 +214,7 @@ def _design(model: _Model, last: _Chunk, totals: _Totals, layout: Widths) -> Des
         groups=found.labels,
         cluster_sizes=found.sizes,
         row_labels=pd.RangeIndex(found.n_rows),
-        row_slots=None,
+        order=None,
         n_dropped=found.n_dropped,
         random_reach=totals.reach,
         formula=model.parts,

@@ -9,6 +9,8 @@ import numpy as np
 
 from glmmjax.design.design import Design
 from glmmjax.design.stream.design import StreamedClusters
+from glmmjax.likelihood.clusters import cluster_weights, clusters_of_rows, outcome_columns
+from glmmjax.postfit.prediction.rows import to_caller_order
 
 __all__ = ["is_streamed", "outcome_digest", "weights_digest"]
 
@@ -24,8 +26,7 @@ def outcome_digest(design: Design) -> bytes:
     clusters: Any = design.clusters
     if is_streamed(design):
         return clusters.outcome_digest
-    outcomes = [bucket.y if isinstance(bucket.y, tuple) else (bucket.y,) for bucket in clusters.buckets]
-    columns = [np.concatenate([np.asarray(y).ravel() for y in parts])[design.row_slots] for parts in zip(*outcomes, strict=True)]
+    columns = [to_caller_order(design, blocks) for blocks in outcome_columns(clusters)]
     return hashlib.blake2b(np.column_stack(columns).tobytes()).digest()
 
 
@@ -34,11 +35,5 @@ def weights_digest(design: Design) -> bytes:
     clusters: Any = design.clusters
     if is_streamed(design):
         return clusters.weights_digest
-    by_slot = [np.asarray(b.row_weight) * _lane_weight(b)[:, None, :] for b in clusters.buckets]
-    return hashlib.blake2b(np.concatenate([weight.ravel() for weight in by_slot])[design.row_slots].tobytes()).digest()
-
-
-def _lane_weight(bucket: Any) -> np.ndarray:
-    """(S, B) weight of the cluster that a lane belongs to."""
-    weight = np.asarray(bucket.cluster_weight)
-    return weight if bucket.lane_clusters is None else np.take_along_axis(weight, np.asarray(bucket.lane_clusters), axis=1)
+    weights, clusters_of = np.asarray(cluster_weights(clusters)), np.asarray(clusters_of_rows(clusters, design.order))
+    return hashlib.blake2b(weights[clusters_of].tobytes()).digest()
