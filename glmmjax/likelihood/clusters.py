@@ -89,13 +89,12 @@ class Place(NamedTuple):
 
 def from_rows(order: RowOrder, values: Any) -> tuple[Any, ...]:
     """One (S, ..., w, B) array a bucket of values (..., n) in the caller's order of rows. Padding repeats the value of a real row."""
-    names = _namespace([values], order.rows)
-    return tuple(names.moveaxis(names.asarray(values)[..., names.asarray(rows)], -3, 0) for rows in order.rows)
+    return tuple(_moved(_taken(values, rows), -3, 0) for rows in order.rows)
 
 
 def to_rows(order: RowOrder, blocks: Sequence[Any]) -> Any:
     """(..., n) in the caller's order of rows from one (S, ..., w, B) array a bucket."""
-    return _gathered(blocks, 3, order.row_slots)
+    return _taken(_end_to_end(blocks, 3), order.row_slots)
 
 
 def from_clusters(clusters: ClusterData, values: Any) -> tuple[Any, ...]:
@@ -103,55 +102,59 @@ def from_clusters(clusters: ClusterData, values: Any) -> tuple[Any, ...]:
 
     A value stands on all lanes of its cluster. Padding repeats the value of a real cluster.
     """
-    numbers = _numbers(clusters)
-    names = _namespace([values], numbers)
-    return tuple(names.moveaxis(names.asarray(values)[..., names.asarray(number)], -2, 0) for number in numbers)
+    return tuple(_moved(_taken(values, number), -2, 0) for number in _numbers(clusters))
 
 
 def to_clusters(clusters: ClusterData, blocks: Sequence[Any]) -> Any:
     """(..., m) values of clusters from one (S, ..., B) array a bucket. The blocks of a stream have this order too."""
-    return _gathered(blocks, 2, clusters.slots)
+    return _taken(_end_to_end(blocks, 2), clusters.slots)
 
 
 def clusters_of_rows(clusters: ClusterData, order: RowOrder) -> Any:
     """(n,) number of the cluster of every row, in the caller's order of rows."""
-    numbers = zip(_numbers(clusters), clusters.buckets, strict=True)
-    return to_rows(order, [jnp.broadcast_to(number[:, None, :], bucket.shape) for number, bucket in numbers])
+    pairs = zip(_numbers(clusters), clusters.buckets, strict=True)
+    return to_rows(order, [_functions(number).broadcast_to(number[:, None, :], bucket.shape) for number, bucket in pairs])
 
 
 def cluster_weights(clusters: ClusterData) -> Any:
     """(m,) weights of the clusters."""
-    return to_clusters(clusters, [bucket.cluster_weight for bucket in clusters.buckets])
+    return to_clusters(clusters, [_on_host(bucket.cluster_weight) for bucket in clusters.buckets])
 
 
-def cluster_starts(clusters: ClusterData) -> tuple[Array, ...]:
+def cluster_starts(clusters: ClusterData) -> tuple[Any, ...]:
     """One (S, B) array a bucket: number of the cluster whose first lane it is, -1 on other lanes and for padding."""
-    sizes = _sizes(clusters.buckets)
-    flat = jnp.full(sum(sizes), -1, jnp.int32).at[clusters.slots].set(jnp.arange(len(clusters.slots), dtype=jnp.int32))
-    parts = zip(jnp.split(flat, _starts(sizes)[1:]), clusters.buckets, strict=True)
+    slots, sizes = _on_host(clusters.slots), _sizes(clusters.buckets)
+    names = _functions(slots)
+    flat, numbers = names.full(sum(sizes), -1, names.int32), names.arange(len(slots), dtype=names.int32)
+    if names is jnp:
+        flat = flat.at[slots].set(numbers)
+    else:
+        flat[slots] = numbers
+    parts = zip(names.split(flat, _starts(sizes)[1:]), clusters.buckets, strict=True)
     return tuple(part.reshape(bucket.cluster_weight.shape) for part, bucket in parts)
 
 
 def weights_in_blocks(starts: Sequence[Any], weights: Any) -> tuple[Any, ...]:
     """Weights (m,) as the buckets have them, for the ``cluster_starts`` of these: on first lanes, and 0 elsewhere."""
-    names = _namespace([weights], starts)
-    return tuple(names.where(start < 0, 0.0, names.asarray(weights)[start]) for start in map(names.asarray, starts))
+    return tuple(_functions(weights, start).where(start < 0, 0.0, _taken(weights, start)) for start in starts)
 
 
 def places_of_clusters(clusters: ClusterData) -> Place:
     """Bucket, block and first lane of every cluster."""
-    starts = jnp.array(_starts(_sizes(clusters.buckets)), jnp.int32)
-    n_lanes = jnp.array([bucket.shape[-1] for bucket in clusters.buckets], jnp.int32)
-    bucket = jnp.searchsorted(starts, clusters.slots, side="right") - 1
-    return Place(bucket, *jnp.divmod(clusters.slots - starts[bucket], n_lanes[bucket]))
+    slots, sizes = _on_host(clusters.slots), _sizes(clusters.buckets)
+    names = _functions(slots)
+    starts, n_lanes = names.array(_starts(sizes)), names.array([bucket.shape[-1] for bucket in clusters.buckets])
+    bucket = names.searchsorted(starts, slots, side="right") - 1
+    return Place(bucket, *names.divmod(slots - starts[bucket], n_lanes[bucket]))
 
 
-def on_all_lanes(bucket: Bucket, values: Array) -> Array:
+def on_all_lanes(bucket: Bucket, values: Any) -> Any:
     """Values (S, ..., B) of the first lane of every cluster on all its lanes."""
     if bucket.lane_clusters is None:
         return values
-    index = jnp.expand_dims(bucket.lane_clusters, tuple(range(1, values.ndim - 1)))
-    return jnp.take_along_axis(values, index, axis=-1)
+    first = _on_host(bucket.lane_clusters)
+    index = first.reshape(len(first), *(1,) * (values.ndim - 2), -1)
+    return _functions(values, first).take_along_axis(values, index, axis=-1)
 
 
 def outcome_columns(clusters: ClusterData) -> list[tuple[Any, ...]]:
@@ -182,23 +185,34 @@ def replace_weights(buckets: tuple[Bucket, ...], blocks: Iterable[Any]) -> tuple
 
 def in_longer_buckets(clusters: ClusterData, buckets: tuple[Bucket, ...]) -> ClusterData:
     """The same clusters in ``buckets`` that have more blocks at their ends: a cluster keeps its place in its bucket."""
-    before, after = (jnp.array(_starts(_sizes(some)), clusters.slots.dtype) for some in (clusters.buckets, buckets))
-    return ClusterData(buckets, clusters.slots + (after - before)[places_of_clusters(clusters).bucket])
+    before, after = _starts(_sizes(clusters.buckets)), _starts(_sizes(buckets))
+    place, slots = places_of_clusters(clusters), _on_host(clusters.slots)
+    later = _functions(slots).array([new - old for old, new in zip(before, after, strict=True)], slots.dtype)
+    return ClusterData(buckets, slots + later[place.bucket])
 
 
-def _gathered(blocks: Sequence[Any], n_axes: int, slots: Any) -> Any:
-    """(..., k) of the places ``slots`` (k,) in arrays (S, ..., B) or (S, ..., w, B) laid end to end along their own ``n_axes`` axes."""
-    names = _namespace(blocks, [slots])
-    moved = [names.moveaxis(values, 0, -n_axes) for values in blocks]
-    flat = [values.reshape(*values.shape[:-n_axes], math.prod(values.shape[-n_axes:])) for values in moved]  # there may be no columns
-    return names.concatenate(flat, axis=-1)[..., names.asarray(slots)]
-
-
-def _numbers(clusters: ClusterData) -> tuple[Array, ...]:
+def _numbers(clusters: ClusterData) -> tuple[Any, ...]:
     """One (S, B) array a bucket: number of the cluster that a lane belongs to; of padding, that of the first cluster in the bucket."""
     pairs = zip(clusters.buckets, cluster_starts(clusters), strict=True)
     found = [on_all_lanes(bucket, start) for bucket, start in pairs]
-    return tuple(jnp.where(number < 0, number[0, 0], number) for number in found)
+    return tuple(_functions(number).where(number < 0, number[0, 0], number) for number in found)
+
+
+def _end_to_end(blocks: Sequence[Any], n_axes: int) -> Any:
+    """(..., k) of arrays (S, ..., B) or (S, ..., w, B), each flattened along its own 2 or 3 axes."""
+    moved = [_moved(values, 0, -n_axes) for values in blocks]
+    flat = [values.reshape(*values.shape[:-n_axes], math.prod(values.shape[-n_axes:])) for values in moved]  # there may be no columns
+    return _functions(*flat).concatenate(flat, axis=-1)
+
+
+def _taken(values: Any, index: Any) -> Any:
+    """``values[..., index]``"""
+    index = _on_host(index)
+    return _functions(values, index).asarray(values)[..., index]
+
+
+def _moved(values: Any, source: int, destination: int) -> Any:
+    return _functions(values).moveaxis(values, source, destination)
 
 
 def _sizes(buckets: Iterable[Bucket]) -> list[int]:
@@ -211,8 +225,11 @@ def _starts(sizes: Sequence[int]) -> list[int]:
     return list(itertools.accumulate(sizes, initial=0))[:-1]
 
 
-def _namespace(values: Sequence[Any], indices: Sequence[Any] = ()) -> Any:
-    """The functions for these arrays: NumPy's where no value is JAX's and no index is traced, else JAX's."""
-    if any(isinstance(value, Array) for value in values) or any(isinstance(index, jax.core.Tracer) for index in indices):
-        return jnp
-    return values[0].__array_namespace__()
+def _on_host(index: Any) -> Any:
+    """An index as a NumPy array, where no operation is compiled for each new shape; as it is when it is traced."""
+    return index if isinstance(index, jax.core.Tracer) else jax.device_get(index)
+
+
+def _functions(*arrays: Any) -> Any:
+    """``jax.numpy`` where one of these is a JAX array, else ``numpy``."""
+    return jnp if any(isinstance(array, Array) for array in arrays) else arrays[0].__array_namespace__()

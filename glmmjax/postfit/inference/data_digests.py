@@ -35,5 +35,5 @@ def weights_digest(design: Design) -> bytes:
     clusters: Any = design.clusters
     if is_streamed(design):
         return clusters.weights_digest
-    weights, clusters_of = np.asarray(cluster_weights(clusters)), np.asarray(clusters_of_rows(clusters, design.order))
-    return hashlib.blake2b(weights[clusters_of].tobytes()).digest()
+    weights = cluster_weights(clusters)[clusters_of_rows(clusters, design.order)]
+    return hashlib.blake2b(weights.tobytes()).digest()

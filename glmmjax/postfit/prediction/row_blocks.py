@@ -56,7 +56,7 @@ def rows_by_bucket(fitted: FittedModel, targets: Targets) -> Iterator[_Numbered]
     source_of, number_of = targets.source_of[targets.codes], targets.number_of[targets.codes]
     for k, source in enumerate(targets.sources):
         members = np.flatnonzero(source_of == k)
-        of_cluster = Place(*map(np.asarray, places_of_clusters(source.clusters)))
+        of_cluster = places_of_clusters(source.clusters)
         places = Place(*(leaf[number_of[members]] for leaf in of_cluster))
         modes = np.zeros((len(of_cluster.bucket), len(rotation))) if source.modes is None else source.modes @ rotation.T
         for b, (bucket, start) in enumerate(zip(source.clusters.buckets, blocks_of_modes(modes, source.clusters), strict=True)):

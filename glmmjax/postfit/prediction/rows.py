@@ -47,8 +47,7 @@ def own_outcome(fitted: FittedModel) -> tuple[np.ndarray, ...]:
 
 def own_clusters(fitted: FittedModel) -> np.ndarray:
     """(n,) number of the cluster of every row, in the order of ``design.groups``."""
-    clusters, order = fitted.design.clusters, fitted.design.order
-    return np.asarray(clusters_of_rows(clusters, order), np.int64)
+    return clusters_of_rows(fitted.design.clusters, fitted.design.order)
 
 
 def to_caller_order(design: Design, blocks: Sequence[Any]) -> np.ndarray:

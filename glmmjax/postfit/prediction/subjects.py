@@ -185,7 +185,7 @@ def modes_of(fitted: FittedModel, targets: Targets) -> np.ndarray:
 
 def blocks_of_modes(modes: np.ndarray, clusters: ClusterData) -> Modes:
     """One (S, q, B) array a bucket of (m, q) modes; call it inside ``jax.enable_x64(True)``."""
-    return from_clusters(clusters, jnp.asarray(modes.T))
+    return tuple(map(jnp.asarray, from_clusters(clusters, modes.T)))
 
 
 def _own_or_new(fitted: FittedModel, newdata: Any, with_outcome: bool) -> Targets:
@@ -271,8 +271,8 @@ def _source_modes(fitted: FittedModel, source: Source) -> np.ndarray:
     if source.modes is not None:
         return source.modes
     with jax.enable_x64(True):
-        found = [_modes(fitted.problem, fitted.params, bucket) for bucket in source.clusters.buckets]
-        return np.asarray(to_clusters(source.clusters, found)).T
+        found = [np.asarray(_modes(fitted.problem, fitted.params, bucket)) for bucket in source.clusters.buckets]
+    return to_clusters(source.clusters, found).T
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))

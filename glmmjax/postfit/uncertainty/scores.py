@@ -39,7 +39,7 @@ def cluster_hessians(fitted: FittedModel) -> np.ndarray:
 
 def cluster_weights_of(fitted: FittedModel) -> np.ndarray:
     """(m,) weights of the clusters in the order of ``design.groups``."""
-    return np.asarray(cluster_weights(fitted.design.clusters))
+    return cluster_weights(fitted.design.clusters)
 
 
 def _of_clusters(program: Any, fitted: FittedModel) -> np.ndarray:
