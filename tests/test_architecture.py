@@ -245,3 +245,27 @@ def test_a_planted_cycle_is_found(tmp_path):
 def test_importing_glmmjax_loads_no_table_library_and_sets_no_flag():
     code = "import glmmjax, jax, sys; print({'pandas', 'patsy', 'optax'} & set(sys.modules), jax.config.jax_enable_x64)"
     assert run(code).strip() == "set() False"
+
+
+# names of what only the data layout knows, and the modules that may use them
+_ORDER_OF_BLOCKS = {"slots", "row_slots", "lane_clusters"}
+_WEIGHTS_IN_BLOCKS = {"row_weight", "cluster_weight"}
+_KNOW_THE_ORDER = ("likelihood/", "design/layout/", "design/stream/design.py", "storage/streamed.py")
+_KNOW_THE_WEIGHTS = (*_KNOW_THE_ORDER, "estimation/")  # which take buckets as they are
+
+
+def test_only_the_data_layout_knows_the_order_of_blocks():
+    found = []
+    for path in sorted(PACKAGE.rglob("*.py")):
+        relative, names = path.relative_to(PACKAGE).as_posix(), _names_in(path)
+        for words, allowed in ((_ORDER_OF_BLOCKS, _KNOW_THE_ORDER), (_WEIGHTS_IN_BLOCKS, _KNOW_THE_WEIGHTS)):
+            if not relative.startswith(allowed):
+                found += [f"{relative}: {word}; use the conversions of likelihood.clusters" for word in sorted(words & names)]
+    assert found == []
+
+
+def _names_in(path: Path) -> set[str]:
+    """Variables, arguments, attributes and keywords of a file."""
+    nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    kinds = ((ast.Name, "id"), (ast.Attribute, "attr"), (ast.arg, "arg"), (ast.keyword, "arg"))
+    return {getattr(node, name) for node in nodes for kind, name in kinds if isinstance(node, kind)}

@@ -13,6 +13,7 @@ from glmmjax.likelihood.clusters import (
     clusters_of_rows,
     from_clusters,
     from_rows,
+    in_longer_buckets,
     on_all_lanes,
     outcome_columns,
     places_of_clusters,
@@ -118,6 +119,14 @@ def test_a_value_of_the_first_lane_comes_to_all():
     bucket = next(bucket for bucket in design.clusters.buckets if bucket.lane_clusters is not None)
     lanes = jnp.broadcast_to(jnp.arange(bucket.shape[2]), (bucket.shape[0], 2, bucket.shape[2]))
     np.testing.assert_array_equal(on_all_lanes(bucket, lanes)[:, 1], bucket.lane_clusters)
+
+
+def test_clusters_keep_their_places_when_blocks_are_added(made):
+    _, design = made
+    longer = tuple(jax.tree.map(lambda leaf: np.concatenate([leaf, leaf[-1:], leaf[-1:]]), bucket) for bucket in design.clusters.buckets)
+    values = np.random.default_rng(7).normal(size=len(design.groups))
+    blocks = [np.concatenate([block, np.zeros((2, *block.shape[1:]))]) for block in from_clusters(design.clusters, values)]
+    np.testing.assert_array_equal(to_clusters(in_longer_buckets(design.clusters, longer), blocks), values)
 
 
 def test_conversions_are_jitted_vmapped_and_differentiated(made):

@@ -68,7 +68,7 @@ def _resampled(family: Family, x: Predictors, outcome: Outcome, post: Posterior,
         """One candidate more: it replaces the one held with the probability that is its share of all weights so far."""
         held, log_total = chosen
         for_z, for_choice = jax.random.split(jax.random.fold_in(key, k))
-        z = _t_draws(for_z, outcome, len(held))
+        z = _t_draws(for_z, outcome, held)
         u = post.mode + (post.root * z).sum(1)
         log_weight = log_joint(family, x, outcome, u) + 0.5 * (_DF + len(held)) * jnp.log1p((z * z).sum(0) / _DF)
         log_total = jnp.logaddexp(log_total, log_weight)
@@ -79,10 +79,9 @@ def _resampled(family: Family, x: Predictors, outcome: Outcome, post: Posterior,
     return jax.lax.fori_loop(0, _N_CANDIDATES, consider, (post.mode, nothing))[0]
 
 
-def _t_draws(key: Array, outcome: Outcome, q: int) -> Array:
-    """(q, B) standard multivariate t draws, the same on all lanes of a cluster."""
+def _t_draws(key: Array, outcome: Outcome, like: Array) -> Array:
+    """Standard multivariate t draws in the shape of ``like`` (q, B), the same wherever a cluster stands."""
     for_normal, for_scale = jax.random.split(key)
-    n_lanes, dtype = outcome.row_weight.shape[-1], outcome.row_weight.dtype
-    normal = jax.random.normal(for_normal, (q, n_lanes), dtype)
-    chi_square = 2.0 * jax.random.exponential(for_scale, (2, n_lanes), dtype).sum(0)
+    normal = jax.random.normal(for_normal, like.shape, like.dtype)
+    chi_square = 2.0 * jax.random.exponential(for_scale, (2, like.shape[1]), like.dtype).sum(0)
     return from_first_lane(outcome, normal / jnp.sqrt(chi_square / _DF))
