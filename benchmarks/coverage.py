@@ -22,6 +22,7 @@ from glmmjax.design.new_rows import read_new_rows
 from glmmjax.estimation.convergence import Code
 from glmmjax.estimation.refits import Refits, refit, with_outcomes
 from glmmjax.fitted import FittedModel
+from glmmjax.likelihood.clusters import from_rows
 from glmmjax.likelihood.population import population_mean
 from glmmjax.postfit.inference.confidence import confidence_intervals
 from glmmjax.postfit.population.marginal_coefs import marginal_coefficients, marginal_coefs
@@ -136,23 +137,13 @@ def _fit_all(base: FittedModel, truth: Any, y: np.ndarray) -> Refits:
     """Every data set, one batched call."""
     with jax.enable_x64(True):
         origin = origin_of(base)._replace(theta=np.asarray(truth))
-        return refit(origin, with_outcomes(len(y), lambda r: _in_buckets(base, y[r])))
-
-
-def _in_buckets(base: FittedModel, y: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Outcomes in the caller's order, as the buckets have them; padding rows get a 0, which both families can have."""
-    shapes = [bucket.row_weight.shape for bucket in base.design.clusters.buckets]
-    ends = np.cumsum([int(np.prod(shape)) for shape in shapes])
-    flat = np.zeros(ends[-1])
-    flat[base.design.row_slots] = y
-    return tuple(part.reshape(shape) for part, shape in zip(np.split(flat, ends[:-1]), shapes, strict=True))
+        return refit(origin, with_outcomes(len(y), lambda r: from_rows(base.design.order, y[r])))
 
 
 def _fitted(base: FittedModel, refits: Refits, r: int, y: np.ndarray) -> FittedModel:
     """The record of one refit, as its own fit would have left it."""
-    buckets = zip(base.design.clusters.buckets, _in_buckets(base, y), strict=True)
-    clusters = base.design.clusters._replace(buckets=tuple(bucket._replace(y=jnp.asarray(own)) for bucket, own in buckets))
     with jax.enable_x64(True):
+        clusters = base.design.with_outcome(y)
         params = jax.tree.map(np.asarray, base.problem.layout.params(jnp.asarray(refits.theta[r])))
     return dataclasses.replace(
         base,

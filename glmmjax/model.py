@@ -22,6 +22,7 @@ from glmmjax.estimation.objective import Problem
 from glmmjax.families import Family
 from glmmjax.fitted import FittedModel, problem_of
 from glmmjax.initial_values import initial_theta
+from glmmjax.likelihood.clusters import padded_rows, to_clusters
 from glmmjax.likelihood.covariance import lower_factor
 from glmmjax.likelihood.gauss_hermite import finer
 from glmmjax.likelihood.params import Params
@@ -144,7 +145,7 @@ def _maximised(design: Design, request: FitRequest, previous: FittedModel | None
         initial = previous.theta
     q, compiled = design.covariance.q, compiled_options(request.options)
     n_agq = request.rule.points(q)
-    place = placement(request.mesh, None if blocks is not None else n_agq**q * _n_places(design))
+    place = placement(request.mesh, None if blocks is not None else n_agq**q * padded_rows(design.clusters.buckets))
     if place.device is not None:
         design = dataclasses.replace(design, rows=jax.device_put(design.rows, place.device))
     with Watch(request.progress) as watch, on_device(place.device):
@@ -170,11 +171,6 @@ def _settled(maximum: Maximum, run: _Run, q: int, options: Options) -> Maximum:
         before, maximum = maximum, run(n_agq, again)
         maximum = maximum._replace(convergence=_with_evaluations_of(before.convergence, maximum.convergence))
     return maximum
-
-
-def _n_places(design: Design) -> int:
-    """Rows with padding."""
-    return sum(bucket.row_weight.size for bucket in design.clusters.buckets)
 
 
 def _fitted_model(design: Design, problem: Problem, maximum: Maximum, request: FitRequest) -> FittedModel:
@@ -206,8 +202,7 @@ def _fitted_model(design: Design, problem: Problem, maximum: Maximum, request: F
 
 def _modes_by_cluster(maximum: Maximum, design: Design) -> np.ndarray:
     """(m, q) from the (S, q, B) arrays of the buckets."""
-    flat = [modes.swapaxes(1, 2).reshape(modes.shape[0] * modes.shape[2], design.covariance.q) for modes in maximum.modes]
-    return np.concatenate(flat)[np.asarray(design.rows.slots)]
+    return to_clusters(design.rows, [np.asarray(modes) for modes in maximum.modes]).T
 
 
 def _is_singular(chol: Any, maximum: Maximum, design: Design) -> bool:

@@ -306,3 +306,27 @@ def test_a_planted_question_is_found(tmp_path, monkeypatch, code, complaint):
     (tmp_path / "postfit.py").write_text(code)
     (found,) = _members_asked_for(tmp_path / "postfit.py")
     assert complaint in found
+
+
+# names of what only the data layout knows, and the modules that may use them
+_ORDER_OF_BLOCKS = {"slots", "row_slots", "lane_clusters"}
+_WEIGHTS_IN_BLOCKS = {"row_weight", "cluster_weight"}
+_KNOW_THE_ORDER = ("likelihood/", "design/layout/", "design/design.py", "design/builder.py", "storage/streamed.py")
+_KNOW_THE_WEIGHTS = (*_KNOW_THE_ORDER, "estimation/")  # which take buckets as they are
+
+
+def test_only_the_data_layout_knows_the_order_of_blocks():
+    found = []
+    for path in sorted(PACKAGE.rglob("*.py")):
+        relative, names = path.relative_to(PACKAGE).as_posix(), _names_in(path)
+        for words, allowed in ((_ORDER_OF_BLOCKS, _KNOW_THE_ORDER), (_WEIGHTS_IN_BLOCKS, _KNOW_THE_WEIGHTS)):
+            if not relative.startswith(allowed):
+                found += [f"{relative}: {word}; use the conversions of likelihood.clusters" for word in sorted(words & names)]
+    assert found == []
+
+
+def _names_in(path: Path) -> set[str]:
+    """Variables, arguments, attributes and keywords of a file."""
+    nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    kinds = ((ast.Name, "id"), (ast.Attribute, "attr"), (ast.arg, "arg"), (ast.keyword, "arg"))
+    return {getattr(node, name) for node in nodes for kind, name in kinds if isinstance(node, kind)}

@@ -22,7 +22,7 @@ from glmmjax.design.formula.split import FormulaParts
 from glmmjax.design.formula.tokens import names_in
 from glmmjax.design.layout.block_files import BlockFiles
 from glmmjax.design.layout.grouping import group_rows
-from glmmjax.design.layout.packing import Columns, cluster_data, columns_of
+from glmmjax.design.layout.packing import Columns, cluster_data, columns_of, row_order
 from glmmjax.design.stream.blocks import StreamModel, scan_stream, written_blocks
 from glmmjax.errors import DesignWarning, FormulaError, warn_caller
 from glmmjax.families import Family
@@ -152,7 +152,7 @@ def build_design(given: ModelArguments, env: Any, options: Options | None = None
     layout = group_rows(groups.codes, n_groups, (options or Options()).max_block_rows)
     labels = RowLabels(groups.labels, np.bincount(groups.codes, minlength=n_groups), table.labels, table.n_dropped)
     del used, table, groups  # see cluster_data
-    return _design(formula, columns, labels, cluster_data(layout, arrays, weight), layout.row_slots)
+    return _design(formula, columns, labels, cluster_data(layout, arrays, weight), row_order(layout))
 
 
 def streamed_design(given: ModelArguments, env: Any, options: Options) -> AbstractContextManager[tuple[Design, BlockFiles]]:
@@ -185,8 +185,8 @@ def stored_design(given: ModelArguments, env: Any, kept: KeptOfStream) -> Design
     return _design(formula, columns, kept.labels, kept.rows, None)
 
 
-def _design(formula: FormulaParts, columns: _ModelColumns, labels: RowLabels, rows: ClusterData | StreamedRows, row_slots: Any) -> Design:
-    return Design(rows=rows, row_slots=row_slots, formula=formula, **columns._asdict(), **labels._asdict())
+def _design(formula: FormulaParts, columns: _ModelColumns, labels: RowLabels, rows: ClusterData | StreamedRows, order: Any) -> Design:
+    return Design(rows=rows, order=order, formula=formula, **columns._asdict(), **labels._asdict())
 
 
 @contextmanager

@@ -10,9 +10,10 @@ import numpy as np
 
 from glmmjax.design.columns.recipe import Recipe
 from glmmjax.design.formula.split import FormulaParts
-from glmmjax.errors import RowsNotKeptError
+from glmmjax.design.layout.new_values import with_new_offset, with_new_outcome, with_new_weights
+from glmmjax.errors import ArgumentError, RowsNotKeptError
 from glmmjax.families import Family
-from glmmjax.likelihood.clusters import ClusterData
+from glmmjax.likelihood.clusters import ClusterData, RowOrder
 from glmmjax.likelihood.covariance import Structure
 
 __all__ = ["Design", "StreamedRows", "in_memory"]
@@ -31,7 +32,6 @@ class Design:
     """Arrays of a model with the labels that belong to them. ``clusters`` is the pytree for the pure layer."""
 
     rows: ClusterData | StreamedRows  # the rows in blocks of clusters, or what is kept of those of a stream
-    row_slots: Any  # (n,) numpy int: where each row used stands in the buckets laid end to end, each flattened to (S * w * B,)
     formula: FormulaParts  # the formulas in pieces of plain text
     family: Family  # as given, with what only the data show: the number of levels, a predictor for the dispersion
     covariance: Structure  # of D
@@ -44,6 +44,7 @@ class Design:
     groups: Any  # (m,) pandas Index: cluster labels, in order of first appearance
     cluster_sizes: Any  # (m,) numpy int, rows of each cluster
     row_labels: Any  # (n,) pandas Index: the caller's labels of the rows used, in the caller's order
+    order: Any  # ``RowOrder``: where each row used stands in ``clusters``; None for a stream
     n_dropped: int  # rows dropped for missing values
     random_reach: Any  # (q,) numpy: largest absolute value of each random-effects column
     recipe: Recipe  # what makes the same columns of other rows
@@ -79,6 +80,79 @@ class Design:
         """Numbers of fixed-effects columns of the linear predictors that the model has."""
         others = (self.zi_fixed_names, self.dispersion_names)
         return (len(self.fixed_names), *(len(names) for names in others if names))
+
+    def with_offset(self, values: Any, part: str = "main") -> ClusterData:
+        """The clusters with ``values`` as offset, in the place of the one that formula and arguments gave, which is not added.
+
+        Works inside ``jit``, ``grad`` and ``vmap``; derivatives of ``log_likelihood`` in ``values`` are exact.
+
+        Parameters
+        ----------
+        values : (n,) one number for each row of ``row_labels``, on the scale of the linear predictor; a NumPy or JAX array, traced or not,
+            such as the output of a network.
+        part : the linear predictor that it is added to, ``"main"``, ``"zero"`` or ``"dispersion"``.
+
+        Returns
+        -------
+        ``ClusterData`` for ``log_likelihood``, ``cluster_log_likelihoods`` and ``fit_params``.
+
+        Raises
+        ------
+        ArgumentError
+            For another shape or type, or a part that the model does not have.
+        RowsNotKeptError
+            For a stream.
+        """
+        parts = list(self.formula.right_sides)
+        if part not in parts:
+            raise ArgumentError(f"with_offset(part={part!r}) is no part of the model {self.formula.text}; choose from {', '.join(parts)}.")
+        return with_new_offset(*self._kept, parts.index(part), values)
+
+    def with_outcome(self, values: Any) -> ClusterData:
+        """The clusters with other outcomes, which works inside ``jit`` and ``vmap``. Derivatives in ``values`` are 0.
+
+        Parameters
+        ----------
+        values : (n,) one number for each row of ``row_labels``, or a tuple of such arrays for an outcome in several columns, in the form
+            that the family works with: 0 and 1 for two levels, 0, 1, ... for ordered levels. They are not checked against its support.
+
+        Returns
+        -------
+        ``ClusterData`` for ``log_likelihood``, ``cluster_log_likelihoods`` and ``fit_params``.
+
+        Raises
+        ------
+        ArgumentError
+            For another shape, type or number of columns.
+        RowsNotKeptError
+            For a stream.
+        """
+        return with_new_outcome(*self._kept, values)
+
+    def with_weights(self, values: Any) -> ClusterData:
+        """The clusters with other weights. Works inside ``jit``, ``grad`` and ``vmap``.
+
+        Parameters
+        ----------
+        values : (m,) one number >= 0 for each cluster, in the order of ``groups``. Traced or not, only their shape is checked.
+
+        Returns
+        -------
+        ``ClusterData`` for ``log_likelihood`` and ``fit_params``; ``cluster_log_likelihoods`` does not weigh.
+
+        Raises
+        ------
+        ArgumentError
+            For another shape or type.
+        RowsNotKeptError
+            For a stream.
+        """
+        return with_new_weights(self._kept[0], values)
+
+    @property
+    def _kept(self) -> tuple[ClusterData, RowOrder]:
+        """The rows in memory and their order."""
+        return self.clusters, self.order
 
     def __getstate__(self) -> dict[str, Any]:
         """For pickling: numpy arrays, because JAX reads its own back in 32 bits wherever 64 are not switched on."""

@@ -29,7 +29,7 @@ from glmmjax.estimation.xla.compiler_options import platform_in_force
 from glmmjax.estimation.xla.precompile import precompile
 from glmmjax.estimation.xla.programs import programs
 from glmmjax.estimation.xla.worker import is_double_precision
-from glmmjax.likelihood.clusters import Bucket, ClusterData
+from glmmjax.likelihood.clusters import Bucket, ClusterData, cluster_starts, replace_outcomes, replace_weights, weights_in_blocks
 from glmmjax.likelihood.gauss_hermite import Rule, padded_rule
 from glmmjax.likelihood.marginal import Modes
 from glmmjax.likelihood.params import Theta
@@ -55,11 +55,11 @@ class Origin(NamedTuple):
 
 
 class Changes(NamedTuple):
-    """``n`` data sets that differ from the original in one field of its buckets."""
+    """``n`` data sets that differ from the original in the weights of its clusters or in its outcomes."""
 
     n: int
-    field: str  # "cluster_weight" or "y"
-    values: Callable[[int], tuple[Any, ...]]  # of data set r: the field of every bucket
+    change: Callable[[tuple[Bucket, ...], tuple[Any, ...]], tuple[Bucket, ...]]  # buckets with other values
+    values: Callable[[int], tuple[Any, ...]]  # of data set r, one entry a bucket
 
 
 class Refits(NamedTuple):
@@ -87,21 +87,13 @@ class _End(NamedTuple):
 
 def with_weights(clusters: ClusterData, n: int, weights: Callable[[int], np.ndarray]) -> Changes:
     """``n`` data sets of other cluster weights: ``weights(r)`` gives those (m,) of data set r, in the order of ``design.groups``."""
-    shapes = [bucket.cluster_weight.shape for bucket in clusters.buckets]
-    ends = np.cumsum([int(np.prod(shape)) for shape in shapes])
-    slots = np.asarray(clusters.slots)
-
-    def values(r: int) -> tuple[np.ndarray, ...]:
-        flat = np.zeros(ends[-1])
-        flat[slots] = weights(r)
-        return tuple(part.reshape(shape) for part, shape in zip(np.split(flat, ends[:-1]), shapes, strict=True))
-
-    return Changes(n, "cluster_weight", values)
+    starts = cluster_starts(clusters)
+    return Changes(n, replace_weights, lambda r: weights_in_blocks(starts, weights(r)))
 
 
 def with_outcomes(n: int, draw: Callable[[int], tuple[Any, ...]]) -> Changes:
     """``n`` data sets of other outcomes: ``draw(r)`` gives the ``y`` of every bucket, in the form and shape that it has."""
-    return Changes(n, "y", draw)
+    return Changes(n, replace_outcomes, draw)
 
 
 def refit(origin: Origin, changes: Changes) -> Refits:
@@ -124,8 +116,7 @@ def refit(origin: Origin, changes: Changes) -> Refits:
 
 
 def _changed(origin: Origin, changes: Changes, r: int) -> tuple[Bucket, ...]:
-    pairs = zip(origin.buckets, changes.values(r), strict=True)
-    return tuple(bucket._replace(**{changes.field: value}) for bucket, value in pairs)
+    return changes.change(origin.buckets, changes.values(r))
 
 
 def _refit_side_by_side(origin: Origin, changes: Changes) -> list[_End]:
@@ -161,15 +152,15 @@ def refit_in_chunks(origin: Origin, changes: Changes, size: int = _CHUNK) -> lis
     for first in range(0, changes.n, size):
         numbers = [min(r, changes.n - 1) for r in range(first, first + size)]
         values = jax.tree.map(lambda *leaves: jnp.stack(leaves), *[changes.values(r) for r in numbers])
-        found = jax.device_get(_chunk(problem, origin.options, changes.field, start, state, origin.buckets, rule, values))
+        found = jax.device_get(_chunk(problem, origin.options, changes.change, start, state, origin.buckets, rule, values))
         ends += [_End(*(leaf[k] for leaf in found)) for k in range(min(size, changes.n - first))]
     return ends
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2))
-def _chunk(problem: Problem, options: Options, field: str, start: Start, state, buckets: tuple[Bucket, ...], rule: Rule, values) -> _End:
+def _chunk(problem: Problem, options: Options, change: Any, start: Start, state, buckets: tuple[Bucket, ...], rule: Rule, values) -> _End:
     def one(values: tuple[Any, ...]) -> _End:
-        changed = tuple(bucket._replace(**{field: value}) for bucket, value in zip(buckets, values, strict=True))
+        changed = change(buckets, values)
         ascend = lambda s: first_order.step(problem, options, start, s, changed, rule)  # noqa: E731
         ascent = jax.lax.while_loop(lambda s: ~s.is_done, ascend, state)
         finish = lambda s: newton.step(problem, options, s, changed, rule)  # noqa: E731

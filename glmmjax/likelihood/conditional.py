@@ -13,7 +13,7 @@ from jax import Array
 
 from glmmjax.families.base import Family
 from glmmjax.likelihood.adaptive import posterior
-from glmmjax.likelihood.clusters import Bucket, ClusterData
+from glmmjax.likelihood.clusters import Bucket, ClusterData, to_clusters
 from glmmjax.likelihood.gauss_hermite import Rule
 from glmmjax.likelihood.marginal import Modes, start_modes
 from glmmjax.likelihood.params import Params
@@ -45,8 +45,7 @@ def conditional(params: Params, clusters: ClusterData, family: Family, rule: Rul
     q = params.chol.shape[0]
     pairs = zip(clusters.buckets, starts or start_modes(clusters.buckets, q), strict=True)
     found = [jax.lax.map(of_block, pair) for pair in pairs]
-    joined = [jnp.concatenate([_flat(leaf) for leaf in leaves], axis=-1) for leaves in zip(*found, strict=True)]
-    return Conditional(*(leaf[..., clusters.slots] for leaf in joined))
+    return Conditional(*(to_clusters(clusters, blocks) for blocks in zip(*found, strict=True)))
 
 
 def block_conditional(params: Params, block: Bucket, family: Family, rule: Rule, start: Array) -> Conditional:
@@ -62,11 +61,6 @@ def block_conditional(params: Params, block: Bucket, family: Family, rule: Rule,
 
     weights = jax.nn.softmax(jax.lax.map(log_weight, (nodes, log_weights)), axis=0)
     return Conditional(post.mode, post.root, weights)
-
-
-def _flat(leaf: Array) -> Array:
-    """(S, ..., B) -> (..., S * B)"""
-    return jnp.moveaxis(leaf, 0, -2).reshape(*leaf.shape[1:-1], -1)
 
 
 def node_of(given: Conditional, z: Array) -> Array:

@@ -19,7 +19,7 @@ from glmmjax.errors import ArgumentError
 from glmmjax.families.base import Family
 from glmmjax.families.registry import resolve_family
 from glmmjax.likelihood.adaptive import Posterior, integrate, integrate_with_slopes, posterior
-from glmmjax.likelihood.clusters import Bucket, ClusterData
+from glmmjax.likelihood.clusters import Bucket, ClusterData, to_clusters
 from glmmjax.likelihood.covariance import unstructured
 from glmmjax.likelihood.gauss_hermite import Rule, check_n_agq, tensor_rule
 from glmmjax.likelihood.params import Params, check_shapes, layout_of, predictor_sizes
@@ -124,8 +124,8 @@ def _log_likelihood_on_mesh(params: Params, clusters: ClusterData, family: Famil
 @functools.partial(jax.jit, static_argnums=(2, 3))
 def _cluster_log_likelihoods(params: Params, clusters: ClusterData, family: Family, n_agq: int) -> Array:
     rule = tensor_rule(n_agq, params.chol.shape[-1])
-    values = [jax.lax.map(lambda block: block_values(params, block, family, rule), bucket).ravel() for bucket in clusters.buckets]
-    return jnp.concatenate(values)[clusters.slots]
+    values = [jax.lax.map(lambda block: block_values(params, block, family, rule), bucket) for bucket in clusters.buckets]
+    return to_clusters(clusters, values)
 
 
 def in_ambient_precision(tree: Any) -> Any:

@@ -14,7 +14,7 @@ from jax import Array
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from glmmjax.errors import ArgumentError
-from glmmjax.likelihood.clusters import Bucket, ClusterData
+from glmmjax.likelihood.clusters import Bucket, ClusterData, in_longer_buckets
 
 __all__ = ["by_block", "over_blocks", "plain_mesh", "shard_array", "shard_buckets", "shard_clusters", "sum_over_devices"]
 
@@ -37,7 +37,7 @@ def shard_clusters(clusters: ClusterData, mesh: Mesh) -> ClusterData:
         raise ArgumentError(f"clusters must be a ClusterData, not {type(clusters).__name__}; pass design.clusters of make_design.")
     mesh = plain_mesh(mesh)
     buckets = shard_buckets(clusters.buckets, mesh)
-    slots = _moved(clusters.slots, clusters.buckets, buckets)
+    slots = in_longer_buckets(clusters, buckets).slots
     everywhere = NamedSharding(mesh, PartitionSpec())
     return ClusterData(buckets, jax.make_array_from_callback(slots.shape, everywhere, lambda _: slots))
 
@@ -88,9 +88,3 @@ def plain_mesh(mesh: Mesh) -> Mesh:
             f"mesh must be a jax.sharding.Mesh, not {type(mesh).__name__}; jax.make_mesh((4,), ('blocks',)) makes one of 4 devices."
         )
     return Mesh(mesh.devices, mesh.axis_names)
-
-
-def _moved(slots: Array, before: tuple[Bucket, ...], after: tuple[Bucket, ...]) -> Array:
-    """``slots`` in buckets that have grown: a cluster keeps its place in its bucket, and the bucket begins later."""
-    old, new = (jnp.cumsum(jnp.array([0, *(b.cluster_weight.size for b in buckets[:-1])], slots.dtype)) for buckets in (before, after))
-    return slots + (new - old)[jnp.searchsorted(old, slots, side="right") - 1]

@@ -23,7 +23,7 @@ def fingerprint(fitted: FittedModel) -> dict[str, np.ndarray]:
     """Two sums of every column of the model, the second with signs that depend on the order of the rows; densities of the first rows."""
     buckets = fitted.design.clusters.buckets
     matrices = [[getattr(bucket, name)[e] for bucket in buckets] for name in ("X", "Z") for e in range(len(buckets[0].X))]
-    rows = [to_caller_order(fitted, parts) for parts in (*matrices, [bucket.offset for bucket in buckets])]
+    rows = [to_caller_order(fitted.design, parts) for parts in (*matrices, [bucket.offset for bucket in buckets])]
     columns = np.concatenate([*rows, np.stack(own_outcome(fitted))])
     return {"sizes": np.abs(columns).sum(1), "sums": columns @ np.cos(np.arange(columns.shape[1])), "densities": _densities(fitted)}
 

@@ -78,7 +78,7 @@ def test_labels_of_any_hashable_type(data, label):
     plain = make_design("y ~ x", RANDOM, data=data, family="binomial")
     assert list(design.groups) == list(dict.fromkeys(labels))
     assert design.groups.nlevels == 1
-    np.testing.assert_array_equal(design.row_slots, plain.row_slots)
+    np.testing.assert_array_equal(design.order.row_slots, plain.order.row_slots)
 
 
 def test_duplicated_row_labels(data):

@@ -34,7 +34,7 @@ def design_of(data, fixed="y ~ bs(x, df=4) + center(e):arm + offset(np.log(e))",
 def own_columns(design, n):
     """(p, n) of the fit, in the caller's order."""
     parts = [np.moveaxis(np.asarray(bucket.X[0]), 1, 0).reshape(bucket.X[0].shape[1], -1) for bucket in design.clusters.buckets]
-    return np.concatenate(parts, axis=1)[:, design.row_slots]
+    return np.concatenate(parts, axis=1)[:, design.order.row_slots]
 
 
 def test_some_rows_have_the_columns_that_they_had_in_the_fit(data):

@@ -1,4 +1,4 @@
-"""Arrays of a design taken back to the caller's rows and clusters, as a user of ``row_slots`` and ``slots`` would do it."""
+"""Arrays of a design taken back to the caller's rows and clusters, read independently of ``likelihood.clusters``."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ def by_row(design, pick):
         values = values if values.ndim == 4 else values[:, None]
         return np.moveaxis(values, 1, 0).reshape(values.shape[1], -1)
 
-    return np.concatenate([flat(bucket) for bucket in design.clusters.buckets], axis=1)[:, design.row_slots]
+    return np.concatenate([flat(bucket) for bucket in design.clusters.buckets], axis=1)[:, design.order.row_slots]
 
 
 def outcome(design):

@@ -32,8 +32,7 @@ def from_scratch(origin, changes):
     """Fits of the changed data from their own starting values."""
     found = []
     for r in range(changes.n):
-        pairs = zip(origin.buckets, changes.values(r), strict=True)
-        buckets = tuple(bucket._replace(**{changes.field: value}) for bucket, value in pairs)
+        buckets = changes.change(origin.buckets, changes.values(r))
         found.append(maximise(origin.problem, origin.options, buckets, origin.n_agq))
     return found
 
@@ -83,7 +82,7 @@ def test_a_data_set_without_maximum_is_reported(origin, intro_binomial, intro_fi
     y[(intro_binomial["sex"] == "female").to_numpy()] = 1.0
     (bucket,) = origin.buckets
     flat = np.zeros(bucket.y.size)
-    flat[design.row_slots] = y
+    flat[design.order.row_slots] = y
     found = refit(origin, with_outcomes(1, lambda _: (flat.reshape(bucket.y.shape),)))
     assert not found.converged[0]
     assert Code(found.code[0]) is Code.DIVERGING

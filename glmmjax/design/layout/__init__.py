@@ -2,6 +2,7 @@
 
 - ``grouping``: where each row stands in the padded blocks
 - ``split_clusters``: long clusters that take several lanes of a block
+- ``new_values``: the blocks with other offsets, outcomes or weights
 - ``packing``: blocks in memory, as ``ClusterData``
 - ``block_files``: blocks on disk
 """

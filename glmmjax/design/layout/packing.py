@@ -12,9 +12,9 @@ from jax import dtypes
 from glmmjax.design.columns.outcome import Outcome
 from glmmjax.design.columns.predictor import Predictor
 from glmmjax.design.layout.grouping import BucketLayout, Layout, pack
-from glmmjax.likelihood.clusters import Bucket, ClusterData
+from glmmjax.likelihood.clusters import Bucket, ClusterData, RowOrder
 
-__all__ = ["Columns", "cluster_data", "columns_of"]
+__all__ = ["Columns", "cluster_data", "columns_of", "row_order"]
 
 
 class Columns(NamedTuple):
@@ -62,6 +62,11 @@ def cluster_data(layout: Layout, columns: Columns, weight: np.ndarray) -> Cluste
 
     slots: Any = layout.slots.astype(np.int32)
     return _on_device(ClusterData(tuple(bucket(k, index) for k, index in enumerate(layout.buckets)), slots))
+
+
+def row_order(layout: Layout) -> RowOrder:
+    """Where the rows of the table stand, in 32 bits."""
+    return RowOrder(tuple(index.rows.astype(np.int32) for index in layout.buckets), layout.row_slots.astype(np.int32))
 
 
 def _on_device(clusters: ClusterData) -> ClusterData:

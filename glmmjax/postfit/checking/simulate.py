@@ -146,8 +146,9 @@ def _rows_and_effects(fitted: FittedModel, kind: str, newdata: Any, thetas: Arra
 
 def _posterior_draws(fitted: FittedModel, clusters: ClusterData, thetas: Array, keys: Array, number: int) -> Array:
     """(T, r, q, m) for the clusters of one source; touching the buckets of a stream is an error that says so."""
+    _ = clusters.buckets
     keys = jax.vmap(jax.vmap(lambda key: jax.random.fold_in(key, number)))(keys)
-    return posterior_draws(fitted.problem, thetas, keys, ClusterData(clusters.buckets, clusters.slots))
+    return posterior_draws(fitted.problem, thetas, keys, clusters)
 
 
 def _template(fitted: FittedModel, rows: NewRows) -> tuple[np.ndarray, ...]:

@@ -16,6 +16,7 @@ from glmmjax.errors import ArgumentError
 from glmmjax.fitted import FittedModel
 from glmmjax.postfit.inference.data_digests import is_streamed, outcome_digest, weights_digest
 from glmmjax.postfit.inference.information_criteria import aic, bic, n_groups, n_parameters
+from glmmjax.postfit.prediction.rows import to_caller_order
 from glmmjax.postfit.uncertainty.p_values import mixture_tail
 
 __all__ = ["Comparison", "Row", "compare"]
@@ -159,9 +160,7 @@ def _fixed_columns(design: Design) -> dict[str, np.ndarray]:
     """(n, p) columns of each predictor in the caller's row order; an ordinal outcome has its thresholds beside them."""
     found = {}
     for e, kind in enumerate(design.formula.right_sides):
-        columns = [np.moveaxis(np.asarray(bucket.X[e]), 1, 0) for bucket in design.clusters.buckets]
-        parts = [x.reshape(len(x), math.prod(x.shape[1:])) for x in columns]  # an ordinal outcome may have no column
-        found[kind] = np.concatenate(parts, axis=1)[:, design.row_slots].T
+        found[kind] = to_caller_order(design, [bucket.X[e] for bucket in design.clusters.buckets]).T
     return found
 
 

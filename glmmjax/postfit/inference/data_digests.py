@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
 
 import numpy as np
 
 from glmmjax.design.design import Design, StreamedRows
+from glmmjax.likelihood.clusters import cluster_weights, clusters_of_rows, outcome_columns
+from glmmjax.postfit.prediction.rows import to_caller_order
 
 __all__ = ["is_streamed", "outcome_digest", "weights_digest"]
 
@@ -21,8 +22,7 @@ def outcome_digest(design: Design) -> bytes:
     """Digest of the outcome columns in the caller's row order."""
     if isinstance(design.rows, StreamedRows):
         return design.rows.outcome_digest
-    outcomes = [bucket.y if isinstance(bucket.y, tuple) else (bucket.y,) for bucket in design.clusters.buckets]
-    columns = [np.concatenate([np.asarray(y).ravel() for y in parts])[design.row_slots] for parts in zip(*outcomes, strict=True)]
+    columns = [to_caller_order(design, blocks) for blocks in outcome_columns(design.clusters)]
     return hashlib.blake2b(np.column_stack(columns).tobytes()).digest()
 
 
@@ -30,11 +30,5 @@ def weights_digest(design: Design) -> bytes:
     """Digest of the weight of each row's cluster, in the caller's row order."""
     if isinstance(design.rows, StreamedRows):
         return design.rows.weights_digest
-    by_slot = [np.asarray(b.row_weight) * _lane_weight(b)[:, None, :] for b in design.clusters.buckets]
-    return hashlib.blake2b(np.concatenate([weight.ravel() for weight in by_slot])[design.row_slots].tobytes()).digest()
-
-
-def _lane_weight(bucket: Any) -> np.ndarray:
-    """(S, B) weight of the cluster that a lane belongs to."""
-    weight = np.asarray(bucket.cluster_weight)
-    return weight if bucket.lane_clusters is None else np.take_along_axis(weight, np.asarray(bucket.lane_clusters), axis=1)
+    weights = cluster_weights(design.clusters)[clusters_of_rows(design.clusters, design.order)]
+    return hashlib.blake2b(weights.tobytes()).digest()

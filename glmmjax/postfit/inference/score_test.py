@@ -26,7 +26,7 @@ from glmmjax.estimation.driver import is_small
 from glmmjax.estimation.objective import Problem, evaluate_with_hessian
 from glmmjax.estimation.xla.compiler_options import platform_in_force, quick_to_run, run_once
 from glmmjax.fitted import FittedModel
-from glmmjax.likelihood.clusters import Bucket
+from glmmjax.likelihood.clusters import Bucket, from_rows
 from glmmjax.likelihood.gauss_hermite import Rule, padded_rule
 from glmmjax.likelihood.marginal import Modes, start_modes
 from glmmjax.likelihood.params import Theta
@@ -110,15 +110,9 @@ def _derivatives(fitted: FittedModel, problem: Problem, theta: np.ndarray, kind:
 
 
 def _with_columns(fitted: FittedModel, e: int, columns: np.ndarray) -> tuple[Bucket, ...]:
-    """The buckets with more fixed-effects columns in predictor ``e``; padding rows have no weight, and get 0."""
-    buckets = fitted.design.clusters.buckets
-    shapes = [bucket.row_weight.shape for bucket in buckets]
-    ends = np.cumsum([np.prod(shape) for shape in shapes])
-    flat = np.zeros((columns.shape[1], ends[-1]))
-    flat[:, fitted.design.row_slots] = columns.T
-    wider = []
-    for bucket, values, shape in zip(buckets, np.split(flat, ends[:-1], axis=1), shapes, strict=True):
-        new = np.moveaxis(values.reshape(-1, *shape), 0, 1)
+    """The buckets with more fixed-effects columns in predictor ``e``."""
+    design, wider = fitted.design, []
+    for bucket, new in zip(design.clusters.buckets, from_rows(design.order, columns.T), strict=True):
         X: Any = tuple(np.concatenate([np.asarray(x), new], axis=1) if k == e else x for k, x in enumerate(bucket.X))
         wider.append(bucket._replace(X=X))
     return tuple(wider)

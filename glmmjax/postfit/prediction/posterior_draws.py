@@ -17,7 +17,7 @@ from jax import Array
 from glmmjax.estimation.objective import Problem
 from glmmjax.families.base import Family
 from glmmjax.likelihood.adaptive import Posterior, posterior
-from glmmjax.likelihood.clusters import Bucket, ClusterData
+from glmmjax.likelihood.clusters import Bucket, ClusterData, to_clusters
 from glmmjax.likelihood.rows import Outcome, Predictors, from_first_lane, log_joint, outcome_of, predictors_of
 
 __all__ = ["posterior_draws"]
@@ -38,28 +38,27 @@ def posterior_draws(problem: Problem, thetas: Array, keys: Array, clusters: Clus
 
     def of_theta(theta_and_keys: tuple[Array, Array]) -> Array:
         theta, keys = theta_and_keys
-        return jnp.concatenate([_of_bucket(problem, theta, keys, k, bucket) for k, bucket in enumerate(clusters.buckets)], axis=-1)
+        return to_clusters(clusters, [_of_bucket(problem, theta, keys, k, bucket) for k, bucket in enumerate(clusters.buckets)])
 
-    return jax.lax.map(of_theta, (thetas, keys))[..., clusters.slots]
+    return jax.lax.map(of_theta, (thetas, keys))
 
 
 def _of_bucket(problem: Problem, theta: Array, keys: Array, number: int, bucket: Bucket) -> Array:
-    """(r, q, S * B)"""
+    """(S, r, q, B)"""
     family, params = problem.family, problem.layout.params(theta)
     q = params.chol.shape[0]
 
     def of_block(block_and_place: tuple[Bucket, Array]) -> Array:
         block, place = block_and_place
         x, outcome = predictors_of(params, block), outcome_of(block)
-        post = posterior(family, x, outcome, jnp.zeros((q, block.cluster_weight.shape[-1]), theta.dtype))
+        post = posterior(family, x, outcome, jnp.zeros((q, block.shape[-1]), theta.dtype))
 
         def one(key: Array) -> Array:
             return _resampled(family, x, outcome, post, jax.random.fold_in(jax.random.fold_in(key, number), place))
 
         return jax.lax.map(one, keys)
 
-    found = jax.lax.map(of_block, (bucket, jnp.arange(len(bucket.cluster_weight))))
-    return jnp.moveaxis(found, 0, 2).reshape(len(keys), q, -1)
+    return jax.lax.map(of_block, (bucket, jnp.arange(bucket.shape[0])))
 
 
 def _resampled(family: Family, x: Predictors, outcome: Outcome, post: Posterior, key: Array) -> Array:
@@ -69,7 +68,7 @@ def _resampled(family: Family, x: Predictors, outcome: Outcome, post: Posterior,
         """One candidate more: it replaces the one held with the probability that is its share of all weights so far."""
         held, log_total = chosen
         for_z, for_choice = jax.random.split(jax.random.fold_in(key, k))
-        z = _t_draws(for_z, outcome, len(held))
+        z = _t_draws(for_z, outcome, held)
         u = post.mode + (post.root * z).sum(1)
         log_weight = log_joint(family, x, outcome, u) + 0.5 * (_DF + len(held)) * jnp.log1p((z * z).sum(0) / _DF)
         log_total = jnp.logaddexp(log_total, log_weight)
@@ -80,10 +79,9 @@ def _resampled(family: Family, x: Predictors, outcome: Outcome, post: Posterior,
     return jax.lax.fori_loop(0, _N_CANDIDATES, consider, (post.mode, nothing))[0]
 
 
-def _t_draws(key: Array, outcome: Outcome, q: int) -> Array:
-    """(q, B) standard multivariate t draws, the same on all lanes of a cluster."""
+def _t_draws(key: Array, outcome: Outcome, like: Array) -> Array:
+    """Standard multivariate t draws in the shape of ``like`` (q, B), the same wherever a cluster stands."""
     for_normal, for_scale = jax.random.split(key)
-    n_lanes, dtype = outcome.row_weight.shape[-1], outcome.row_weight.dtype
-    normal = jax.random.normal(for_normal, (q, n_lanes), dtype)
-    chi_square = 2.0 * jax.random.exponential(for_scale, (2, n_lanes), dtype).sum(0)
+    normal = jax.random.normal(for_normal, like.shape, like.dtype)
+    chi_square = 2.0 * jax.random.exponential(for_scale, (2, like.shape[1]), like.dtype).sum(0)
     return from_first_lane(outcome, normal / jnp.sqrt(chi_square / _DF))

@@ -125,19 +125,19 @@ def _of_subjects(problem: Problem, n_points: int, draws: _Draws, theta: Array, m
         block, key = block_and_key
         for_b, for_y = jax.random.split(key)
         b = _effects(problem, n_points, draws, theta, moves, for_b, block)
-        width = block.lanes.shape[-1]
+        width = block.clusters.shape[-1]
         n_parts = max(1, width // MOST_ROWS)
 
         def of_part(part: tuple[Array, ModelRows, Array, Any]) -> Array:
-            key, rows, lanes, y = part
-            return _summary(draws, _outcomes(problem, draws, key, params, rows, b[:, :, lanes], y))
+            key, rows, clusters, y = part
+            return _summary(draws, _outcomes(problem, draws, key, params, rows, b[:, :, clusters], y))
 
         cut = lambda leaf: jnp.moveaxis(leaf.reshape(*leaf.shape[:-1], n_parts, width // n_parts), -2, 0)  # noqa: E731
-        parts = jax.tree.map(cut, (block.rows, block.lanes, block.outcome))
+        parts = jax.tree.map(cut, (block.rows, block.clusters, block.outcome))
         found = jax.lax.map(of_part, (jax.random.split(for_y, n_parts), *parts))
         return jnp.moveaxis(found, 0, 1).reshape(3, width)
 
-    return jax.lax.map(of_block, (blocks, jax.random.split(key, len(blocks.lanes))))
+    return jax.lax.map(of_block, (blocks, jax.random.split(key, len(blocks.clusters))))
 
 
 _flat_quantiles, _subject_quantiles = sized(_flat, (0, 1, 2)), sized(_of_subjects, (0, 1, 2))

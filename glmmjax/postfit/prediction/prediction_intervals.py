@@ -27,6 +27,7 @@ from glmmjax.errors import ArgumentError
 from glmmjax.estimation.objective import Problem
 from glmmjax.families.base import Family
 from glmmjax.fitted import FittedModel
+from glmmjax.likelihood.clusters import padded_rows
 from glmmjax.likelihood.conditional import Conditional, block_conditional, node_of
 from glmmjax.likelihood.gauss_hermite import tensor_rule
 from glmmjax.likelihood.model_rows import ModelRows, predictors_at, random_columns
@@ -114,7 +115,7 @@ def subject_moments(fitted: FittedModel, request: Request, targets: Targets, kno
     with jax.enable_x64(True):
         arrays = jnp.asarray(fitted.theta), jnp.asarray(known)
         for block in rows_by_bucket(fitted, targets):
-            work = (block.arrays.bucket.row_weight.size + block.numbers.size) * points ** fitted.params.chol.shape[0] * len(fitted.theta)
+            work = (padded_rows([block.arrays.bucket]) + block.numbers.size) * points ** fitted.params.chol.shape[0] * len(fitted.theta)
             found = _subject_moments(work)(fitted.problem, points, request, *arrays, block.arrays)
             for leaf, into in zip(found, total, strict=True):
                 block.put(leaf, into)
@@ -166,13 +167,13 @@ def _expectations(
     fixed = predictors_at(params, block.rows)
 
     def at(u: Array) -> Array:
-        return link.link(values_at(problem.family, request.quantity, params, fixed + (slopes * u[:, block.lanes]).sum(1)))
+        return link.link(values_at(problem.family, request.quantity, params, fixed + (slopes * u[:, block.clusters]).sum(1)))
 
     centre = jax.lax.stop_gradient(at(given.mode))  # moments around it, which lose no digits
 
     def add(sums: tuple[Array, Array], node: tuple[Array, Array]) -> tuple[tuple[Array, Array], None]:
         z, weight = node
-        away, weight = at(node_of(given, z)) - centre, weight[block.lanes]
+        away, weight = at(node_of(given, z)) - centre, weight[block.clusters]
         return (sums[0] + weight * away, sums[1] + weight * away * away), None
 
     zero = jnp.zeros_like(centre)

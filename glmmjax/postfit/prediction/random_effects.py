@@ -17,7 +17,7 @@ from jax import Array
 from glmmjax.errors import ArgumentError
 from glmmjax.estimation.objective import Problem
 from glmmjax.fitted import FittedModel
-from glmmjax.likelihood.clusters import Bucket
+from glmmjax.likelihood.clusters import Bucket, padded_rows, to_clusters
 from glmmjax.likelihood.conditional import block_conditional, conditional_covariances, conditional_means
 from glmmjax.likelihood.gauss_hermite import tensor_rule
 from glmmjax.likelihood.params import Params
@@ -140,11 +140,9 @@ def _moments(fitted: FittedModel) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     with jax.enable_x64(True):
         found = []
         for bucket, start in zip(clusters.buckets, blocks_of_modes(fitted.modes, clusters), strict=True):
-            program = _bucket_moments(bucket.row_weight.size * points**q)
-            leaves = map(np.asarray, program(fitted.problem, points, fitted.params, bucket, start))
-            found.append([np.moveaxis(leaf, -1, 1).reshape(-1, *leaf.shape[1:-1]) for leaf in leaves])
-        slots = np.asarray(clusters.slots)
-    mean, covariance, curvature = (np.concatenate(leaves)[slots] for leaves in zip(*found, strict=True))
+            found.append(_bucket_moments(padded_rows([bucket]) * points**q)(fitted.problem, points, fitted.params, bucket, start))
+        by_cluster = (to_clusters(clusters, [np.asarray(leaf) for leaf in leaves]) for leaves in zip(*found, strict=True))
+    mean, covariance, curvature = (np.moveaxis(values, -1, 0) for values in by_cluster)
     return mean, covariance, curvature
 
 

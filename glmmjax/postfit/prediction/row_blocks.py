@@ -12,7 +12,7 @@ from jax import Array
 
 from glmmjax.design.layout.grouping import ladder
 from glmmjax.fitted import FittedModel
-from glmmjax.likelihood.clusters import Bucket
+from glmmjax.likelihood.clusters import Bucket, Place, places_of_clusters
 from glmmjax.likelihood.covariance import lower_factor
 from glmmjax.likelihood.model_rows import ModelRows
 from glmmjax.postfit.prediction.subjects import Targets, blocks_of_modes
@@ -29,7 +29,7 @@ class BlockRows(NamedTuple):
     bucket: Bucket
     start: Array  # (S, q, B) where the searches for modes begin
     rows: ModelRows  # (S, ..., R); padding repeats a row
-    lanes: Array  # (S, R) lane of the block that has the row's cluster
+    clusters: Array  # (S, R) place in the block of the row's cluster
     outcome: tuple[Array, ...]  # (S, R) outcome columns of the rows, () where they were not read
 
 
@@ -56,28 +56,25 @@ def rows_by_bucket(fitted: FittedModel, targets: Targets) -> Iterator[_Numbered]
     source_of, number_of = targets.source_of[targets.codes], targets.number_of[targets.codes]
     for k, source in enumerate(targets.sources):
         members = np.flatnonzero(source_of == k)
-        slots = np.asarray(source.clusters.slots)[number_of[members]]
-        modes = np.zeros((len(source.clusters.slots), len(rotation))) if source.modes is None else source.modes @ rotation.T
-        first = 0
-        for bucket, start in zip(source.clusters.buckets, blocks_of_modes(modes, source.clusters), strict=True):
-            n_blocks, n_lanes = bucket.cluster_weight.shape
-            inside = (slots >= first) & (slots < first + n_blocks * n_lanes)
+        of_cluster = places_of_clusters(source.clusters)
+        places = Place(*(leaf[number_of[members]] for leaf in of_cluster))
+        modes = np.zeros((len(of_cluster.bucket), len(rotation))) if source.modes is None else source.modes @ rotation.T
+        for b, (bucket, start) in enumerate(zip(source.clusters.buckets, blocks_of_modes(modes, source.clusters), strict=True)):
+            inside = places.bucket == b
             if inside.any():
-                yield _block_rows(targets, bucket, start, members[inside], slots[inside] - first)
-            first += n_blocks * n_lanes
+                yield _block_rows(targets, bucket, start, members[inside], Place(*(leaf[inside] for leaf in places)))
 
 
-def _block_rows(targets: Targets, bucket: Bucket, start: Array, members: np.ndarray, slots: np.ndarray) -> _Numbered:
-    n_blocks, n_lanes = bucket.cluster_weight.shape
-    order = np.argsort(slots, kind="stable")
-    block, lane = np.divmod(slots[order], n_lanes)
+def _block_rows(targets: Targets, bucket: Bucket, start: Array, members: np.ndarray, places: Place) -> _Numbered:
+    n_blocks, order = bucket.shape[0], np.lexsort((places.in_block, places.block))
+    block = places.block[order]
     counts = np.bincount(block, minlength=n_blocks)
     width = int(ladder(counts.max(), _STEPS))
     if width > MOST_ROWS:
         width = -(-width // MOST_ROWS) * MOST_ROWS
     place = np.arange(len(order)) - (np.cumsum(counts) - counts)[block]
-    numbers, lanes = np.full((n_blocks, width), -1), np.zeros((n_blocks, width), np.int32)
-    numbers[block, place], lanes[block, place] = members[order], lane
+    numbers, clusters = np.full((n_blocks, width), -1), np.zeros((n_blocks, width), np.int32)
+    numbers[block, place], clusters[block, place] = members[order], places.in_block[order]
     index = np.where(numbers < 0, members[0], numbers)
 
     def gathered(leaf: Any) -> Array:
@@ -85,4 +82,4 @@ def _block_rows(targets: Targets, bucket: Bucket, start: Array, members: np.ndar
 
     rows = targets.rows
     model = ModelRows(*jax.tree.map(gathered, (rows.X, rows.Z, rows.offset)))
-    return _Numbered(BlockRows(bucket, start, model, jnp.asarray(lanes), tuple(gathered(y) for y in rows.outcome)), numbers)
+    return _Numbered(BlockRows(bucket, start, model, jnp.asarray(clusters), tuple(gathered(y) for y in rows.outcome)), numbers)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from glmmjax.design.design import Design
 from glmmjax.design.new_rows import NewRows
 from glmmjax.fitted import FittedModel
+from glmmjax.likelihood.clusters import clusters_of_rows, outcome_columns, to_rows
 from glmmjax.likelihood.model_rows import ModelRows
 
 __all__ = ["model_rows", "own_clusters", "own_outcome", "own_rows", "to_caller_order"]
@@ -32,38 +34,22 @@ def own_rows(fitted: FittedModel) -> ModelRows:
     buckets = fitted.design.clusters.buckets
 
     def columns(name: str) -> tuple[np.ndarray, ...]:
-        return tuple(to_caller_order(fitted, [getattr(bucket, name)[e] for bucket in buckets]) for e in range(len(buckets[0].X)))
+        return tuple(to_caller_order(fitted.design, [getattr(bucket, name)[e] for bucket in buckets]) for e in range(len(buckets[0].X)))
 
-    offset = to_caller_order(fitted, [bucket.offset for bucket in buckets])
+    offset = to_caller_order(fitted.design, [bucket.offset for bucket in buckets])
     return ModelRows(*jax.tree.map(jnp.asarray, (columns("X"), columns("Z"), offset)))
 
 
 def own_outcome(fitted: FittedModel) -> tuple[np.ndarray, ...]:
     """The outcome columns (n,) that were fitted, as the family takes them, in the caller's order."""
-    columns: list[Any] = [bucket.y if isinstance(bucket.y, tuple) else (bucket.y,) for bucket in fitted.design.clusters.buckets]
-    return tuple(to_caller_order(fitted, list(parts)) for parts in zip(*columns, strict=True))
+    return tuple(to_caller_order(fitted.design, blocks) for blocks in outcome_columns(fitted.design.clusters))
 
 
 def own_clusters(fitted: FittedModel) -> np.ndarray:
     """(n,) number of the cluster of every row, in the order of ``design.groups``."""
-    clusters = fitted.design.clusters
-    shapes = [bucket.cluster_weight.shape for bucket in clusters.buckets]
-    ends = np.cumsum([0, *(n_blocks * n_lanes for n_blocks, n_lanes in shapes)])
-    number = np.zeros(ends[-1], np.int64)
-    number[np.asarray(clusters.slots)] = np.arange(len(clusters.slots))
-    by_row = []
-    for bucket, shape, start, end in zip(clusters.buckets, shapes, ends[:-1], ends[1:], strict=True):
-        of_lane = number[start:end].reshape(shape)
-        if bucket.lane_clusters is not None:
-            of_lane = np.take_along_axis(of_lane, np.asarray(bucket.lane_clusters), axis=1)
-        by_row.append(np.broadcast_to(of_lane[:, None, :], bucket.row_weight.shape))
-    return to_caller_order(fitted, by_row)
+    return clusters_of_rows(fitted.design.clusters, fitted.design.order)
 
 
-def to_caller_order(fitted: FittedModel, by_bucket: list[Any]) -> np.ndarray:
-    """(..., n) from one (S, ..., w, B) array a bucket."""
-    flat = []
-    for values in map(np.asarray, by_bucket):
-        moved = np.moveaxis(values, 0, -3)
-        flat.append(moved.reshape(*moved.shape[:-3], math.prod(moved.shape[-3:])))  # there may be no columns
-    return np.concatenate(flat, axis=-1)[..., fitted.design.row_slots]
+def to_caller_order(design: Design, blocks: Sequence[Any]) -> np.ndarray:
+    """(..., n) from one (S, ..., w, B) array a bucket, as NumPy arrays, which keep 64 bits whatever precision is in force."""
+    return to_rows(design.order, [np.asarray(values) for values in blocks])

@@ -22,7 +22,7 @@ from glmmjax.errors import ArgumentError
 from glmmjax.estimation.objective import Problem
 from glmmjax.fitted import FittedModel
 from glmmjax.likelihood.adaptive import posterior
-from glmmjax.likelihood.clusters import Bucket, ClusterData
+from glmmjax.likelihood.clusters import Bucket, ClusterData, from_clusters, to_clusters
 from glmmjax.likelihood.conditional import Conditional, conditional
 from glmmjax.likelihood.gauss_hermite import Rule, tensor_rule
 from glmmjax.likelihood.marginal import Modes
@@ -188,14 +188,8 @@ def modes_of(fitted: FittedModel, targets: Targets) -> np.ndarray:
 
 
 def blocks_of_modes(modes: np.ndarray, clusters: ClusterData) -> Modes:
-    """One (S, q, B) array a bucket of (m, q) modes; 0 for padding clusters."""
-    slots = np.asarray(clusters.slots)
-    shapes = [bucket.cluster_weight.shape for bucket in clusters.buckets]
-    ends = np.cumsum([n_blocks * n_lanes for n_blocks, n_lanes in shapes])
-    flat = np.zeros((ends[-1], modes.shape[1]))
-    flat[slots] = modes
-    parts = zip(np.split(flat, ends[:-1]), shapes, strict=True)
-    return tuple(jnp.asarray(part.reshape(*shape, modes.shape[1]).swapaxes(1, 2)) for part, shape in parts)
+    """One (S, q, B) array a bucket of (m, q) modes; call it inside ``jax.enable_x64(True)``."""
+    return tuple(map(jnp.asarray, from_clusters(clusters, modes.T)))
 
 
 def _own_or_new(fitted: FittedModel, newdata: Any, with_outcome: bool) -> Targets:
@@ -282,7 +276,7 @@ def _source_modes(fitted: FittedModel, source: Source) -> np.ndarray:
         return source.modes
     with jax.enable_x64(True):
         found = [np.asarray(_modes(fitted.problem, fitted.params, bucket)) for bucket in source.clusters.buckets]
-    return np.concatenate(found)[np.asarray(source.clusters.slots)]
+    return to_clusters(source.clusters, found).T
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
@@ -293,11 +287,11 @@ def _conditional(problem: Problem, n_points: int, params: Params, clusters: Clus
 
 @functools.partial(jax.jit, static_argnums=0)
 def _modes(problem: Problem, params: Params, bucket: Bucket) -> Array:
-    """(S * B, q) modes of the clusters of a bucket."""
+    """(S, q, B) modes of the clusters of a bucket."""
 
     def of_block(block: Bucket) -> Array:
-        start = jnp.zeros((q, block.cluster_weight.shape[-1]), params.beta.dtype)
+        start = jnp.zeros((q, block.shape[-1]), params.beta.dtype)
         return posterior(problem.family, predictors_of(params, block), outcome_of(block), start).mode
 
     q = params.chol.shape[0]
-    return jnp.moveaxis(jax.lax.map(of_block, bucket), 1, 2).reshape(-1, q)
+    return jax.lax.map(of_block, bucket)

@@ -19,7 +19,7 @@ from glmmjax.estimation.convergence import Code
 from glmmjax.estimation.objective import Problem
 from glmmjax.estimation.refits import Changes, Origin, Refits, refit, with_outcomes, with_weights
 from glmmjax.fitted import FittedModel
-from glmmjax.likelihood.clusters import Bucket
+from glmmjax.likelihood.clusters import Bucket, on_all_lanes
 from glmmjax.likelihood.covariance import lower_factor
 from glmmjax.likelihood.params import Params
 from glmmjax.options import compiled_options
@@ -167,11 +167,9 @@ def _draw(problem: Problem, theta: Array, buckets: tuple[Bucket, ...], key: Arra
 def _draw_bucket(problem: Problem, params: Params, bucket: Bucket, key: Array) -> Any:
     """The ``y`` of a bucket, with one draw of the random effects for each cluster."""
     for_effects, for_outcomes = jax.random.split(key)
-    family, (n_blocks, n_lanes) = problem.family, bucket.cluster_weight.shape
+    family, (n_blocks, _, n_lanes) = problem.family, bucket.shape
     u = jax.random.normal(for_effects, (n_blocks, params.chol.shape[0], n_lanes), params.beta.dtype)
-    if bucket.lane_clusters is not None:  # a cluster of several lanes has the random effects of its first
-        u = jnp.take_along_axis(u, bucket.lane_clusters[:, None, :], axis=2)
-    b = jnp.einsum("ab,sbl->sal", params.chol, u)
+    b = jnp.einsum("ab,sbl->sal", params.chol, on_all_lanes(bucket, u))
     coefficients = [params.beta, *(jnp.asarray(c) for c in (params.gamma, params.delta) if len(c))]
     eta, first = [], 0
     for e, (c, x, z) in enumerate(zip(coefficients, bucket.X, bucket.Z, strict=True)):
@@ -179,7 +177,7 @@ def _draw_bucket(problem: Problem, params: Params, bucket: Bucket, key: Array) -
         first += z.shape[1]
         eta.append(jnp.einsum("p,spwl->swl", c, x) + (z * own[:, :, None, :]).sum(1) + bucket.offset[:, e])
     phi = jnp.asarray(params.phi, params.beta.dtype)
-    phi = jnp.broadcast_to(phi.reshape(-1, 1, 1, 1), (len(phi), *bucket.row_weight.shape))
+    phi = jnp.broadcast_to(phi.reshape(-1, 1, 1, 1), (len(phi), *bucket.shape))
     return family.sample(for_outcomes, bucket.y, eta[0], phi, *eta[1:])
 
 

@@ -16,7 +16,7 @@ from jax import Array
 
 from glmmjax.estimation.objective import Problem
 from glmmjax.fitted import FittedModel
-from glmmjax.likelihood.clusters import ClusterData
+from glmmjax.likelihood.clusters import ClusterData, cluster_weights
 from glmmjax.likelihood.marginal import cluster_log_likelihoods
 
 __all__ = ["cluster_hessians", "cluster_scores", "cluster_values", "cluster_weights_of"]
@@ -39,8 +39,7 @@ def cluster_hessians(fitted: FittedModel) -> np.ndarray:
 
 def cluster_weights_of(fitted: FittedModel) -> np.ndarray:
     """(m,) weights of the clusters in the order of ``design.groups``."""
-    clusters = fitted.design.clusters
-    return np.concatenate([np.asarray(bucket.cluster_weight).ravel() for bucket in clusters.buckets])[np.asarray(clusters.slots)]
+    return cluster_weights(fitted.design.clusters)
 
 
 def _of_clusters(program: Any, fitted: FittedModel) -> np.ndarray:
