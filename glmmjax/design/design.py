@@ -24,7 +24,7 @@ from glmmjax.design.layout.new_values import with_new_offset, with_new_outcome, 
 from glmmjax.design.layout.packing import cluster_data, columns_of, row_order
 from glmmjax.errors import ArgumentError, DesignWarning, FormulaError
 from glmmjax.families import Family, resolve_family
-from glmmjax.likelihood.clusters import ClusterData, RowOrder
+from glmmjax.likelihood.clusters import ClusterData
 from glmmjax.likelihood.covariance import Structure
 from glmmjax.options import Options
 
@@ -82,7 +82,7 @@ class Design:
         parts = list(self.formula.right_sides)
         if part not in parts:
             raise ArgumentError(f"with_offset(part={part!r}) is no part of the model {self.formula.text}; choose from {', '.join(parts)}.")
-        return with_new_offset(*self._kept, parts.index(part), values)
+        return with_new_offset(self.clusters, self.order, parts.index(part), values)
 
     def with_outcome(self, values: Any) -> ClusterData:
         """The clusters with other outcomes, which works inside ``jit`` and ``vmap``. Derivatives in ``values`` are 0.
@@ -103,7 +103,7 @@ class Design:
         RowsNotKeptError
             For a stream.
         """
-        return with_new_outcome(*self._kept, values)
+        return with_new_outcome(self.clusters, self.order, values)
 
     def with_weights(self, values: Any) -> ClusterData:
         """The clusters with other weights. Works inside ``jit``, ``grad`` and ``vmap``.
@@ -123,13 +123,7 @@ class Design:
         RowsNotKeptError
             For a stream.
         """
-        return with_new_weights(self._kept[0], values)
-
-    @property
-    def _kept(self) -> tuple[ClusterData, RowOrder]:
-        """The rows in memory and their order."""
-        _ = self.clusters.buckets  # raises RowsNotKeptError
-        return self.clusters, self.order
+        return with_new_weights(self.clusters, values)
 
     def __getstate__(self) -> dict[str, Any]:
         """For pickling: numpy arrays, because JAX reads its own back in 32 bits wherever 64 are not switched on."""
