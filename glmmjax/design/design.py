@@ -13,7 +13,7 @@ from glmmjax.design.formula.split import FormulaParts
 from glmmjax.design.layout.new_values import with_new_offset, with_new_outcome, with_new_weights
 from glmmjax.errors import ArgumentError, RowsNotKeptError
 from glmmjax.families import Family
-from glmmjax.likelihood.clusters import ClusterData, RowOrder
+from glmmjax.likelihood.clusters import ClusterData
 from glmmjax.likelihood.covariance import Structure
 
 __all__ = ["Design", "StreamedRows", "in_memory"]
@@ -106,7 +106,7 @@ class Design:
         parts = list(self.formula.right_sides)
         if part not in parts:
             raise ArgumentError(f"with_offset(part={part!r}) is no part of the model {self.formula.text}; choose from {', '.join(parts)}.")
-        return with_new_offset(*self._kept, parts.index(part), values)
+        return with_new_offset(self.clusters, self.order, parts.index(part), values)
 
     def with_outcome(self, values: Any) -> ClusterData:
         """The clusters with other outcomes, which works inside ``jit`` and ``vmap``. Derivatives in ``values`` are 0.
@@ -127,7 +127,7 @@ class Design:
         RowsNotKeptError
             For a stream.
         """
-        return with_new_outcome(*self._kept, values)
+        return with_new_outcome(self.clusters, self.order, values)
 
     def with_weights(self, values: Any) -> ClusterData:
         """The clusters with other weights. Works inside ``jit``, ``grad`` and ``vmap``.
@@ -147,12 +147,7 @@ class Design:
         RowsNotKeptError
             For a stream.
         """
-        return with_new_weights(self._kept[0], values)
-
-    @property
-    def _kept(self) -> tuple[ClusterData, RowOrder]:
-        """The rows in memory and their order."""
-        return self.clusters, self.order
+        return with_new_weights(self.clusters, values)
 
     def __getstate__(self) -> dict[str, Any]:
         """For pickling: numpy arrays, because JAX reads its own back in 32 bits wherever 64 are not switched on."""

@@ -26,7 +26,8 @@ __all__ = ["with_new_offset", "with_new_outcome", "with_new_weights"]
 
 def with_new_offset(clusters: ClusterData, order: RowOrder, e: int, values: Any) -> ClusterData:
     """``values`` (n,) as the offset of predictor ``e``."""
-    numbers = _numbers(values, "with_offset", len(order.row_slots), "row", clusters.buckets[0].offset.dtype)
+    own = clusters.buckets[0].offset
+    numbers = _numbers(values, "with_offset", len(order.row_slots), "row", own.dtype)
     return clusters._replace(buckets=replace_offset(clusters.buckets, e, from_rows(order, numbers)))
 
 
@@ -46,7 +47,8 @@ def with_new_outcome(clusters: ClusterData, order: RowOrder, values: Any) -> Clu
 
 def with_new_weights(clusters: ClusterData, values: Any) -> ClusterData:
     """``values`` (m,) as the weights of the clusters."""
-    numbers = _numbers(values, "with_weights", len(clusters.slots), "cluster", clusters.buckets[0].cluster_weight.dtype)
+    own = clusters.buckets[0].cluster_weight
+    numbers = _numbers(values, "with_weights", len(clusters.slots), "cluster", own.dtype)
     blocks = weights_in_blocks(cluster_starts(clusters), numbers)
     return clusters._replace(buckets=replace_weights(clusters.buckets, blocks))
 
