@@ -20,9 +20,10 @@ from glmmjax.design.new_rows import NewRows, read_new_rows
 from glmmjax.design.reference_grid import covariates_of, fitted_frame
 from glmmjax.errors import ArgumentError
 from glmmjax.fitted import FittedModel
+from glmmjax.postfit.arguments import one_of
 from glmmjax.postfit.inference.wald import theta_names
 from glmmjax.postfit.population.marginal_means import MEAN_KINDS, data_of
-from glmmjax.postfit.prediction.predict import one_of, request_of, values_of
+from glmmjax.postfit.prediction.predict import request_of, values_of
 from glmmjax.postfit.uncertainty.vcov import covariance
 
 __all__ = ["marginaleffects_model"]

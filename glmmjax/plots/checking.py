@@ -9,9 +9,11 @@ import numpy as np
 from glmmjax.errors import ArgumentError
 from glmmjax.fitted import FittedModel
 from glmmjax.plots.axes import axes
+from glmmjax.postfit.arguments import check_whole
 from glmmjax.postfit.checking.predictive_checks import predictive_ecdf
 from glmmjax.postfit.checking.quantile_residuals import QuantileResidualRecord
 from glmmjax.postfit.checking.rootogram import rootogram
+from glmmjax.postfit.checking.simulate import SimulationSettings
 
 __all__ = ["plot_predictive", "plot_qq", "plot_residuals", "plot_rootogram"]
 
@@ -61,8 +63,7 @@ def plot_residuals(record: QuantileResidualRecord, against: Any = "fitted", n_bi
     ArgumentError
         For another ``against`` or ``n_bins``.
     """
-    if isinstance(n_bins, bool) or not isinstance(n_bins, int | np.integer) or n_bins < 1:
-        raise ArgumentError(f"n_bins={n_bins!r} must be a whole number >= 1.")
+    check_whole("n_bins", n_bins, 1)
     x, label = _variable(record, against)
     ax = axes(ax)
     ax.plot(x, record.values, linestyle="none", marker=".", markersize=3, color="0.55", zorder=1)
@@ -104,20 +105,12 @@ def _binned_quartiles(x: np.ndarray, residuals: np.ndarray, n_bins: int) -> tupl
     return centres, np.array([np.quantile(residuals[bins == b], _LEVELS) for b in used]).T
 
 
-def plot_predictive(
-    fitted: FittedModel,
-    n: int = 100,
-    new_random_effects: bool | str = True,
-    parameter_uncertainty: bool = False,
-    seed: int = 0,
-    robust: bool | str = False,
-    ax: Any = None,
-) -> Any:
-    """Distribution functions of ``n`` simulated data sets in grey, their pointwise 95 % band in dashes, and that of the data in black.
+def plot_predictive(fitted: FittedModel, settings: SimulationSettings, ax: Any = None) -> Any:
+    """Distribution functions of simulated data sets in grey, their pointwise 95 % band in dashes, and that of the data in black.
 
     Parameters
     ----------
-    n, new_random_effects, parameter_uncertainty, seed, robust : as in ``simulate``.
+    settings : of the simulation.
     ax : matplotlib Axes to draw on; a new figure when not given.
 
     Returns
@@ -129,7 +122,7 @@ def plot_predictive(
     ArgumentError, RowsNotKeptError
         As ``predictive_ecdf``.
     """
-    found = predictive_ecdf(fitted, n, new_random_effects, parameter_uncertainty, seed, robust)
+    found = predictive_ecdf(fitted, settings)
     ax = axes(ax)
     style: dict[str, Any] = {"drawstyle": "steps-post"} if found.is_step else {}
     for number, shares in enumerate(found.simulated):

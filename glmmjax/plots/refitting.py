@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from glmmjax import tables
-from glmmjax.errors import ArgumentError
 from glmmjax.fitted import FittedModel
 from glmmjax.plots.axes import axes
+from glmmjax.postfit.arguments import check_whole
 
 __all__ = ["plot_influence"]
 
@@ -34,8 +34,7 @@ def plot_influence(
     ArgumentError
         As ``cooks_distances``, and for another ``n_labels``.
     """
-    if isinstance(n_labels, bool) or not isinstance(n_labels, int | np.integer) or n_labels < 0:
-        raise ArgumentError(f"plot_influence(n_labels={n_labels!r}) must be a whole number >= 0.")
+    check_whole("n_labels", n_labels, 0, "plot_influence")
     distances = tables.cooks_series(fitted, method, part, scaled)
     ax = axes(ax)
     position, height = np.arange(1, len(distances) + 1), distances.to_numpy()

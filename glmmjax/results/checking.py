@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from glmmjax import plots, tables
 from glmmjax.fitted import FittedModel
 from glmmjax.postfit.checking.quantile_residuals import QuantileResidualRecord, quantile_residuals
+from glmmjax.postfit.checking.scoring import scoring_rules
+from glmmjax.postfit.checking.simulate import SimulationSettings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -102,7 +104,9 @@ class Checking:
         RowsNotKeptError
             For a streamed fit that needs its rows.
         """
-        return tables.simulation_frame(self.fitted_model, n, new_random_effects, parameter_uncertainty, seed, newdata, robust)
+        return tables.simulation_frame(
+            self.fitted_model, SimulationSettings(n, new_random_effects, parameter_uncertainty, seed, robust), newdata
+        )
 
     def quantile_residuals(
         self,
@@ -130,7 +134,9 @@ class Checking:
 
         Source: Dunn and Smyth (1996), JCGS 5, 236-244.
         """
-        return QuantileResiduals(quantile_residuals(self.fitted_model, n, new_random_effects, parameter_uncertainty, seed, robust))
+        return QuantileResiduals(
+            quantile_residuals(self.fitted_model, SimulationSettings(n, new_random_effects, parameter_uncertainty, seed, robust))
+        )
 
     def scoring_rules(self, newdata: Any = None, newdata2: Any = None, kind: str = "plug_in", max_count: int = 100_000) -> pd.DataFrame:
         r"""Logarithmic, quadratic (Brier), spherical scores and CRPS of every row with a discrete outcome; all larger for better forecasts.
@@ -164,7 +170,7 @@ class Checking:
 
         Source: Gneiting and Raftery (2007), JASA 102, 359-378.
         """
-        return tables.scoring_frame(self.fitted_model, newdata, newdata2, kind, max_count)
+        return tables.scoring_frame(scoring_rules(self.fitted_model, newdata, newdata2, kind, max_count))
 
     def plot_qq(
         self,
@@ -181,6 +187,7 @@ class Checking:
     def plot_residuals(
         self,
         against: Any = "fitted",
+        *,
         n: int = 250,
         new_random_effects: bool | str = True,
         parameter_uncertainty: bool = False,
@@ -214,7 +221,7 @@ class Checking:
 
         Of successes out of trials, the proportions. A censored outcome is refused.
         """
-        return plots.plot_predictive(self.fitted_model, n, new_random_effects, parameter_uncertainty, seed, robust, ax)
+        return plots.plot_predictive(self.fitted_model, SimulationSettings(n, new_random_effects, parameter_uncertainty, seed, robust), ax)
 
     def plot_rootogram(self, max_count: int | None = None, ax: Any = None) -> Axes:
         """Observed frequencies of a discrete outcome hanging from the expected ones, on the scale of square roots.

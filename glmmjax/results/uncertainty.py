@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from glmmjax import tables
 from glmmjax.fitted import FittedModel
+from glmmjax.postfit.inference.confidence import confidence_intervals
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -91,4 +92,4 @@ class Uncertainty:
 
         Source: Venzon and Moolgavkar (1988), Applied Statistics 37, 87-94; Davison and Hinkley (1997), Bootstrap Methods.
         """
-        return tables.interval_frame(self.fitted_model, which, method, level, robust, n, kind, seed)
+        return tables.interval_frame(confidence_intervals(self.fitted_model, which, method, level, robust, n=n, kind=kind, seed=seed))

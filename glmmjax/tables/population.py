@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from glmmjax.postfit.arguments import check_level
 from glmmjax.postfit.population.contrasts import Contrasts
 from glmmjax.postfit.population.effects import Effects
 from glmmjax.postfit.population.marginal_coefs import MarginalCoefficients
 from glmmjax.postfit.population.marginal_means import Means
-from glmmjax.postfit.uncertainty.link_intervals import check_level, normal_quantile
+from glmmjax.postfit.uncertainty.link_intervals import normal_quantile
 from glmmjax.postfit.uncertainty.p_values import normal_two_sided
 from glmmjax.tables.page import Summary
 from glmmjax.tables.text import Section, coefficient_texts

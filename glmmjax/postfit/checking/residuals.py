@@ -24,7 +24,8 @@ from glmmjax.fitted import FittedModel
 from glmmjax.likelihood.model_rows import ModelRows, phi_of_rows, predictors_at
 from glmmjax.likelihood.params import Params
 from glmmjax.likelihood.population import population_average
-from glmmjax.postfit.prediction.predict import Request, in_chunks, one_of
+from glmmjax.postfit.arguments import one_of
+from glmmjax.postfit.prediction.predict import Request, in_chunks
 from glmmjax.postfit.prediction.subjects import modes_of, targets_for
 
 __all__ = ["residuals"]

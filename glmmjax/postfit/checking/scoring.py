@@ -26,8 +26,9 @@ from glmmjax.estimation.objective import Problem
 from glmmjax.fitted import FittedModel
 from glmmjax.likelihood.conditional import Conditional, node_of
 from glmmjax.likelihood.model_rows import ModelRows, predictors_at
+from glmmjax.postfit.arguments import check_whole
 from glmmjax.postfit.prediction.discrete import Discrete, discrete_outcome, highest_outcomes, log_masses
-from glmmjax.postfit.prediction.rows import model_rows
+from glmmjax.postfit.prediction.rows import in_all_rows, model_rows
 from glmmjax.postfit.prediction.subjects import modes_of, posterior_rule, read_own_rows, subjects_for, targets_for
 
 __all__ = ["Scores", "scoring_rules"]
@@ -71,8 +72,7 @@ def scoring_rules(
     discrete = discrete_outcome(fitted, "scoring_rules")
     if kind not in _KINDS:
         raise ArgumentError(f"kind={kind!r} must be 'plug_in' (at the conditional modes of random effects) or 'integrated' (over them).")
-    if isinstance(max_count, bool) or not isinstance(max_count, int | np.integer) or max_count < 1:
-        raise ArgumentError(f"max_count={max_count!r} must be a whole number >= 1, the largest count looked at.")
+    check_whole("max_count", max_count, 1, why=", the largest count looked at")
     rows, codes, nodes = _rows_and_nodes(fitted, newdata, newdata2, kind)
     outcome = rows.outcome
     with jax.enable_x64(True):
@@ -83,7 +83,7 @@ def scoring_rules(
     _check_reach(sums, kept, int(max_count))
     p = np.exp(sums.log_at_outcome)
     columns = (sums.log_at_outcome, 2.0 * p - sums.squares, p / np.sqrt(sums.squares), -sums.distance)
-    logarithmic, quadratic, spherical, crps = (_filled(column, rows.is_complete) for column in columns)
+    logarithmic, quadratic, spherical, crps = (in_all_rows(column, rows.is_complete) for column in columns)
     return Scores(logarithmic, quadratic, spherical, crps, rows.labels)
 
 
@@ -109,13 +109,6 @@ def _rows_and_nodes(fitted: FittedModel, newdata: Any, newdata2: Any, kind: str)
 def _all_nodes(given: Conditional, z: np.ndarray) -> tuple[Array, Array]:
     with jax.enable_x64(True):
         return jax.vmap(lambda one: node_of(given, one))(jnp.asarray(z)), given.weights
-
-
-def _filled(values: np.ndarray, is_known: np.ndarray) -> np.ndarray:
-    """With NaN in the other rows."""
-    full = np.full(len(is_known), np.nan)
-    full[is_known] = values
-    return full
 
 
 def _check_reach(sums: _Sums, labels: Any, max_count: int) -> None:

@@ -16,8 +16,9 @@ from glmmjax.errors import ArgumentError
 from glmmjax.families import Family, WithDispersion
 from glmmjax.fitted import FittedModel
 from glmmjax.likelihood.covariance import BlockDiagonal
-from glmmjax.postfit.inference.data_digests import is_streamed, outcome_digest, weights_digest
+from glmmjax.postfit.inference.data_digests import outcome_digest, weights_digest
 from glmmjax.postfit.inference.information_criteria import aic, bic, n_groups, n_parameters
+from glmmjax.postfit.kept_rows import is_streamed
 from glmmjax.postfit.uncertainty.p_values import mixture_tail
 
 __all__ = ["Comparison", "Row", "compare"]

@@ -8,15 +8,9 @@ from typing import Any
 import numpy as np
 
 from glmmjax.design.design import Design
-from glmmjax.design.stream.design import StreamedClusters
+from glmmjax.postfit.kept_rows import is_streamed
 
-__all__ = ["is_streamed", "outcome_digest", "weights_digest"]
-
-
-def is_streamed(design: Design) -> bool:
-    """Whether the rows are not in memory."""
-    clusters: Any = design.clusters
-    return isinstance(clusters, StreamedClusters)
+__all__ = ["outcome_digest", "weights_digest"]
 
 
 def outcome_digest(design: Design) -> bytes:

@@ -14,7 +14,6 @@ region keeps the steps where the model holds. The equations are verified at the 
 from __future__ import annotations
 
 import functools
-import statistics
 import warnings
 from typing import Any, NamedTuple
 
@@ -31,6 +30,7 @@ from glmmjax.fitted import FittedModel
 from glmmjax.likelihood.clusters import Bucket
 from glmmjax.likelihood.gauss_hermite import Rule, padded_rule
 from glmmjax.likelihood.marginal import Modes, start_modes
+from glmmjax.postfit.uncertainty.link_intervals import normal_quantile
 from glmmjax.postfit.uncertainty.parameters import Reported, estimates, natural_values, working_values
 from glmmjax.postfit.uncertainty.random_covariance import spread
 
@@ -103,7 +103,7 @@ def profile_limits(fitted: FittedModel, parameters: Reported, chosen: np.ndarray
     ConvergenceWarning
         Naming the parameters whose limits were not found.
     """
-    target = fitted.objective - 0.5 * statistics.NormalDist().inv_cdf(0.5 + 0.5 * level) ** 2
+    target = fitted.objective - 0.5 * normal_quantile(level) ** 2
     known = estimates(fitted, parameters)
     scale = _scale(fitted)
     starts = _starts(fitted, scale)

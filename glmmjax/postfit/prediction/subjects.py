@@ -27,7 +27,7 @@ from glmmjax.likelihood.gauss_hermite import Rule, tensor_rule
 from glmmjax.likelihood.marginal import Modes
 from glmmjax.likelihood.params import Params
 from glmmjax.likelihood.rows import outcome_of, predictors_of
-from glmmjax.postfit.inference.data_digests import is_streamed
+from glmmjax.postfit.kept_rows import is_streamed
 from glmmjax.postfit.prediction.rows import own_clusters, own_outcome, own_rows
 
 __all__ = [

@@ -26,9 +26,10 @@ from glmmjax.estimation.refits import refit, with_weights
 from glmmjax.fitted import FittedModel
 from glmmjax.likelihood.clusters import ClusterData
 from glmmjax.likelihood.marginal import cluster_log_likelihoods
-from glmmjax.postfit.inference.data_digests import is_streamed
+from glmmjax.postfit.kept_rows import is_streamed
 from glmmjax.postfit.refitting.bootstrap import check_is_maximum, origin_of, reported_values
 from glmmjax.postfit.uncertainty.natural_phi import natural_phi
+from glmmjax.postfit.uncertainty.parameter_draws import covariance_root
 from glmmjax.postfit.uncertainty.parameters import estimates, reported
 from glmmjax.postfit.uncertainty.random_covariance import spread_errors
 from glmmjax.postfit.uncertainty.scores import cluster_hessians, cluster_scores, cluster_weights_of
@@ -143,23 +144,14 @@ def refitted_without(fitted: FittedModel) -> LeaveOut:
 
 def _one_step(fitted: FittedModel) -> LeaveOut:
     """One Newton step in the directions that have a variance: of a singular D those that keep it singular."""
-    weights, root = cluster_weights_of(fitted), _root(np.nan_to_num(theta_covariance(fitted)))
+    weights, root = cluster_weights_of(fitted), covariance_root(np.nan_to_num(theta_covariance(fitted)), 1e3 * FLAT)
     gradient = -weights[:, None] * (cluster_scores(fitted) @ root)
-    # the information of all clusters is the identity in these coordinates
+    # the information of all clusters is the identity in these coordinates, but for those without a variance, which do not move
     information = np.eye(root.shape[1]) + weights[:, None, None] * (root.T @ cluster_hessians(fitted) @ root)
     values, vectors = np.linalg.eigh(information)
     positive = values[:, 0] > 1e3 * FLAT
     step = np.einsum("ijk,ik,ilk,il->ij", vectors, 1.0 / np.where(positive[:, None], values, 1.0), vectors, gradient)
     return LeaveOut(fitted.theta + step @ root.T, positive, "one_step")
-
-
-def _root(covariance: np.ndarray) -> np.ndarray:
-    """K (P, k) of full rank with ``K K'`` the covariance."""
-    diagonal = np.diagonal(covariance)
-    scale = np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
-    values, vectors = np.linalg.eigh(covariance / np.outer(scale, scale))
-    kept = values > 1e3 * FLAT
-    return scale[:, None] * vectors[:, kept] * np.sqrt(values[kept])
 
 
 _REFITS: dict[int, LeaveOut] = {}
