@@ -104,9 +104,8 @@ class Checking:
         RowsNotKeptError
             For a streamed fit that needs its rows.
         """
-        return tables.simulation_frame(
-            self.fitted_model, SimulationSettings(n, new_random_effects, parameter_uncertainty, seed, robust), newdata
-        )
+        settings = SimulationSettings(n, new_random_effects, parameter_uncertainty, seed, robust)
+        return tables.simulation_frame(self.fitted_model, settings, newdata)
 
     def quantile_residuals(
         self,
@@ -134,9 +133,8 @@ class Checking:
 
         Source: Dunn and Smyth (1996), JCGS 5, 236-244.
         """
-        return QuantileResiduals(
-            quantile_residuals(self.fitted_model, SimulationSettings(n, new_random_effects, parameter_uncertainty, seed, robust))
-        )
+        settings = SimulationSettings(n, new_random_effects, parameter_uncertainty, seed, robust)
+        return QuantileResiduals(quantile_residuals(self.fitted_model, settings))
 
     def scoring_rules(self, newdata: Any = None, newdata2: Any = None, kind: str = "plug_in", max_count: int = 100_000) -> pd.DataFrame:
         r"""Logarithmic, quadratic (Brier), spherical scores and CRPS of every row with a discrete outcome; all larger for better forecasts.
@@ -221,7 +219,8 @@ class Checking:
 
         Of successes out of trials, the proportions. A censored outcome is refused.
         """
-        return plots.plot_predictive(self.fitted_model, SimulationSettings(n, new_random_effects, parameter_uncertainty, seed, robust), ax)
+        settings = SimulationSettings(n, new_random_effects, parameter_uncertainty, seed, robust)
+        return plots.plot_predictive(self.fitted_model, settings, ax)
 
     def plot_rootogram(self, max_count: int | None = None, ax: Any = None) -> Axes:
         """Observed frequencies of a discrete outcome hanging from the expected ones, on the scale of square roots.

@@ -132,8 +132,10 @@ class Population:
         ArgumentError
             As ``marginal_means``; for weights of another shape, fewer than two means, and means outside the range of ``comparison``.
         """
-        settings: Any = {"comparison": comparison, "kind": kind, "robust": robust, "level": level, "adjust": adjust}
-        return tables.contrast_frame(contrasts(self.fitted_model, newdata, contrast, by, **settings))
+        found = contrasts(
+            self.fitted_model, newdata, contrast, by, comparison=comparison, kind=kind, robust=robust, level=level, adjust=adjust
+        )
+        return tables.contrast_frame(found)
 
     def effects(
         self, newdata: Any, *, kind: str = "mean_subject", scale: str = "response", robust: bool | str = False, level: float = 0.95
