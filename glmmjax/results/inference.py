@@ -85,7 +85,7 @@ class Inference:
         ----------
         terms : right side such as ``"I(time**2) + sex:time"``, evaluated on the rows used of the data of the fit, with factors coded as
             in a refit; or columns (n, k) of numbers, one row for each row used.
-        part : predictor that the terms would be added to, ``"fixed"``, ``"zi"`` or ``"dispersion"``.
+        part : predictor that the terms would be added to, ``"fixed"``, ``"zero"`` or ``"dispersion"``.
 
         Returns
         -------

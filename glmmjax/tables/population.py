@@ -32,7 +32,7 @@ def marginal_coefficient_frame(found: MarginalCoefficients) -> pd.DataFrame:
     """Marginal coefficients with Wald tests."""
     error = np.sqrt(np.diagonal(found.covariance))
     z = found.estimate / error
-    columns = {"Estimate": found.estimate, "Std.Err": error, "z-value": z, "p-value": normal_two_sided(z)}
+    columns = {"estimate": found.estimate, "std_error": error, "z": z, "p_value": normal_two_sided(z)}
     return pd.DataFrame(columns, index=pd.Index(found.names))
 
 

@@ -32,12 +32,12 @@ __all__ = ["EFFECTS", "augment_frame", "glance_frame", "tidy_frame"]
 EFFECTS = ("fixed", "ran_pars", "extra", "ran_vals", "all")
 _ROWS = {  # kind of a reported parameter -> effect, component
     "fixed": ("fixed", "cond"),
-    "zi": ("fixed", "zi"),
+    "zero": ("fixed", "zi"),
     "dispersion": ("fixed", "disp"),
     "phi": ("extra", "disp"),
     "random": ("ran_pars", "cond"),
 }
-_COEFFICIENTS = ("fixed", "zi", "dispersion")
+_COEFFICIENTS = ("fixed", "zero", "dispersion")
 
 
 def tidy_frame(

@@ -57,7 +57,7 @@ def theta_names(fitted: FittedModel) -> tuple[str, ...]:
     for kind, label in zip(parameters.kinds, parameters.labels, strict=True):
         by_kind.setdefault(kind, []).append(label)
     extra = [f"phi[{name}]" for name in by_kind.get("phi", [])]
-    return (*design.fixed_names, *_covariance_names(fitted), *extra, *by_kind.get("zi", []), *by_kind.get("dispersion", []))
+    return (*design.fixed_names, *_covariance_names(fitted), *extra, *by_kind.get("zero", []), *by_kind.get("dispersion", []))
 
 
 def _covariance_names(fitted: FittedModel) -> list[str]:

@@ -26,7 +26,7 @@ from glmmjax.postfit.uncertainty.random_covariance import spread, spread_errors
 
 __all__ = ["WHICH", "Reported", "errors_of", "estimates", "natural_values", "reported", "working_at", "working_jacobian", "working_values"]
 
-WHICH = ("fixed", "random", "phi", "zi", "dispersion", "all")
+WHICH = ("fixed", "random", "phi", "zero", "dispersion", "all")
 _TINY = 1e-300
 
 
@@ -43,7 +43,7 @@ class Reported:
     @property
     def labels(self) -> tuple[str, ...]:
         """(N,) names with the part of the model, such as ``zi_Intercept``."""
-        prefix = {"zi": "zi_", "dispersion": "dispersion_"}
+        prefix = {"zero": "zi_", "dispersion": "dispersion_"}
         return tuple(prefix.get(kind, "") + name for kind, name in zip(self.kinds, self.names, strict=True))
 
     def chosen(self, which: str) -> np.ndarray:
@@ -73,7 +73,7 @@ def reported(fitted: FittedModel) -> Reported:
         "fixed": design.fixed_names,
         "random": spreads,
         "phi": thresholds or problem.family.phi_names,
-        "zi": design.zi_fixed_names,
+        "zero": design.zi_fixed_names,
         "dispersion": design.dispersion_names,
     }
     kinds = tuple(kind for kind, names in parts.items() for _ in names)
