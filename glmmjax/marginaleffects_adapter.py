@@ -30,7 +30,7 @@ __all__ = ["marginaleffects_model"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class _Rows:
+class _SlicedRows:
     """Rows as the model takes them, of which marginaleffects cuts slices."""
 
     rows: NewRows
@@ -39,10 +39,10 @@ class _Rows:
     def shape(self) -> tuple[int, int]:
         return self.rows.offset.shape[-1], len(self.rows.X[0])
 
-    def __getitem__(self, cut: slice) -> _Rows:
+    def __getitem__(self, cut: slice) -> _SlicedRows:
         x, z = (tuple(matrix[:, cut] for matrix in matrices) for matrices in (self.rows.X, self.rows.Z))
         offset = self.rows.offset[:, cut]
-        return _Rows(self.rows._replace(X=x, Z=z, offset=offset, is_complete=np.ones(offset.shape[-1], bool)))
+        return _SlicedRows(self.rows._replace(X=x, Z=z, offset=offset, is_complete=np.ones(offset.shape[-1], bool)))
 
 
 def marginaleffects_model(fitted: FittedModel, kind: str) -> Any:
@@ -82,16 +82,16 @@ def _model_class() -> type[Any]:
         def get_vcov(self, vcov: Any = True) -> Any:
             return None if vcov is False or vcov is None else covariance(self.model, False if vcov is True else vcov)
 
-        def get_exog(self, newdata: Any) -> _Rows:
+        def get_exog(self, newdata: Any) -> _SlicedRows:
             levels = self.model.design.recipe.levels
             frame = pd.DataFrame({name: _column(newdata[name], levels.get(name)) for name in newdata.columns})
             rows = read_new_rows(self.model.design, frame)
             if not rows.is_complete.all():
                 raise ArgumentError("newdata has missing values in columns that the model needs; leave these rows out first.")
-            return _Rows(rows)
+            return _SlicedRows(rows)
 
         def get_predict(self, params: np.ndarray, newdata: Any) -> Any:
-            exog = newdata if isinstance(newdata, _Rows) else self.get_exog(newdata)
+            exog = newdata if isinstance(newdata, _SlicedRows) else self.get_exog(newdata)
             with jax.enable_x64(True):
                 at = jax.tree.map(np.asarray, self.model.problem.layout.params(jnp.asarray(params)))
             values = values_of(dataclasses.replace(self.model, params=at), self.request, exog.rows, None)

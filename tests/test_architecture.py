@@ -245,3 +245,27 @@ def test_a_planted_cycle_is_found(tmp_path):
 def test_importing_glmmjax_loads_no_table_library_and_sets_no_flag():
     code = "import glmmjax, jax, sys; print({'pandas', 'patsy', 'optax'} & set(sys.modules), jax.config.jax_enable_x64)"
     assert run(code).strip() == "set() False"
+
+
+# rooms of postfit/, each of which imports only itself, those before it, and the files directly in postfit/
+ROOMS = ("uncertainty", "prediction", "checking", "refitting", "inference", "population")
+
+
+def climbs(package: Path) -> list[str]:
+    """One line for each import of a room of ``postfit/`` from one after it."""
+    found = []
+    for number, room in enumerate(ROOMS):
+        later = {f"{ROOT}.postfit.{name}" for name in ROOMS[number + 1 :]}
+        for path in sorted((package / "postfit" / room).glob("*.py")):
+            modules = [one.module for one in imports_of(path, f"{ROOT}.postfit.{room}")]
+            found += [f"{room}/{path.name}: {module}" for module in modules if ".".join(module.split(".")[:3]) in later]
+    return found
+
+
+def test_rooms_of_postfit_import_only_those_before_them(tmp_path):
+    assert {path.name for path in (PACKAGE / "postfit").iterdir() if path.is_dir()} - {"__pycache__"} == set(ROOMS)
+    assert climbs(PACKAGE) == []
+    planted = tmp_path / "postfit" / "prediction" / "rows.py"
+    planted.parent.mkdir(parents=True)
+    planted.write_text("from glmmjax.postfit.uncertainty import vcov\nfrom glmmjax.postfit.refitting import influence")
+    assert climbs(tmp_path) == ["prediction/rows.py: glmmjax.postfit.refitting.influence"]

@@ -57,6 +57,16 @@ class _Sums(NamedTuple):
     log_at_outcome: Array  # (n,) log probability of the outcome
 
 
+class _Scored(NamedTuple):
+    """Rows to score, and points of the random effects of their clusters."""
+
+    rows: ModelRows
+    codes: Array  # (n,) cluster of each row
+    nodes: tuple[Array, Array]  # (K, q, m) in coordinates u, and weights (K, m)
+    outcome: Array  # (n,)
+    highest: Array  # (n,) largest value that each outcome can have
+
+
 def scoring_rules(
     fitted: FittedModel, newdata: Any = None, newdata2: Any = None, kind: str = "plug_in", max_count: int = 100_000
 ) -> Scores:
@@ -77,8 +87,9 @@ def scoring_rules(
     outcome = rows.outcome
     with jax.enable_x64(True):
         highest = jnp.asarray(highest_outcomes(fitted, outcome))
-        arrays = (model_rows(rows), jnp.asarray(codes), nodes, jnp.asarray(outcome[0]), highest, jnp.asarray(float(max_count)))
-        sums = jax.tree.map(np.asarray, _sums(fitted.problem, discrete, jnp.asarray(fitted.theta), *arrays))
+        scored = _Scored(model_rows(rows), jnp.asarray(codes), nodes, jnp.asarray(outcome[0]), highest)
+        found = _sums(fitted.problem, discrete, jnp.asarray(fitted.theta), scored, jnp.asarray(float(max_count)))
+        sums = jax.tree.map(np.asarray, found)
     kept = rows.labels[rows.is_complete]
     _check_reach(sums, kept, int(max_count))
     p = np.exp(sums.log_at_outcome)
@@ -123,20 +134,10 @@ def _check_reach(sums: _Sums, labels: Any, max_count: int) -> None:
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
-def _sums(
-    problem: Problem,
-    discrete: Discrete,
-    theta: Array,
-    rows: ModelRows,
-    codes: Array,
-    nodes: tuple[Array, Array],
-    y: Array,
-    highest: Array,
-    max_count: Array,
-) -> _Sums:
+def _sums(problem: Problem, discrete: Discrete, theta: Array, scored: _Scored, max_count: Array) -> _Sums:
     """Sums over all counts, until each row's distribution is used up."""
     params = problem.layout.params(theta)
-    points, weights = nodes
+    rows, codes, (points, weights), y, highest = scored
 
     def predictive(k: Array) -> Array:
         """(n,) log probabilities of ``k``, averaged over the nodes."""

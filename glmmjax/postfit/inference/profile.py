@@ -64,6 +64,16 @@ class Search(NamedTuple):
     c: Array  # () the parameter at x, working scale
 
 
+class _Setting(NamedTuple):
+    """What all searches of a fit share."""
+
+    centre: Array  # (P,) the estimates
+    scale: Array  # (P, P) of the coordinates x
+    target: Array  # () objective at a limit
+    buckets: tuple[Bucket, ...]
+    rule: Rule
+
+
 class Side(NamedTuple):
     """What a search looks for."""
 
@@ -74,7 +84,7 @@ class Side(NamedTuple):
     reach: Array  # () largest change of the parameter in one step, working scale: a larger one could pass through the boundary
 
 
-class _Model(NamedTuple):
+class _QuadraticModel(NamedTuple):
     """The quadratic model of the profile around a point: ``peak + slope h + curvature h^2 / 2`` after the step ``across + along h``."""
 
     across: Array  # (P,) step to the top of the surface of constant c
@@ -110,9 +120,10 @@ def profile_limits(fitted: FittedModel, parameters: Reported, chosen: np.ndarray
     sides = _sides(parameters, chosen, known, starts)
     buckets, q = fitted.design.clusters.buckets, parameters.problem.layout.covariance.q
     with jax.enable_x64(True):
-        arguments = jax.tree.map(jnp.asarray, (fitted.theta, scale, target, sides))
+        centre, scale, target, sides = jax.tree.map(jnp.asarray, (fitted.theta, scale, target, sides))
+        setting = _Setting(centre, scale, target, buckets, padded_rule(fitted.n_agq, q))
         run = _program(is_small(fitted.problem, buckets, fitted.n_agq), platform_in_force())
-        found = run(parameters, *arguments, buckets, padded_rule(fitted.n_agq, q), start_modes(buckets, q))
+        found = run(parameters, setting, sides, start_modes(buckets, q))
     shape = (len(starts), 2, len(known))
     c, misfit, is_flat = (np.asarray(values).reshape(shape) for values in (found.c, found.misfit, found.is_flat))
     edges = np.where(is_flat, _edges(parameters), np.nan)
@@ -210,16 +221,7 @@ def _program(small: bool, platform: str) -> Any:
     return jax.jit(_searches, static_argnums=0, compiler_options=(quick_to_compile if small else quick_to_run)(platform))
 
 
-def _searches(
-    parameters: Reported,
-    centre: Array,
-    scale: Array,
-    target: Array,
-    sides: Side,
-    buckets: tuple[Bucket, ...],
-    rule: Rule,
-    modes: Modes,
-) -> Search:
+def _searches(parameters: Reported, setting: _Setting, sides: Side, modes: Modes) -> Search:
     """The searches of all sides, one after the other."""
 
     def search(side: Side) -> Search:
@@ -227,18 +229,17 @@ def _searches(
         first = (side.start, jnp.zeros_like(side.start), zero, zero, zero, zero + 2.0, modes)
         state = Search(*first, n=count, is_solved=side.sign == 0, is_flat=no, misfit=zero + jnp.inf, c=zero + jnp.nan)
         unfinished = lambda s: (s.n < _MAX_EVALUATIONS) & ~s.is_solved & ~s.is_flat & (s.radius > _SMALLEST_STEP)  # noqa: E731
-        advance = lambda s: _advance(parameters, centre, scale, target, side, s, buckets, rule)  # noqa: E731
+        advance = lambda s: _advance(parameters, setting, side, s)  # noqa: E731
         return jax.lax.while_loop(unfinished, advance, state)._replace(modes=())
 
     return jax.lax.map(search, sides)
 
 
-def _advance(
-    parameters: Reported, centre: Array, scale: Array, target: Array, side: Side, s: Search, buckets: tuple[Bucket, ...], rule: Rule
-) -> Search:
+def _advance(parameters: Reported, setting: _Setting, side: Side, s: Search) -> Search:
     """One evaluation, and what follows from it."""
+    centre, scale, target = setting.centre, setting.scale, setting.target
     x = s.x + s.step
-    at, hessian = evaluate_with_hessian(parameters.problem, centre + scale @ x, buckets, rule, s.modes)
+    at, hessian = evaluate_with_hessian(parameters.problem, centre + scale @ x, setting.buckets, setting.rule, s.modes)
     of_x = lambda x: working_values(parameters, centre + scale @ x)[side.number]  # noqa: E731
     c, normal, bend = of_x(x), jax.grad(of_x)(x), jax.hessian(of_x)(x)
     finite = jnp.isfinite(at.value) & jnp.all(jnp.isfinite(hessian)) & jnp.isfinite(c) & jnp.all(jnp.isfinite(bend))
@@ -260,7 +261,7 @@ def _advance(
     return jax.tree.map(lambda a, b: jnp.where(accepted, a, b), new, shorter)
 
 
-def _model(value: Array, gradient: Array, information: Array, normal: Array, bend: Array) -> _Model:
+def _model(value: Array, gradient: Array, information: Array, normal: Array, bend: Array) -> _QuadraticModel:
     """From the derivatives of the objective, ``information`` the negative Hessian, and of the parameter."""
     size = jnp.sqrt((normal**2).sum())
     n = normal / size
@@ -271,10 +272,10 @@ def _model(value: Array, gradient: Array, information: Array, normal: Array, ben
     across, along = inverse @ gradient, n - inverse @ (bordered @ n)
     falling = gradient - information @ across
     peak = value + 0.5 * (gradient + falling) @ across
-    return _Model(across, along, 0.5 * gradient @ across, peak, falling @ along, -along @ information @ along, values[0] > 0, size)
+    return _QuadraticModel(across, along, 0.5 * gradient @ across, peak, falling @ along, -along @ information @ along, values[0] > 0, size)
 
 
-def _next_step(model: _Model, above: Array, sign: Array, radius: Array, reach: Array) -> Array:
+def _next_step(model: _QuadraticModel, above: Array, sign: Array, radius: Array, reach: Array) -> Array:
     """The step to where the model has the target, inside the trust region."""
     longest = jnp.minimum(radius, reach / model.size)
     inside = model.slope**2 - 2.0 * model.curvature * above
