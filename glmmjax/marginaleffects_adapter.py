@@ -1,4 +1,4 @@
-"""A fit as a model of the Python package marginaleffects, whose functions then take it: ``predictions``, ``comparisons``, ``slopes``.
+"""A fit as a model of the Python package marginaleffects, for its functions ``predictions``, ``comparisons`` and ``slopes``.
 
 That package accepts any object of its class ``ModelAbstract``; a fit becomes one here. It needs the predictions of rows at any
 parameters, from which it takes derivatives by finite differences, and the covariance of the parameters, which is that of all of theta:
@@ -31,7 +31,7 @@ __all__ = ["marginaleffects_model"]
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _SlicedRows:
-    """Rows as the model takes them, of which marginaleffects cuts slices."""
+    """Rows as the model takes them; marginaleffects cuts slices of them."""
 
     rows: NewRows
 
@@ -62,7 +62,7 @@ def _model_class() -> type[Any]:
         raise ArgumentError("to_marginaleffects() needs the package marginaleffects: pip install marginaleffects.") from None
 
     class GlmmjaxModel(ModelAbstract):
-        """What marginaleffects asks of a model."""
+        """The methods that marginaleffects calls."""
 
         def __init__(self, fitted: FittedModel, kind: str, data: pd.DataFrame):
             design = fitted.design

@@ -1,4 +1,4 @@
-"""Plots that hold the model against the data: quantile residuals, simulated distributions, hanging rootograms."""
+"""Plots that compare the data with the model: quantile residuals, simulated distributions, hanging rootograms."""
 
 from __future__ import annotations
 
@@ -21,17 +21,7 @@ _LEVELS = (0.25, 0.5, 0.75)
 
 
 def plot_qq(record: QuantileResidualRecord, ax: Any = None) -> Any:
-    """Ordered residuals against the quantiles that they have under the model; p-values of the tests stand in a corner.
-
-    Parameters
-    ----------
-    record : of ``quantile_residuals``.
-    ax : matplotlib Axes to draw on; a new figure when not given.
-
-    Returns
-    -------
-    The Axes.
-    """
+    """Ordered residuals against the quantiles that they have under the model; p-values of the tests stand in a corner."""
     ax = axes(ax)
     n = len(record.values)
     ax.plot([0, 1], [0, 1], color="0.5", linewidth=1.0, linestyle="--", label="uniform")
@@ -44,19 +34,7 @@ def plot_qq(record: QuantileResidualRecord, ax: Any = None) -> Any:
 
 
 def plot_residuals(record: QuantileResidualRecord, against: Any = "fitted", n_bins: int = 10, ax: Any = None) -> Any:
-    """Residuals against a variable, with their quartiles in bins of equally many rows: level lines at 0.25, 0.5, 0.75 under the model.
-
-    Parameters
-    ----------
-    record : of ``quantile_residuals``.
-    against : ``"fitted"``, the ranks of the means at random effects 0; a fixed-effects column by its name; or one number for each row used,
-        in the caller's order.
-    n_bins : whole number >= 1; fewer are drawn where a variable has fewer values.
-    ax : matplotlib Axes to draw on; a new figure when not given.
-
-    Returns
-    -------
-    The Axes.
+    """Residuals against a variable, with their quartiles in bins of equally many rows; see ``MixedModelResults.plot_residuals``.
 
     Raises
     ------
@@ -106,22 +84,7 @@ def _binned_quartiles(x: np.ndarray, residuals: np.ndarray, n_bins: int) -> tupl
 
 
 def plot_predictive(fitted: FittedModel, settings: SimulationSettings, ax: Any = None) -> Any:
-    """Distribution functions of simulated data sets in grey, their pointwise 95 % band in dashes, and that of the data in black.
-
-    Parameters
-    ----------
-    settings : of the simulation.
-    ax : matplotlib Axes to draw on; a new figure when not given.
-
-    Returns
-    -------
-    The Axes.
-
-    Raises
-    ------
-    ArgumentError, RowsNotKeptError
-        As ``predictive_ecdf``.
-    """
+    """Distribution functions of simulated data sets in grey, their pointwise 95 % band in dashes, and that of the data in black."""
     found = predictive_ecdf(fitted, settings)
     ax = axes(ax)
     style: dict[str, Any] = {"drawstyle": "steps-post"} if found.is_step else {}
@@ -137,22 +100,7 @@ def plot_predictive(fitted: FittedModel, settings: SimulationSettings, ax: Any =
 
 
 def plot_rootogram(fitted: FittedModel, max_count: int | None = None, ax: Any = None) -> Any:
-    """Bars that end above the line of 0 stand for counts that are rarer than the model expects, below it for more frequent ones.
-
-    Parameters
-    ----------
-    max_count : as in ``rootogram``.
-    ax : matplotlib Axes to draw on; a new figure when not given.
-
-    Returns
-    -------
-    The Axes.
-
-    Raises
-    ------
-    ArgumentError, RowsNotKeptError
-        As ``rootogram``.
-    """
+    """Bars that end above the line of 0 stand for counts that are rarer than the model expects, below it for more frequent ones."""
     found = rootogram(fitted, max_count)
     ax = axes(ax)
     height, top = np.sqrt(found.observed), np.sqrt(found.expected)

@@ -17,17 +17,7 @@ __all__ = ["plot_influence"]
 def plot_influence(
     influence: Influence, ax: Any = None, method: str = "refit", part: str = "fixed", scaled: bool = False, n_labels: int = 5
 ) -> Any:
-    """A stem for each cluster, in the order of the data; the ``n_labels`` largest carry their labels.
-
-    Parameters
-    ----------
-    ax : matplotlib Axes to draw on; a new figure when not given.
-    method, part, scaled : as in ``cooks_distances``.
-    n_labels : whole number >= 0.
-
-    Returns
-    -------
-    The Axes.
+    """A stem for each cluster, in the order of the data; see ``MixedModelResults.plot_influence``.
 
     Raises
     ------

@@ -18,13 +18,13 @@ def one_of(argument: str, value: Any, allowed: tuple[Any, ...]) -> None:
 
 
 def check_level(level: Any, argument: str = "level", allowed: str = "a number between 0 and 1") -> None:
-    """Refuse what is no confidence level."""
+    """Refuse a value that is not a confidence level."""
     if isinstance(level, bool) or not isinstance(level, int | float | np.number) or not 0.0 < level < 1.0:
         raise ArgumentError(f"{argument}={level!r} must be {allowed}, such as 0.95.")
 
 
 def check_whole(argument: str, value: Any, least: int, method: str = "", why: str = "") -> None:
-    """Refuse what is no whole number of at least ``least``; the message names the method, and says why, where these are given."""
+    """Refuse a value that is not a whole number >= ``least``; the message names the ``method`` and the reason ``why``, where given."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
         shown = f"{method}({argument}={value!r})" if method else f"{argument}={value!r}"
         raise ArgumentError(f"{shown} must be a whole number >= {least}{why}.")

@@ -19,7 +19,7 @@ __all__ = ["Estimates"]
 
 
 class Estimates:
-    """What was estimated, and how well the search for it ended."""
+    """The estimates, and how the search for them ended."""
 
     fitted_model: FittedModel
 
@@ -35,7 +35,7 @@ class Estimates:
 
     @property
     def bse_re(self) -> pd.Series:
-        """Standard errors of the random effects' standard deviations and correlations; NaN at a singular D, which has none."""
+        """Standard errors of the random effects' standard deviations and correlations; NaN at a singular D."""
         return tables.spread_frame(self.fitted_model)["std_error"].rename("bse_re")
 
     @property
@@ -70,7 +70,7 @@ class Estimates:
 
     @property
     def penalized_llf(self) -> float:
-        """Log-likelihood plus log penalty, which a penalised fit maximises; ``llf`` for other fits."""
+        """Log-likelihood plus log penalty, the objective of a penalised fit; equal to ``llf`` for other fits."""
         return self.fitted_model.objective
 
     @property

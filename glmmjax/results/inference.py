@@ -19,7 +19,7 @@ __all__ = ["Inference", "TestResults"]
 class TestResults:
     """A joint test, as ``wald_test`` and ``score_test`` return it; ``test`` holds the plain numbers."""
 
-    __test__ = False  # no class of tests, whatever pytest thinks of its name
+    __test__ = False  # pytest would take it for a class of tests, by its name
 
     def __init__(self, test: WaldTest | ScoreTest):
         self.test = test

@@ -75,7 +75,7 @@ def anova_frame(comparison: Comparison) -> pd.DataFrame:
 
 
 def anova_text(comparison: Comparison) -> str:
-    """The comparison with the formulas above it, and what has to be said on it below."""
+    """The comparison, with the formulas above and the notes below."""
     notes = ["", *map(wrapped, comparison.notes)] if comparison.notes else []
     return "\n".join([*_anova_formulas(comparison), "", _anova_texts(comparison).to_string(), *notes])
 

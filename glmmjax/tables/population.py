@@ -79,7 +79,7 @@ def contrast_frame(found: Contrasts) -> pd.DataFrame:
 
 
 def effect_frame(found: Effects) -> pd.DataFrame:
-    """The rows with what was found of them; of an ordinal outcome every row once for every level, which is the column ``level``."""
+    """The rows with their estimates; of an ordinal outcome every row once for each level, which is in the column ``level``."""
     repeats = max(1, len(found.levels))
     frame = found.frame.iloc[np.repeat(np.arange(len(found.frame)), repeats)]
     added: dict[str, Any] = {"estimate": found.estimate, "std_error": found.error, "lower": found.lower, "upper": found.upper}

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 
 from glmmjax.fitted import FittedModel
-from glmmjax.postfit.checking.fitted_values import fitted_values
 from glmmjax.postfit.checking.residuals import residuals
 from glmmjax.postfit.prediction.predict import IntervalSettings, predict
 from glmmjax.postfit.prediction.prediction_intervals import predict_with_intervals
@@ -50,7 +49,7 @@ def prediction_table(
 
 def fitted_table(fitted: FittedModel, kind: str, scale: str) -> pd.Series | pd.DataFrame:
     """Fitted values, by the caller's row labels."""
-    return _table(fitted, fitted_values(fitted, kind, scale), fitted.design.row_labels, scale, "fitted")
+    return _table(fitted, predict(fitted, kind=kind, scale=scale).values, fitted.design.row_labels, scale, "fitted")
 
 
 def residual_series(fitted: FittedModel, kind: str, at: str) -> pd.Series:

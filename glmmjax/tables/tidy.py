@@ -148,7 +148,7 @@ def _random_values(fitted: FittedModel, conf_int: bool, level: float) -> pd.Data
 
 
 def _limits(fitted: FittedModel, parameters: Reported, chosen: np.ndarray, level: float, robust: Any) -> dict[str, np.ndarray]:
-    """Wald limits of the parameters that are shown, kind by kind; NaN for the rest, and for those of a singular D."""
+    """Wald limits of the parameters shown, kind by kind; NaN for all others, and for those of a singular D."""
     limits = np.full((2, len(chosen)), np.nan)
     kinds = np.array(parameters.kinds)
     for kind in dict.fromkeys(kinds[chosen]):

@@ -28,7 +28,7 @@ _FEWEST = 20  # simulations
 
 
 class QuantileResidualRecord(NamedTuple):
-    """Residuals of the rows fitted, in the caller's order, with what their tests and pictures take."""
+    """Residuals of the rows fitted, in the caller's order, with their tests and the variables to draw them against."""
 
     values: np.ndarray  # (n_rows,) in (0, 1)
     fitted_means: np.ndarray  # (n_rows,) means at random effects 0, on the response scale

@@ -92,7 +92,7 @@ def _residuals(family: Family, kind: str, of_population: bool, params: Params, c
 
 
 def _inside(family: Family, seen: Array) -> Array:
-    """Means next to 0 and 1 in the place of those: there the log density has its limit."""
+    """The outcomes as means, moved from 0 and 1 to the numbers next to them, where the log density is finite."""
     if _part(family).name == "gaussian":
         return seen
     tiny = 1e-300

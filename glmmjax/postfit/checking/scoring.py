@@ -1,4 +1,4 @@
-r"""Proper scoring rules of discrete outcomes: how well predictive distributions foretell what was seen.
+r"""Proper scoring rules of discrete outcomes: how well predictive distributions fit the outcomes.
 
 With the predictive probabilities p_k of a row, their cumulative sums P_k, and the outcome y, all of them larger for better predictions:
 

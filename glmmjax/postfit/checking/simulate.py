@@ -1,6 +1,6 @@
 """Outcomes drawn from the fitted model, for the rows fitted or for new ones.
 
-What is done with them is the business of others: ``quantile_residuals`` and ``predictive_checks``.
+``quantile_residuals`` and ``predictive_checks`` compare them with the data.
 """
 
 from __future__ import annotations

@@ -76,7 +76,7 @@ def _wald(fitted: FittedModel, parameters: Reported, chosen: np.ndarray, level: 
     """Limits by the standard error on the working scale."""
     at = working_at(parameters, fitted.theta)
     is_lost = np.array(parameters.kinds) == "random" if fitted.is_singular else np.zeros(len(at), bool)
-    # what is lost has no finite derivative either; 0 keeps it away from the rest
+    # lost parameters have no finite derivatives; 0 keeps NaN out of the others
     jacobian = np.where(is_lost[:, None], 0.0, working_jacobian(parameters, fitted.theta))
     errors = np.sqrt(propagated_variances(jacobian, covariance(fitted, robust)))
     errors[is_lost] = np.nan

@@ -1,4 +1,4 @@
-"""Whether two fits are of the same rows: by digests, which a streamed fit keeps in place of its rows."""
+"""Digests of outcomes and weights, which tell whether two fits are of the same rows; a streamed fit keeps them instead of its rows."""
 
 from __future__ import annotations
 

@@ -167,7 +167,7 @@ def _edges(parameters: Reported) -> np.ndarray:
 
 
 def _scale(fitted: FittedModel) -> np.ndarray:
-    """(P, P) coordinates in which the information at the maximum is the identity, for what has information."""
+    """(P, P) coordinates in which the information at the maximum is the identity, in directions that have information."""
     diagonal = 1.0 / np.sqrt(np.maximum(np.abs(np.diagonal(fitted.information)), 1e-300))
     values, vectors = np.linalg.eigh(fitted.information * diagonal[:, None] * diagonal)
     return diagonal[:, None] * vectors / np.sqrt(np.maximum(values, 1e-6))
@@ -217,7 +217,7 @@ def _report_missing(parameters: Reported, chosen: np.ndarray, lower: np.ndarray,
 
 @functools.cache
 def _program(small: bool, platform: str) -> Any:
-    """``_searches`` compiled quickly for small data, where compiling is what a user waits for, or to run quickly."""
+    """``_searches`` compiled quickly for small data, where a user waits for the compiler, else compiled to run quickly."""
     return jax.jit(_searches, static_argnums=0, compiler_options=(quick_to_compile if small else quick_to_run)(platform))
 
 
@@ -236,7 +236,7 @@ def _searches(parameters: Reported, setting: _Setting, sides: Side, modes: Modes
 
 
 def _advance(parameters: Reported, setting: _Setting, side: Side, s: Search) -> Search:
-    """One evaluation, and what follows from it."""
+    """Evaluate at the end of the step, accept the point or shorten the step, and choose the next one."""
     centre, scale, target = setting.centre, setting.scale, setting.target
     x = s.x + s.step
     at, hessian = evaluate_with_hessian(parameters.problem, centre + scale @ x, setting.buckets, setting.rule, s.modes)

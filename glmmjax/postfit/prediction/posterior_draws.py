@@ -60,7 +60,7 @@ def _resampled(family: Family, x: Predictors, outcome: Outcome, post: Posterior,
     """(q, B) one draw for each cluster of a block."""
 
     def consider(k: Array, chosen: tuple[Array, Array]) -> tuple[Array, Array]:
-        """One candidate more: it replaces the one held with the probability that is its share of all weights so far."""
+        """Draw another candidate. It replaces the one held with a probability: its share of all weights so far."""
         held, log_total = chosen
         for_z, for_choice = jax.random.split(jax.random.fold_in(key, k))
         for_normal, for_scale = jax.random.split(for_z)

@@ -1,4 +1,4 @@
-"""Predictions of rows, old and new: which random effects they take, and what is reported of the linear predictors."""
+"""Predictions of rows, old and new: at which random effects, and which function of the linear predictors."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _STEPS = 8  # of the ladder of array sizes
 
 
 class Request(NamedTuple):
-    """What is asked for. Static."""
+    """What to predict. Static."""
 
     effects: str  # random effects: "none" (b = 0), "subject", "population" (averaged over)
     quantity: str  # see ``quantities``

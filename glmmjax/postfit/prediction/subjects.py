@@ -1,4 +1,4 @@
-"""Whose outcomes inform a prediction: rows to predict, the cluster of each, and the random effects of these clusters given outcomes.
+"""Rows to predict, the cluster of each, and the random effects of these clusters given outcomes.
 
 Outcomes come from one of three places: a history that was passed (dynamic prediction), the fit's own rows, or the rows that are predicted.
 """

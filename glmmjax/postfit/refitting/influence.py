@@ -49,7 +49,7 @@ class LeaveOut:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Influence:
-    """A fit with its refits without each cluster, which are made when they are first asked for, and shared by all that is derived."""
+    """A fit with its refits without each cluster. They are made when a measure first needs them; all measures share them."""
 
     fitted: FittedModel
 
@@ -142,7 +142,7 @@ def leave_cluster_out(influence: Influence, method: str = "refit") -> LeaveOut:
 
 
 def refitted_without(fitted: FittedModel) -> LeaveOut:
-    """The exact fit without each cluster. A cluster of weight 0 was never in: it is not refitted."""
+    """The exact fit without each cluster. A cluster of weight 0 changes nothing, and is not left out."""
     weights = cluster_weights_of(fitted)
     theta, converged = np.tile(fitted.theta, (len(weights), 1)), np.ones(len(weights), bool)
     counted = np.flatnonzero(weights > 0)
@@ -158,7 +158,7 @@ def _one_step(fitted: FittedModel) -> LeaveOut:
     """One Newton step in the directions that have a variance: of a singular D those that keep it singular."""
     weights, root = cluster_weights_of(fitted), covariance_root(np.nan_to_num(theta_covariance(fitted)), 1e3 * FLAT)
     gradient = -weights[:, None] * (cluster_scores(fitted) @ root)
-    # the information of all clusters is the identity in these coordinates, but for those without a variance, which do not move
+    # the information of all clusters is the identity in these coordinates, except for coordinates without variance, which do not move
     information = np.eye(root.shape[1]) + weights[:, None, None] * (root.T @ cluster_hessians(fitted) @ root)
     values, vectors = np.linalg.eigh(information)
     positive = values[:, 0] > 1e3 * FLAT
