@@ -269,3 +269,26 @@ def test_rooms_of_postfit_import_only_those_before_them(tmp_path):
     planted.parent.mkdir(parents=True)
     planted.write_text("from glmmjax.postfit.uncertainty import vcov\nfrom glmmjax.postfit.refitting import influence")
     assert climbs(tmp_path) == ["prediction/rows.py: glmmjax.postfit.refitting.influence"]
+
+
+MOST_POSITIONAL = 6
+SETTLED = ("postfit", "tables", "plots", "results", "marginaleffects_adapter.py")
+
+
+def long_signatures(path: Path) -> list[str]:
+    """Functions of a file with too many positional parameters, or with ``*arguments``, which hide them; ``self`` is not counted."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            names = [one.arg for one in (*node.args.posonlyargs, *node.args.args) if one.arg not in ("self", "cls")]
+            if len(names) > MOST_POSITIONAL or node.args.vararg:
+                found.append(f"{path.name}:{node.lineno}: {node.name}")
+    return found
+
+
+def test_signatures_have_no_positional_tails(tmp_path):
+    paths = [path for unit in SETTLED for path in ((PACKAGE / unit).rglob("*.py") if (PACKAGE / unit).is_dir() else [PACKAGE / unit])]
+    assert [text for path in sorted(paths) for text in long_signatures(path)] == []
+    planted = tmp_path / "planted.py"
+    planted.write_text("def f(a, b, c, d, e, f, g): ...\ndef g(a, *arguments): ...\ndef h(a, b, c, d, e, f, *, g): ...")
+    assert long_signatures(planted) == ["planted.py:1: f", "planted.py:2: g"]

@@ -227,6 +227,7 @@ def test_the_picture_has_a_stem_for_each_cluster_and_names_the_largest(intro_fit
     assert "(id)" in ax.get_xlabel()
     ax.figure.savefig(tmp_path / "influence.png")
     assert intro_fit.plot_influence(ax, scaled=True) is ax
+    assert not intro_fit.influence().plot(n_labels=0).texts
     assert isinstance(distances, pd.Series)
     assert distances.index.name == "id"
     plt.close("all")
