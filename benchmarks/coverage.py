@@ -7,6 +7,7 @@ every data set.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -26,6 +27,7 @@ from glmmjax.likelihood.clusters import from_rows
 from glmmjax.likelihood.population import population_mean
 from glmmjax.postfit.inference.confidence import confidence_intervals
 from glmmjax.postfit.population.marginal_coefs import marginal_coefficients, marginal_coefs
+from glmmjax.postfit.prediction.predict import IntervalSettings
 from glmmjax.postfit.prediction.prediction_intervals import predict_with_intervals
 from glmmjax.postfit.prediction.rows import model_rows, own_rows
 from glmmjax.postfit.refitting.bootstrap import origin_of
@@ -168,11 +170,12 @@ def _hits(study: Study, fitted: FittedModel, targets: dict[str, np.ndarray], b: 
     reach = _NORMAL * np.sqrt(np.diagonal(marginal.covariance))
     hit = np.abs(marginal.estimate - targets["coefficients"]) <= reach
     found |= {f"marginal coefficient, {name}": hit[k : k + 1] for k, name in enumerate(marginal.names)}
-    found["new rows, mean at b = 0"] = _inside(predict_with_intervals(fitted, _NEW), study.inverse(_columns(_NEW) @ beta))
-    found["new rows, marginal mean"] = _inside(predict_with_intervals(fitted, _NEW, kind="marginal"), targets["means"])
+    interval = functools.partial(predict_with_intervals, fitted, IntervalSettings())
+    found["new rows, mean at b = 0"] = _inside(interval(_NEW), study.inverse(_columns(_NEW) @ beta))
+    found["new rows, marginal mean"] = _inside(interval(_NEW, kind="marginal"), targets["means"])
     own = pd.DataFrame({"id": np.arange(_CLUSTERS), "treated": np.arange(_CLUSTERS) % 2, "time": 8.0})
     truth = study.inverse(_columns(own) @ beta + b)
-    found["new row of each cluster, its own mean"] = _inside(predict_with_intervals(fitted, own, kind="subject_specific"), truth)
+    found["new row of each cluster, its own mean"] = _inside(interval(own, kind="subject_specific"), truth)
     return found
 
 

@@ -10,7 +10,7 @@ import glmmjax as gj
 from benchmarks.problems import PROBLEMS, Problem
 from benchmarks.table import Table, seconds, times
 from benchmarks.timing import clock
-from glmmjax.postfit.refitting.influence import cooks_distances, refitted_without
+from glmmjax.postfit.refitting.influence import Influence, cooks_distances, refitted_without
 
 __all__ = ["print_influence"]
 
@@ -44,7 +44,7 @@ def _cells(problem: Problem) -> list[str]:
     runs = (
         fit,
         lambda: refitted_without(fitted),
-        lambda: cooks_distances(fitted, "one_step"),
+        lambda: cooks_distances(Influence(fitted), "one_step"),
         lambda: results.bootstrap(n=_DATA_SETS),
     )
     for run in runs:

@@ -1,4 +1,4 @@
-"""A fit as a model of the Python package marginaleffects, whose functions then take it: ``predictions``, ``comparisons``, ``slopes``.
+"""A fit as a model of the Python package marginaleffects, for its functions ``predictions``, ``comparisons`` and ``slopes``.
 
 That package accepts any object of its class ``ModelAbstract``; a fit becomes one here. It needs the predictions of rows at any
 parameters, from which it takes derivatives by finite differences, and the covariance of the parameters, which is that of all of theta:
@@ -20,17 +20,18 @@ from glmmjax.design.new_rows import NewRows, read_new_rows
 from glmmjax.design.reference_grid import covariates_of, fitted_frame
 from glmmjax.errors import ArgumentError
 from glmmjax.fitted import FittedModel
+from glmmjax.postfit.arguments import one_of
 from glmmjax.postfit.inference.wald import theta_names
 from glmmjax.postfit.population.marginal_means import MEAN_KINDS, data_of
-from glmmjax.postfit.prediction.predict import one_of, request_of, values_of
+from glmmjax.postfit.prediction.predict import request_of, values_of
 from glmmjax.postfit.uncertainty.vcov import covariance
 
 __all__ = ["marginaleffects_model"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class _Rows:
-    """Rows as the model takes them, of which marginaleffects cuts slices."""
+class _SlicedRows:
+    """Rows as the model takes them; marginaleffects cuts slices of them."""
 
     rows: NewRows
 
@@ -38,10 +39,10 @@ class _Rows:
     def shape(self) -> tuple[int, int]:
         return self.rows.offset.shape[-1], len(self.rows.X[0])
 
-    def __getitem__(self, cut: slice) -> _Rows:
+    def __getitem__(self, cut: slice) -> _SlicedRows:
         x, z = (tuple(matrix[:, cut] for matrix in matrices) for matrices in (self.rows.X, self.rows.Z))
         offset = self.rows.offset[:, cut]
-        return _Rows(self.rows._replace(X=x, Z=z, offset=offset, is_complete=np.ones(offset.shape[-1], bool)))
+        return _SlicedRows(self.rows._replace(X=x, Z=z, offset=offset, is_complete=np.ones(offset.shape[-1], bool)))
 
 
 def marginaleffects_model(fitted: FittedModel, kind: str) -> Any:
@@ -61,7 +62,7 @@ def _model_class() -> type[Any]:
         raise ArgumentError("to_marginaleffects() needs the package marginaleffects: pip install marginaleffects.") from None
 
     class GlmmjaxModel(ModelAbstract):
-        """What marginaleffects asks of a model."""
+        """The methods that marginaleffects calls."""
 
         def __init__(self, fitted: FittedModel, kind: str, data: pd.DataFrame):
             design = fitted.design
@@ -81,16 +82,16 @@ def _model_class() -> type[Any]:
         def get_vcov(self, vcov: Any = True) -> Any:
             return None if vcov is False or vcov is None else covariance(self.model, False if vcov is True else vcov)
 
-        def get_exog(self, newdata: Any) -> _Rows:
+        def get_exog(self, newdata: Any) -> _SlicedRows:
             levels = self.model.design.recipe.levels
             frame = pd.DataFrame({name: _column(newdata[name], levels.get(name)) for name in newdata.columns})
             rows = read_new_rows(self.model.design, frame)
             if not rows.is_complete.all():
                 raise ArgumentError("newdata has missing values in columns that the model needs; leave these rows out first.")
-            return _Rows(rows)
+            return _SlicedRows(rows)
 
         def get_predict(self, params: np.ndarray, newdata: Any) -> Any:
-            exog = newdata if isinstance(newdata, _Rows) else self.get_exog(newdata)
+            exog = newdata if isinstance(newdata, _SlicedRows) else self.get_exog(newdata)
             with jax.enable_x64(True):
                 at = jax.tree.map(np.asarray, self.model.problem.layout.params(jnp.asarray(params)))
             values = values_of(dataclasses.replace(self.model, params=at), self.request, exog.rows, None)

@@ -249,18 +249,35 @@ def test_importing_glmmjax_loads_no_table_library_and_sets_no_flag():
     assert run(code).strip() == "set() False"
 
 
-# unit -> its rooms and files from the lowest up: each imports only those before it
-ROOMS = {"design": ("formula", "arguments", "columns", "layout", "stream", "design", "builder")}
+# unit -> its rooms and files from the lowest up: each imports only those before it; what is not named imports and is imported freely
+ROOMS = {
+    "design": ("formula", "arguments", "columns", "layout", "stream", "design", "builder"),
+    "postfit": ("arguments", "uncertainty", "prediction", "checking", "refitting", "inference", "population"),
+}
+
+
+def climbs(package: Path, unit: str) -> list[str]:
+    """One line for each import of a room of ``unit`` from one after it."""
+    order, found = ROOMS[unit], []
+    inside = {name: loaded for name, loaded in module_graph(package).items() if name.startswith(f"{ROOT}.{unit}.")}
+    for name, loaded in inside.items():
+        room = name.split(".")[2]
+        later = order[order.index(room) + 1 :] if room in order else ()
+        found += [f"{name} imports {module}" for module in sorted(loaded) if module in inside and module.split(".")[2] in later]
+    return found
 
 
 @pytest.mark.parametrize("unit", ROOMS)
 def test_rooms_of_a_unit_import_only_those_before_them(unit):
-    order = ROOMS[unit]
-    inside = {name: loaded for name, loaded in module_graph(PACKAGE).items() if name.startswith(f"{ROOT}.{unit}.")}
-    for name, room in ((name, name.split(".")[2]) for name in inside):
-        found = {module.split(".")[2] for module in inside[name] if module in inside}
-        allowed = order[: order.index(room) + 1] if room in order else (*order, *found)
-        assert found <= set(allowed), f"{name} imports {found - set(allowed)}"
+    assert climbs(PACKAGE, unit) == []
+    assert {path.name for path in (PACKAGE / unit).iterdir() if (path / "__init__.py").is_file()} <= set(ROOMS[unit])
+
+
+def test_a_planted_climb_is_found(tmp_path):
+    for room, file, code in (("refitting", "influence", ""), ("prediction", "rows", "from glmmjax.postfit.refitting import influence")):
+        (tmp_path / "postfit" / room).mkdir(parents=True)
+        (tmp_path / "postfit" / room / f"{file}.py").write_text(code)
+    assert climbs(tmp_path, "postfit") == ["glmmjax.postfit.prediction.rows imports glmmjax.postfit.refitting.influence"]
 
 
 # what every layer may know of families and of covariance structures: contracts and registries, no member
@@ -330,3 +347,26 @@ def _names_in(path: Path) -> set[str]:
     nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
     kinds = ((ast.Name, "id"), (ast.Attribute, "attr"), (ast.arg, "arg"), (ast.keyword, "arg"))
     return {getattr(node, name) for node in nodes for kind, name in kinds if isinstance(node, kind)}
+
+
+MOST_POSITIONAL = 6
+SETTLED = ("postfit", "tables", "plots", "results", "marginaleffects_adapter.py")
+
+
+def long_signatures(path: Path) -> list[str]:
+    """Functions of a file with too many positional parameters, or with ``*arguments``, which hide them; ``self`` is not counted."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            names = [one.arg for one in (*node.args.posonlyargs, *node.args.args) if one.arg not in ("self", "cls")]
+            if len(names) > MOST_POSITIONAL or node.args.vararg:
+                found.append(f"{path.name}:{node.lineno}: {node.name}")
+    return found
+
+
+def test_signatures_have_no_positional_tails(tmp_path):
+    paths = [path for unit in SETTLED for path in ((PACKAGE / unit).rglob("*.py") if (PACKAGE / unit).is_dir() else [PACKAGE / unit])]
+    assert [text for path in sorted(paths) for text in long_signatures(path)] == []
+    planted = tmp_path / "planted.py"
+    planted.write_text("def f(a, b, c, d, e, f, g): ...\ndef g(a, *arguments): ...\ndef h(a, b, c, d, e, f, *, g): ...")
+    assert long_signatures(planted) == ["planted.py:1: f", "planted.py:2: g"]

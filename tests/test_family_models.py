@@ -91,7 +91,7 @@ def test_cumulative_logit_is_that_of_clmm():
     np.testing.assert_allclose(fit.phi, [stored["coefficients"][name] for name in fit.phi.index], atol=1e-4)
     assert fit.cov_re.iloc[0, 0] == pytest.approx(stored["RE_var"], abs=1e-3)
     np.testing.assert_allclose(fit.bse_fe, [stored["se"][name] for name in names], rtol=1e-3)
-    np.testing.assert_allclose(fit.tables["phi"]["Std.Err"], [stored["se"][name] for name in fit.phi.index], rtol=1e-3)
+    np.testing.assert_allclose(fit.tables["phi"]["std_error"], [stored["se"][name] for name in fit.phi.index], rtol=1e-3)
     assert "Thresholds" in str(fit.summary())
     assert list(fit.fe_params.index) == ["temp[T.warm]", "contact[T.yes]"]
 

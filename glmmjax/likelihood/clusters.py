@@ -114,7 +114,7 @@ def from_clusters(clusters: ClusterData, values: Any) -> tuple[Any, ...]:
 
 
 def to_clusters(clusters: HasSlots, blocks: Sequence[Any]) -> Any:
-    """(..., m) values of clusters from one (S, ..., B) array a bucket; of ``clusters`` only the places are used, which a stream keeps too."""
+    """(..., m) values of clusters from one (S, ..., B) array a bucket; of ``clusters`` only its places are used."""
     return _taken(_end_to_end(blocks, 2), clusters.slots)
 
 

@@ -1,4 +1,4 @@
-"""Plots that hold the model against the data: quantile residuals, simulated distributions, hanging rootograms."""
+"""Plots that compare the data with the model: quantile residuals, simulated distributions, hanging rootograms."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ import numpy as np
 from glmmjax.errors import ArgumentError
 from glmmjax.fitted import FittedModel
 from glmmjax.plots.axes import axes
+from glmmjax.postfit.arguments import check_whole
 from glmmjax.postfit.checking.predictive_checks import predictive_ecdf
 from glmmjax.postfit.checking.quantile_residuals import QuantileResidualRecord
 from glmmjax.postfit.checking.rootogram import rootogram
+from glmmjax.postfit.checking.simulate import SimulationSettings
 
 __all__ = ["plot_predictive", "plot_qq", "plot_residuals", "plot_rootogram"]
 
@@ -19,17 +21,7 @@ _LEVELS = (0.25, 0.5, 0.75)
 
 
 def plot_qq(record: QuantileResidualRecord, ax: Any = None) -> Any:
-    """Ordered residuals against the quantiles that they have under the model; p-values of the tests stand in a corner.
-
-    Parameters
-    ----------
-    record : of ``quantile_residuals``.
-    ax : matplotlib Axes to draw on; a new figure when not given.
-
-    Returns
-    -------
-    The Axes.
-    """
+    """Ordered residuals against the quantiles that they have under the model; p-values of the tests stand in a corner."""
     ax = axes(ax)
     n = len(record.values)
     ax.plot([0, 1], [0, 1], color="0.5", linewidth=1.0, linestyle="--", label="uniform")
@@ -42,27 +34,14 @@ def plot_qq(record: QuantileResidualRecord, ax: Any = None) -> Any:
 
 
 def plot_residuals(record: QuantileResidualRecord, against: Any = "fitted", n_bins: int = 10, ax: Any = None) -> Any:
-    """Residuals against a variable, with their quartiles in bins of equally many rows: level lines at 0.25, 0.5, 0.75 under the model.
-
-    Parameters
-    ----------
-    record : of ``quantile_residuals``.
-    against : ``"fitted"``, the ranks of the means at random effects 0; a fixed-effects column by its name; or one number for each row used,
-        in the caller's order.
-    n_bins : whole number >= 1; fewer are drawn where a variable has fewer values.
-    ax : matplotlib Axes to draw on; a new figure when not given.
-
-    Returns
-    -------
-    The Axes.
+    """Residuals against a variable, with their quartiles in bins of equally many rows; see ``MixedModelResults.plot_residuals``.
 
     Raises
     ------
     ArgumentError
         For another ``against`` or ``n_bins``.
     """
-    if isinstance(n_bins, bool) or not isinstance(n_bins, int | np.integer) or n_bins < 1:
-        raise ArgumentError(f"n_bins={n_bins!r} must be a whole number >= 1.")
+    check_whole("n_bins", n_bins, 1)
     x, label = _variable(record, against)
     ax = axes(ax)
     ax.plot(x, record.values, linestyle="none", marker=".", markersize=3, color="0.55", zorder=1)
@@ -104,32 +83,9 @@ def _binned_quartiles(x: np.ndarray, residuals: np.ndarray, n_bins: int) -> tupl
     return centres, np.array([np.quantile(residuals[bins == b], _LEVELS) for b in used]).T
 
 
-def plot_predictive(
-    fitted: FittedModel,
-    n: int = 100,
-    new_random_effects: bool | str = True,
-    parameter_uncertainty: bool = False,
-    seed: int = 0,
-    robust: bool | str = False,
-    ax: Any = None,
-) -> Any:
-    """Distribution functions of ``n`` simulated data sets in grey, their pointwise 95 % band in dashes, and that of the data in black.
-
-    Parameters
-    ----------
-    n, new_random_effects, parameter_uncertainty, seed, robust : as in ``simulate``.
-    ax : matplotlib Axes to draw on; a new figure when not given.
-
-    Returns
-    -------
-    The Axes.
-
-    Raises
-    ------
-    ArgumentError, RowsNotKeptError
-        As ``predictive_ecdf``.
-    """
-    found = predictive_ecdf(fitted, n, new_random_effects, parameter_uncertainty, seed, robust)
+def plot_predictive(fitted: FittedModel, settings: SimulationSettings, ax: Any = None) -> Any:
+    """Distribution functions of simulated data sets in grey, their pointwise 95 % band in dashes, and that of the data in black."""
+    found = predictive_ecdf(fitted, settings)
     ax = axes(ax)
     style: dict[str, Any] = {"drawstyle": "steps-post"} if found.is_step else {}
     for number, shares in enumerate(found.simulated):
@@ -144,22 +100,7 @@ def plot_predictive(
 
 
 def plot_rootogram(fitted: FittedModel, max_count: int | None = None, ax: Any = None) -> Any:
-    """Bars that end above the line of 0 stand for counts that are rarer than the model expects, below it for more frequent ones.
-
-    Parameters
-    ----------
-    max_count : as in ``rootogram``.
-    ax : matplotlib Axes to draw on; a new figure when not given.
-
-    Returns
-    -------
-    The Axes.
-
-    Raises
-    ------
-    ArgumentError, RowsNotKeptError
-        As ``rootogram``.
-    """
+    """Bars that end above the line of 0 stand for counts that are rarer than the model expects, below it for more frequent ones."""
     found = rootogram(fitted, max_count)
     ax = axes(ax)
     height, top = np.sqrt(found.observed), np.sqrt(found.expected)

@@ -41,6 +41,7 @@ def plot_effects(
     newdata: Any,
     x: str | None = None,
     by: str | None = None,
+    *,
     kind: str | tuple[str, ...] = "mean_subject",
     scale: str = "response",
     robust: bool | str = False,

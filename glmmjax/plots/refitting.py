@@ -7,36 +7,25 @@ from typing import Any
 import numpy as np
 
 from glmmjax import tables
-from glmmjax.errors import ArgumentError
-from glmmjax.fitted import FittedModel
 from glmmjax.plots.axes import axes
+from glmmjax.postfit.arguments import check_whole
+from glmmjax.postfit.refitting.influence import Influence
 
 __all__ = ["plot_influence"]
 
 
 def plot_influence(
-    fitted: FittedModel, ax: Any = None, method: str = "refit", part: str = "fixed", scaled: bool = False, n_labels: int = 5
+    influence: Influence, ax: Any = None, method: str = "refit", part: str = "fixed", scaled: bool = False, n_labels: int = 5
 ) -> Any:
-    """A stem for each cluster, in the order of the data; the ``n_labels`` largest carry their labels.
-
-    Parameters
-    ----------
-    ax : matplotlib Axes to draw on; a new figure when not given.
-    method, part, scaled : as in ``cooks_distances``.
-    n_labels : whole number >= 0.
-
-    Returns
-    -------
-    The Axes.
+    """A stem for each cluster, in the order of the data; see ``MixedModelResults.plot_influence``.
 
     Raises
     ------
     ArgumentError
         As ``cooks_distances``, and for another ``n_labels``.
     """
-    if isinstance(n_labels, bool) or not isinstance(n_labels, int | np.integer) or n_labels < 0:
-        raise ArgumentError(f"plot_influence(n_labels={n_labels!r}) must be a whole number >= 0.")
-    distances = tables.cooks_series(fitted, method, part, scaled)
+    check_whole("n_labels", n_labels, 0, "plot_influence")
+    distances = tables.cooks_series(influence, method, part, scaled)
     ax = axes(ax)
     position, height = np.arange(1, len(distances) + 1), distances.to_numpy()
     ax.vlines(position, 0.0, height, colors="0.45", linewidth=1.0)
@@ -46,6 +35,7 @@ def plot_influence(
             ax.annotate(str(distances.index[k]), (position[k], height[k]), (0, 4), textcoords="offset points", ha="center", fontsize=8)
     ax.set_xlim(0, len(distances) + 1)
     ax.set_ylim(0, 1.1 * np.nanmax(height, initial=0.0) or 1.0)
-    ax.set_xlabel("Number of the cluster" if fitted.design.group_name is None else f"Number of the cluster ({fitted.design.group_name})")
+    group = influence.fitted.design.group_name
+    ax.set_xlabel("Number of the cluster" if group is None else f"Number of the cluster ({group})")
     ax.set_ylabel(f"Cook's distance{', one step' if method == 'one_step' else ''}{' / p' if scaled else ''}")
     return ax

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from glmmjax import plots, tables
 from glmmjax.fitted import FittedModel
 from glmmjax.postfit.checking.quantile_residuals import QuantileResidualRecord, quantile_residuals
+from glmmjax.postfit.checking.scoring import scoring_rules
+from glmmjax.postfit.checking.simulate import SimulationSettings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,14 +30,14 @@ class QuantileResiduals:
 
     @property
     def tests(self) -> pd.DataFrame:
-        """Tests of the fit, one row each: what was observed, the average over simulations, the p-value by simulation, and the closed-form
-        p-value for independent rows where there is one.
+        """Tests of the fit, one row each: the statistic observed, its average over simulations, the p-value by simulation, and, where there
+        is one, the closed-form p-value for independent rows.
 
         ``uniformity``: Kolmogorov-Smirnov distance from the uniform distribution (large ones only; the others are two-sided).
         ``dispersion``: variance of the outcomes within clusters, each standardised by mean and standard deviation of its simulations,
-        divided by the same of simulated data; above 1 the data vary more than the model has it. ``outliers``: outcomes outside all
+        divided by the same of simulated data; above 1 the data vary more than under the model. ``outliers``: outcomes outside all
         simulated ones. ``zeros``: zeros. With ``new_random_effects=True`` p-values by simulation allow for the dependence within
-        clusters. With random effects drawn given the data, which the outcomes have already bent towards themselves, they are too large.
+        clusters. With random effects drawn given the data they are too large, because such effects are already close to the outcomes.
         """
         return tables.residual_tests_frame(self.record)
 
@@ -57,7 +59,7 @@ class QuantileResiduals:
 
 
 class Checking:
-    """Whether the model fits."""
+    """Whether the model fits the data."""
 
     fitted_model: FittedModel
 
@@ -77,12 +79,12 @@ class Checking:
         n : number of data sets, >= 1. The first of them are the same for every ``n``.
         new_random_effects : True or ``"new"``: of each cluster drawn from N(0, D). False or ``"posterior"``: drawn from their distribution
             given the data, by importance resampling (Rubin 1988). ``"mode"``: the conditional modes given the data at the estimates, in
-            spherical coordinates u, b = L u, as GLMMadaptive does it. ``"zero"``: 0.
+            spherical coordinates u, b = L u, as in GLMMadaptive. ``"zero"``: 0.
         parameter_uncertainty : draw the parameters of each data set from the normal distribution around the estimates, with their
             covariance.
         seed : whole number >= 0; equal seeds give equal outcomes.
-        newdata : rows to simulate in the place of those fitted; it has the columns of the formulas and the cluster variable, and those of
-            an outcome in two columns, which hold the trials. Given the data, clusters that the fit knows have the outcomes fitted, and
+        newdata : rows to simulate instead of those fitted. It has the columns of the formulas and the cluster variable, and for an outcome
+            in two columns these two, which hold the trials. Given the data, clusters that the fit knows have the outcomes fitted, and
             others those of ``newdata``.
         robust : covariance that ``parameter_uncertainty`` draws with: False, ``"CR0"`` (or True), ``"CR1"``, ``"CR2"`` or ``"CR3"``.
 
@@ -102,7 +104,8 @@ class Checking:
         RowsNotKeptError
             For a streamed fit that needs its rows.
         """
-        return tables.simulation_frame(self.fitted_model, n, new_random_effects, parameter_uncertainty, seed, newdata, robust)
+        settings = SimulationSettings(n, new_random_effects, parameter_uncertainty, seed, robust)
+        return tables.simulation_frame(self.fitted_model, settings, newdata)
 
     def quantile_residuals(
         self,
@@ -130,7 +133,8 @@ class Checking:
 
         Source: Dunn and Smyth (1996), JCGS 5, 236-244.
         """
-        return QuantileResiduals(quantile_residuals(self.fitted_model, n, new_random_effects, parameter_uncertainty, seed, robust))
+        settings = SimulationSettings(n, new_random_effects, parameter_uncertainty, seed, robust)
+        return QuantileResiduals(quantile_residuals(self.fitted_model, settings))
 
     def scoring_rules(self, newdata: Any = None, newdata2: Any = None, kind: str = "plug_in", max_count: int = 100_000) -> pd.DataFrame:
         r"""Logarithmic, quadratic (Brier), spherical scores and CRPS of every row with a discrete outcome; all larger for better forecasts.
@@ -164,7 +168,7 @@ class Checking:
 
         Source: Gneiting and Raftery (2007), JASA 102, 359-378.
         """
-        return tables.scoring_frame(self.fitted_model, newdata, newdata2, kind, max_count)
+        return tables.scoring_frame(scoring_rules(self.fitted_model, newdata, newdata2, kind, max_count))
 
     def plot_qq(
         self,
@@ -181,6 +185,7 @@ class Checking:
     def plot_residuals(
         self,
         against: Any = "fitted",
+        *,
         n: int = 250,
         new_random_effects: bool | str = True,
         parameter_uncertainty: bool = False,
@@ -196,7 +201,8 @@ class Checking:
         against : ``"fitted"``, the ranks of the means at random effects 0; a fixed-effects column by its name; or one number for each row
             used, in the caller's order.
         n, new_random_effects, parameter_uncertainty, seed, robust : as in ``quantile_residuals``.
-        n_bins : bins of equally many rows.
+        n_bins : bins of equally many rows, at least 1; fewer are drawn where the variable has fewer values. Under the model the
+            quartiles lie at 0.25, 0.5 and 0.75.
         ax : matplotlib Axes to draw on; a new figure when not given.
         """
         return self.quantile_residuals(n, new_random_effects, parameter_uncertainty, seed, robust).plot_residuals(against, n_bins, ax)
@@ -214,13 +220,14 @@ class Checking:
 
         Of successes out of trials, the proportions. A censored outcome is refused.
         """
-        return plots.plot_predictive(self.fitted_model, n, new_random_effects, parameter_uncertainty, seed, robust, ax)
+        settings = SimulationSettings(n, new_random_effects, parameter_uncertainty, seed, robust)
+        return plots.plot_predictive(self.fitted_model, settings, ax)
 
     def plot_rootogram(self, max_count: int | None = None, ax: Any = None) -> Axes:
         """Observed frequencies of a discrete outcome hanging from the expected ones, on the scale of square roots.
 
         The expected frequency of a count is the sum over rows of its probability, random effects integrated out by quadrature. Bars that
-        reach below 0 are counts more frequent than the model has it.
+        reach below 0 are counts more frequent than the model expects.
 
         Parameters
         ----------

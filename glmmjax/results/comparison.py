@@ -1,4 +1,4 @@
-"""``anova``: two fits compared, and what shows the comparison."""
+"""``anova``: the comparison of two fits, and its table."""
 
 from __future__ import annotations
 

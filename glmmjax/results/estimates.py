@@ -19,44 +19,44 @@ __all__ = ["Estimates"]
 
 
 class Estimates:
-    """What was estimated, and how well the search for it ended."""
+    """The estimates, and how the search for them ended."""
 
     fitted_model: FittedModel
 
     @property
     def fe_params(self) -> pd.Series:
         """Fixed effects (p,), by patsy's column names."""
-        return tables.coefficient_frame(self.fitted_model)["Estimate"].rename("fe_params")
+        return tables.coefficient_frame(self.fitted_model)["estimate"].rename("fe_params")
 
     @property
     def bse_fe(self) -> pd.Series:
         """Standard errors of the fixed effects, from the exact Hessian; NaN where a fit without certificate has none."""
-        return tables.coefficient_frame(self.fitted_model)["Std.Err"].rename("bse_fe")
+        return tables.coefficient_frame(self.fitted_model)["std_error"].rename("bse_fe")
 
     @property
     def bse_re(self) -> pd.Series:
-        """Standard errors of the random effects' standard deviations and correlations; NaN at a singular D, which has none."""
-        return tables.spread_frame(self.fitted_model)["Std.Err"].rename("bse_re")
+        """Standard errors of the random effects' standard deviations and correlations; NaN at a singular D."""
+        return tables.spread_frame(self.fitted_model)["std_error"].rename("bse_re")
 
     @property
     def zvalues(self) -> pd.Series:
         """Fixed effects divided by their standard errors."""
-        return tables.coefficient_frame(self.fitted_model)["z-value"].rename("zvalues")
+        return tables.coefficient_frame(self.fitted_model)["z"].rename("zvalues")
 
     @property
     def pvalues(self) -> pd.Series:
         """Two-sided Wald p-values of the fixed effects, from the normal distribution."""
-        return tables.coefficient_frame(self.fitted_model)["p-value"].rename("pvalues")
+        return tables.coefficient_frame(self.fitted_model)["p_value"].rename("pvalues")
 
     @property
     def zi_params(self) -> pd.Series:
         """Fixed effects of the zero part; empty without one."""
-        return tables.coefficient_frame(self.fitted_model, "zero")["Estimate"].rename("zi_params")
+        return tables.coefficient_frame(self.fitted_model, "zero")["estimate"].rename("zi_params")
 
     @property
     def phi(self) -> pd.Series:
         """Extra parameters of the family on their natural scale; empty for a family without."""
-        return tables.phi_frame(self.fitted_model)["Estimate"].rename("phi")
+        return tables.phi_frame(self.fitted_model)["estimate"].rename("phi")
 
     @property
     def cov_re(self) -> pd.DataFrame:
@@ -70,7 +70,7 @@ class Estimates:
 
     @property
     def penalized_llf(self) -> float:
-        """Log-likelihood plus log penalty, which a penalised fit maximises; ``llf`` for other fits."""
+        """Log-likelihood plus log penalty, the objective of a penalised fit; equal to ``llf`` for other fits."""
         return self.fitted_model.objective
 
     @property

@@ -19,7 +19,7 @@ __all__ = ["Inference", "TestResults"]
 class TestResults:
     """A joint test, as ``wald_test`` and ``score_test`` return it; ``test`` holds the plain numbers."""
 
-    __test__ = False  # no class of tests, whatever pytest thinks of its name
+    __test__ = False  # pytest would take it for a class of tests, by its name
 
     def __init__(self, test: WaldTest | ScoreTest):
         self.test = test
@@ -85,7 +85,7 @@ class Inference:
         ----------
         terms : right side such as ``"I(time**2) + sex:time"``, evaluated on the rows used of the data of the fit, with factors coded as
             in a refit; or columns (n, k) of numbers, one row for each row used.
-        part : predictor that the terms would be added to, ``"fixed"``, ``"zi"`` or ``"dispersion"``.
+        part : predictor that the terms would be added to, ``"fixed"``, ``"zero"`` or ``"dispersion"``.
 
         Returns
         -------

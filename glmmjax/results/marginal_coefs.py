@@ -23,12 +23,12 @@ class MarginalCoefsResults:
     @property
     def params(self) -> pd.Series:
         """The marginal coefficients."""
-        return self.table["Estimate"].rename("params")
+        return self.table["estimate"].rename("params")
 
     @property
     def bse(self) -> pd.Series:
         """Their standard errors by the delta method; NaN where a fit without certificate has none."""
-        return self.table["Std.Err"].rename("bse")
+        return self.table["std_error"].rename("bse")
 
     @property
     def cov(self) -> pd.DataFrame:
@@ -37,7 +37,7 @@ class MarginalCoefsResults:
 
     @property
     def table(self) -> pd.DataFrame:
-        """Estimates, standard errors, z-values and two-sided p-values."""
+        """``estimate``, ``std_error``, ``z`` and two-sided ``p_value``."""
         return tables.marginal_coefficient_frame(self.coefficients)
 
     def conf_int(self, level: float = 0.95) -> pd.DataFrame:

@@ -93,7 +93,7 @@ class Population:
         DesignError
             For a level that the rows fitted do not have, or a column that is missing.
         """
-        return tables.mean_frame(marginal_means(self.fitted_model, newdata, by, average, kind, robust, level))
+        return tables.mean_frame(marginal_means(self.fitted_model, newdata, by, average=average, kind=kind, robust=robust, level=level))
 
     def contrasts(
         self,
@@ -132,7 +132,10 @@ class Population:
         ArgumentError
             As ``marginal_means``; for weights of another shape, fewer than two means, and means outside the range of ``comparison``.
         """
-        return tables.contrast_frame(contrasts(self.fitted_model, newdata, contrast, by, comparison, kind, robust, level, adjust))
+        found = contrasts(
+            self.fitted_model, newdata, contrast, by, comparison=comparison, kind=kind, robust=robust, level=level, adjust=adjust
+        )
+        return tables.contrast_frame(found)
 
     def effects(
         self, newdata: Any, *, kind: str = "mean_subject", scale: str = "response", robust: bool | str = False, level: float = 0.95
@@ -196,4 +199,4 @@ class Population:
         ArgumentError
             Also when rows differ in more than ``x`` and ``by``.
         """
-        return plots.plot_effects(self.fitted_model, newdata, x, by, kind, scale, robust, level, ax)
+        return plots.plot_effects(self.fitted_model, newdata, x, by, kind=kind, scale=scale, robust=robust, level=level, ax=ax)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from glmmjax import plots, tables
 from glmmjax.fitted import FittedModel
+from glmmjax.postfit.prediction.predict import IntervalSettings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,6 +83,7 @@ class Prediction:
         kind: str = "mean_subject",
         scale: str = "response",
         interval: float | None = None,
+        *,
         interval_for: str = "mean",
         robust: bool | str = False,
         seed: int = 0,
@@ -131,18 +133,8 @@ class Prediction:
         RowsNotKeptError
             For a fit of a stream, where its rows are needed.
         """
-        return tables.prediction_table(
-            self.fitted_model,
-            newdata,
-            newdata2,
-            kind,
-            scale,
-            interval,
-            interval_for=interval_for,
-            robust=robust,
-            seed=seed,
-            n_draws=n_draws,
-        )
+        settings = None if interval is None else IntervalSettings(interval, interval_for, robust, seed, n_draws)
+        return tables.prediction_table(self.fitted_model, newdata, newdata2, kind, scale, settings)
 
     def fitted(self, kind: str = "mean_subject", scale: str = "response") -> pd.Series | pd.DataFrame:
         """Predictions of the rows fitted, in the caller's order, by their labels; ``kind`` and ``scale`` as in ``predict``."""

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 from glmmjax import plots, tables
 from glmmjax.fitted import FittedModel
 from glmmjax.postfit.refitting import bootstrap as bootstraps
+from glmmjax.postfit.refitting.influence import Influence
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-__all__ = ["BootstrapResults", "Refitting"]
+__all__ = ["BootstrapResults", "InfluenceResults", "Refitting"]
 
 
 class BootstrapResults:
@@ -40,10 +42,48 @@ class BootstrapResults:
         return tables.bootstrap_text(self.bootstrap)
 
 
+class InfluenceResults:
+    """How much each cluster moves the estimates, as ``fit.influence`` returns it: one set of refits serves all of its methods."""
+
+    def __init__(self, influence: Influence):
+        self.record = influence
+
+    def cooks_distance(self, method: str = "refit", part: str = "fixed", scaled: bool = False) -> pd.Series:
+        """See ``fit.cooks_distance``."""
+        return tables.cooks_series(self.record, method, part, scaled)
+
+    def dfbetas(self, method: str = "refit") -> pd.DataFrame:
+        """See ``fit.dfbetas``."""
+        return tables.dfbetas_frame(self.record, method)
+
+    def leave_cluster_out_score(self) -> pd.Series:
+        """See ``fit.leave_cluster_out_score``."""
+        return tables.leave_cluster_out_series(self.record)
+
+    def plot(self, ax: Axes | None = None, method: str = "refit", part: str = "fixed", scaled: bool = False, n_labels: int = 5) -> Axes:
+        """See ``fit.plot_influence``."""
+        return plots.plot_influence(self.record, ax, method, part, scaled, n_labels)
+
+
 class Refitting:
     """What changes when the data change."""
 
     fitted_model: FittedModel
+
+    @functools.cached_property
+    def _influence(self) -> InfluenceResults:
+        return InfluenceResults(Influence(self.fitted_model))
+
+    def influence(self) -> InfluenceResults:
+        """How much each cluster moves the estimates.
+
+        Returns
+        -------
+        InfluenceResults
+            ``.cooks_distance()``, ``.dfbetas()``, ``.leave_cluster_out_score()``, ``.plot()``, which share the refits without each cluster.
+            They are made when a method first needs them, and kept as long as this fit.
+        """
+        return self._influence
 
     def cooks_distance(self, method: str = "refit", part: str = "fixed", scaled: bool = False) -> pd.Series:
         r"""Cook's distance of every cluster: how far the coefficients move when it is left out.
@@ -69,7 +109,7 @@ class Refitting:
         RowsNotKeptError
             For a streamed fit.
         """
-        return tables.cooks_series(self.fitted_model, method, part, scaled)
+        return self.influence().cooks_distance(method, part, scaled)
 
     def dfbetas(self, method: str = "refit") -> pd.DataFrame:
         """Change of every parameter when a cluster is left out, in standard errors of this fit: (all clusters - without it) / se.
@@ -78,7 +118,7 @@ class Refitting:
         their natural scale, then the zero part (``zi_``) and the dispersion (``dispersion_``). At a singular D its standard
         deviations and correlations have no standard error, and their columns are NaN. Arguments and errors as ``cooks_distance``.
         """
-        return tables.dfbetas_frame(self.fitted_model, method)
+        return self.influence().dfbetas(method)
 
     def leave_cluster_out_score(self) -> pd.Series:
         """Log marginal likelihood of every cluster at the estimates without it, times its weight; Series by cluster label.
@@ -86,13 +126,13 @@ class Refitting:
         ``.sum()`` is the log score of leave-one-cluster-out cross-validation: of models for the same outcomes the one with the largest
         sum predicts new clusters best. NaN and errors as ``cooks_distance``; the refits are shared with it.
         """
-        return tables.leave_cluster_out_series(self.fitted_model)
+        return self.influence().leave_cluster_out_score()
 
     def plot_influence(
         self, ax: Axes | None = None, method: str = "refit", part: str = "fixed", scaled: bool = False, n_labels: int = 5
     ) -> Axes:
         """Cook's distances by cluster, the ``n_labels`` largest with their labels; returns the Axes. Arguments as ``cooks_distance``."""
-        return plots.plot_influence(self.fitted_model, ax, method, part, scaled, n_labels)
+        return self.influence().plot(ax, method, part, scaled, n_labels)
 
     def bootstrap(self, n: int = 1000, kind: str = "parametric", seed: int = 0) -> BootstrapResults:
         """Refit the model to ``n`` bootstrap data sets, from its estimates.

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from glmmjax import tables
 from glmmjax.fitted import FittedModel
+from glmmjax.postfit.inference.confidence import confidence_intervals
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,7 +63,8 @@ class Uncertainty:
         Parameters
         ----------
         which : ``"fixed"``, ``"random"`` (standard deviations and correlations of the random effects), ``"phi"`` (extra parameters on
-            their natural scale), ``"zi"``, ``"dispersion"``, or ``"all"``, where the last two have prefixes ``zi_`` and ``dispersion_``.
+            their natural scale), ``"zero"`` (the zero part), ``"dispersion"``, or ``"all"``. Among all of them, labels of the zero part
+            begin with ``zi_`` and those of the dispersion with ``dispersion_``.
         method : ``"wald"``: estimate plus and minus standard errors on a scale without bounds (log sd, Fisher's z of a correlation, the
             free scale of an extra parameter; a threshold's own), the ends transformed back.
             ``"profile"``: the values at which the log-likelihood (plus penalty), maximised over all other parameters, lies
@@ -91,4 +93,4 @@ class Uncertainty:
 
         Source: Venzon and Moolgavkar (1988), Applied Statistics 37, 87-94; Davison and Hinkley (1997), Bootstrap Methods.
         """
-        return tables.interval_frame(self.fitted_model, which, method, level, robust, n, kind, seed)
+        return tables.interval_frame(confidence_intervals(self.fitted_model, which, method, level, robust, n=n, kind=kind, seed=seed))

@@ -1,4 +1,4 @@
-"""Numbers of a fit as labelled tables, and as the text and HTML of summaries: the only home of formatting."""
+"""Numbers of a fit as labelled tables, and as the text and HTML of summaries. No other folder formats numbers."""
 
 from glmmjax.tables.checking import quantile_residual_series as quantile_residual_series
 from glmmjax.tables.checking import residual_tests_frame as residual_tests_frame

@@ -9,8 +9,8 @@ import pandas as pd
 
 from glmmjax.fitted import FittedModel
 from glmmjax.postfit.checking.quantile_residuals import QuantileResidualRecord
-from glmmjax.postfit.checking.scoring import scoring_rules
-from glmmjax.postfit.checking.simulate import simulate
+from glmmjax.postfit.checking.scoring import Scores
+from glmmjax.postfit.checking.simulate import SimulationSettings, simulate
 from glmmjax.postfit.prediction.discrete import is_discrete
 
 __all__ = [
@@ -23,9 +23,9 @@ __all__ = [
 ]
 
 
-def simulation_frame(fitted: FittedModel, *arguments: Any) -> pd.DataFrame:
+def simulation_frame(fitted: FittedModel, settings: SimulationSettings, newdata: Any) -> pd.DataFrame:
     """``simulate``, one column a simulation: whole numbers where outcomes are, levels where they are ordered categories."""
-    simulated = simulate(fitted, *arguments)
+    simulated = simulate(fitted, settings, newdata)
     frame = pd.DataFrame(simulated.values, index=simulated.labels, columns=pd.RangeIndex(simulated.values.shape[1], name="simulation"))
     if fitted.design.levels:
         return frame.apply(lambda column: _as_levels(column, fitted.design.levels))
@@ -61,7 +61,7 @@ def residual_tests_html(record: QuantileResidualRecord) -> str:
     return residual_tests_frame(record).to_html(float_format="{:.4g}".format, na_rep="")
 
 
-def scoring_frame(fitted: FittedModel, *arguments: Any) -> pd.DataFrame:
-    """``scoring_rules``, one row a row of the data."""
-    *columns, labels = scoring_rules(fitted, *arguments)
+def scoring_frame(found: Scores) -> pd.DataFrame:
+    """One row a row of the data."""
+    *columns, labels = found
     return pd.DataFrame(dict(zip(["logarithmic", "quadratic", "spherical", "crps"], columns, strict=True)), index=labels)

@@ -1,6 +1,7 @@
 """A summary in the languages of documents: Markdown, LaTeX, and a whole fragment of HTML.
 
-Names of a model hold what these languages take for commands: ``sex[T.female]``, ``bs(x)_1``, ``a*b``, ``"<65"``. Each is escaped here.
+Names in a model contain characters that are commands in these languages: ``sex[T.female]``, ``bs(x)_1``, ``a*b``, ``"<65"``. They are
+escaped here.
 """
 
 from __future__ import annotations

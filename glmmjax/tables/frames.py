@@ -34,7 +34,7 @@ def coefficient_frame(fitted: FittedModel, part: str = "fixed") -> pd.DataFrame:
     names = {"fixed": design.fixed_names, "zero": design.zi_fixed_names, "dispersion": design.dispersion_names}[part]
     estimate, error = fitted.theta[where], standard_errors(fitted)[where]
     z = estimate / error
-    columns = {"Estimate": estimate, "Std.Err": error, "z-value": z, "p-value": normal_two_sided(z)}
+    columns = {"estimate": estimate, "std_error": error, "z": z, "p_value": normal_two_sided(z)}
     return pd.DataFrame(columns, index=pd.Index(names))
 
 
@@ -43,7 +43,7 @@ def phi_frame(fitted: FittedModel) -> pd.DataFrame:
     estimate, error = natural_phi(fitted)
     levels = fitted.design.levels
     names = [f"{low}|{high}" for low, high in itertools.pairwise(levels)] if levels else list(fitted.problem.family.phi_names)
-    return pd.DataFrame({"Estimate": estimate, "Std.Err": error}, index=pd.Index(names))
+    return pd.DataFrame({"estimate": estimate, "std_error": error}, index=pd.Index(names))
 
 
 def fixed_covariance_frame(fitted: FittedModel) -> pd.DataFrame:
@@ -63,7 +63,7 @@ def spread_frame(fitted: FittedModel) -> pd.DataFrame:
     index = [f"sd({name})" for name in names] + [f"corr({names[c]}, {names[r]})" for r, c in pairs]
     columns = {
         column: [*part.deviations, *(part.correlations[pair] for pair in pairs)]
-        for column, part in (("Estimate", estimates), ("Std.Err", errors))
+        for column, part in (("estimate", estimates), ("std_error", errors))
     }
     return pd.DataFrame(columns, index=index, dtype=float)
 

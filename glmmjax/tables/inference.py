@@ -14,7 +14,7 @@ from glmmjax.postfit.inference.score_test import ScoreTest
 from glmmjax.postfit.inference.vif import variance_inflation
 from glmmjax.postfit.inference.wald import WaldTest
 from glmmjax.postfit.uncertainty.p_values import normal_two_sided
-from glmmjax.tables.text import p_text, wrapped
+from glmmjax.tables.text import HEADINGS, p_text, wrapped
 
 __all__ = ["anova_frame", "anova_html", "anova_text", "test_frame", "test_html", "test_text", "vif_frame"]
 
@@ -30,10 +30,10 @@ def test_frame(test: WaldTest | ScoreTest) -> pd.DataFrame:
     """One row a hypothesis or added column, each tested by itself."""
     if isinstance(test, WaldTest):
         z = (test.estimates - test.values) / test.errors
-        columns = {"Estimate": test.estimates, "Value": test.values, "Std.Err": test.errors, "z-value": z, "p-value": normal_two_sided(z)}
+        columns = {"estimate": test.estimates, "value": test.values, "std_error": test.errors, "z": z, "p_value": normal_two_sided(z)}
         return pd.DataFrame(columns, index=list(test.hypotheses))
     z = test.scores / np.sqrt(test.variances)
-    columns = {"One-step": test.one_step, "Score": test.scores, "Variance": test.variances, "z-value": z, "p-value": normal_two_sided(z)}
+    columns = {"one_step": test.one_step, "score": test.scores, "variance": test.variances, "z": z, "p_value": normal_two_sided(z)}
     return pd.DataFrame(columns, index=list(test.names))
 
 
@@ -61,8 +61,8 @@ def _joint(test: WaldTest | ScoreTest) -> str:
 def _texts(test: WaldTest | ScoreTest) -> pd.DataFrame:
     frame = test_frame(test)
     texts = frame.map(lambda value: f"{value:.4f}")
-    texts["p-value"] = [p_text(p) for p in frame["p-value"]]
-    return texts
+    texts["p_value"] = [p_text(p) for p in frame["p_value"]]
+    return texts.rename(columns={name: HEADINGS.get(name, name.capitalize().replace("_", "-")) for name in texts})
 
 
 def anova_frame(comparison: Comparison) -> pd.DataFrame:
@@ -75,7 +75,7 @@ def anova_frame(comparison: Comparison) -> pd.DataFrame:
 
 
 def anova_text(comparison: Comparison) -> str:
-    """The comparison with the formulas above it, and what has to be said on it below."""
+    """The comparison, with the formulas above and the notes below."""
     notes = ["", *map(wrapped, comparison.notes)] if comparison.notes else []
     return "\n".join([*_anova_formulas(comparison), "", _anova_texts(comparison).to_string(), *notes])
 

@@ -1,4 +1,4 @@
-"""The page that a summary is: as text, in notebooks, and in the languages of documents, which are the business of ``export``."""
+"""The page of a summary: as text, in notebooks, and, by ``export``, in the languages of documents."""
 
 from __future__ import annotations
 

@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from glmmjax.postfit.arguments import check_level
 from glmmjax.postfit.population.contrasts import Contrasts
 from glmmjax.postfit.population.effects import Effects
 from glmmjax.postfit.population.marginal_coefs import MarginalCoefficients
 from glmmjax.postfit.population.marginal_means import Means
-from glmmjax.postfit.uncertainty.link_intervals import check_level, normal_quantile
+from glmmjax.postfit.uncertainty.link_intervals import normal_quantile
 from glmmjax.postfit.uncertainty.p_values import normal_two_sided
 from glmmjax.tables.page import Summary
 from glmmjax.tables.text import Section, coefficient_texts
@@ -31,7 +32,7 @@ def marginal_coefficient_frame(found: MarginalCoefficients) -> pd.DataFrame:
     """Marginal coefficients with Wald tests."""
     error = np.sqrt(np.diagonal(found.covariance))
     z = found.estimate / error
-    columns = {"Estimate": found.estimate, "Std.Err": error, "z-value": z, "p-value": normal_two_sided(z)}
+    columns = {"estimate": found.estimate, "std_error": error, "z": z, "p_value": normal_two_sided(z)}
     return pd.DataFrame(columns, index=pd.Index(found.names))
 
 
@@ -78,7 +79,7 @@ def contrast_frame(found: Contrasts) -> pd.DataFrame:
 
 
 def effect_frame(found: Effects) -> pd.DataFrame:
-    """The rows with what was found of them; of an ordinal outcome every row once for every level, which is the column ``level``."""
+    """The rows with their estimates; of an ordinal outcome every row once for each level, which is in the column ``level``."""
     repeats = max(1, len(found.levels))
     frame = found.frame.iloc[np.repeat(np.arange(len(found.frame)), repeats)]
     added: dict[str, Any] = {"estimate": found.estimate, "std_error": found.error, "lower": found.lower, "upper": found.upper}

@@ -8,9 +8,8 @@ import numpy as np
 import pandas as pd
 
 from glmmjax.fitted import FittedModel
-from glmmjax.postfit.checking.fitted_values import fitted_values
 from glmmjax.postfit.checking.residuals import residuals
-from glmmjax.postfit.prediction.predict import predict
+from glmmjax.postfit.prediction.predict import IntervalSettings, predict
 from glmmjax.postfit.prediction.prediction_intervals import predict_with_intervals
 from glmmjax.postfit.prediction.random_effects import cluster_coefficients, random_effects_intervals
 
@@ -34,13 +33,13 @@ def cluster_coefs_frame(fitted: FittedModel) -> pd.DataFrame:
 
 
 def prediction_table(
-    fitted: FittedModel, newdata: Any, newdata2: Any, kind: str, scale: str, interval: float | None, **options: Any
+    fitted: FittedModel, newdata: Any, newdata2: Any, kind: str, scale: str, settings: IntervalSettings | None
 ) -> pd.Series | pd.DataFrame:
-    """A Series, or a DataFrame for several values a row or with intervals."""
-    if interval is None:
+    """A Series, or a DataFrame for several values a row or, with settings, for intervals."""
+    if settings is None:
         found = predict(fitted, newdata, newdata2, kind, scale)
         return _table(fitted, found.values, found.labels, scale, "prediction")
-    bounds = predict_with_intervals(fitted, newdata, newdata2, kind, scale, interval, **options)
+    bounds = predict_with_intervals(fitted, settings, newdata, newdata2, kind, scale)
     columns = {"prediction": bounds.values, "std_error": bounds.std_errors, "lower": bounds.lower, "upper": bounds.upper}
     if scale != "probability":
         return pd.DataFrame({name: values[0] for name, values in columns.items()}, index=bounds.labels)
@@ -50,7 +49,7 @@ def prediction_table(
 
 def fitted_table(fitted: FittedModel, kind: str, scale: str) -> pd.Series | pd.DataFrame:
     """Fitted values, by the caller's row labels."""
-    return _table(fitted, fitted_values(fitted, kind, scale), fitted.design.row_labels, scale, "fitted")
+    return _table(fitted, predict(fitted, kind=kind, scale=scale).values, fitted.design.row_labels, scale, "fitted")
 
 
 def residual_series(fitted: FittedModel, kind: str, at: str) -> pd.Series:

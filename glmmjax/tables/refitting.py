@@ -21,19 +21,19 @@ __all__ = [
 ]
 
 
-def cooks_series(fitted: FittedModel, method: str, part: str, scaled: bool) -> pd.Series:
+def cooks_series(found: influence.Influence, method: str, part: str, scaled: bool) -> pd.Series:
     """Cook's distances by cluster."""
-    return _by_cluster(fitted, influence.cooks_distances(fitted, method, part, scaled), "cooks_distance")
+    return _by_cluster(found.fitted, influence.cooks_distances(found, method, part, scaled), "cooks_distance")
 
 
-def dfbetas_frame(fitted: FittedModel, method: str) -> pd.DataFrame:
+def dfbetas_frame(found: influence.Influence, method: str) -> pd.DataFrame:
     """Scaled changes of the parameters, one row a cluster."""
-    return pd.DataFrame(influence.dfbetas(fitted, method), index=_clusters(fitted), columns=list(reported(fitted).labels))
+    return pd.DataFrame(influence.dfbetas(found, method), index=found.fitted.design.groups, columns=list(reported(found.fitted).labels))
 
 
-def leave_cluster_out_series(fitted: FittedModel) -> pd.Series:
+def leave_cluster_out_series(found: influence.Influence) -> pd.Series:
     """Log predictive scores by cluster."""
-    return _by_cluster(fitted, influence.leave_cluster_out_scores(fitted), "leave_cluster_out_score")
+    return _by_cluster(found.fitted, influence.leave_cluster_out_scores(found), "leave_cluster_out_score")
 
 
 def bootstrap_parameter_frame(fitted: FittedModel, found: Bootstrap) -> pd.DataFrame:
@@ -71,8 +71,4 @@ def _data_sets(found: Bootstrap) -> pd.Index:
 
 
 def _by_cluster(fitted: FittedModel, values: np.ndarray, name: str) -> pd.Series:
-    return pd.Series(values, index=_clusters(fitted), name=name)
-
-
-def _clusters(fitted: FittedModel) -> pd.Index:
-    return fitted.design.groups
+    return pd.Series(values, index=fitted.design.groups, name=name)

@@ -112,7 +112,7 @@ def _random_section(fitted: FittedModel, numbers: pd.DataFrame) -> Section:
     """Standard deviations down, correlations to the right of them; standard errors in brackets."""
     names, q = fitted.design.random_names, len(fitted.design.random_names)
     without_variance = [f"sd({names[lost.effect]})" for lost in lost_effects(fitted) if fitted.is_singular and not lost.given]
-    texts = number_texts(numbers.assign(Estimate=numbers["Estimate"].where(~numbers.index.isin(without_variance), 0.0)))
+    texts = number_texts(numbers.assign(estimate=numbers["estimate"].where(~numbers.index.isin(without_variance), 0.0)))
     frame = pd.DataFrame({"StdDev": list(texts["Estimate"][:q])}, index=list(names))
     if not fitted.is_singular:
         frame["Std.Err"] = list(texts["Std.Err"][:q])
@@ -148,7 +148,7 @@ def _lost_text(fitted: FittedModel, lost: LostEffect) -> str:
 
 def _fixed_section(fitted: FittedModel, frame: pd.DataFrame) -> Section:
     notes: tuple[str, ...] = ()
-    if frame["Std.Err"].isna().any():
+    if frame["std_error"].isna().any():
         notes = (f"{UNDEFINED}: not defined, because the Hessian is not negative definite there",)
     title = "Fixed effects" if fitted.problem.penalty is None else "Fixed effects (penalised)"
     return Section(title, (), coefficient_texts(frame), notes)

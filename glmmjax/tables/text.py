@@ -10,9 +10,10 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-__all__ = ["UNDEFINED", "Section", "coefficient_texts", "number_texts", "p_text", "wrapped"]
+__all__ = ["HEADINGS", "UNDEFINED", "Section", "coefficient_texts", "number_texts", "p_text", "wrapped"]
 
 UNDEFINED = "-"
+HEADINGS = {"estimate": "Estimate", "std_error": "Std.Err", "z": "z-value", "p_value": "p-value"}  # column -> as GLMMadaptive prints it
 _WIDTH = 100
 
 
@@ -43,18 +44,18 @@ def wrapped(line: str) -> str:
 
 def coefficient_texts(frame: pd.DataFrame) -> pd.DataFrame:
     """The cells of a coefficient table as they are printed."""
-    texts = number_texts(frame[["Estimate", "Std.Err"]])
-    texts["z-value"] = _texts(frame["z-value"], 4)
-    texts["p-value"] = [p_text(p) for p in frame["p-value"]]
+    texts = number_texts(frame[["estimate", "std_error"]])
+    texts["z-value"] = _texts(frame["z"], 4)
+    texts["p-value"] = [p_text(p) for p in frame["p_value"]]
     return texts
 
 
 def number_texts(frame: pd.DataFrame) -> pd.DataFrame:
-    """Four decimals, more where the smallest standard error (or estimate) would have less than two digits."""
-    reference = frame["Std.Err"] if frame["Std.Err"].notna().any() else frame["Estimate"]
+    """Four decimals, more where the smallest standard error (or estimate) would have less than two digits; under printed headings."""
+    reference = frame["std_error"] if frame["std_error"].notna().any() else frame["estimate"]
     sizes = [abs(value) for value in reference if math.isfinite(value) and value != 0.0]
     decimals = min(10, max(4, 1 - math.floor(math.log10(min(sizes))))) if sizes else 4
-    return pd.DataFrame({name: _texts(column, decimals) for name, column in frame.items()}, index=frame.index)
+    return pd.DataFrame({HEADINGS[name]: _texts(column, decimals) for name, column in frame.items()}, index=frame.index)
 
 
 def _texts(values: Iterable[float], decimals: int) -> list[str]:

@@ -14,18 +14,16 @@ from glmmjax.design.columns.table import as_frame
 from glmmjax.design.reference_grid import fitted_frame
 from glmmjax.errors import ArgumentError
 from glmmjax.fitted import FittedModel
+from glmmjax.postfit.arguments import check_level, one_of
 from glmmjax.postfit.checking.residuals import residuals
 from glmmjax.postfit.inference.confidence import confidence_intervals
-from glmmjax.postfit.inference.data_digests import is_streamed
 from glmmjax.postfit.inference.information_criteria import aic, bic, n_groups, n_parameters, n_rows
 from glmmjax.postfit.population.marginal_means import data_of
 from glmmjax.postfit.prediction.predict import predict
 from glmmjax.postfit.prediction.random_effects import random_effects, random_effects_covariance
-from glmmjax.postfit.uncertainty.link_intervals import check_level, normal_quantile
-from glmmjax.postfit.uncertainty.natural_phi import natural_phi
+from glmmjax.postfit.uncertainty.link_intervals import normal_quantile
 from glmmjax.postfit.uncertainty.p_values import normal_two_sided
-from glmmjax.postfit.uncertainty.parameters import Reported, estimates, reported
-from glmmjax.postfit.uncertainty.random_covariance import spread_errors
+from glmmjax.postfit.uncertainty.parameters import Reported, errors_of, estimates, reported
 from glmmjax.postfit.uncertainty.vcov import covariance
 
 __all__ = ["EFFECTS", "augment_frame", "glance_frame", "tidy_frame"]
@@ -33,12 +31,12 @@ __all__ = ["EFFECTS", "augment_frame", "glance_frame", "tidy_frame"]
 EFFECTS = ("fixed", "ran_pars", "extra", "ran_vals", "all")
 _ROWS = {  # kind of a reported parameter -> effect, component
     "fixed": ("fixed", "cond"),
-    "zi": ("fixed", "zi"),
+    "zero": ("fixed", "zi"),
     "dispersion": ("fixed", "disp"),
     "phi": ("extra", "disp"),
     "random": ("ran_pars", "cond"),
 }
-_COEFFICIENTS = ("fixed", "zi", "dispersion")
+_COEFFICIENTS = ("fixed", "zero", "dispersion")
 
 
 def tidy_frame(
@@ -50,13 +48,12 @@ def tidy_frame(
     robust: Any = False,
 ) -> pd.DataFrame:
     """One row a parameter, or a random effect of a cluster; see ``MixedModelResults.tidy``."""
-    if effects not in EFFECTS:
-        raise ArgumentError(f"effects={effects!r} is not known; choose one of {', '.join(map(repr, EFFECTS))}.")
+    one_of("effects", effects, EFFECTS)
     if effects == "ran_vals":
         return _random_values(fitted, conf_int, level)
     parameters = reported(fitted)
     kinds = np.array(parameters.kinds)
-    errors = _errors(fitted, parameters, covariance(fitted, robust))
+    errors = errors_of(fitted, parameters, covariance(fitted, robust))
     is_tested = np.isin(kinds, _COEFFICIENTS)
     values = estimates(fitted, parameters)
     statistic = np.where(is_tested, values / errors, np.nan)
@@ -107,7 +104,7 @@ def augment_frame(fitted: FittedModel, newdata: Any = None, kind: str | None = N
     """The rows with what the model says of them; see ``MixedModelResults.augment``."""
     if newdata is None:
         kind = "subject_specific" if kind is None else kind
-        data = data_of(fitted, needed=not is_streamed(fitted.design))
+        data = data_of(fitted, needed=not fitted.design.is_streamed)
         frame = fitted_frame(fitted.design, data) if data is not None else pd.DataFrame(index=fitted.design.row_labels)
     else:
         kind = "mean_subject" if kind is None else kind
@@ -149,19 +146,8 @@ def _random_values(fitted: FittedModel, conf_int: bool, level: float) -> pd.Data
     return pd.DataFrame(columns)
 
 
-def _errors(fitted: FittedModel, parameters: Reported, theta_covariance: np.ndarray) -> np.ndarray:
-    """(N,) standard errors of the parameters as they are reported, NaN where there are none."""
-    layout = fitted.problem.layout
-    deviations = np.sqrt(np.diagonal(theta_covariance))
-    found = spread_errors(fitted, theta_covariance)
-    q, pairs = layout.covariance.q, parameters.pairs
-    of_random = np.full(q + len(pairs), np.nan) if found is None else np.array([*found.deviations, *(found.correlations[p] for p in pairs)])
-    parts = (deviations[layout.fixed], of_random, natural_phi(fitted, theta_covariance)[1], deviations[layout.zero])
-    return np.concatenate([*parts, deviations[layout.dispersion]])
-
-
 def _limits(fitted: FittedModel, parameters: Reported, chosen: np.ndarray, level: float, robust: Any) -> dict[str, np.ndarray]:
-    """Wald limits of the parameters that are shown, kind by kind; NaN for the rest, and for those of a singular D."""
+    """Wald limits of the parameters shown, kind by kind; NaN for all others, and for those of a singular D."""
     limits = np.full((2, len(chosen)), np.nan)
     kinds = np.array(parameters.kinds)
     for kind in dict.fromkeys(kinds[chosen]):

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pandas as pd
 
 from glmmjax.errors import ArgumentError
 from glmmjax.fitted import FittedModel
-from glmmjax.postfit.inference.confidence import confidence_intervals
+from glmmjax.postfit.inference.confidence import Intervals
 from glmmjax.postfit.inference.wald import theta_names
 from glmmjax.postfit.uncertainty.vcov import covariance
 
@@ -24,9 +22,8 @@ def covariance_frame(fitted: FittedModel, robust: bool | str = False, which: str
     return pd.DataFrame(full[:size, :size], index=list(names[:size]), columns=list(names[:size]))
 
 
-def interval_frame(fitted: FittedModel, *arguments: Any) -> pd.DataFrame:
-    """Estimates with the limits of ``confidence_intervals``; level, method and counts of refits are in ``attrs``."""
-    found = confidence_intervals(fitted, *arguments)
+def interval_frame(found: Intervals) -> pd.DataFrame:
+    """Estimates with their limits; level, method and counts of refits are in ``attrs``."""
     columns = {"estimate": found.estimates, "lower": found.lower, "upper": found.upper}
     frame = pd.DataFrame(columns, index=list(found.labels))
     frame.attrs.update(level=found.level, method=found.method)

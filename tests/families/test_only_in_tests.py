@@ -38,6 +38,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "effects": {"newdata": "rows"},
     "fitted": {"kind": "subject_specific"},
     "glance": {},
+    "influence": {},
     "leave_cluster_out_score": {},
     "marginal_coefs": {},
     "marginal_means": {"by": "group"},

@@ -9,6 +9,7 @@ import pytest
 
 from glmmjax.postfit.checking.predictive_checks import predictive_ecdf
 from glmmjax.postfit.checking.rootogram import rootogram
+from glmmjax.postfit.checking.simulate import SimulationSettings
 
 pytestmark = pytest.mark.usefixtures("compile_quickly")
 
@@ -24,7 +25,7 @@ def test_observed_shares_lie_over_the_simulated_ones(poisson_fit, parameter_unce
     _, given = plt.subplots()
     ax = poisson_fit.plot_predictive(20, parameter_uncertainty=parameter_uncertainty, ax=given)
     assert ax is given
-    found = predictive_ecdf(poisson_fit.fitted_model, 20, parameter_uncertainty=parameter_uncertainty)
+    found = predictive_ecdf(poisson_fit.fitted_model, SimulationSettings(20, parameter_uncertainty=parameter_uncertainty))
     assert len(ax.lines) == 20 + 2 + 1
     for line, shares in zip(ax.lines[:20], found.simulated, strict=True):
         np.testing.assert_allclose(line.get_xydata(), np.column_stack([found.grid, shares]))

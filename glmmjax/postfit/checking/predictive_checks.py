@@ -9,7 +9,7 @@ import numpy as np
 from glmmjax.errors import ArgumentError
 from glmmjax.fitted import FittedModel
 from glmmjax.postfit.checking.quantile_residuals import is_censored
-from glmmjax.postfit.checking.simulate import simulate
+from glmmjax.postfit.checking.simulate import SimulationSettings, simulate
 from glmmjax.postfit.prediction.discrete import is_discrete
 from glmmjax.postfit.prediction.rows import own_outcome
 
@@ -27,15 +27,8 @@ class PredictiveECDF(NamedTuple):
     is_step: bool  # whether outcomes are whole numbers
 
 
-def predictive_ecdf(
-    fitted: FittedModel,
-    n: int = 100,
-    new_random_effects: bool | str = True,
-    parameter_uncertainty: bool = False,
-    seed: int = 0,
-    robust: bool | str = False,
-) -> PredictiveECDF:
-    """The empirical distribution functions of the observed outcomes and of ``n`` simulated data sets; arguments as in ``simulate``.
+def predictive_ecdf(fitted: FittedModel, settings: SimulationSettings) -> PredictiveECDF:
+    """The empirical distribution functions of the observed outcomes and of simulated data sets.
 
     Raises
     ------
@@ -49,7 +42,7 @@ def predictive_ecdf(
             f"the outcome {fitted.design.outcome_name!r} is censored, and its values are no sample of the outcome's distribution; "
             "see fit.quantile_residuals(), which allows for censoring."
         )
-    simulated = simulate(fitted, n, new_random_effects, parameter_uncertainty, seed, robust=robust).values
+    simulated = simulate(fitted, settings).values
     observed, *others = own_outcome(fitted)
     is_whole = is_discrete(fitted) and not others
     if others:  # successes out of trials

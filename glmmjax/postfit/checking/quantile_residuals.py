@@ -14,11 +14,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from glmmjax.errors import ArgumentError
 from glmmjax.fitted import FittedModel
 from glmmjax.likelihood.model_rows import mean_at, predictors_at
+from glmmjax.postfit.arguments import check_whole
 from glmmjax.postfit.checking.residual_tests import ResidualTest, residual_tests
-from glmmjax.postfit.checking.simulate import simulate
+from glmmjax.postfit.checking.simulate import SimulationSettings, simulate
 from glmmjax.postfit.prediction.rows import own_clusters, own_outcome, own_rows
 
 __all__ = ["QuantileResidualRecord", "is_censored", "quantile_residuals"]
@@ -27,7 +27,7 @@ _FEWEST = 20  # simulations
 
 
 class QuantileResidualRecord(NamedTuple):
-    """Residuals of the rows fitted, in the caller's order, with what their tests and pictures take."""
+    """Residuals of the rows fitted, in the caller's order, with their tests and the variables to draw them against."""
 
     values: np.ndarray  # (n_rows,) in (0, 1)
     fitted_means: np.ndarray  # (n_rows,) means at random effects 0, on the response scale
@@ -37,15 +37,8 @@ class QuantileResidualRecord(NamedTuple):
     columns: dict[str, np.ndarray]  # fixed-effects columns (n_rows,), by patsy's names
 
 
-def quantile_residuals(
-    fitted: FittedModel,
-    n: int = 250,
-    new_random_effects: bool | str = True,
-    parameter_uncertainty: bool = False,
-    seed: int = 0,
-    robust: bool | str = False,
-) -> QuantileResidualRecord:
-    """Residuals and their tests from ``n`` simulated data sets; see ``MixedModelResults.quantile_residuals``.
+def quantile_residuals(fitted: FittedModel, settings: SimulationSettings) -> QuantileResidualRecord:
+    """Residuals and their tests from simulated data sets; see ``MixedModelResults.quantile_residuals``.
 
     Raises
     ------
@@ -54,10 +47,10 @@ def quantile_residuals(
     RowsNotKeptError
         For a streamed fit.
     """
-    if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < _FEWEST:
-        raise ArgumentError(f"n={n!r} must be a whole number >= {_FEWEST}: residuals have a resolution of 1 / (n + 1).")
-    simulated = simulate(fitted, n, new_random_effects, parameter_uncertainty, seed, robust=robust).values
-    rng = np.random.default_rng([seed, 3])
+    n = settings.n
+    check_whole("n", n, _FEWEST, why=": residuals have a resolution of 1 / (n + 1)")
+    simulated = simulate(fitted, settings).values
+    rng = np.random.default_rng([settings.seed, 3])
     outcome = own_outcome(fitted)
     lowest, highest = fitted.problem.family.limits(outcome if len(outcome) > 1 else outcome[0])
     first = (simulated < lowest[:, None]).sum(1)

@@ -24,7 +24,8 @@ from glmmjax.fitted import FittedModel
 from glmmjax.likelihood.model_rows import ModelRows, phi_of_rows, predictors_at
 from glmmjax.likelihood.params import Params
 from glmmjax.likelihood.population import population_average
-from glmmjax.postfit.prediction.predict import Request, in_chunks, one_of
+from glmmjax.postfit.arguments import one_of
+from glmmjax.postfit.prediction.predict import in_chunks
 from glmmjax.postfit.prediction.subjects import modes_of, targets_for
 
 __all__ = ["residuals"]
@@ -51,18 +52,17 @@ def residuals(fitted: FittedModel, kind: str = "raw", at: str = "subject_specifi
     targets = targets_for(fitted)
     rows = targets.rows
     u = modes_of(fitted, targets)[targets.codes].T if at == "subject_specific" else None
-    request = Request("population" if at == "marginal" else "none", "mean", False)
     with jax.enable_x64(True):
         (model, u_chunks), n = in_chunks(rows, u)
         (outcome, _), _ = in_chunks(rows._replace(X=(), Z=(), offset=np.stack(rows.outcome)))
         y = tuple(outcome.offset[:, k] for k in range(outcome.offset.shape[1]))
-        found = _residuals(family, kind, request, fitted.params, model, u_chunks, y if len(y) > 1 else y[0])
+        found = _residuals(family, kind, at == "marginal", fitted.params, (model, u_chunks, y if len(y) > 1 else y[0]))
         return np.asarray(found).ravel()[:n]
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2))
-def _residuals(family: Family, kind: str, request: Request, params: Params, rows: ModelRows, u: Array | None, y: Any) -> Array:
-    """(S, R)"""
+def _residuals(family: Family, kind: str, of_population: bool, params: Params, chunks: tuple[ModelRows, Array | None, Any]) -> Array:
+    """(S, R) of chunks of rows: the rows, their random effects u, and their outcomes."""
 
     def of_chunk(chunk: tuple[ModelRows, Array | None, Any]) -> Array:
         rows, u, y = chunk
@@ -73,7 +73,7 @@ def _residuals(family: Family, kind: str, request: Request, params: Params, rows
             mean = family.mean(eta[0], phi, *eta[1:])
             return mean, mean * mean, family.variance(y, eta[0], phi, *eta[1:]) if kind == "pearson" else mean
 
-        if request.effects == "population":
+        if of_population:
             mean, second, variance = population_average(moments, params, rows)
             variance = variance + second - mean * mean
         else:
@@ -84,7 +84,7 @@ def _residuals(family: Family, kind: str, request: Request, params: Params, rows
             return (seen - mean) / jnp.sqrt(variance)
         return jnp.sign(seen - mean) * jnp.sqrt(family.deviance(y, mean, phi, *predictors_at(params, rows)[1:]))
 
-    return jax.lax.map(of_chunk, (rows, u, y))
+    return jax.lax.map(of_chunk, chunks)
 
 
 def _check(fitted: FittedModel, kind: str) -> None:

@@ -14,11 +14,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from glmmjax.errors import ArgumentError
 from glmmjax.estimation.objective import Problem
 from glmmjax.fitted import FittedModel
 from glmmjax.likelihood.model_rows import ModelRows
 from glmmjax.likelihood.population import population_average
+from glmmjax.postfit.arguments import check_whole
 from glmmjax.postfit.prediction.discrete import Discrete, discrete_outcome, highest_outcomes, log_masses
 from glmmjax.postfit.prediction.rows import own_outcome, own_rows
 
@@ -50,8 +50,8 @@ def rootogram(fitted: FittedModel, max_count: int | None = None) -> RootogramFre
         For a streamed fit.
     """
     kind = discrete_outcome(fitted, "rootogram")
-    if max_count is not None and (isinstance(max_count, bool) or not isinstance(max_count, int | np.integer) or max_count < 0):
-        raise ArgumentError(f"max_count={max_count!r} must be a whole number >= 0, or None for the largest outcome observed, 100 at most.")
+    if max_count is not None:
+        check_whole("max_count", max_count, 0, why=", or None for the largest outcome observed, 100 at most")
     outcome = own_outcome(fitted)
     last = int(min(outcome[0].max(), _MOST_SHOWN) if max_count is None else max_count)
     counts = np.arange(last + 1)

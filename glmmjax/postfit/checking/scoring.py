@@ -1,4 +1,4 @@
-r"""Proper scoring rules of discrete outcomes: how well predictive distributions foretell what was seen.
+r"""Proper scoring rules of discrete outcomes: how well predictive distributions fit the outcomes.
 
 With the predictive probabilities p_k of a row, their cumulative sums P_k, and the outcome y, all of them larger for better predictions:
 
@@ -26,8 +26,9 @@ from glmmjax.estimation.objective import Problem
 from glmmjax.fitted import FittedModel
 from glmmjax.likelihood.conditional import Conditional, node_of
 from glmmjax.likelihood.model_rows import ModelRows, predictors_at
+from glmmjax.postfit.arguments import check_whole
 from glmmjax.postfit.prediction.discrete import Discrete, discrete_outcome, highest_outcomes, log_masses
-from glmmjax.postfit.prediction.rows import model_rows
+from glmmjax.postfit.prediction.rows import in_all_rows, model_rows
 from glmmjax.postfit.prediction.subjects import modes_of, posterior_rule, read_own_rows, subjects_for, targets_for
 
 __all__ = ["Scores", "scoring_rules"]
@@ -56,6 +57,16 @@ class _Sums(NamedTuple):
     log_at_outcome: Array  # (n,) log probability of the outcome
 
 
+class _Scored(NamedTuple):
+    """Rows to score, and points of the random effects of their clusters."""
+
+    rows: ModelRows
+    codes: Array  # (n,) cluster of each row
+    nodes: tuple[Array, Array]  # (K, q, m) in coordinates u, and weights (K, m)
+    outcome: Array  # (n,)
+    highest: Array  # (n,) largest value that each outcome can have
+
+
 def scoring_rules(
     fitted: FittedModel, newdata: Any = None, newdata2: Any = None, kind: str = "plug_in", max_count: int = 100_000
 ) -> Scores:
@@ -71,19 +82,19 @@ def scoring_rules(
     discrete = discrete_outcome(fitted, "scoring_rules")
     if kind not in _KINDS:
         raise ArgumentError(f"kind={kind!r} must be 'plug_in' (at the conditional modes of random effects) or 'integrated' (over them).")
-    if isinstance(max_count, bool) or not isinstance(max_count, int | np.integer) or max_count < 1:
-        raise ArgumentError(f"max_count={max_count!r} must be a whole number >= 1, the largest count looked at.")
+    check_whole("max_count", max_count, 1, why=", the largest count looked at")
     rows, codes, nodes = _rows_and_nodes(fitted, newdata, newdata2, kind)
     outcome = rows.outcome
     with jax.enable_x64(True):
         highest = jnp.asarray(highest_outcomes(fitted, outcome))
-        arrays = (model_rows(rows), jnp.asarray(codes), nodes, jnp.asarray(outcome[0]), highest, jnp.asarray(float(max_count)))
-        sums = jax.tree.map(np.asarray, _sums(fitted.problem, discrete, jnp.asarray(fitted.theta), *arrays))
+        scored = _Scored(model_rows(rows), jnp.asarray(codes), nodes, jnp.asarray(outcome[0]), highest)
+        found = _sums(fitted.problem, discrete, jnp.asarray(fitted.theta), scored, jnp.asarray(float(max_count)))
+        sums = jax.tree.map(np.asarray, found)
     kept = rows.labels[rows.is_complete]
     _check_reach(sums, kept, int(max_count))
     p = np.exp(sums.log_at_outcome)
     columns = (sums.log_at_outcome, 2.0 * p - sums.squares, p / np.sqrt(sums.squares), -sums.distance)
-    logarithmic, quadratic, spherical, crps = (_filled(column, rows.is_complete) for column in columns)
+    logarithmic, quadratic, spherical, crps = (in_all_rows(column, rows.is_complete) for column in columns)
     return Scores(logarithmic, quadratic, spherical, crps, rows.labels)
 
 
@@ -111,13 +122,6 @@ def _all_nodes(given: Conditional, z: np.ndarray) -> tuple[Array, Array]:
         return jax.vmap(lambda one: node_of(given, one))(jnp.asarray(z)), given.weights
 
 
-def _filled(values: np.ndarray, is_known: np.ndarray) -> np.ndarray:
-    """With NaN in the other rows."""
-    full = np.full(len(is_known), np.nan)
-    full[is_known] = values
-    return full
-
-
 def _check_reach(sums: _Sums, labels: Any, max_count: int) -> None:
     """Refuse sums that leave out a part of a distribution."""
     short = np.flatnonzero(~(np.abs(1.0 - sums.total) <= _TAIL))
@@ -130,20 +134,10 @@ def _check_reach(sums: _Sums, labels: Any, max_count: int) -> None:
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
-def _sums(
-    problem: Problem,
-    discrete: Discrete,
-    theta: Array,
-    rows: ModelRows,
-    codes: Array,
-    nodes: tuple[Array, Array],
-    y: Array,
-    highest: Array,
-    max_count: Array,
-) -> _Sums:
+def _sums(problem: Problem, discrete: Discrete, theta: Array, scored: _Scored, max_count: Array) -> _Sums:
     """Sums over all counts, until each row's distribution is used up."""
     params = problem.layout.params(theta)
-    points, weights = nodes
+    rows, codes, (points, weights), y, highest = scored
 
     def predictive(k: Array) -> Array:
         """(n,) log probabilities of ``k``, averaged over the nodes."""

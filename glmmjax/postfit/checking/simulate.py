@@ -1,10 +1,11 @@
 """Outcomes drawn from the fitted model, for the rows fitted or for new ones.
 
-What is done with them is the business of others: ``quantile_residuals`` and ``predictive_checks``.
+``quantile_residuals`` and ``predictive_checks`` compare them with the data.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from typing import Any, NamedTuple
 
@@ -19,13 +20,16 @@ from glmmjax.estimation.objective import Problem
 from glmmjax.fitted import FittedModel
 from glmmjax.likelihood.clusters import ClusterData
 from glmmjax.likelihood.model_rows import ModelRows, phi_of_rows, predictors_at
+from glmmjax.postfit.arguments import check_whole
 from glmmjax.postfit.prediction.posterior_draws import posterior_draws
 from glmmjax.postfit.prediction.rows import model_rows
 from glmmjax.postfit.prediction.subjects import modes_of, read_own_rows, targets_for
+from glmmjax.postfit.uncertainty.parameter_draws import normal_draws
 from glmmjax.postfit.uncertainty.vcov import covariance
 
-__all__ = ["Simulations", "drawn_parameters", "simulate"]
+__all__ = ["SimulationSettings", "Simulations", "drawn_parameters", "simulate"]
 
+_Simulations = tuple[Array, Array | None, tuple[Array, Array]]  # theta, random effects, keys of effects and of outcomes; n of each
 _KINDS = ("new", "posterior", "mode", "zero")
 
 
@@ -36,16 +40,32 @@ class Simulations(NamedTuple):
     labels: Any  # (n_rows,) pandas Index of the rows, in the caller's order
 
 
-def simulate(
-    fitted: FittedModel,
-    n: int = 1,
-    new_random_effects: bool | str = True,
-    parameter_uncertainty: bool = False,
-    seed: int = 0,
-    newdata: Any = None,
-    robust: bool | str = False,
-) -> Simulations:
-    """``n`` data sets from the model at its estimates; see ``MixedModelResults.simulate``, which documents the arguments.
+@dataclasses.dataclass(frozen=True)
+class SimulationSettings:
+    """How data sets are simulated; the fields are those of ``MixedModelResults.simulate``."""
+
+    n: int = 1
+    new_random_effects: bool | str = True
+    parameter_uncertainty: bool = False
+    seed: int = 0
+    robust: bool | str = False
+
+    @property
+    def effects(self) -> str:
+        """Which random effects: ``"new"``, ``"posterior"``, ``"mode"`` or ``"zero"``."""
+        given = self.new_random_effects
+        if isinstance(given, bool | np.bool_):
+            return "new" if given else "posterior"
+        if given in _KINDS:
+            return given
+        raise ArgumentError(
+            f"new_random_effects={given!r} must be True ('new', drawn from N(0, D)), False ('posterior', drawn given the data), "
+            "'mode' (the conditional modes) or 'zero'."
+        )
+
+
+def simulate(fitted: FittedModel, settings: SimulationSettings, newdata: Any = None) -> Simulations:
+    """Data sets from the model at its estimates; see ``MixedModelResults.simulate``, which documents settings and ``newdata``.
 
     Raises
     ------
@@ -55,17 +75,17 @@ def simulate(
     DesignError, FormulaError, OutcomeError, RowsNotKeptError
         As ``read_new_rows`` and streamed fits raise them.
     """
-    kind = _kind(new_random_effects)
-    _check_whole("n", n, 1)
-    _check_whole("seed", seed, 0)
-    problem = fitted.problem
+    kind, n, problem = settings.effects, settings.n, fitted.problem
+    check_whole("n", n, 1)
+    check_whole("seed", settings.seed, 0)
     with jax.enable_x64(True):
-        thetas = jnp.asarray(drawn_parameters(fitted, n, seed, robust) if parameter_uncertainty else np.tile(fitted.theta, (n, 1)))
-        for_effects, for_outcomes = (_keys(seed, stream, n) for stream in (0, 1))
-        rows, codes, effects = _rows_and_effects(fitted, kind, newdata, thetas if parameter_uncertainty else thetas[:1], for_effects)
+        is_drawn = settings.parameter_uncertainty
+        thetas = jnp.asarray(drawn_parameters(fitted, n, settings.seed, settings.robust) if is_drawn else np.tile(fitted.theta, (n, 1)))
+        keys = _keys(settings.seed, 0, n), _keys(settings.seed, 1, n)
+        rows, codes, effects = _rows_and_effects(fitted, kind, newdata, thetas if is_drawn else thetas[:1], keys[0])
         n_clusters = int(codes.max(initial=-1)) + 1 if effects is None else effects.shape[-1]
         y = _as_family(_template(fitted, rows))
-        drawn = _outcomes(problem, n_clusters, thetas, effects, (for_effects, for_outcomes), model_rows(rows), y, jnp.asarray(codes))
+        drawn = _outcomes(problem, n_clusters, (thetas, effects, keys), model_rows(rows), y, jnp.asarray(codes))
         values = np.full((len(rows.is_complete), n), np.nan)
         values[rows.is_complete] = np.asarray(drawn).T
     return Simulations(values, rows.labels)
@@ -88,26 +108,7 @@ def drawn_parameters(fitted: FittedModel, n: int, seed: int, robust: bool | str 
             f"parameter_uncertainty=True: {len(unknown)} of the {len(v)} parameters have no variance, because the fit carries no "
             "certificate of a maximum; see fit.convergence, or simulate with parameter_uncertainty=False."
         )
-    scale = np.sqrt(np.maximum(np.diagonal(v), 1e-300))
-    values, vectors = np.linalg.eigh(v / np.outer(scale, scale))
-    root = scale[:, None] * vectors * np.sqrt(np.maximum(values, 0.0))
-    return fitted.theta + np.random.default_rng([seed, 2]).standard_normal((n, len(v))) @ root.T
-
-
-def _kind(new_random_effects: object) -> str:
-    if isinstance(new_random_effects, bool | np.bool_):
-        return "new" if new_random_effects else "posterior"
-    if new_random_effects in _KINDS:
-        return str(new_random_effects)
-    raise ArgumentError(
-        f"new_random_effects={new_random_effects!r} must be True ('new', drawn from N(0, D)), False ('posterior', drawn given the data), "
-        "'mode' (the conditional modes) or 'zero'."
-    )
-
-
-def _check_whole(name: str, value: object, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise ArgumentError(f"{name}={value!r} must be a whole number >= {least}.")
+    return fitted.theta + normal_draws(v, n, np.random.default_rng([seed, 2]))
 
 
 def _keys(seed: int, stream: int, n: int) -> Array:
@@ -162,13 +163,11 @@ def _as_family(columns: tuple[np.ndarray, ...]) -> Any:
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
-def _outcomes(
-    problem: Problem, m: int, thetas: Array, effects: Array | None, keys: tuple[Array, Array], rows: ModelRows, y: Any, codes: Array
-) -> Array:
+def _outcomes(problem: Problem, m: int, simulations: _Simulations, rows: ModelRows, y: Any, codes: Array) -> Array:
     """(n, n_rows) first outcome column of every simulation."""
     q = problem.layout.covariance.q
 
-    def one(at: tuple[Array, Array | None, tuple[Array, Array]]) -> Array:
+    def one(at: _Simulations) -> Array:
         theta, u, (for_effects, for_outcome) = at
         params = problem.layout.params(theta)
         u = jax.random.normal(for_effects, (q, m), theta.dtype) if u is None else u
@@ -176,4 +175,4 @@ def _outcomes(
         drawn = problem.family.sample(for_outcome, y, eta[0], phi_of_rows(params, eta.shape[-1]), *eta[1:])
         return drawn[0] if isinstance(drawn, tuple) else drawn
 
-    return jax.lax.map(one, (thetas, effects, keys))
+    return jax.lax.map(one, simulations)

@@ -14,7 +14,7 @@ import numpy as np
 from glmmjax.design.design import Design
 from glmmjax.errors import ArgumentError
 from glmmjax.fitted import FittedModel
-from glmmjax.postfit.inference.data_digests import is_streamed, outcome_digest, weights_digest
+from glmmjax.postfit.inference.data_digests import outcome_digest, weights_digest
 from glmmjax.postfit.inference.information_criteria import aic, bic, n_groups, n_parameters
 from glmmjax.postfit.prediction.rows import to_caller_order
 from glmmjax.postfit.uncertainty.p_values import mixture_tail
@@ -135,7 +135,7 @@ def _not_comparable(smaller: FittedModel, larger: FittedModel) -> str:
             f"No test: the log-likelihoods are by {smaller.n_agq} and {larger.n_agq} points, and differ by the "
             f"rules too. Refit one, such as fit.update(n_agq={max(smaller.n_agq, larger.n_agq)})."
         )
-    if is_streamed(smaller.design) or is_streamed(larger.design):
+    if smaller.design.is_streamed or larger.design.is_streamed:
         if not set(smaller.design.fixed_names) <= set(larger.design.fixed_names):
             return "No test: the rows of a stream are not kept, and by their names the fixed effects are not nested."
     elif any(not _is_spanned(*columns) for columns in _columns_by_predictor(smaller, larger)):

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import statistics
-import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from glmmjax.errors import ArgumentError, ConvergenceWarning
+from glmmjax.errors import ArgumentError, ConvergenceWarning, warn_caller
 from glmmjax.fitted import FittedModel
+from glmmjax.postfit.arguments import check_level, one_of
 from glmmjax.postfit.inference.profile import profile_limits
 from glmmjax.postfit.refitting.bootstrap import bootstrap, percentile_limits
 from glmmjax.postfit.uncertainty.delta_method import propagated_variances
+from glmmjax.postfit.uncertainty.link_intervals import normal_quantile
 from glmmjax.postfit.uncertainty.parameters import Reported, estimates, natural_values, reported, working_at, working_jacobian
 from glmmjax.postfit.uncertainty.vcov import covariance
 
@@ -41,6 +41,7 @@ def confidence_intervals(
     method: str = "wald",
     level: float = 0.95,
     robust: bool | str = False,
+    *,
     n: int = 1000,
     kind: str = "parametric",
     seed: int = 0,
@@ -61,10 +62,8 @@ def confidence_intervals(
 
 
 def _check(method: str, level: Any, robust: bool | str) -> None:
-    if method not in METHODS:
-        raise ArgumentError(f"method={method!r} is not known; choose one of {', '.join(map(repr, METHODS))}.")
-    if isinstance(level, bool) or not isinstance(level, int | float | np.number) or not 0.0 < level < 1.0:
-        raise ArgumentError(f"level={level!r} must be a number between 0 and 1, such as 0.95.")
+    one_of("method", method, METHODS)
+    check_level(level)
     if robust and method != "wald":
         raise ArgumentError(
             f"robust={robust!r} goes with method='wald' only: the others use no covariance matrix. For intervals that are robust to a "
@@ -76,12 +75,12 @@ def _wald(fitted: FittedModel, parameters: Reported, chosen: np.ndarray, level: 
     """Limits by the standard error on the working scale."""
     at = working_at(parameters, fitted.theta)
     is_lost = np.array(parameters.kinds) == "random" if fitted.is_singular else np.zeros(len(at), bool)
-    # what is lost has no finite derivative either; 0 keeps it away from the rest
+    # lost parameters have no finite derivatives; 0 keeps NaN out of the others
     jacobian = np.where(is_lost[:, None], 0.0, working_jacobian(parameters, fitted.theta))
     errors = np.sqrt(propagated_variances(jacobian, covariance(fitted, robust)))
     errors[is_lost] = np.nan
     _report_undefined(fitted, parameters, chosen, np.isnan(errors))
-    reach = statistics.NormalDist().inv_cdf(0.5 + 0.5 * level) * errors
+    reach = normal_quantile(level) * errors
     at = np.where(np.isnan(errors), np.nan, at)
     ends = natural_values(parameters, np.stack([at - reach, at + reach]), fitted.theta)
     return ends.min(axis=0)[chosen], ends.max(axis=0)[chosen]
@@ -101,7 +100,7 @@ def _report_undefined(fitted: FittedModel, parameters: Reported, chosen: np.ndar
     text = f"no Wald interval for {', '.join(lost)}: {why}. {advice}"
     if len(lost) == len(chosen):
         raise ArgumentError(text)
-    warnings.warn(text, ConvergenceWarning, stacklevel=5)
+    warn_caller(text, ConvergenceWarning)
 
 
 def _percentiles(
@@ -115,7 +114,7 @@ def _percentiles(
         raise ArgumentError(f"method='bootstrap': only {used} of n={n} refits reached a maximum, and percentiles need more of them.")
     if lost > _MANY_LOST * n:
         text = f"{lost} of {n} bootstrap refits reached no maximum and are left out; the intervals may be too short. Try a simpler model."
-        warnings.warn(text, ConvergenceWarning, stacklevel=5)
+        warn_caller(text, ConvergenceWarning)
     draws = natural_values(parameters, working_at(parameters, refits.theta[refits.converged]), fitted.theta)
     lower, upper = percentile_limits(draws[:, chosen], level)
     return lower, upper, (used, lost)

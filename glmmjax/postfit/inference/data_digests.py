@@ -1,4 +1,4 @@
-"""Whether two fits are of the same rows: by digests, which a streamed fit keeps in place of its rows."""
+"""Digests of outcomes and weights, which tell whether two fits are of the same rows; a streamed fit keeps them instead of its rows."""
 
 from __future__ import annotations
 
@@ -10,12 +10,7 @@ from glmmjax.design.design import Design, StreamedRows
 from glmmjax.likelihood.clusters import cluster_weights, clusters_of_rows, outcome_columns
 from glmmjax.postfit.prediction.rows import to_caller_order
 
-__all__ = ["is_streamed", "outcome_digest", "weights_digest"]
-
-
-def is_streamed(design: Design) -> bool:
-    """Whether the rows are not in memory."""
-    return design.is_streamed
+__all__ = ["outcome_digest", "weights_digest"]
 
 
 def outcome_digest(design: Design) -> bytes:

@@ -14,8 +14,6 @@ region keeps the steps where the model holds. The equations are verified at the 
 from __future__ import annotations
 
 import functools
-import statistics
-import warnings
 from typing import Any, NamedTuple
 
 import jax
@@ -23,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from glmmjax.errors import ConvergenceWarning
+from glmmjax.errors import ConvergenceWarning, warn_caller
 from glmmjax.estimation.driver import is_small
 from glmmjax.estimation.objective import evaluate_with_hessian
 from glmmjax.estimation.xla.compiler_options import platform_in_force, quick_to_compile, quick_to_run
@@ -31,6 +29,7 @@ from glmmjax.fitted import FittedModel
 from glmmjax.likelihood.clusters import Bucket
 from glmmjax.likelihood.gauss_hermite import Rule, padded_rule
 from glmmjax.likelihood.marginal import Modes, start_modes
+from glmmjax.postfit.uncertainty.link_intervals import normal_quantile
 from glmmjax.postfit.uncertainty.parameters import Reported, estimates, natural_values, working_values
 from glmmjax.postfit.uncertainty.random_covariance import spread
 
@@ -64,6 +63,16 @@ class Search(NamedTuple):
     c: Array  # () the parameter at x, working scale
 
 
+class _Setting(NamedTuple):
+    """What all searches of a fit share."""
+
+    centre: Array  # (P,) the estimates
+    scale: Array  # (P, P) of the coordinates x
+    target: Array  # () objective at a limit
+    buckets: tuple[Bucket, ...]
+    rule: Rule
+
+
 class Side(NamedTuple):
     """What a search looks for."""
 
@@ -74,7 +83,7 @@ class Side(NamedTuple):
     reach: Array  # () largest change of the parameter in one step, working scale: a larger one could pass through the boundary
 
 
-class _Model(NamedTuple):
+class _QuadraticModel(NamedTuple):
     """The quadratic model of the profile around a point: ``peak + slope h + curvature h^2 / 2`` after the step ``across + along h``."""
 
     across: Array  # (P,) step to the top of the surface of constant c
@@ -103,16 +112,17 @@ def profile_limits(fitted: FittedModel, parameters: Reported, chosen: np.ndarray
     ConvergenceWarning
         Naming the parameters whose limits were not found.
     """
-    target = fitted.objective - 0.5 * statistics.NormalDist().inv_cdf(0.5 + 0.5 * level) ** 2
+    target = fitted.objective - 0.5 * normal_quantile(level) ** 2
     known = estimates(fitted, parameters)
     scale = _scale(fitted)
     starts = _starts(fitted, scale)
     sides = _sides(parameters, chosen, known, starts)
     buckets, q = fitted.design.clusters.buckets, parameters.problem.layout.covariance.q
     with jax.enable_x64(True):
-        arguments = jax.tree.map(jnp.asarray, (fitted.theta, scale, target, sides))
+        centre, scale, target, sides = jax.tree.map(jnp.asarray, (fitted.theta, scale, target, sides))
+        setting = _Setting(centre, scale, target, buckets, padded_rule(fitted.n_agq, q))
         run = _program(is_small(fitted.problem, buckets, fitted.n_agq), platform_in_force())
-        found = run(parameters, *arguments, buckets, padded_rule(fitted.n_agq, q), start_modes(buckets, q))
+        found = run(parameters, setting, sides, start_modes(buckets, q))
     shape = (len(starts), 2, len(known))
     c, misfit, is_flat = (np.asarray(values).reshape(shape) for values in (found.c, found.misfit, found.is_flat))
     edges = np.where(is_flat, _edges(parameters), np.nan)
@@ -156,7 +166,7 @@ def _edges(parameters: Reported) -> np.ndarray:
 
 
 def _scale(fitted: FittedModel) -> np.ndarray:
-    """(P, P) coordinates in which the information at the maximum is the identity, for what has information."""
+    """(P, P) coordinates in which the information at the maximum is the identity, in directions that have information."""
     diagonal = 1.0 / np.sqrt(np.maximum(np.abs(np.diagonal(fitted.information)), 1e-300))
     values, vectors = np.linalg.eigh(fitted.information * diagonal[:, None] * diagonal)
     return diagonal[:, None] * vectors / np.sqrt(np.maximum(values, 1e-6))
@@ -196,30 +206,20 @@ def _at_the_boundary(fitted: FittedModel, parameters: Reported, known: np.ndarra
 def _report_missing(parameters: Reported, chosen: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> None:
     lost = [parameters.labels[k] for k, is_lost in zip(chosen, np.isnan(lower + upper), strict=True) if is_lost]
     if lost:
-        warnings.warn(
+        text = (
             f"no profile limit was found on one side or both for {', '.join(lost)}: the equations of the limit were not solved from the "
-            "estimates. Try method='bootstrap' for these, or method='wald'.",
-            ConvergenceWarning,
-            stacklevel=5,
+            "estimates. Try method='bootstrap' for these, or method='wald'."
         )
+        warn_caller(text, ConvergenceWarning)
 
 
 @functools.cache
 def _program(small: bool, platform: str) -> Any:
-    """``_searches`` compiled quickly for small data, where compiling is what a user waits for, or to run quickly."""
+    """``_searches`` compiled quickly for small data, where a user waits for the compiler, else compiled to run quickly."""
     return jax.jit(_searches, static_argnums=0, compiler_options=(quick_to_compile if small else quick_to_run)(platform))
 
 
-def _searches(
-    parameters: Reported,
-    centre: Array,
-    scale: Array,
-    target: Array,
-    sides: Side,
-    buckets: tuple[Bucket, ...],
-    rule: Rule,
-    modes: Modes,
-) -> Search:
+def _searches(parameters: Reported, setting: _Setting, sides: Side, modes: Modes) -> Search:
     """The searches of all sides, one after the other."""
 
     def search(side: Side) -> Search:
@@ -227,18 +227,17 @@ def _searches(
         first = (side.start, jnp.zeros_like(side.start), zero, zero, zero, zero + 2.0, modes)
         state = Search(*first, n=count, is_solved=side.sign == 0, is_flat=no, misfit=zero + jnp.inf, c=zero + jnp.nan)
         unfinished = lambda s: (s.n < _MAX_EVALUATIONS) & ~s.is_solved & ~s.is_flat & (s.radius > _SMALLEST_STEP)  # noqa: E731
-        advance = lambda s: _advance(parameters, centre, scale, target, side, s, buckets, rule)  # noqa: E731
+        advance = lambda s: _advance(parameters, setting, side, s)  # noqa: E731
         return jax.lax.while_loop(unfinished, advance, state)._replace(modes=())
 
     return jax.lax.map(search, sides)
 
 
-def _advance(
-    parameters: Reported, centre: Array, scale: Array, target: Array, side: Side, s: Search, buckets: tuple[Bucket, ...], rule: Rule
-) -> Search:
-    """One evaluation, and what follows from it."""
+def _advance(parameters: Reported, setting: _Setting, side: Side, s: Search) -> Search:
+    """Evaluate at the end of the step, accept the point or shorten the step, and choose the next one."""
+    centre, scale, target = setting.centre, setting.scale, setting.target
     x = s.x + s.step
-    at, hessian = evaluate_with_hessian(parameters.problem, centre + scale @ x, buckets, rule, s.modes)
+    at, hessian = evaluate_with_hessian(parameters.problem, centre + scale @ x, setting.buckets, setting.rule, s.modes)
     of_x = lambda x: working_values(parameters, centre + scale @ x)[side.number]  # noqa: E731
     c, normal, bend = of_x(x), jax.grad(of_x)(x), jax.hessian(of_x)(x)
     finite = jnp.isfinite(at.value) & jnp.all(jnp.isfinite(hessian)) & jnp.isfinite(c) & jnp.all(jnp.isfinite(bend))
@@ -260,7 +259,7 @@ def _advance(
     return jax.tree.map(lambda a, b: jnp.where(accepted, a, b), new, shorter)
 
 
-def _model(value: Array, gradient: Array, information: Array, normal: Array, bend: Array) -> _Model:
+def _model(value: Array, gradient: Array, information: Array, normal: Array, bend: Array) -> _QuadraticModel:
     """From the derivatives of the objective, ``information`` the negative Hessian, and of the parameter."""
     size = jnp.sqrt((normal**2).sum())
     n = normal / size
@@ -271,10 +270,10 @@ def _model(value: Array, gradient: Array, information: Array, normal: Array, ben
     across, along = inverse @ gradient, n - inverse @ (bordered @ n)
     falling = gradient - information @ across
     peak = value + 0.5 * (gradient + falling) @ across
-    return _Model(across, along, 0.5 * gradient @ across, peak, falling @ along, -along @ information @ along, values[0] > 0, size)
+    return _QuadraticModel(across, along, 0.5 * gradient @ across, peak, falling @ along, -along @ information @ along, values[0] > 0, size)
 
 
-def _next_step(model: _Model, above: Array, sign: Array, radius: Array, reach: Array) -> Array:
+def _next_step(model: _QuadraticModel, above: Array, sign: Array, radius: Array, reach: Array) -> Array:
     """The step to where the model has the target, inside the trust region."""
     longest = jnp.minimum(radius, reach / model.size)
     inside = model.slope**2 - 2.0 * model.curvature * above

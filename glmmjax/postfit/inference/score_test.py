@@ -36,7 +36,7 @@ from glmmjax.postfit.uncertainty.vcov import theta_covariance
 
 __all__ = ["ScoreTest", "score_test"]
 
-_PARTS = {"fixed": "main", "zi": "zero", "dispersion": "dispersion"}
+_PARTS = {"fixed": "main", "zero": "zero", "dispersion": "dispersion"}
 _SIZES = {"main": "p", "zero": "p_zi", "dispersion": "p_disp"}
 
 

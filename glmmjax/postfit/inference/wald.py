@@ -57,7 +57,7 @@ def theta_names(fitted: FittedModel) -> tuple[str, ...]:
         by_kind.setdefault(kind, []).append(label)
     extra = [f"phi[{name}]" for name in by_kind.get("phi", [])]
     random = design.covariance.free_names(design.random_names)
-    return (*design.fixed_names, *random, *extra, *by_kind.get("zi", []), *by_kind.get("dispersion", []))
+    return (*design.fixed_names, *random, *extra, *by_kind.get("zero", []), *by_kind.get("dispersion", []))
 
 
 def _check_covariance(fitted: FittedModel, matrix: np.ndarray, names: tuple[str, ...], of_left: np.ndarray) -> None:

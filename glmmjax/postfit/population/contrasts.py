@@ -12,10 +12,10 @@ from glmmjax.errors import ArgumentError
 from glmmjax.families.base import Family
 from glmmjax.families.links import Identity, Link, Log, Logit
 from glmmjax.fitted import FittedModel
+from glmmjax.postfit.arguments import check_level, one_of
 from glmmjax.postfit.population.marginal_means import Values, grouped_values
-from glmmjax.postfit.prediction.predict import one_of
 from glmmjax.postfit.uncertainty.delta_method import propagated_variances
-from glmmjax.postfit.uncertainty.link_intervals import check_level, normal_quantile, on_scale
+from glmmjax.postfit.uncertainty.link_intervals import normal_quantile, on_scale
 from glmmjax.postfit.uncertainty.p_values import normal_two_sided
 from glmmjax.postfit.uncertainty.vcov import covariance
 
@@ -45,6 +45,7 @@ def contrasts(
     newdata: Any = None,
     contrast: Any = "pairwise",
     by: Any = None,
+    *,
     comparison: str = "difference",
     kind: str = "marginal",
     robust: bool | str = False,
@@ -54,8 +55,7 @@ def contrasts(
     """Contrasts of the means of rows or groups of rows; the arguments are those of ``MixedModelResults.contrasts``."""
     check_level(level)
     one_of("comparison", comparison, COMPARISONS)
-    if adjust not in ADJUSTMENTS:
-        raise ArgumentError(f"adjust={adjust!r} is not known; choose one of {', '.join(map(repr, ADJUSTMENTS))}.")
+    one_of("adjust", adjust, ADJUSTMENTS)
     means, groups = grouped_values(fitted, newdata, by, False, kind)
     weights, names = weights_of(contrast, [_text(label) for label in groups.labels], list(groups.labels), _SIGNS[comparison])
     values, jacobian = _on_comparison(fitted.problem.family, comparison, means)

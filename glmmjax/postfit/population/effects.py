@@ -13,10 +13,11 @@ from glmmjax.design.reference_grid import reference_grid
 from glmmjax.errors import ArgumentError
 from glmmjax.families.links import Identity, Link, Logit
 from glmmjax.fitted import FittedModel
+from glmmjax.postfit.arguments import check_level, one_of
 from glmmjax.postfit.population.marginal_means import MEAN_KINDS, Values, data_of, mean_quantity, row_values, standard_errors_of
-from glmmjax.postfit.prediction.predict import one_of
 from glmmjax.postfit.prediction.quantities import interval_link
-from glmmjax.postfit.uncertainty.link_intervals import check_level, limits, on_scale
+from glmmjax.postfit.prediction.rows import in_all_rows
+from glmmjax.postfit.uncertainty.link_intervals import limits, on_scale
 from glmmjax.postfit.uncertainty.vcov import covariance
 
 __all__ = ["EFFECT_SCALES", "Effects", "effects"]
@@ -54,7 +55,7 @@ def effects(
     found, link = _values(fitted, rows, kind, scale)
     error = standard_errors_of(found, covariance(fitted, robust))
     ends = limits(link, found.values, error, level)
-    estimate, error, lower, upper = (_in_all_rows(part, rows.is_complete) for part in (found.values, error, *ends))
+    estimate, error, lower, upper = (in_all_rows(part, rows.is_complete) for part in (found.values, error, *ends))
     return Effects(estimate, error, lower, upper, frame, fitted.design.levels)
 
 
@@ -68,9 +69,3 @@ def _values(fitted: FittedModel, rows: NewRows, kind: str, scale: str) -> tuple[
         return found, interval_link(family, quantity)
     values, slope = on_scale(Logit() if family.is_ordinal else family.mean_link, found.values)
     return Values(values, slope[..., None] * found.jacobian), Identity()
-
-
-def _in_all_rows(leaf: np.ndarray, is_complete: np.ndarray) -> np.ndarray:
-    full = np.full((len(leaf), len(is_complete)), np.nan)
-    full[:, is_complete] = leaf
-    return full

@@ -22,12 +22,13 @@ from glmmjax.estimation.objective import Problem
 from glmmjax.fitted import FittedModel
 from glmmjax.likelihood.model_rows import ModelRows, predictors_at
 from glmmjax.likelihood.population import population_mean, population_probabilities
-from glmmjax.postfit.inference.data_digests import is_streamed
-from glmmjax.postfit.prediction.predict import in_chunks, one_of
+from glmmjax.postfit.arguments import check_level, one_of
+from glmmjax.postfit.prediction.predict import in_chunks
 from glmmjax.postfit.prediction.quantities import interval_link, values_at
+from glmmjax.postfit.prediction.rows import in_all_rows
 from glmmjax.postfit.prediction.subjects import read_own_rows
 from glmmjax.postfit.uncertainty.delta_method import propagated_variances
-from glmmjax.postfit.uncertainty.link_intervals import check_level, limits
+from glmmjax.postfit.uncertainty.link_intervals import limits
 from glmmjax.postfit.uncertainty.vcov import covariance
 
 __all__ = [
@@ -69,6 +70,7 @@ def marginal_means(
     fitted: FittedModel,
     newdata: Any = None,
     by: Any = None,
+    *,
     average: bool = False,
     kind: str = "marginal",
     robust: bool | str = False,
@@ -83,14 +85,14 @@ def marginal_means(
     return Means(found.values, error, *ends, groups.labels, counts, fitted.design.levels)
 
 
-class Rows(NamedTuple):
+class Averaged(NamedTuple):
     """What the values of ``grouped_values`` are of."""
 
     codes: np.ndarray | None  # (n,) groups of the rows; None for single rows
     labels: Any  # (G,)
 
 
-def grouped_values(fitted: FittedModel, newdata: Any, by: Any, average: bool, kind: str) -> tuple[Values, Rows]:
+def grouped_values(fitted: FittedModel, newdata: Any, by: Any, average: bool, kind: str) -> tuple[Values, Averaged]:
     """Means of the rows, averaged over groups where ``by`` or ``average`` asks for it.
 
     Raises
@@ -106,13 +108,13 @@ def grouped_values(fitted: FittedModel, newdata: Any, by: Any, average: bool, ki
     if np.isnan(found.values).any():
         raise ArgumentError(f"the {fitted.problem.family.name} family has no mean at these estimates, so there is nothing to average.")
     if groups is None:
-        return Values(*(_in_all_rows(leaf, rows.is_complete) for leaf in found)), Rows(None, rows.labels)
+        return Values(*(in_all_rows(leaf, rows.is_complete, axis=1) for leaf in found)), Averaged(None, rows.labels)
     if not rows.is_complete.all():
         raise ArgumentError(
             f"newdata has missing values in {int((~rows.is_complete).sum())} of {len(rows.is_complete)} rows, and an average over the "
             "others would be one of other groups; fill them in, or leave these rows out first."
         )
-    return Values(*(_averaged(leaf, groups.codes) for leaf in found)), Rows(groups.codes, groups.labels)
+    return Values(*(_averaged(leaf, groups.codes) for leaf in found)), Averaged(groups.codes, groups.labels)
 
 
 def _rows_and_groups(fitted: FittedModel, newdata: Any, by: Any, average: bool) -> tuple[NewRows, RowGroups | None]:
@@ -142,7 +144,7 @@ def data_of(fitted: FittedModel, needed: bool = False) -> Any:
     ArgumentError
         Where they are ``needed`` and not kept.
     """
-    data = None if is_streamed(fitted.design) else fitted.request.data
+    data = None if fitted.design.is_streamed else fitted.request.data
     if data is None and needed:
         raise ArgumentError("newdata=None stands for the rows fitted, which this fit does not keep as a table; give newdata.")
     return data
@@ -211,9 +213,3 @@ def _averaged(leaf: np.ndarray, codes: np.ndarray) -> np.ndarray:
     starts = np.searchsorted(codes[order], np.arange(codes.max() + 1))
     counts = np.bincount(codes).reshape(1, -1, *[1] * (leaf.ndim - 2))
     return np.add.reduceat(leaf[:, order], starts, axis=1) / counts
-
-
-def _in_all_rows(leaf: np.ndarray, is_complete: np.ndarray) -> np.ndarray:
-    full = np.full((leaf.shape[0], len(is_complete), *leaf.shape[2:]), np.nan)
-    full[:, is_complete] = leaf
-    return full

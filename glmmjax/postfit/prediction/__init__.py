@@ -3,12 +3,13 @@
 - ``discrete``: Probabilities of single values of a discrete outcome, from the family's log density
 - ``jit_by_work``: Compiling for the amount of work: small predictions wait for the compiler, large ones for the program
 - ``posterior_draws``: Draws of random effects from their distribution given outcomes
-- ``predict``
-- ``prediction_draws``
-- ``prediction_intervals``
-- ``quantities``
-- ``random_effects``
-- ``row_blocks``
+- ``predict``: Predictions of rows at the estimates
+- ``prediction_draws``: Quantiles of new outcomes, from draws
+- ``prediction_intervals``: Intervals of a mean or of a new outcome
+- ``quantities``: The quantities that can be predicted, and the scales of their intervals
+- ``random_effects``: Modes, means and covariances of the random effects of each cluster
+- ``row_blocks``: Rows to predict beside the blocks of clusters that inform them
 - ``rows``: The rows of a fit, and rows of new data, as the arrays that predictions take
-- ``subjects``
+- ``subjects``: Rows to predict, their clusters, and the random effects of these given outcomes
+- ``t_proposals``: Candidates for random effects given outcomes, and their weights
 """

@@ -18,7 +18,7 @@ __all__ = ["Discrete", "discrete_outcome", "highest_outcomes", "is_discrete", "l
 
 
 class Discrete(NamedTuple):
-    """What values a discrete outcome can have; static, hashable."""
+    """Which values a discrete outcome can have; static, hashable."""
 
     lowest: float  # 0, or 1 for a truncated count
     n_columns: int  # 2 for successes and failures
@@ -30,7 +30,7 @@ def is_discrete(fitted: FittedModel) -> bool:
 
 
 def discrete_outcome(fitted: FittedModel, name: str) -> Discrete:
-    """The outcome of a model; ``name`` is what was asked for.
+    """Which values the outcome of a model can have; ``name`` is the method that asks.
 
     Raises
     ------

@@ -1,10 +1,4 @@
-r"""Draws of random effects from their distribution given outcomes.
-
-Each draw is one of ``n_candidates`` points from a multivariate t distribution around the mode of the cluster, scaled by the curvature
-there, chosen with probability proportional to (posterior density) / (density of the t distribution): importance resampling. The
-posterior density of u never falls more slowly than the normal prior where the likelihood is bounded, so these weights are bounded too.
-Source: Rubin (1988), Bayesian Statistics 3, 395-402.
-"""
+"""Draws of random effects from their distribution given outcomes: each is one of 32 candidates, chosen by its weight (``t_proposals``)."""
 
 from __future__ import annotations
 
@@ -18,11 +12,11 @@ from glmmjax.estimation.objective import Problem
 from glmmjax.families.base import Family
 from glmmjax.likelihood.adaptive import Posterior, posterior
 from glmmjax.likelihood.clusters import Bucket, ClusterData, to_clusters
-from glmmjax.likelihood.rows import Outcome, Predictors, from_first_lane, log_joint, outcome_of, predictors_of
+from glmmjax.likelihood.rows import Outcome, Predictors, from_first_lane, outcome_of, predictors_of
+from glmmjax.postfit.prediction.t_proposals import log_weight, t_draws
 
 __all__ = ["posterior_draws"]
 
-_DF = 4.0  # of the t distribution; the chi-square variable in it is then twice the sum of two exponential ones
 _N_CANDIDATES = 32  # the density of a draw is off by a share of about var(weight) / 32
 
 
@@ -65,23 +59,16 @@ def _resampled(family: Family, x: Predictors, outcome: Outcome, post: Posterior,
     """(q, B) one draw for each cluster of a block."""
 
     def consider(k: Array, chosen: tuple[Array, Array]) -> tuple[Array, Array]:
-        """One candidate more: it replaces the one held with the probability that is its share of all weights so far."""
+        """Draw another candidate. It replaces the one held with a probability: its share of all weights so far."""
         held, log_total = chosen
         for_z, for_choice = jax.random.split(jax.random.fold_in(key, k))
-        z = _t_draws(for_z, outcome, held)
+        for_normal, for_scale = jax.random.split(for_z)
+        z = t_draws(for_normal, for_scale, outcome, (len(held),))
         u = post.mode + (post.root * z).sum(1)
-        log_weight = log_joint(family, x, outcome, u) + 0.5 * (_DF + len(held)) * jnp.log1p((z * z).sum(0) / _DF)
-        log_total = jnp.logaddexp(log_total, log_weight)
+        weight = log_weight(family, x, outcome, u, z)
+        log_total = jnp.logaddexp(log_total, weight)
         level = from_first_lane(outcome, jax.random.uniform(for_choice, log_total.shape, log_total.dtype))
-        return jnp.where(level < jnp.exp(log_weight - log_total), u, held), log_total
+        return jnp.where(level < jnp.exp(weight - log_total), u, held), log_total
 
     nothing = jnp.full(post.mode.shape[1:], -jnp.inf, post.mode.dtype)
     return jax.lax.fori_loop(0, _N_CANDIDATES, consider, (post.mode, nothing))[0]
-
-
-def _t_draws(key: Array, outcome: Outcome, like: Array) -> Array:
-    """Standard multivariate t draws in the shape of ``like`` (q, B), the same wherever a cluster stands."""
-    for_normal, for_scale = jax.random.split(key)
-    normal = jax.random.normal(for_normal, like.shape, like.dtype)
-    chi_square = 2.0 * jax.random.exponential(for_scale, (2, like.shape[1]), like.dtype).sum(0)
-    return from_first_lane(outcome, normal / jnp.sqrt(chi_square / _DF))

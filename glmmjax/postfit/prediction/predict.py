@@ -1,7 +1,8 @@
-"""Predictions of rows, old and new: which random effects they take, and what is reported of the linear predictors."""
+"""Predictions of rows, old and new: at which random effects, and which function of the linear predictors."""
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from typing import Any, NamedTuple
 
@@ -18,18 +19,19 @@ from glmmjax.fitted import FittedModel
 from glmmjax.likelihood.model_rows import ModelRows, predictors_at
 from glmmjax.likelihood.params import Params
 from glmmjax.likelihood.population import population_average
+from glmmjax.postfit.arguments import check_level, check_whole, one_of
 from glmmjax.postfit.prediction.quantities import interval_link, values_at
+from glmmjax.postfit.prediction.rows import in_all_rows
 from glmmjax.postfit.prediction.subjects import Targets, modes_of, read_rows, targets_for
 
 __all__ = [
     "KINDS",
     "SCALES",
+    "IntervalSettings",
     "Predictions",
     "Request",
     "average_of",
-    "in_all_rows",
     "in_chunks",
-    "one_of",
     "predict",
     "request_of",
     "rows_of",
@@ -43,11 +45,28 @@ _STEPS = 8  # of the ladder of array sizes
 
 
 class Request(NamedTuple):
-    """What is asked for. Static."""
+    """What to predict. Static."""
 
     effects: str  # random effects: "none" (b = 0), "subject", "population" (averaged over)
     quantity: str  # see ``quantities``
     on_link: bool  # report the interval link of the quantity
+
+
+@dataclasses.dataclass(frozen=True)
+class IntervalSettings:
+    """How intervals around predictions are made; the fields are those of ``MixedModelResults.predict``."""
+
+    level: float = 0.95
+    interval_for: str = "mean"
+    robust: bool | str = False
+    seed: int = 0
+    n_draws: int = 1000
+
+    def __post_init__(self) -> None:
+        one_of("interval_for", self.interval_for, ("mean", "outcome"))
+        check_level(self.level, "interval", "None or a level between 0 and 1")
+        check_whole("seed", self.seed, 0)
+        check_whole("n_draws", self.n_draws, 100)
 
 
 class Predictions(NamedTuple):
@@ -71,7 +90,7 @@ def predict(
     """
     request = request_of(fitted, kind, scale)
     rows, targets = rows_of(fitted, request, newdata, newdata2)
-    return Predictions(in_all_rows(values_of(fitted, request, rows, targets), rows), rows.labels)
+    return Predictions(in_all_rows(values_of(fitted, request, rows, targets), rows.is_complete), rows.labels)
 
 
 def values_of(fitted: FittedModel, request: Request, rows: NewRows, targets: Targets | None) -> np.ndarray:
@@ -136,12 +155,6 @@ def in_chunks(rows: NewRows, u: np.ndarray | None = None, width: int = _CHUNK) -
     return (model, None if u is None else cut(u)), n
 
 
-def one_of(argument: str, value: Any, allowed: tuple[str, ...]) -> None:
-    """Refuse a text that is not one of those allowed."""
-    if value not in allowed:
-        raise ArgumentError(f"{argument}={value!r} is not known; choose one of {', '.join(map(repr, allowed))}.")
-
-
 def average_of(family: Family, request: Request, params: Params, rows: ModelRows, u: Array | None = None) -> Array:
     """(O, n) the quantity at b = L u (0 for None), or averaged over the population."""
     at = functools.partial(values_at, family, request.quantity, params)
@@ -157,10 +170,3 @@ def _values(family: Family, request: Request, params: Params, rows: ModelRows, u
         return interval_link(family, request.quantity).link(values) if request.on_link else values
 
     return jnp.moveaxis(jax.lax.map(of_chunk, (rows, u)), 0, 1)
-
-
-def in_all_rows(values: np.ndarray, rows: NewRows) -> np.ndarray:
-    """(O, all rows) from values (O, n) of the complete rows; NaN elsewhere."""
-    full = np.full((len(values), len(rows.is_complete)), np.nan)
-    full[:, rows.is_complete] = values
-    return full

@@ -1,13 +1,12 @@
 r"""Prediction intervals of a new outcome: quantiles of draws of theta, of random effects and of the outcome.
 
-The random effects of a subject given its outcomes are drawn at the estimates: candidates from a multivariate t distribution on the mode
-and scale of the adaptive rule, resampled with probability proportional to (posterior density) / (density of the t distribution). A draw
+The random effects of a subject given its outcomes are drawn at the estimates, by resampling candidates (``t_proposals``). A draw
 ``theta_m ~ N(theta_hat, V)`` moves them to first order,
 
 .. math:: b_m + \frac{\partial E(b \mid y, \theta)}{\partial \theta} (\theta_m - \hat\theta),
 
-so that the linear predictor ``x' beta_m + z' b_m`` has the variance of ``prediction_intervals``. Sources: Rubin (1988), Bayesian
-Statistics 3, 395-402, for resampling; Kass and Steffey (1989), JASA 84, 717-726, for the move.
+so that the linear predictor ``x' beta_m + z' b_m`` has the variance of ``prediction_intervals``. Source: Kass and Steffey (1989), JASA 84,
+717-726, for the move.
 """
 
 from __future__ import annotations
@@ -21,20 +20,22 @@ from jax import Array
 
 from glmmjax.design.new_rows import NewRows
 from glmmjax.estimation.objective import Problem
+from glmmjax.families.base import Family
 from glmmjax.fitted import FittedModel
 from glmmjax.likelihood.conditional import block_conditional, conditional_means
 from glmmjax.likelihood.gauss_hermite import tensor_rule
 from glmmjax.likelihood.model_rows import ModelRows
 from glmmjax.likelihood.params import Params
-from glmmjax.likelihood.rows import from_first_lane, log_joint, outcome_of, predictors_of
+from glmmjax.likelihood.rows import from_first_lane, outcome_of, predictors_of
 from glmmjax.postfit.prediction.jit_by_work import sized
-from glmmjax.postfit.prediction.predict import Request, in_chunks
+from glmmjax.postfit.prediction.predict import IntervalSettings, Request, in_chunks
 from glmmjax.postfit.prediction.row_blocks import MOST_ROWS, BlockRows, rows_by_bucket
 from glmmjax.postfit.prediction.subjects import Targets, posterior_points
+from glmmjax.postfit.prediction.t_proposals import log_weight, t_draws
+from glmmjax.postfit.uncertainty.parameter_draws import normal_draws
 
-__all__ = ["Quantiles", "flat_quantiles", "parameter_draws", "subject_quantiles"]
+__all__ = ["Quantiles", "flat_quantiles", "subject_quantiles"]
 
-_DF = 4.0  # of the t distribution
 _WORK_OF_DRAW = 25  # densities that take as long as a draw of an outcome
 
 
@@ -54,83 +55,87 @@ class _Draws(NamedTuple):
     n_columns: int  # of the outcome
 
 
-def parameter_draws(covariance: np.ndarray, n: int, seed: int) -> np.ndarray:
-    """(n, P) draws from N(0, V)."""
-    values, vectors = np.linalg.eigh(covariance)
-    root = vectors * np.sqrt(np.maximum(values, 0.0))
-    return np.random.default_rng(seed).standard_normal((n, len(root))) @ root.T
+class _ThetaDraws(NamedTuple):
+    """Draws of theta around the estimates."""
+
+    centre: Array  # (P,) the estimates
+    moves: Array  # (M, P) away from them
 
 
-def subject_quantiles(fitted: FittedModel, targets: Targets, covariance: np.ndarray, level: float, n: int, seed: int) -> Quantiles:
+class _Given(NamedTuple):
+    """Rows whose outcomes are drawn M times."""
+
+    rows: ModelRows  # R rows
+    b: Array | None  # (M, q, R) random effects; None for 0
+    outcome: tuple[Array, ...]  # (R,) columns that hold the trials, () for other outcomes
+
+
+def subject_quantiles(fitted: FittedModel, targets: Targets, covariance: np.ndarray, settings: IntervalSettings) -> Quantiles:
     """Of new outcomes of subjects given their outcomes."""
     found = np.zeros((3, len(targets.codes)))
     points = posterior_points(fitted)
     with jax.enable_x64(True):
-        theta, moves = jnp.asarray(fitted.theta), jnp.asarray(parameter_draws(covariance, n, seed))
+        draws, thetas = _draws(fitted, settings), _theta_draws(fitted, covariance, settings)
         for k, block in enumerate(rows_by_bucket(fitted, targets)):
-            key = jax.random.fold_in(jax.random.key(seed), k)
-            block.put(
-                _subject_quantiles(_WORK_OF_DRAW * n * block.numbers.size)(
-                    fitted.problem, points, _draws(fitted, level, n), theta, moves, key, block.arrays
-                ),
-                found,
-            )
+            key = jax.random.fold_in(jax.random.key(settings.seed), k)
+            program = _subject_quantiles(_WORK_OF_DRAW * draws.n * block.numbers.size)
+            block.put(program(fitted.problem, points, draws, thetas, key, block.arrays), found)
     return Quantiles(*found)
 
 
-def flat_quantiles(
-    fitted: FittedModel, request: Request, rows: NewRows, covariance: np.ndarray, level: float, n: int, seed: int
-) -> Quantiles:
+def flat_quantiles(fitted: FittedModel, request: Request, rows: NewRows, covariance: np.ndarray, settings: IntervalSettings) -> Quantiles:
     """Of new outcomes of subjects with b = 0, or of subjects of the population."""
     with jax.enable_x64(True):
         (chunks, _), n_rows = in_chunks(rows, width=MOST_ROWS)
         outcome = (
             () if not rows.outcome else in_chunks(rows._replace(X=(), Z=(), offset=np.stack(rows.outcome)), width=MOST_ROWS)[0][0].offset
         )
-        theta, moves = jnp.asarray(fitted.theta), jnp.asarray(parameter_draws(covariance, n, seed))
-        keys = jax.random.split(jax.random.key(seed), len(chunks.offset))
-        found = _flat_quantiles(_WORK_OF_DRAW * n * n_rows)(
-            fitted.problem, request, _draws(fitted, level, n), theta, moves, keys, chunks, outcome
-        )
+        draws, thetas = _draws(fitted, settings), _theta_draws(fitted, covariance, settings)
+        keys = jax.random.split(jax.random.key(settings.seed), len(chunks.offset))
+        program = _flat_quantiles(_WORK_OF_DRAW * draws.n * n_rows)
+        found = program(fitted.problem, request, draws, thetas, (keys, chunks, outcome))
         return Quantiles(*np.asarray(found).swapaxes(0, 1).reshape(3, -1)[:, :n_rows])
 
 
-def _draws(fitted: FittedModel, level: float, n: int) -> _Draws:
-    return _Draws(n, 0.5 - 0.5 * level, len(fitted.design.formula.outcome_columns))
+def _draws(fitted: FittedModel, settings: IntervalSettings) -> _Draws:
+    return _Draws(settings.n_draws, 0.5 - 0.5 * settings.level, len(fitted.design.formula.outcome_columns))
 
 
-def _flat(
-    problem: Problem, request: Request, draws: _Draws, theta: Array, moves: Array, keys: Array, rows: ModelRows, outcome: Any
-) -> Array:
-    """(S, 3, R)"""
-    params = jax.vmap(problem.layout.params)(theta + moves)
+def _theta_draws(fitted: FittedModel, covariance: np.ndarray, settings: IntervalSettings) -> _ThetaDraws:
+    moves = normal_draws(covariance, settings.n_draws, np.random.default_rng(settings.seed))
+    return _ThetaDraws(jnp.asarray(fitted.theta), jnp.asarray(moves))
+
+
+def _flat(problem: Problem, request: Request, draws: _Draws, thetas: _ThetaDraws, chunks: tuple[Array, ModelRows, Any]) -> Array:
+    """(S, 3, R) of chunks of rows: a key, the rows, and their outcome columns."""
+    params = jax.vmap(problem.layout.params)(thetas.centre + thetas.moves)
 
     def of_chunk(chunk: tuple[Array, ModelRows, Any]) -> Array:
         key, rows, y = chunk
         for_b, for_y = jax.random.split(key)
         b = None
         if request.effects == "population":
-            u = jax.random.normal(for_b, (draws.n, problem.layout.covariance.q, rows.offset.shape[-1]), theta.dtype)
+            u = jax.random.normal(for_b, (draws.n, problem.layout.covariance.q, rows.offset.shape[-1]), thetas.centre.dtype)
             b = jnp.einsum("mab,mbr->mar", params.chol, u)
-        return _summary(draws, _outcomes(problem, draws, for_y, params, rows, b, tuple(y)))
+        return _summary(draws, _outcomes(problem.family, draws, for_y, params, _Given(rows, b, tuple(y))))
 
-    return jax.lax.map(of_chunk, (keys, rows, outcome))
+    return jax.lax.map(of_chunk, chunks)
 
 
-def _of_subjects(problem: Problem, n_points: int, draws: _Draws, theta: Array, moves: Array, key: Array, blocks: BlockRows) -> Array:
+def _of_subjects(problem: Problem, n_points: int, draws: _Draws, thetas: _ThetaDraws, key: Array, blocks: BlockRows) -> Array:
     """(S, 3, R)"""
-    params = jax.vmap(problem.layout.params)(theta + moves)
+    params = jax.vmap(problem.layout.params)(thetas.centre + thetas.moves)
 
     def of_block(block_and_key: tuple[BlockRows, Array]) -> Array:
         block, key = block_and_key
         for_b, for_y = jax.random.split(key)
-        b = _effects(problem, n_points, draws, theta, moves, for_b, block)
+        b = _effects(problem, n_points, draws, thetas, for_b, block)
         width = block.clusters.shape[-1]
         n_parts = max(1, width // MOST_ROWS)
 
         def of_part(part: tuple[Array, ModelRows, Array, Any]) -> Array:
             key, rows, clusters, y = part
-            return _summary(draws, _outcomes(problem, draws, key, params, rows, b[:, :, clusters], y))
+            return _summary(draws, _outcomes(problem.family, draws, key, params, _Given(rows, b[:, :, clusters], y)))
 
         cut = lambda leaf: jnp.moveaxis(leaf.reshape(*leaf.shape[:-1], n_parts, width // n_parts), -2, 0)  # noqa: E731
         parts = jax.tree.map(cut, (block.rows, block.clusters, block.outcome))
@@ -143,7 +148,7 @@ def _of_subjects(problem: Problem, n_points: int, draws: _Draws, theta: Array, m
 _flat_quantiles, _subject_quantiles = sized(_flat, (0, 1, 2)), sized(_of_subjects, (0, 1, 2))
 
 
-def _effects(problem: Problem, n_points: int, draws: _Draws, theta: Array, moves: Array, key: Array, block: BlockRows) -> Array:
+def _effects(problem: Problem, n_points: int, draws: _Draws, thetas: _ThetaDraws, key: Array, block: BlockRows) -> Array:
     """(M, q, B) draws of b of the clusters of a block, moved with theta."""
     family, q = problem.family, problem.layout.covariance.q
     rule = tensor_rule(n_points, q)
@@ -153,23 +158,19 @@ def _effects(problem: Problem, n_points: int, draws: _Draws, theta: Array, moves
         given = block_conditional(params, block.bucket, family, rule, block.start)
         return jnp.tensordot(params.chol, conditional_means(given, rule), 1), given
 
-    slopes, given = jax.jacfwd(mean, has_aux=True)(theta)
-    params = problem.layout.params(theta)
+    slopes, given = jax.jacfwd(mean, has_aux=True)(thetas.centre)
+    params = problem.layout.params(thetas.centre)
     x, outcome = predictors_of(params, block.bucket), outcome_of(block.bucket)
     for_normal, for_scale, for_choice = jax.random.split(key, 3)
-    n_lanes = given.mode.shape[-1]
-    normal = jax.random.normal(for_normal, (draws.n, q, n_lanes), theta.dtype)
-    chi_square = jax.random.exponential(for_scale, (2, draws.n, n_lanes), theta.dtype).sum(0) * 2.0
-    z = from_first_lane(outcome, normal / jnp.sqrt(chi_square / _DF)[:, None])
-    level = from_first_lane(outcome, jax.random.uniform(for_choice, (n_lanes,), theta.dtype))
+    z = t_draws(for_normal, for_scale, outcome, (draws.n, q))
+    level = from_first_lane(outcome, jax.random.uniform(for_choice, z.shape[-1:], z.dtype))
 
-    def log_weight(z: Array) -> Array:
-        u = given.mode + (given.root * z).sum(1)
-        return log_joint(family, x, outcome, u) + 0.5 * (_DF + q) * jnp.log1p((z * z).sum(0) / _DF)
+    def weight(z: Array) -> Array:
+        return log_weight(family, x, outcome, given.mode + (given.root * z).sum(1), z)
 
-    chosen = _resampled(jax.nn.softmax(jax.lax.map(log_weight, z), axis=0), level)
+    chosen = _resampled(jax.nn.softmax(jax.lax.map(weight, z), axis=0), level)
     u = given.mode + jnp.einsum("acb,mcb->mab", given.root, jnp.take_along_axis(z, chosen[:, None], axis=0))
-    return jnp.einsum("ac,mcb->mab", params.chol, u) + jnp.einsum("abp,mp->mab", slopes, moves)
+    return jnp.einsum("ac,mcb->mab", params.chol, u) + jnp.einsum("abp,mp->mab", slopes, thetas.moves)
 
 
 def _resampled(weights: Array, level: Array) -> Array:
@@ -181,9 +182,10 @@ def _resampled(weights: Array, level: Array) -> Array:
     return jnp.minimum(chosen, n - 1)
 
 
-def _outcomes(problem: Problem, draws: _Draws, key: Array, params: Params, rows: ModelRows, b: Array | None, y: tuple[Array, ...]) -> Array:
+def _outcomes(family: Family, draws: _Draws, key: Array, params: Params, given: _Given) -> Array:
     """(M, R) outcomes drawn at M parameter vectors, and random effects (M, q, R); of trials, the share of successes."""
-    family, (n, width) = problem.family, (len(params.beta), rows.offset.shape[-1])
+    (rows, b, y), n = given, len(params.beta)
+    width = rows.offset.shape[-1]
     coefficients = [params.beta, *(c for c in (params.gamma, params.delta) if c.shape[-1])]
     eta = [c @ x + o for c, x, o in zip(coefficients, rows.X, rows.offset, strict=True)]
     first = 0

@@ -13,7 +13,6 @@ first term is 0, and the delta method is left. Outcomes are drawn: ``prediction_
 
 from __future__ import annotations
 
-from statistics import NormalDist
 from typing import Any, NamedTuple
 
 import jax
@@ -33,11 +32,13 @@ from glmmjax.likelihood.gauss_hermite import tensor_rule
 from glmmjax.likelihood.model_rows import ModelRows, predictors_at, random_columns
 from glmmjax.likelihood.params import Params
 from glmmjax.postfit.prediction.jit_by_work import sized
-from glmmjax.postfit.prediction.predict import Request, average_of, in_all_rows, in_chunks, one_of, request_of, rows_of, values_of
+from glmmjax.postfit.prediction.predict import IntervalSettings, Request, average_of, in_chunks, request_of, rows_of, values_of
 from glmmjax.postfit.prediction.prediction_draws import flat_quantiles, subject_quantiles
 from glmmjax.postfit.prediction.quantities import interval_link, n_values, values_at
 from glmmjax.postfit.prediction.row_blocks import BlockRows, rows_by_bucket
+from glmmjax.postfit.prediction.rows import in_all_rows
 from glmmjax.postfit.prediction.subjects import Targets, posterior_points
+from glmmjax.postfit.uncertainty.link_intervals import normal_quantile
 from glmmjax.postfit.uncertainty.vcov import covariance
 
 __all__ = ["IntervalPredictions", "Moments", "flat_moments", "known_covariance", "predict_with_intervals", "subject_moments"]
@@ -62,40 +63,42 @@ class Moments(NamedTuple):
 
 def predict_with_intervals(
     fitted: FittedModel,
+    settings: IntervalSettings,
     newdata: Any = None,
     newdata2: Any = None,
     kind: str = "mean_subject",
     scale: str = "response",
-    level: float = 0.95,
-    interval_for: str = "mean",
-    robust: bool | str = False,
-    seed: int = 0,
-    n_draws: int = 1000,
 ) -> IntervalPredictions:
     """Predictions with intervals; see ``MixedModelResults.predict``, which documents the arguments.
 
     Raises
     ------
     ArgumentError
-        As ``predict``; for a ``level``, ``interval_for``, ``seed`` or ``n_draws`` outside what is allowed, and for estimates without a
-        covariance, which are named.
+        As ``predict``; for an outcome on another scale than its own, and for estimates without a covariance, which are named.
     DesignError, FormulaError, OutcomeError, RowsNotKeptError
         As ``read_new_rows`` and streamed fits raise them.
     """
     request = request_of(fitted, kind, scale)
-    _check(fitted, request, kind, scale, level, interval_for, seed, n_draws)
-    known = known_covariance(fitted, robust, with_random=request.effects != "none")
-    of_outcome = interval_for == "outcome"
+    of_outcome = settings.interval_for == "outcome"
+    if of_outcome and (request.quantity != "mean" or request.on_link):
+        raise ArgumentError(
+            f"interval_for='outcome' is on the scale of the outcome, and kind={kind!r} with scale={scale!r} is not; take scale='response' "
+            "with kind='mean_subject', 'subject_specific' or 'marginal', or interval_for='mean'."
+        )
+    known = known_covariance(fitted, settings.robust, with_random=request.effects != "none")
     rows, targets = rows_of(fitted, request, newdata, newdata2, with_outcome=of_outcome and _has_trials(fitted))
     values = values_of(fitted, request, rows, targets)
     if of_outcome:
-        arguments = (known, level, n_draws, seed)
-        found = flat_quantiles(fitted, request, rows, *arguments) if targets is None else subject_quantiles(fitted, targets, *arguments)
+        found = (
+            flat_quantiles(fitted, request, rows, known, settings)
+            if targets is None
+            else subject_quantiles(fitted, targets, known, settings)
+        )
         parts = [leaf[None] for leaf in (found.deviation, found.lower, found.upper)]
     else:
         moments = flat_moments(fitted, request, rows, known) if targets is None else subject_moments(fitted, request, targets, known)
-        parts = list(_transformed(fitted.problem.family, request, moments, level))
-    values, errors, lower, upper = (in_all_rows(part, rows) for part in (values, *parts))
+        parts = list(_transformed(fitted.problem.family, request, moments, settings.level))
+    values, errors, lower, upper = (in_all_rows(part, rows.is_complete) for part in (values, *parts))
     return IntervalPredictions(values, errors, lower, upper, rows.labels)
 
 
@@ -190,7 +193,7 @@ def _transformed(family: Family, request: Request, moments: Moments, level: floa
     """(O, n) standard errors, lower and upper limits on the scale that is reported."""
     link = interval_link(family, request.quantity)
     mean, deviation = moments.mean, np.sqrt(moments.variance)
-    half = NormalDist().inv_cdf(0.5 + 0.5 * level) * deviation
+    half = normal_quantile(level) * deviation
     if request.on_link:
         return deviation, mean - half, mean + half
     with jax.enable_x64(True):
@@ -230,17 +233,3 @@ def _other_names(design: Design) -> tuple[tuple[str, tuple[str, ...]], tuple[str
 def _has_trials(fitted: FittedModel) -> bool:
     """Whether the outcome is a number of successes, whose share needs a number of trials."""
     return len(fitted.design.formula.outcome_columns) == 2 and fitted.problem.family.has_trials
-
-
-def _check(fitted: FittedModel, request: Request, kind: str, scale: str, level: float, interval_for: str, seed: Any, n_draws: Any) -> None:
-    one_of("interval_for", interval_for, ("mean", "outcome"))
-    if isinstance(level, bool) or not isinstance(level, int | float) or not 0.0 < level < 1.0:
-        raise ArgumentError(f"interval={level!r} must be None or a level between 0 and 1, such as 0.95.")
-    for name, value, least in (("seed", seed, 0), ("n_draws", n_draws, 100)):
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-            raise ArgumentError(f"{name}={value!r} must be a whole number >= {least}.")
-    if interval_for == "outcome" and (request.quantity != "mean" or request.on_link):
-        raise ArgumentError(
-            f"interval_for='outcome' is on the scale of the outcome, and kind={kind!r} with scale={scale!r} is not; take scale='response' "
-            "with kind='mean_subject', 'subject_specific' or 'marginal', or interval_for='mean'."
-        )

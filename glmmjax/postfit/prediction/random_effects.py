@@ -6,7 +6,6 @@ moments of the distribution itself, by quadrature. Both are conditional on the e
 
 from __future__ import annotations
 
-import statistics
 from typing import NamedTuple
 
 import jax
@@ -21,8 +20,10 @@ from glmmjax.likelihood.clusters import Bucket, padded_rows, to_clusters
 from glmmjax.likelihood.conditional import block_conditional, conditional_covariances, conditional_means
 from glmmjax.likelihood.gauss_hermite import tensor_rule
 from glmmjax.likelihood.params import Params
+from glmmjax.postfit.arguments import check_level
 from glmmjax.postfit.prediction.jit_by_work import sized
 from glmmjax.postfit.prediction.subjects import blocks_of_modes, posterior_points
+from glmmjax.postfit.uncertainty.link_intervals import normal_quantile
 
 __all__ = [
     "EffectIntervals",
@@ -85,12 +86,11 @@ def random_effects_intervals(fitted: FittedModel, kind: str = "mode", level: flo
         For a streamed fit.
     """
     _check_kind(kind)
-    if isinstance(level, bool) or not isinstance(level, int | float) or not 0.0 < level < 1.0:
-        raise ArgumentError(f"level={level!r} must be a number between 0 and 1, such as 0.95.")
+    check_level(level)
     mean, covariance, curvature = _moments(fitted)
     estimate, spread = (mean, covariance) if kind == "mean" else (random_effects(fitted), curvature)
     error = np.sqrt(np.maximum(np.diagonal(spread, axis1=1, axis2=2), 0.0))
-    half = statistics.NormalDist().inv_cdf(0.5 + 0.5 * level) * error
+    half = normal_quantile(level) * error
     return EffectIntervals(estimate, error, estimate - half, estimate + half)
 
 

@@ -40,7 +40,7 @@ class _Numbered(NamedTuple):
     numbers: np.ndarray  # (S, R) number of the row, -1 for padding
 
     def put(self, found: Array, into: np.ndarray) -> None:
-        """Write what was found of the rows, (S, O, R), into (O, n)."""
+        """Write values of the rows (S, O, R) into an array (O, n)."""
         is_row = self.numbers >= 0
         into[:, self.numbers[is_row]] = np.moveaxis(np.asarray(found), 1, 0)[:, is_row]
 

@@ -15,12 +15,20 @@ from glmmjax.fitted import FittedModel
 from glmmjax.likelihood.clusters import clusters_of_rows, outcome_columns, to_rows
 from glmmjax.likelihood.model_rows import ModelRows
 
-__all__ = ["model_rows", "own_clusters", "own_outcome", "own_rows", "to_caller_order"]
+__all__ = ["in_all_rows", "model_rows", "own_clusters", "own_outcome", "own_rows", "to_caller_order"]
 
 
 def model_rows(rows: NewRows) -> ModelRows:
     """New rows as JAX arrays in float64; call it inside ``jax.enable_x64(True)``."""
     return ModelRows(*jax.tree.map(jnp.asarray, (rows.X, rows.Z, rows.offset)))
+
+
+def in_all_rows(values: np.ndarray, is_complete: np.ndarray, axis: int = -1) -> np.ndarray:
+    """Values of all rows from those of the complete rows, which are along ``axis``; NaN in the other rows."""
+    by_row = np.moveaxis(values, axis, 0)
+    full = np.full((len(is_complete), *by_row.shape[1:]), np.nan)
+    full[is_complete] = by_row
+    return np.moveaxis(full, 0, axis)
 
 
 def own_rows(fitted: FittedModel) -> ModelRows:

@@ -1,4 +1,4 @@
-"""Whose outcomes inform a prediction: rows to predict, the cluster of each, and the random effects of these clusters given outcomes.
+"""Rows to predict, the cluster of each, and the random effects of these clusters given outcomes.
 
 Outcomes come from one of three places: a history that was passed (dynamic prediction), the fit's own rows, or the rows that are predicted.
 """
@@ -28,7 +28,6 @@ from glmmjax.likelihood.gauss_hermite import Rule, tensor_rule
 from glmmjax.likelihood.marginal import Modes
 from glmmjax.likelihood.params import Params
 from glmmjax.likelihood.rows import outcome_of, predictors_of
-from glmmjax.postfit.inference.data_digests import is_streamed
 from glmmjax.postfit.prediction.rows import own_clusters, own_outcome, own_rows
 
 __all__ = [
@@ -247,7 +246,7 @@ def _named(design: Any, labels: Any) -> str:
 def _chosen_source(fitted: FittedModel, chosen: np.ndarray) -> tuple[Source, np.ndarray]:
     """The fit's clusters of these numbers, or all of them, and the numbers that the chosen ones have there."""
     design = fitted.design
-    if is_streamed(design) or len(design.row_labels) < _LARGE_FIT or 4 * len(chosen) > len(design.groups):
+    if design.is_streamed or len(design.row_labels) < _LARGE_FIT or 4 * len(chosen) > len(design.groups):
         return Source(fitted.design.rows, fitted.modes), chosen
     own, place = read_own_rows(fitted), np.full(len(design.groups), -1)
     place[chosen] = np.arange(len(chosen))

@@ -23,6 +23,7 @@ from glmmjax.likelihood.clusters import Bucket, on_all_lanes
 from glmmjax.likelihood.covariance import lower_factor
 from glmmjax.likelihood.params import Params
 from glmmjax.options import compiled_options
+from glmmjax.postfit.arguments import check_whole
 from glmmjax.postfit.prediction.subjects import blocks_of_modes
 from glmmjax.postfit.uncertainty.parameters import natural_values, reported, working_at
 from glmmjax.postfit.uncertainty.scores import cluster_weights_of
@@ -182,9 +183,8 @@ def _draw_bucket(problem: Problem, params: Params, bucket: Bucket, key: Array) -
 
 
 def _check(n: object, kind: object, seed: object) -> None:
-    for name, value, least in (("n", n, 1), ("seed", seed, 0)):
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-            raise ArgumentError(f"bootstrap({name}={value!r}) must be a whole number >= {least}.")
+    check_whole("n", n, 1, "bootstrap")
+    check_whole("seed", seed, 0, "bootstrap")
     if kind not in _KINDS:
         raise ArgumentError(
             f"bootstrap(kind={kind!r}) must be 'parametric' (data simulated from the model) or 'cluster' (clusters drawn with replacement)."

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import warnings
-import weakref
 
 import jax
 import jax.numpy as jnp
@@ -19,22 +17,20 @@ import numpy as np
 from jax import Array
 
 from glmmjax.design.columns.table import show_label
-from glmmjax.errors import ArgumentError, ConvergenceWarning
+from glmmjax.errors import ArgumentError, ConvergenceWarning, warn_caller
 from glmmjax.estimation.objective import Problem
 from glmmjax.estimation.phases.newton import FLAT
 from glmmjax.estimation.refits import refit, with_weights
 from glmmjax.fitted import FittedModel
 from glmmjax.likelihood.clusters import ClusterData
 from glmmjax.likelihood.marginal import cluster_log_likelihoods
-from glmmjax.postfit.inference.data_digests import is_streamed
 from glmmjax.postfit.refitting.bootstrap import check_is_maximum, origin_of, reported_values
-from glmmjax.postfit.uncertainty.natural_phi import natural_phi
-from glmmjax.postfit.uncertainty.parameters import estimates, reported
-from glmmjax.postfit.uncertainty.random_covariance import spread_errors
+from glmmjax.postfit.uncertainty.parameter_draws import covariance_root
+from glmmjax.postfit.uncertainty.parameters import errors_of, estimates, reported
 from glmmjax.postfit.uncertainty.scores import cluster_hessians, cluster_scores, cluster_weights_of
-from glmmjax.postfit.uncertainty.vcov import standard_errors, theta_covariance
+from glmmjax.postfit.uncertainty.vcov import theta_covariance
 
-__all__ = ["LeaveOut", "cooks_distances", "dfbetas", "leave_cluster_out", "leave_cluster_out_scores", "refitted_without"]
+__all__ = ["Influence", "LeaveOut", "cooks_distances", "dfbetas", "leave_cluster_out", "leave_cluster_out_scores", "refitted_without"]
 
 _METHODS = ("refit", "one_step")
 _PARTS = ("fixed", "zero", "dispersion")
@@ -49,7 +45,19 @@ class LeaveOut:
     method: str  # "refit" or "one_step"
 
 
-def cooks_distances(fitted: FittedModel, method: str = "refit", part: str = "fixed", scaled: bool = False) -> np.ndarray:
+@dataclasses.dataclass(frozen=True, eq=False)
+class Influence:
+    """A fit with its refits without each cluster. They are made when a measure first needs them; all measures share them."""
+
+    fitted: FittedModel
+
+    @functools.cached_property
+    def refits(self) -> LeaveOut:
+        """The exact fit without each cluster."""
+        return refitted_without(self.fitted)
+
+
+def cooks_distances(influence: Influence, method: str = "refit", part: str = "fixed", scaled: bool = False) -> np.ndarray:
     r"""(m,) Cook's distances of the clusters, :math:`(\hat\beta - \hat\beta_{(i)})' V^{-1} (\hat\beta - \hat\beta_{(i)})`.
 
     Parameters
@@ -71,41 +79,43 @@ def cooks_distances(fitted: FittedModel, method: str = "refit", part: str = "fix
     """
     if part not in _PARTS:
         raise ArgumentError(f"cooks_distance(part={part!r}) must be one of {', '.join(map(repr, _PARTS))}.")
+    fitted = influence.fitted
     where = getattr(fitted.problem.layout, part)
     size = where.stop - where.start
     if not size:
         raise ArgumentError(f"cooks_distance(part={part!r}): the model has no such coefficients; part='fixed' are those of the main part.")
-    found = leave_cluster_out(fitted, method)
+    found = leave_cluster_out(influence, method)
     change = fitted.theta[where] - found.theta[:, where]
     distance = np.einsum("ij,ij->i", change, np.linalg.solve(theta_covariance(fitted)[where, where], change.T).T)
     return np.where(found.converged, distance / size if scaled else distance, np.nan)
 
 
-def dfbetas(fitted: FittedModel, method: str = "refit") -> np.ndarray:
+def dfbetas(influence: Influence, method: str = "refit") -> np.ndarray:
     r"""(m, N) :math:`(\hat\psi - \hat\psi_{(i)}) / \mathrm{se}(\hat\psi)` of the N parameters that are reported, on the scale of summaries.
 
     The standard errors are those of the fit of all clusters; at a singular D its standard deviations and correlations have none (NaN).
     ``method``, what is NaN besides, and errors as in ``cooks_distances``.
     """
-    found = leave_cluster_out(fitted, method)
-    change = estimates(fitted, reported(fitted)) - reported_values(fitted, found.theta)
-    return np.where(found.converged[:, None], change / _errors(fitted), np.nan)
+    found, fitted = leave_cluster_out(influence, method), influence.fitted
+    parameters = reported(fitted)
+    change = estimates(fitted, parameters) - reported_values(fitted, found.theta)
+    return np.where(found.converged[:, None], change / errors_of(fitted, parameters, theta_covariance(fitted)), np.nan)
 
 
-def leave_cluster_out_scores(fitted: FittedModel) -> np.ndarray:
+def leave_cluster_out_scores(influence: Influence) -> np.ndarray:
     r"""(m,) :math:`w_i \log \int \prod_j p(y_{ij} \mid b)\, N(b; 0, D)\, db` at the estimates without cluster i.
 
     Their sum is the log score of leave-one-cluster-out cross-validation, an estimate of how well the model predicts new clusters.
     NaN and errors as in ``cooks_distances``.
     """
-    found = leave_cluster_out(fitted, "refit")
+    found, fitted = leave_cluster_out(influence), influence.fitted
     with jax.enable_x64(True):
         own = _own_values(fitted.problem, fitted.n_agq, jnp.asarray(found.theta), fitted.design.clusters)
     return np.where(found.converged, cluster_weights_of(fitted) * np.asarray(own), np.nan)
 
 
-def leave_cluster_out(fitted: FittedModel, method: str = "refit") -> LeaveOut:
-    """The estimates without each cluster: ``refitted_without`` or one step; refits are kept as long as the fit.
+def leave_cluster_out(influence: Influence, method: str = "refit") -> LeaveOut:
+    """The estimates without each cluster, by refits or one step.
 
     Warns
     -----
@@ -114,22 +124,22 @@ def leave_cluster_out(fitted: FittedModel, method: str = "refit") -> LeaveOut:
     """
     if method not in _METHODS:
         raise ArgumentError(f"method={method!r} must be 'refit' (the exact fit without each cluster) or 'one_step' (one Newton step).")
-    if is_streamed(fitted.design):
-        _ = fitted.design.clusters.buckets  # raises RowsNotKeptError
+    fitted = influence.fitted
+    _ = fitted.design.clusters  # of a stream an error
     check_is_maximum(fitted, "influence")
     if len(fitted.design.cluster_sizes) < 2:
         raise ArgumentError("influence leaves out one cluster at a time, and the fit has only one.")
-    found = _kept(fitted) if method == "refit" else _one_step(fitted)
+    found = influence.refits if method == "refit" else _one_step(fitted)
     if not found.converged.all():
         lost = np.flatnonzero(~found.converged)
         shown = ", ".join(show_label(fitted.design.groups[i]) for i in lost[:5])
         text = f"without {len(lost)} of {len(found.theta)} clusters the model has no certified maximum; they get NaN: {shown}"
-        warnings.warn(text + ("" if len(lost) <= 5 else ", ..."), ConvergenceWarning, stacklevel=4)
+        warn_caller(text + ("" if len(lost) <= 5 else ", ..."), ConvergenceWarning)
     return found
 
 
 def refitted_without(fitted: FittedModel) -> LeaveOut:
-    """The exact fit without each cluster. A cluster of weight 0 was never in: it is not refitted."""
+    """The exact fit without each cluster. A cluster of weight 0 changes nothing, and is not left out."""
     weights = cluster_weights_of(fitted)
     theta, converged = np.tile(fitted.theta, (len(weights), 1)), np.ones(len(weights), bool)
     counted = np.flatnonzero(weights > 0)
@@ -143,47 +153,14 @@ def refitted_without(fitted: FittedModel) -> LeaveOut:
 
 def _one_step(fitted: FittedModel) -> LeaveOut:
     """One Newton step in the directions that have a variance: of a singular D those that keep it singular."""
-    weights, root = cluster_weights_of(fitted), _root(np.nan_to_num(theta_covariance(fitted)))
+    weights, root = cluster_weights_of(fitted), covariance_root(np.nan_to_num(theta_covariance(fitted)), 1e3 * FLAT)
     gradient = -weights[:, None] * (cluster_scores(fitted) @ root)
-    # the information of all clusters is the identity in these coordinates
+    # the information of all clusters is the identity in these coordinates, except for coordinates without variance, which do not move
     information = np.eye(root.shape[1]) + weights[:, None, None] * (root.T @ cluster_hessians(fitted) @ root)
     values, vectors = np.linalg.eigh(information)
     positive = values[:, 0] > 1e3 * FLAT
     step = np.einsum("ijk,ik,ilk,il->ij", vectors, 1.0 / np.where(positive[:, None], values, 1.0), vectors, gradient)
     return LeaveOut(fitted.theta + step @ root.T, positive, "one_step")
-
-
-def _root(covariance: np.ndarray) -> np.ndarray:
-    """K (P, k) of full rank with ``K K'`` the covariance."""
-    diagonal = np.diagonal(covariance)
-    scale = np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
-    values, vectors = np.linalg.eigh(covariance / np.outer(scale, scale))
-    kept = values > 1e3 * FLAT
-    return scale[:, None] * vectors[:, kept] * np.sqrt(values[kept])
-
-
-_REFITS: dict[int, LeaveOut] = {}
-
-
-def _kept(fitted: FittedModel) -> LeaveOut:
-    """``refitted_without``, once for each fit: Cook's distances, dfbetas and scores share it."""
-    key = id(fitted)
-    if key not in _REFITS:
-        _REFITS[key] = refitted_without(fitted)
-        weakref.finalize(fitted, _REFITS.pop, key, None)
-    return _REFITS[key]
-
-
-def _errors(fitted: FittedModel) -> np.ndarray:
-    """(N,) standard errors of the parameters that are reported."""
-    layout, parameters = fitted.problem.layout, reported(fitted)
-    by_theta = standard_errors(fitted)
-    spreads = spread_errors(fitted, theta_covariance(fitted))
-    n_random = parameters.kinds.count("random")
-    random = [np.nan] * n_random if spreads is None else [*spreads.deviations, *(spreads.correlations[pair] for pair in parameters.pairs)]
-    return np.concatenate(
-        [by_theta[layout.fixed], random, natural_phi(fitted)[1], by_theta[layout.zero], by_theta[layout.dispersion]]
-    ).astype(float)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))

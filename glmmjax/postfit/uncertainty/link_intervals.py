@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import functools
 import statistics
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from glmmjax.errors import ArgumentError
 from glmmjax.families.links import Link
 
-__all__ = ["check_level", "limits", "normal_quantile", "on_scale"]
+__all__ = ["limits", "normal_quantile", "on_scale"]
 
 
 def limits(link: Link, values: np.ndarray, error: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
@@ -46,9 +44,3 @@ def _inverse(link: Link, values: Array) -> Array:
 def normal_quantile(level: float) -> float:
     """Standard errors to each side of an interval with this level."""
     return statistics.NormalDist().inv_cdf(0.5 + 0.5 * level)
-
-
-def check_level(level: Any) -> None:
-    """Refuse what is no confidence level."""
-    if isinstance(level, bool) or not isinstance(level, int | float | np.number) or not 0.0 < level < 1.0:
-        raise ArgumentError(f"level={level!r} must be a number between 0 and 1, such as 0.95.")

@@ -20,11 +20,13 @@ from jax import Array
 from glmmjax.errors import ArgumentError
 from glmmjax.estimation.objective import Problem
 from glmmjax.fitted import FittedModel
-from glmmjax.postfit.uncertainty.random_covariance import spread
+from glmmjax.postfit.arguments import one_of
+from glmmjax.postfit.uncertainty.natural_phi import natural_phi
+from glmmjax.postfit.uncertainty.random_covariance import spread, spread_errors
 
-__all__ = ["WHICH", "Reported", "estimates", "natural_values", "reported", "working_at", "working_jacobian", "working_values"]
+__all__ = ["WHICH", "Reported", "errors_of", "estimates", "natural_values", "reported", "working_at", "working_jacobian", "working_values"]
 
-WHICH = ("fixed", "random", "phi", "zi", "dispersion", "all")
+WHICH = ("fixed", "random", "phi", "zero", "dispersion", "all")
 _TINY = 1e-300
 
 
@@ -41,7 +43,7 @@ class Reported:
     @property
     def labels(self) -> tuple[str, ...]:
         """(N,) names with the part of the model, such as ``zi_Intercept``."""
-        prefix = {"zi": "zi_", "dispersion": "dispersion_"}
+        prefix = {"zero": "zi_", "dispersion": "dispersion_"}
         return tuple(prefix.get(kind, "") + name for kind, name in zip(self.kinds, self.names, strict=True))
 
     def chosen(self, which: str) -> np.ndarray:
@@ -52,8 +54,7 @@ class Reported:
         ArgumentError
             For another kind, and for one that the model does not have.
         """
-        if which not in WHICH:
-            raise ArgumentError(f"which={which!r} is not known; choose one of {', '.join(map(repr, WHICH))}.")
+        one_of("which", which, WHICH)
         found = np.array([k for k, kind in enumerate(self.kinds) if which in (kind, "all")], int)
         if not len(found):
             present = ", ".join(repr(kind) for kind in WHICH if kind == "all" or kind in self.kinds)
@@ -72,7 +73,7 @@ def reported(fitted: FittedModel) -> Reported:
         "fixed": design.fixed_names,
         "random": spreads,
         "phi": thresholds or problem.family.phi_names,
-        "zi": design.zi_fixed_names,
+        "zero": design.zi_fixed_names,
         "dispersion": design.dispersion_names,
     }
     kinds = tuple(kind for kind, names in parts.items() for _ in names)
@@ -129,6 +130,16 @@ def estimates(fitted: FittedModel, parameters: Reported) -> np.ndarray:
     deviations, correlations = spread(fitted)  # exact zeros and ones of a singular D
     found[np.array(parameters.kinds) == "random"] = [*deviations, *(correlations[pair] for pair in parameters.pairs)]
     return found
+
+
+def errors_of(fitted: FittedModel, parameters: Reported, theta_covariance: np.ndarray) -> np.ndarray:
+    """(N,) standard errors as they are reported, by the covariance (P, P) of theta; NaN where there are none."""
+    layout, deviations = fitted.problem.layout, np.sqrt(np.diagonal(theta_covariance))
+    found = spread_errors(fitted, theta_covariance)
+    lost = np.full(parameters.kinds.count("random"), np.nan)
+    random = lost if found is None else [*found.deviations, *(found.correlations[pair] for pair in parameters.pairs)]
+    parts = (deviations[layout.fixed], random, natural_phi(fitted, theta_covariance)[1], deviations[layout.zero])
+    return np.concatenate([*parts, deviations[layout.dispersion]]).astype(float)
 
 
 def working_at(parameters: Reported, theta: np.ndarray) -> np.ndarray:

@@ -73,7 +73,7 @@ def _covariance_root(fitted: FittedModel) -> tuple[np.ndarray, np.ndarray]:
     basis = _identified(fitted)
     root, is_defined = _inverse_root(basis.T @ fitted.information @ basis)
     undefined = (basis[:, ~is_defined] ** 2).sum(1) > 1e-6 * (basis**2).sum(1)
-    # of what has no standard error only rounding is left, on a huge scale
+    # entries without a standard error hold nothing but rounding errors, on a huge scale
     return np.where(undefined[:, None], 0.0, basis @ root), undefined
 
 
@@ -102,5 +102,5 @@ def _inverse_root(information: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return np.full((size, size), np.nan), np.zeros(size, bool)
     scale = 1.0 / np.sqrt(np.maximum(np.abs(np.diagonal(information)), 1e-300))
     values, vectors = np.linalg.eigh(information * scale[:, None] * scale)
-    positive = values > 1e3 * FLAT  # as the certificate has it
+    positive = values > 1e3 * FLAT  # the bound of the certificate
     return scale[:, None] * vectors[:, positive] / np.sqrt(values[positive]), (vectors[:, ~positive] ** 2).sum(1) < 1e-6

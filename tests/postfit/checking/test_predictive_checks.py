@@ -10,13 +10,14 @@ import glmmjax as gj
 from glmmjax.errors import ArgumentError
 from glmmjax.postfit.checking.predictive_checks import predictive_ecdf
 from glmmjax.postfit.checking.rootogram import rootogram
+from glmmjax.postfit.checking.simulate import SimulationSettings
 from tests.postfit.model_checks import at_parameters, clustered_rows, normal_rule
 
 pytestmark = pytest.mark.usefixtures("compile_quickly")
 
 
 def test_distribution_functions_are_the_shares_at_or_below(poisson_fit):
-    found, y = predictive_ecdf(poisson_fit.fitted_model, 20), gj.datasets.load_intro_poisson()["y"].to_numpy()
+    found, y = predictive_ecdf(poisson_fit.fitted_model, SimulationSettings(20)), gj.datasets.load_intro_poisson()["y"].to_numpy()
     simulated = poisson_fit.simulate(20).to_numpy()
     np.testing.assert_allclose(found.observed, [(y <= value).mean() for value in found.grid])
     np.testing.assert_allclose(found.simulated[7], [(simulated[:, 7] <= value).mean() for value in found.grid])
@@ -28,7 +29,7 @@ def test_distribution_functions_are_the_shares_at_or_below(poisson_fit):
 def test_continuous_outcomes_have_a_grid_of_quantiles():
     data = clustered_rows().assign(v=lambda d: d["x"] + np.random.default_rng(3).normal(size=len(d)))
     fit = at_parameters({"fixed": "v ~ x", "data": data, "family": "gaussian"}, [0.0, 1.0], phi=[0.0])
-    found = predictive_ecdf(fit.fitted_model, 200)
+    found = predictive_ecdf(fit.fitted_model, SimulationSettings(200))
     sd = np.sqrt(1.0 + data["x"].var())
     expected = scipy.stats.norm.cdf(found.grid[:, None], data["x"].to_numpy(), 1.0).mean(1)
     np.testing.assert_allclose(found.simulated.mean(0), expected, atol=5 * np.sqrt(0.25 / (200 * len(data))))
@@ -39,7 +40,7 @@ def test_continuous_outcomes_have_a_grid_of_quantiles():
 def test_proportions_of_trials_without_trials_are_left_out():
     data = clustered_rows(10, 4).assign(n=lambda d: np.arange(len(d)) % 4)
     fit = at_parameters({"fixed": "cbind(y * (n > 0), n - y * (n > 0)) ~ x", "data": data, "family": "binomial"}, [0.0, 0.0])
-    found = predictive_ecdf(fit.fitted_model, 20)
+    found = predictive_ecdf(fit.fitted_model, SimulationSettings(20))
     assert found.grid.min() >= 0
     assert found.grid.max() <= 1
     assert found.observed[-1] == 1.0

@@ -55,7 +55,7 @@ def test_intervals_of_r_for_standard_deviations(postfit_case):
 def test_intervals_of_r_for_the_zero_part_and_extra_parameters(postfit_case):
     zero, extra = postfit_case.p["confint"]["zero_part"], postfit_case.p["confint"]["extra"]
     if zero:
-        assert_close(postfit_case.fit.conf_int("zi").iloc[postfit_case.zero_order], list(limits_of_r(zero).values()))
+        assert_close(postfit_case.fit.conf_int("zero").iloc[postfit_case.zero_order], list(limits_of_r(zero).values()))
     if extra:
         # negative binomial families are reported on the scale of the size, others by the logarithm
         is_log = postfit_case.p["parameters"]["phis"][0] == pytest.approx(extra["values"][0][1])
@@ -119,7 +119,7 @@ def test_a_fit_without_certificate_says_so(intro_fit):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"which": "zero"}, "which='zero' is not known; choose one of 'fixed', 'random', 'phi', 'zi', 'dispersion', 'all'"),
+        ({"which": "zi"}, "which='zi' is not known; choose one of 'fixed', 'random', 'phi', 'zero', 'dispersion', 'all'"),
         ({"which": "phi"}, r"which='phi': the model has no such parameters; it has 'fixed', 'random', 'all'"),
         ({"method": "Wald"}, "method='Wald' is not known; choose one of 'wald', 'profile', 'bootstrap'"),
         ({"level": 95}, r"level=95 must be a number between 0 and 1, such as 0\.95"),

@@ -55,7 +55,7 @@ def test_one_kind_of_parameter_has_the_same_limits(intro_fit):
 
 
 def test_limits_that_are_not_found_are_nan_and_named(intro_fit, monkeypatch):
-    def searches(parameters, centre, scale, target, sides, *data):
+    def searches(parameters, setting, sides, modes):
         bad = jnp.where((sides.number == 1) & (sides.sign > 0), jnp.inf, 0.0)
         zero = jnp.zeros(len(bad))
         flat = (sides.number == 4) & (sides.sign < 0)

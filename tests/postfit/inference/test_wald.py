@@ -48,9 +48,9 @@ def test_the_same_hypotheses_in_every_form(intro_fit):
 def test_one_hypothesis_is_the_square_of_z(intro_fit):
     assert intro_fit.wald_test([0, 0, 1, 0]).statistic == pytest.approx(intro_fit.zvalues["time"] ** 2)
     found = intro_fit.wald_test("time + sex[T.female]:time = 0.3")
-    assert found.p_value == pytest.approx(found.table["p-value"].iloc[0])
-    assert found.table.loc["time + sex[T.female]:time = 0.3", "Value"] == 0.3
-    assert found.table["Estimate"].iloc[0] == pytest.approx(intro_fit.fe_params["time"] + intro_fit.fe_params["sex[T.female]:time"])
+    assert found.p_value == pytest.approx(found.table["p_value"].iloc[0])
+    assert found.table.loc["time + sex[T.female]:time = 0.3", "value"] == 0.3
+    assert found.table["estimate"].iloc[0] == pytest.approx(intro_fit.fe_params["time"] + intro_fit.fe_params["sex[T.female]:time"])
 
 
 def test_text_and_html_show_the_joint_test(intro_fit):

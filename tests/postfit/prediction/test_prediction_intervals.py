@@ -8,6 +8,7 @@ from scipy import stats
 
 from glmmjax import datasets
 from glmmjax.errors import ArgumentError
+from glmmjax.postfit.prediction.predict import IntervalSettings
 from glmmjax.postfit.prediction.prediction_draws import subject_quantiles
 from glmmjax.postfit.prediction.prediction_intervals import predict_with_intervals
 from glmmjax.postfit.prediction.subjects import targets_for
@@ -105,7 +106,7 @@ def test_quantiles_of_draws_are_those_of_the_exact_predictive_distribution(poiss
     history, future = rows[rows["time"] < 2], rows[rows["time"] >= 2]
     fit, n = poisson_fit.fitted_model, 2000
     nothing = np.zeros((len(fit.theta),) * 2)  # the estimates as if they were known
-    found = subject_quantiles(fit, targets_for(fit, history, future), nothing, 0.9, n, seed=1)
+    found = subject_quantiles(fit, targets_for(fit, history, future), nothing, IntervalSettings(0.9, n_draws=n, seed=1))
     for k, row in enumerate(columns(future)):
         own = history[history["id"] == future["id"].iloc[k]]
         eta = (columns(own) @ fit.theta[:4])[:, None] + fit.theta[4] * U
@@ -159,7 +160,7 @@ def test_fits_without_a_covariance_name_the_parameter(intro_fit, four):
     information[1, 1] = -1.0
     uncertain = dataclasses.replace(intro_fit.fitted_model, information=information)
     with pytest.raises(ArgumentError, match=r"interval: the estimates of sex\[T.female\] have no standard error"):
-        predict_with_intervals(uncertain, four)
+        predict_with_intervals(uncertain, IntervalSettings(), four)
 
 
 def test_arguments_are_checked(intro_fit, four):

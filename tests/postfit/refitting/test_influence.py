@@ -1,5 +1,6 @@
 """Influence of clusters: against stored refits of an independent engine, and against fits of the data without a cluster."""
 
+import copy
 import dataclasses
 import json
 import warnings
@@ -13,7 +14,9 @@ import scipy.stats
 
 import glmmjax as gj
 from glmmjax.errors import ArgumentError, ConvergenceWarning, RowsNotKeptError
-from glmmjax.postfit.refitting.influence import cooks_distances, leave_cluster_out
+from glmmjax.postfit.refitting import influence
+from glmmjax.postfit.refitting.influence import Influence, cooks_distances, leave_cluster_out, refitted_without
+from glmmjax.results.refitting import InfluenceResults
 from tests.reference_cases import FOLDER, load_case
 
 mpl.use("Agg")
@@ -60,7 +63,7 @@ def test_stored_distances_and_estimates(cbpp):
     assert list(found.index.astype(str)) == stored["clusters"]
     np.testing.assert_allclose(found, stored["engine"], rtol=1e-4)
     np.testing.assert_allclose(found, stored["GLMMadaptive"], rtol=1e-2)  # its optimiser stops earlier
-    theta = leave_cluster_out(cbpp.fitted_model).theta
+    theta = leave_cluster_out(cbpp.influence().record).theta
     np.testing.assert_allclose(np.column_stack([theta[:, :4], np.log(theta[:, 4])]), stored["loo_theta"], atol=3e-6)
     np.testing.assert_allclose(cbpp.cooks_distance(scaled=True), found / 4)
 
@@ -143,6 +146,27 @@ def test_a_singular_fit_has_distances_and_no_changes_of_its_covariance(singular_
     assert np.corrcoef(approximate, distances)[0, 1] > 0.9
 
 
+def test_one_set_of_refits_serves_every_measure_and_lives_with_the_fit(intro_fit, monkeypatch):
+    fit, runs = copy.copy(intro_fit), []
+    vars(fit).pop("_influence", None)
+
+    def counted(fitted):
+        runs.append(fitted)
+        return refitted_without(fitted)
+
+    monkeypatch.setattr(influence, "refitted_without", counted)
+    record = fit.influence()
+    assert not runs
+    distances = fit.cooks_distance()
+    assert fit.influence() is record
+    pd.testing.assert_series_equal(record.cooks_distance(), distances)
+    assert record.dfbetas().equals(fit.dfbetas())
+    assert record.leave_cluster_out_score().equals(fit.leave_cluster_out_score())
+    assert len(runs) == 1
+    assert np.isfinite(InfluenceResults(Influence(fit.fitted_model)).dfbetas()).all(axis=None)
+    assert len(runs) == 2  # another record makes its own
+
+
 # one step
 
 
@@ -171,7 +195,7 @@ def test_a_single_cluster_is_refused(intro_fit):
     fitted = intro_fit.fitted_model
     alone = dataclasses.replace(fitted, design=dataclasses.replace(fitted.design, cluster_sizes=np.array([800])))
     with pytest.raises(ArgumentError, match="the fit has only one"):
-        cooks_distances(alone)
+        cooks_distances(Influence(alone))
 
 
 def test_a_fit_that_is_no_maximum_is_refused(intro_binomial):
@@ -203,6 +227,7 @@ def test_the_picture_has_a_stem_for_each_cluster_and_names_the_largest(intro_fit
     assert "(id)" in ax.get_xlabel()
     ax.figure.savefig(tmp_path / "influence.png")
     assert intro_fit.plot_influence(ax, scaled=True) is ax
+    assert not intro_fit.influence().plot(n_labels=0).texts
     assert isinstance(distances, pd.Series)
     assert distances.index.name == "id"
     plt.close("all")
