@@ -20,7 +20,7 @@ import glmmjax as gj
 from benchmarks.table import Table
 from glmmjax.design.new_rows import read_new_rows
 from glmmjax.estimation.convergence import Code
-from glmmjax.estimation.refits import Refits, refit, with_outcomes
+from glmmjax.estimation.refits import Refits, refit_all, with_outcomes
 from glmmjax.fitted import FittedModel
 from glmmjax.likelihood.population import population_mean
 from glmmjax.postfit.inference.confidence import confidence_intervals
@@ -136,7 +136,7 @@ def _fit_all(base: FittedModel, truth: Any, y: np.ndarray) -> Refits:
     """Every data set, one batched call."""
     with jax.enable_x64(True):
         origin = origin_of(base)._replace(theta=np.asarray(truth))
-        return refit(origin, with_outcomes(len(y), lambda r: _in_buckets(base, y[r])))
+        return refit_all(origin, with_outcomes(len(y), lambda r: _in_buckets(base, y[r])))
 
 
 def _in_buckets(base: FittedModel, y: np.ndarray) -> tuple[np.ndarray, ...]:

@@ -17,8 +17,7 @@ from glmmjax.design import BlockFiles, Design, ModelArguments, Stream, build_des
 from glmmjax.devices import on_device, placement, portable, resolve_devices
 from glmmjax.errors import ArgumentError, ConvergenceWarning
 from glmmjax.estimation.convergence import Code, Convergence, is_singular
-from glmmjax.estimation.driver import maximise
-from glmmjax.estimation.evaluators.disk import maximise_streamed
+from glmmjax.estimation.maximise import maximise, maximise_streamed
 from glmmjax.estimation.maximum import Maximum
 from glmmjax.estimation.objective import Problem
 from glmmjax.families import Family, resolve_family
@@ -27,7 +26,7 @@ from glmmjax.initial_values import initial_theta
 from glmmjax.likelihood.covariance import BlockDiagonal, lower_factor
 from glmmjax.likelihood.gauss_hermite import check_n_agq, finer
 from glmmjax.likelihood.params import Params
-from glmmjax.options import Options, StudentTPenalty, compiled_options, default_n_agq
+from glmmjax.options import Options, StudentTPenalty, default_n_agq
 from glmmjax.progress import Watch
 from glmmjax.results import MixedModelResults
 
@@ -149,7 +148,6 @@ def _fit(design: Design, call: Mapping[str, Any], previous: FittedModel | None =
         initial = previous.theta
     n_agq = _n_agq(call["n_agq"], design.covariance.q)
     options = call["options"]
-    compiled = compiled_options(options)
     # a stream goes to JAX's default device, however few rows there are
     rows = sys.maxsize if blocks is not None else sum(bucket.row_weight.size for bucket in design.clusters.buckets)
     place = placement(call["devices"], n_agq**design.covariance.q * rows)
@@ -157,10 +155,10 @@ def _fit(design: Design, call: Mapping[str, Any], previous: FittedModel | None =
         design = dataclasses.replace(design, clusters=jax.device_put(design.clusters, place.device))
     with Watch(call["progress"]) as watch, on_device(place.device):
         if blocks is None:
-            settings = (problem, compiled, design.clusters.buckets)
+            settings = (problem, options, design.clusters.buckets)
             run = functools.partial(maximise, *settings, monitor=watch.report, every_step=watch.is_shown, mesh=place.mesh)
         else:
-            run = functools.partial(maximise_streamed, problem, compiled, blocks, monitor=watch.report)
+            run = functools.partial(maximise_streamed, problem, options, blocks, monitor=watch.report)
         maximum = run(n_agq, initial)
         while call["n_agq"] == "auto" and _is_unsettled(maximum.convergence, options) and n_agq < options.max_agq:
             n_agq = min(finer(n_agq, design.covariance.q), options.max_agq)
