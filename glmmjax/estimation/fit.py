@@ -12,7 +12,6 @@ from jax import Array
 from glmmjax.errors import ArgumentError
 from glmmjax.estimation.ascent import ascend
 from glmmjax.estimation.evaluators.one_program import OneProgram
-from glmmjax.estimation.maximum import n_evaluations
 from glmmjax.estimation.objective import Integral, Problem, Search, evaluate, search_of
 from glmmjax.estimation.phases import first_order
 from glmmjax.estimation.starting_values import starting_values
@@ -112,8 +111,9 @@ def _maximise(search: Search, n_agq: int, buckets: tuple[Bucket, ...], initial: 
     if initial is not None:
         start = start._replace(theta=initial)
     last = ascend(OneProgram(search, Integral(buckets, rule)), first_order.begin(problem, start, buckets))
-    newton, at = last.newton, last.newton.at
-    return newton.theta, FitInfo(last.code, at.log_likelihood, at.value, newton.decrement, at.gradient, newton.hessian, n_evaluations(last))
+    newton, at, (n_em, n_quasi_newton, n_newton) = last.newton, last.newton.at, last.n_evaluations
+    n_evaluations = n_em + n_quasi_newton + n_newton
+    return newton.theta, FitInfo(last.code, at.log_likelihood, at.value, newton.decrement, at.gradient, newton.hessian, n_evaluations)
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))

@@ -10,7 +10,7 @@ from glmmjax.estimation.convergence import Code
 from glmmjax.estimation.evaluators.choice import Data, in_memory, is_small, on_disk, on_mesh, small
 from glmmjax.estimation.evaluators.disk import Blocks
 from glmmjax.estimation.evaluators.evaluator import End
-from glmmjax.estimation.maximum import Asked, Maximum, Monitor, finer_rule, maximum, n_evaluations
+from glmmjax.estimation.maximum import Asked, Maximum, Monitor, finer_rule, maximum
 from glmmjax.estimation.objective import Integral, Problem, search_of
 from glmmjax.likelihood.clusters import Bucket
 from glmmjax.likelihood.gauss_hermite import padded_rule
@@ -76,4 +76,4 @@ def _climb(asked: Asked, data: Data) -> tuple[End, int]:
     # a boundary or a failure on a sample says little on all data
     has_converged = Code(int(found.code)) is Code.CONVERGED
     begun = data.resume(found) if has_converged else data.begin(None, data.sample.all_blocks())
-    return ascend(data.whole, begun, report), n_evaluations(found)
+    return ascend(data.whole, begun, report), sum(map(int, found.n_evaluations))

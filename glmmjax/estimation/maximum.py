@@ -13,7 +13,7 @@ from glmmjax.estimation.phases.phase import Phase
 from glmmjax.likelihood.gauss_hermite import Rule, finer, padded_rule
 from glmmjax.options import Options
 
-__all__ = ["Asked", "Maximum", "Monitor", "Progress", "finer_rule", "maximum", "n_evaluations"]
+__all__ = ["Asked", "Maximum", "Monitor", "Progress", "finer_rule", "maximum"]
 
 
 class Progress(NamedTuple):
@@ -59,6 +59,7 @@ def maximum(
 ) -> Maximum:
     """The record of a fit; ``finer_value`` is the log-likelihood at its estimates by the finer rule."""
     newton, at = last.newton, last.newton.at
+    n_em, n_quasi_newton, n_newton = map(int, last.n_evaluations)
     # a rule that has no finite value there must not pass for one that agrees
     error = finer_value - float(at.log_likelihood) if np.isfinite(finer_value) else np.nan
     code = _judged(Code(int(last.code)), error, asked, total_weight)
@@ -67,9 +68,9 @@ def maximum(
         message=code.text,
         newton_decrement=float(newton.decrement),
         gradient_norm=float(np.max(np.abs(np.asarray(at.gradient)), initial=0.0)),
-        n_em=int(last.first_order.n_em),
-        n_quasi_newton=int(last.first_order.n_quasi_newton),
-        n_newton=int(newton.n_newton),
+        n_em=n_em,
+        n_quasi_newton=n_quasi_newton,
+        n_newton=n_newton,
         quadrature_error=error,
         n_agq=asked.n_agq,
         finer_n_agq=finer(asked.n_agq, at.chol_gradient.shape[0]),
@@ -83,11 +84,6 @@ def _judged(code: Code, quadrature_error: float, asked: Asked, n_clusters: float
     is_certified = code in (Code.CONVERGED, Code.CONVERGED_ON_BOUNDARY)
     is_settled = asked.n_agq == 1 or abs(quadrature_error) < asked.options.quadrature_limit * n_clusters**0.5
     return Code.QUADRATURE_NOT_SETTLED if is_certified and not is_settled else code
-
-
-def n_evaluations(last: End) -> Any:
-    """() evaluations of the likelihood with derivatives, all phases."""
-    return last.first_order.n_em + last.first_order.n_quasi_newton + last.newton.n_newton
 
 
 def finer_rule(n_agq: int, q: int) -> Rule:

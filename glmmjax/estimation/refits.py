@@ -22,7 +22,7 @@ from glmmjax.estimation.convergence import Code
 from glmmjax.estimation.evaluators.batch import ascend_in_batch
 from glmmjax.estimation.evaluators.choice import in_memory, is_small
 from glmmjax.estimation.evaluators.cores import n_cores
-from glmmjax.estimation.evaluators.evaluator import End
+from glmmjax.estimation.evaluators.evaluator import Estimate
 from glmmjax.estimation.evaluators.one_program import ALL_STEPS, OneProgram
 from glmmjax.estimation.maximise import maximise
 from glmmjax.estimation.objective import Integral, Problem, search_of
@@ -77,15 +77,6 @@ class Refits(NamedTuple):
         return np.isin(self.code, (Code.CONVERGED, Code.CONVERGED_ON_BOUNDARY))
 
 
-class _Refit(NamedTuple):
-    """What is kept of one refit."""
-
-    theta: Any
-    code: Any
-    log_likelihood: Any
-    hessian: Any
-
-
 def with_weights(clusters: ClusterData, n: int, weights: Callable[[int], np.ndarray]) -> Changes:
     """``n`` data sets of other cluster weights: ``weights(r)`` gives those (m,) of data set r, in the order of ``design.groups``."""
     shapes = [bucket.cluster_weight.shape for bucket in clusters.buckets]
@@ -129,7 +120,7 @@ def _changed(origin: Origin, changes: Changes, r: int) -> tuple[Bucket, ...]:
     return tuple(bucket._replace(**{changes.field: value}) for bucket, value in pairs)
 
 
-def _refit_side_by_side(origin: Origin, changes: Changes) -> list[_Refit]:
+def _refit_side_by_side(origin: Origin, changes: Changes) -> list[Estimate]:
     """One thread a core, each refit two calls of compiled programs."""
     search, run = search_of(origin.problem, origin.options), programs(is_small=True)
     as_fitted = OneProgram(search, _integral(origin), run.run_phase, ALL_STEPS)
@@ -137,11 +128,11 @@ def _refit_side_by_side(origin: Origin, changes: Changes) -> list[_Refit]:
     # on the device once: to hand numpy arrays over takes as long as a step
     begun, rule, max_steps = jax.tree.map(jnp.asarray, (_begun(origin, as_fitted), as_fitted.integral.rule, ALL_STEPS))
 
-    def one(r: int) -> _Refit:
+    def one(r: int) -> Estimate:
         with _where_data_are(origin.buckets):
             integral = Integral(_changed(origin, changes, r), rule)
             last = ascend(dataclasses.replace(as_fitted, integral=integral, max_steps=max_steps), begun)
-            return jax.tree.map(np.asarray, _kept(last))
+            return jax.tree.map(np.asarray, last.estimate)
 
     first = one(0)  # alone, so that no program is compiled twice
     with Workers(n_cores()) as workers:
@@ -149,31 +140,28 @@ def _refit_side_by_side(origin: Origin, changes: Changes) -> list[_Refit]:
         return [first, *(refit.result() for refit in running)]
 
 
-def refit_in_chunks(origin: Origin, changes: Changes, size: int = _CHUNK) -> list[_Refit]:
+def refit_in_chunks(origin: Origin, changes: Changes, size: int = _CHUNK) -> list[Estimate]:
     """``size`` refits at a time in one vmapped program, for an accelerator; the last chunk is filled up by repeats."""
     search, integral = search_of(origin.problem, origin.options), _integral(origin)
     begun, ends = _begun(origin, OneProgram(search, integral)), []
     for first in range(0, changes.n, size):
         numbers = [min(r, changes.n - 1) for r in range(first, first + size)]
         values = jax.tree.map(lambda *leaves: jnp.stack(leaves), *[changes.values(r) for r in numbers])
-        found = jax.device_get(_kept(ascend_in_batch(search, changes.field, begun, integral, values)))
-        ends += [_Refit(*(leaf[k] for leaf in found)) for k in range(min(size, changes.n - first))]
+        found = jax.device_get(ascend_in_batch(search, changes.field, begun, integral, values))
+        ends += [Estimate(*(leaf[k] for leaf in found)) for k in range(min(size, changes.n - first))]
     return ends
 
 
-def _refit_large(origin: Origin, buckets: tuple[Bucket, ...]) -> _Refit:
+def _refit_large(origin: Origin, buckets: tuple[Bucket, ...]) -> Estimate:
     """Steps decided in Python, the log-likelihood in parts, one core each."""
     data = in_memory(search_of(origin.problem, origin.options), _integral(origin._replace(buckets=buckets)))
     try:
         data.whole.precompile(data.begin_with)
         begun = data.begin(np.asarray(origin.theta, float))
-        return jax.device_get(_kept(ascend(data.whole, begun._replace(state=_warm(begun.state, origin._replace(modes=()))))))
+        begun = begun._replace(state=_warm(begun.state, origin._replace(modes=())))
+        return jax.device_get(ascend(data.whole, begun).estimate)
     finally:
         data.close()
-
-
-def _kept(last: End) -> _Refit:
-    return _Refit(last.newton.theta, last.code, last.newton.at.log_likelihood, last.newton.hessian)
 
 
 def _integral(origin: Origin) -> Integral:
@@ -187,14 +175,14 @@ def _begun(origin: Origin, evaluator: OneProgram) -> Begun:
     return Begun(start, _warm(state, origin))
 
 
-def _again(origin: Origin, changes: Changes, r: int, before: _Refit) -> _Refit:
+def _again(origin: Origin, changes: Changes, r: int, before: Estimate) -> Estimate:
     """The refit from starting values of its own; ``before`` where that is no better."""
     found = maximise(origin.problem, origin.options, _changed(origin, changes, r), origin.n_agq)
-    end = _Refit(found.theta, int(found.convergence.code), found.log_likelihood, found.hessian)
+    end = Estimate(found.theta, int(found.convergence.code), found.log_likelihood, found.hessian)
     return end if found.convergence.code in (Code.CONVERGED, Code.CONVERGED_ON_BOUNDARY, Code.DIVERGING) else before
 
 
-def _may_have_missed(end: _Refit) -> bool:
+def _may_have_missed(end: Estimate) -> bool:
     return int(end.code) not in (Code.CONVERGED, Code.CONVERGED_ON_BOUNDARY, Code.DIVERGING)
 
 
@@ -209,7 +197,7 @@ def _warm(state: FirstOrderState, origin: Origin) -> FirstOrderState:
     return with_metric(moved(state, jnp.asarray(origin.theta, float), jax.tree.map(jnp.asarray, origin.modes)), jnp.asarray(inverse))
 
 
-def _collected(layout: Theta, ends: list[_Refit]) -> Refits:
+def _collected(layout: Theta, ends: list[Estimate]) -> Refits:
     size = layout.size
     theta = np.array([end.theta for end in ends]).reshape(-1, size)
     hessian = np.array([end.hessian for end in ends]).reshape(-1, size, size)

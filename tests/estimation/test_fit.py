@@ -306,7 +306,7 @@ def test_a_finer_rule_without_a_value_does_not_pass_for_agreement(design, proble
     assert found.code is Code.QUADRATURE_NOT_SETTLED
 
 
-@pytest.mark.parametrize(("limit", "code"), [(1e-9, Code.QUADRATURE_NOT_SETTLED), (0.02, Code.CONVERGED)])
+@pytest.mark.parametrize(("limit", "code"), [(1e-12, Code.QUADRATURE_NOT_SETTLED), (0.02, Code.CONVERGED)])
 def test_the_quadrature_limit_of_the_options_is_the_one_that_counts(limit, code):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)

@@ -6,6 +6,7 @@ import pytest
 
 from glmmjax.estimation import refits
 from glmmjax.estimation.convergence import Code
+from glmmjax.estimation.evaluators.evaluator import Estimate
 from glmmjax.estimation.maximise import maximise
 from glmmjax.estimation.refits import refit_all, refit_in_chunks, with_outcomes, with_weights
 from glmmjax.postfit.refitting.bootstrap import origin_of, simulated_outcomes
@@ -71,7 +72,7 @@ def test_no_data_set_is_no_refit_all(origin, intro_fit):
 
 
 def test_a_refit_without_certificate_is_repeated_from_scratch(origin, weighted, monkeypatch):
-    lost = refits._Refit(np.zeros(5), Code.DECREMENT_TOO_LARGE, -1.0, -np.eye(5))
+    lost = Estimate(np.zeros(5), Code.DECREMENT_TOO_LARGE, -1.0, -np.eye(5))
     monkeypatch.setattr(refits, "_refit_side_by_side", lambda _, changes: [lost] * changes.n)
     assert_same(refit_all(origin, weighted), from_scratch(origin, weighted))
 

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 
 from glmmjax.estimation.ascent import ascend
-from glmmjax.estimation.evaluators.evaluator import End
+from glmmjax.estimation.evaluators.evaluator import Estimate
 from glmmjax.estimation.evaluators.one_program import OneProgram
 from glmmjax.estimation.objective import Integral, Search
 from glmmjax.estimation.phases.first_order import Begun
@@ -17,8 +17,8 @@ __all__ = ["ascend_in_batch"]
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
-def ascend_in_batch(search: Search, field: str, begun: Begun, integral: Integral, values: tuple[Any, ...]) -> End:
-    """Where the ascents of all data sets end, every leaf with the batch in front.
+def ascend_in_batch(search: Search, field: str, begun: Begun, integral: Integral, values: tuple[Any, ...]) -> Estimate:
+    """The estimates of all data sets, every leaf with the batch in front.
 
     Parameters
     ----------
@@ -27,9 +27,9 @@ def ascend_in_batch(search: Search, field: str, begun: Begun, integral: Integral
     values : an entry a bucket, the field of all data sets stacked on the first axis.
     """
 
-    def one(values: tuple[Any, ...]) -> End:
+    def one(values: tuple[Any, ...]) -> Estimate:
         pairs = zip(integral.buckets, values, strict=True)
         changed = tuple(bucket._replace(**{field: value}) for bucket, value in pairs)
-        return ascend(OneProgram(search, integral._replace(buckets=changed)), begun)
+        return ascend(OneProgram(search, integral._replace(buckets=changed)), begun).estimate
 
     return jax.vmap(one)(values)

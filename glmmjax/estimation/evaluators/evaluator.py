@@ -15,7 +15,16 @@ from glmmjax.estimation.starting_values import Start
 from glmmjax.likelihood.clusters import Bucket
 from glmmjax.likelihood.gauss_hermite import Rule
 
-__all__ = ["End", "Evaluator"]
+__all__ = ["End", "Estimate", "Evaluator"]
+
+
+class Estimate(NamedTuple):
+    """What is kept of one of many fits."""
+
+    theta: Any  # (P,)
+    code: Any  # () ``Code`` as an integer
+    log_likelihood: Any  # () without the penalty
+    hessian: Any  # (P, P) of the objective
 
 
 class End(NamedTuple):
@@ -25,6 +34,16 @@ class End(NamedTuple):
     first_order: FirstOrderState
     newton: NewtonState
     code: Any  # () ``Code`` as an integer
+
+    @property
+    def estimate(self) -> Estimate:
+        """The numbers that matter once the ascent is over."""
+        return Estimate(self.newton.theta, self.code, self.newton.at.log_likelihood, self.newton.hessian)
+
+    @property
+    def n_evaluations(self) -> tuple[Any, Any, Any]:
+        """() each: evaluations with derivatives in EM, quasi-Newton and Newton steps."""
+        return self.first_order.n_em, self.first_order.n_quasi_newton, self.newton.n_newton
 
 
 class Evaluator(Protocol):
