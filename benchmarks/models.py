@@ -11,7 +11,7 @@ import pandas as pd
 import glmmjax as gj
 from benchmarks.problems import BETA, simulate_random_intercept, simulate_two_effects
 from glmmjax.estimation.evaluators.cores import Cores
-from glmmjax.estimation.objective import Integral, Problem, search_of
+from glmmjax.estimation.objective import Integral, Problem, fit_settings
 from glmmjax.estimation.xla.programs import programs
 from glmmjax.likelihood.gauss_hermite import Rule, padded_rule
 from glmmjax.likelihood.params import Theta
@@ -50,7 +50,7 @@ class Model:
 
     def parts(self) -> Cores:
         """What a fit of large data evaluates; its search for modes begins at zero until ``keep``."""
-        return Cores(search_of(self.problem, gj.Options()), Integral(self.buckets, self.rule), programs(is_small=False))
+        return Cores(fit_settings(self.problem, gj.Options()), Integral(self.buckets, self.rule), programs(is_small=False))
 
 
 def of_design(design: gj.Design, chol: tuple[float, ...]) -> Model:

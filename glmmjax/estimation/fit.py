@@ -12,7 +12,7 @@ from jax import Array
 from glmmjax.errors import ArgumentError
 from glmmjax.estimation.ascent import ascend
 from glmmjax.estimation.evaluators.one_program import OneProgram
-from glmmjax.estimation.objective import Integral, Problem, Search, evaluate, search_of
+from glmmjax.estimation.objective import FitSettings, Integral, Problem, evaluate, fit_settings
 from glmmjax.estimation.phases import first_order
 from glmmjax.estimation.starting_values import starting_values
 from glmmjax.families.base import Family
@@ -91,7 +91,7 @@ def fit_params(
     problem = Problem(resolved, layout, penalty, is_intercept or (False,) * layout.p)
     fixed = jax.lax.stop_gradient(clusters.buckets)
     initial = None if init is None else _initial(layout, init, fixed, resolved)
-    theta, info = _maximise(search_of(problem, options), n_agq, fixed, initial)
+    theta, info = _maximise(fit_settings(problem, options), n_agq, fixed, initial)
     params = layout.params(_attach_derivative(problem, n_agq, jax.lax.stop_gradient(theta), info.hessian, clusters.buckets))
     return params._replace(chol=canonical(params.chol)), jax.lax.stop_gradient(info)
 
@@ -104,13 +104,13 @@ def _initial(layout: Theta, init: Params, buckets: tuple[Bucket, ...], family: F
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
-def _maximise(search: Search, n_agq: int, buckets: tuple[Bucket, ...], initial: Array | None) -> tuple[Array, FitInfo]:
-    problem = search.problem
+def _maximise(settings: FitSettings, n_agq: int, buckets: tuple[Bucket, ...], initial: Array | None) -> tuple[Array, FitInfo]:
+    problem = settings.problem
     rule = tensor_rule(n_agq, problem.layout.covariance.q)
     start = starting_values(problem, buckets)
     if initial is not None:
         start = start._replace(theta=initial)
-    last = ascend(OneProgram(search, Integral(buckets, rule)), first_order.begin(problem, start, buckets))
+    last = ascend(OneProgram(settings, Integral(buckets, rule)), first_order.begin(problem, start, buckets))
     newton, at, (n_em, n_quasi_newton, n_newton) = last.newton, last.newton.at, last.n_evaluations
     n_evaluations = n_em + n_quasi_newton + n_newton
     return newton.theta, FitInfo(last.code, at.log_likelihood, at.value, newton.decrement, at.gradient, newton.hessian, n_evaluations)

@@ -11,7 +11,7 @@ from glmmjax.estimation.evaluators.choice import Data, in_memory, is_small, on_d
 from glmmjax.estimation.evaluators.disk import Blocks
 from glmmjax.estimation.evaluators.evaluator import End
 from glmmjax.estimation.maximum import Asked, Maximum, Monitor, finer_rule, maximum
-from glmmjax.estimation.objective import Integral, Problem, search_of
+from glmmjax.estimation.objective import Integral, Problem, fit_settings
 from glmmjax.likelihood.clusters import Bucket
 from glmmjax.likelihood.gauss_hermite import padded_rule
 from glmmjax.options import Options
@@ -35,14 +35,14 @@ def maximise(
     Runs under the precision of ``buckets``. ``monitor`` is called whenever compiled code comes back: after every step with
     ``every_step`` or on large data, after a phase otherwise. With ``mesh`` its devices share the blocks, whatever the size of the data.
     """
-    search, integral = search_of(problem, options), Integral(buckets, padded_rule(n_agq, problem.layout.covariance.q))
+    settings, integral = fit_settings(problem, options), Integral(buckets, padded_rule(n_agq, problem.layout.covariance.q))
     fits_one_program = is_small(problem, buckets, n_agq)
     if mesh is not None:
-        data = on_mesh(search, integral, mesh, fits_one_program)
+        data = on_mesh(settings, integral, mesh, fits_one_program)
     elif fits_one_program:
-        data = small(search, integral, every_step)
+        data = small(settings, integral, every_step)
     else:
-        data = in_memory(search, integral)
+        data = in_memory(settings, integral)
     return _maximise(Asked(options, n_agq, initial, monitor), data)
 
 
@@ -51,7 +51,7 @@ def maximise_streamed(
 ) -> Maximum:
     """``maximise`` for blocks on disk."""
     sample = Integral(blocks.sample(), padded_rule(n_agq, problem.layout.covariance.q))
-    data = on_disk(search_of(problem, options), blocks, sample, has_start=initial is not None)
+    data = on_disk(fit_settings(problem, options), blocks, sample, has_start=initial is not None)
     return _maximise(Asked(options, n_agq, initial, monitor), data)
 
 
@@ -59,7 +59,7 @@ def _maximise(asked: Asked, data: Data) -> Maximum:
     try:
         data.whole.precompile(data.begin_with)
         last, n_on_sample = _climb(asked, data)
-        q = data.whole.search.problem.layout.covariance.q
+        q = data.whole.settings.problem.layout.covariance.q
         finer_value = data.whole.log_likelihood(last, finer_rule(asked.n_agq, q))
     finally:
         data.close()
@@ -75,5 +75,5 @@ def _climb(asked: Asked, data: Data) -> tuple[End, int]:
     data.sample.evaluator.close()
     # a boundary or a failure on a sample says little on all data
     has_converged = Code(int(found.code)) is Code.CONVERGED
-    begun = data.resume(found) if has_converged else data.begin(None, data.sample.all_blocks())
+    begun = data.resume(found) if has_converged else data.begin(None, data.sample.all_blocks)
     return ascend(data.whole, begun, report), sum(map(int, found.n_evaluations))

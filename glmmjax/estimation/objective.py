@@ -19,16 +19,16 @@ from glmmjax.options import Options, StudentTPenalty, compiled_options
 
 __all__ = [
     "Evaluated",
+    "FitSettings",
     "Integral",
     "Problem",
-    "Search",
     "choose",
     "evaluate",
     "evaluate_with_hessian",
+    "fit_settings",
     "likelihood_with_gradient",
     "likelihood_with_hessian",
     "penalised",
-    "search_of",
 ]
 
 
@@ -43,7 +43,7 @@ class Problem:
 
 
 @dataclasses.dataclass(frozen=True)
-class Search:
+class FitSettings:
     """What is maximised, and how: all that is static in the programs of a fit."""
 
     problem: Problem
@@ -68,9 +68,9 @@ class Evaluated(NamedTuple):
     mode_error: Array  # () see marginal.Evaluation
 
 
-def search_of(problem: Problem, options: Options) -> Search:
+def fit_settings(problem: Problem, options: Options) -> FitSettings:
     """``problem`` with those of ``options`` that compiled programs read."""
-    return Search(problem, compiled_options(options))
+    return FitSettings(problem, compiled_options(options))
 
 
 def choose(condition: Array, new: Evaluated, old: Evaluated) -> Evaluated:

@@ -25,7 +25,7 @@ from glmmjax.estimation.evaluators.cores import n_cores
 from glmmjax.estimation.evaluators.evaluator import Estimate
 from glmmjax.estimation.evaluators.one_program import ALL_STEPS, OneProgram
 from glmmjax.estimation.maximise import maximise
-from glmmjax.estimation.objective import Integral, Problem, search_of
+from glmmjax.estimation.objective import Integral, Problem, fit_settings
 from glmmjax.estimation.phases.first_order import Begun, FirstOrderState, moved, with_metric
 from glmmjax.estimation.xla.compiler_options import platform_in_force
 from glmmjax.estimation.xla.programs import given_theta, programs
@@ -122,8 +122,8 @@ def _changed(origin: Origin, changes: Changes, r: int) -> tuple[Bucket, ...]:
 
 def _refit_side_by_side(origin: Origin, changes: Changes) -> list[Estimate]:
     """One thread a core, each refit two calls of compiled programs."""
-    search, run = search_of(origin.problem, origin.options), programs(is_small=True)
-    as_fitted = OneProgram(search, _integral(origin), run.run_phase, ALL_STEPS)
+    settings, run = fit_settings(origin.problem, origin.options), programs(is_small=True)
+    as_fitted = OneProgram(settings, _integral(origin), run.run_phase, ALL_STEPS)
     as_fitted.precompile(origin.buckets)
     # on the device once: to hand numpy arrays over takes as long as a step
     begun, rule, max_steps = jax.tree.map(jnp.asarray, (_begun(origin, as_fitted), as_fitted.integral.rule, ALL_STEPS))
@@ -142,19 +142,19 @@ def _refit_side_by_side(origin: Origin, changes: Changes) -> list[Estimate]:
 
 def refit_in_chunks(origin: Origin, changes: Changes, size: int = _CHUNK) -> list[Estimate]:
     """``size`` refits at a time in one vmapped program, for an accelerator; the last chunk is filled up by repeats."""
-    search, integral = search_of(origin.problem, origin.options), _integral(origin)
-    begun, ends = _begun(origin, OneProgram(search, integral)), []
+    settings, integral = fit_settings(origin.problem, origin.options), _integral(origin)
+    begun, ends = _begun(origin, OneProgram(settings, integral)), []
     for first in range(0, changes.n, size):
         numbers = [min(r, changes.n - 1) for r in range(first, first + size)]
         values = jax.tree.map(lambda *leaves: jnp.stack(leaves), *[changes.values(r) for r in numbers])
-        found = jax.device_get(ascend_in_batch(search, changes.field, begun, integral, values))
+        found = jax.device_get(ascend_in_batch(settings, changes.field, begun, integral, values))
         ends += [Estimate(*(leaf[k] for leaf in found)) for k in range(min(size, changes.n - first))]
     return ends
 
 
 def _refit_large(origin: Origin, buckets: tuple[Bucket, ...]) -> Estimate:
     """Steps decided in Python, the log-likelihood in parts, one core each."""
-    data = in_memory(search_of(origin.problem, origin.options), _integral(origin._replace(buckets=buckets)))
+    data = in_memory(fit_settings(origin.problem, origin.options), _integral(origin._replace(buckets=buckets)))
     try:
         data.whole.precompile(data.begin_with)
         begun = data.begin(np.asarray(origin.theta, float))

@@ -14,7 +14,7 @@ import numpy as np
 
 from glmmjax.estimation.evaluators.evaluator import End
 from glmmjax.estimation.evaluators.parts import Found, Part, Parts, total
-from glmmjax.estimation.objective import Integral, Search
+from glmmjax.estimation.objective import FitSettings, Integral
 from glmmjax.estimation.xla.compiler_options import platform_in_force
 from glmmjax.estimation.xla.programs import Programs
 from glmmjax.likelihood.clusters import Bucket
@@ -27,13 +27,13 @@ __all__ = ["Cores", "n_cores", "share"]
 class Cores(Parts):
     """``Evaluator`` of every ``stride``-th block: with a stride above 1, of a sample of the clusters."""
 
-    def __init__(self, search: Search, integral: Integral, run: Programs, stride: int = 1):
+    def __init__(self, settings: FitSettings, integral: Integral, run: Programs, stride: int = 1):
         self._buckets, rule = integral
         n_blocks = [-(-bucket.cluster_weight.shape[0] // stride) for bucket in self._buckets]
         n_parts = min(n_cores(), max(n_blocks))
         self._spans = [share(n_blocks, part, n_parts, stride) for part in range(n_parts)]
-        modes = start_modes(self._buckets, search.problem.layout.covariance.q)
-        super().__init__(search, rule, run, [modes] * n_parts, n_parts)
+        modes = start_modes(self._buckets, settings.problem.layout.covariance.q)
+        super().__init__(settings, rule, run, [modes] * n_parts, n_parts)
 
     def modes(self, last: End | None = None) -> tuple[np.ndarray, ...]:
         merged = [np.array(modes) for modes in self._kept[0]]

@@ -14,7 +14,7 @@ import numpy as np
 from glmmjax.estimation.evaluators.cores import n_cores, share
 from glmmjax.estimation.evaluators.evaluator import End
 from glmmjax.estimation.evaluators.parts import Found, Part, Parts, total
-from glmmjax.estimation.objective import Integral, Search
+from glmmjax.estimation.objective import FitSettings, Integral
 from glmmjax.estimation.xla.programs import Programs
 from glmmjax.estimation.xla.workers import Workers
 from glmmjax.likelihood.clusters import Bucket
@@ -51,12 +51,12 @@ class Blocks(Protocol):
 class Disk(Parts):
     """``Evaluator`` of ``blocks``; the buckets of ``like`` have the shapes of a chunk."""
 
-    def __init__(self, search: Search, like: Integral, run: Programs, blocks: Blocks):
+    def __init__(self, settings: FitSettings, like: Integral, run: Programs, blocks: Blocks):
         self._source, self._like = blocks, like.buckets
         self._n_parts = min(n_cores(), max(len(bucket.cluster_weight) for bucket in self._like))
         self._reader = Workers()
-        self._q = search.problem.layout.covariance.q
-        super().__init__(search, like.rule, run, self._no_modes(), self._n_parts)
+        self._q = settings.problem.layout.covariance.q
+        super().__init__(settings, like.rule, run, self._no_modes(), self._n_parts)
 
     def modes(self, last: End | None = None) -> tuple[np.ndarray, ...]:
         return tuple(self._kept)

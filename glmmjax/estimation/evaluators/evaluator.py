@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from glmmjax.estimation.objective import Search
+from glmmjax.estimation.objective import FitSettings
 from glmmjax.estimation.phases.first_order import Begun, FirstOrderState
 from glmmjax.estimation.phases.newton import NewtonState
 from glmmjax.estimation.phases.phase import Phase
@@ -50,8 +50,8 @@ class Evaluator(Protocol):
     """A data set in the form that an ascent uses."""
 
     @property
-    def search(self) -> Search:
-        """What is maximised."""
+    def settings(self) -> FitSettings:
+        """What is maximised, and how."""
 
     @property
     def runs_whole_phases(self) -> bool:

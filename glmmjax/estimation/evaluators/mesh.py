@@ -18,7 +18,7 @@ from jax.sharding import Mesh, PartitionSpec
 
 from glmmjax.estimation.evaluators.evaluator import End
 from glmmjax.estimation.evaluators.parts import Found, Part, Parts, total
-from glmmjax.estimation.objective import Evaluated, Integral, Problem, Search, likelihood_with_gradient, likelihood_with_hessian
+from glmmjax.estimation.objective import Evaluated, FitSettings, Integral, Problem, likelihood_with_gradient, likelihood_with_hessian
 from glmmjax.estimation.xla.compiler_options import quick_to_run
 from glmmjax.estimation.xla.programs import Programs, programs
 from glmmjax.likelihood.clusters import Bucket
@@ -32,15 +32,15 @@ __all__ = ["MeshEvaluator"]
 class MeshEvaluator(Parts):
     """``Evaluator`` of blocks in equal shares on the devices of a mesh: one part, whose program divides the work among devices."""
 
-    def __init__(self, search: Search, integral: Integral, mesh: Mesh):
-        mesh, q = plain_mesh(mesh), search.problem.layout.covariance.q
+    def __init__(self, settings: FitSettings, integral: Integral, mesh: Mesh):
+        mesh, q = plain_mesh(mesh), settings.problem.layout.covariance.q
         self._n_blocks = [bucket.cluster_weight.shape[0] for bucket in integral.buckets]
         self._buckets = shard_buckets(integral.buckets, mesh)
         weights = [bucket.cluster_weight for bucket in self._buckets]
         modes = tuple(shard_array(np.zeros((w.shape[0], q, w.shape[1]), w.dtype), mesh) for w in weights)
         self._spans = tuple(Span(np.int32(0), np.int32(w.shape[0] // mesh.size), np.int32(1)) for w in weights)  # of every device
         # one thread: programs that wait for each other across devices must be started everywhere in the same order
-        super().__init__(search, integral.rule, _programs(mesh, programs(is_small=False)), modes, n_threads=1)
+        super().__init__(settings, integral.rule, _programs(mesh, programs(is_small=False)), modes, n_threads=1)
 
     def modes(self, last: End | None = None) -> tuple[np.ndarray, ...]:
         whole = multihost_utils.process_allgather(self._kept, tiled=True)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from glmmjax.estimation.evaluators.evaluator import End
-from glmmjax.estimation.objective import Integral, Search
+from glmmjax.estimation.objective import FitSettings, Integral
 from glmmjax.estimation.phases.first_order import Begun, moved
 from glmmjax.estimation.phases.phase import Phase, run_phase
 from glmmjax.estimation.phases.sequence import FIRST_ORDER
@@ -37,7 +37,7 @@ class OneProgram:
     runs_whole_phases : see ``Evaluator``.
     """
 
-    search: Search
+    settings: FitSettings
     integral: Integral
     run: Callable[..., Any] = run_phase
     max_steps: Any = None
@@ -47,19 +47,19 @@ class OneProgram:
     def precompile(self, begin_with: tuple[Bucket, ...]) -> None:
         """For the compiled programs of small data, which begin with all blocks."""
         del begin_with
-        precompile(programs(is_small=True).traced, self.search, self.integral)
+        precompile(programs(is_small=True).traced, self.settings, self.integral)
 
     def begin(self, program: Callable[..., Begun], *arguments: Any) -> Begun:
         return self._call(program, *arguments)
 
     def advance(self, phase: Phase, start: Start, state: Any) -> tuple[Any, Any]:
-        return self._call(self.run, phase, self.search, start, state, self.integral, self.max_steps)
+        return self._call(self.run, phase, self.settings, start, state, self.integral, self.max_steps)
 
     def log_likelihood(self, last: End, rule: Rule) -> Any:
         """The first evaluation of a first-order phase that begins where the ascent ended: nothing new is compiled."""
         there = moved(last.begun.state, last.newton.theta, last.newton.at.modes)
         integral = self.integral._replace(rule=rule)
-        state, _ = self._call(self.run, FIRST_ORDER, self.search, last.begun.start, there, integral, np.int32(1))
+        state, _ = self._call(self.run, FIRST_ORDER, self.settings, last.begun.start, there, integral, np.int32(1))
         return state.at.log_likelihood
 
     def modes(self, last: End) -> tuple[np.ndarray, ...]:

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from glmmjax.estimation.evaluators.evaluator import End
-from glmmjax.estimation.objective import Evaluated, Integral, Search
+from glmmjax.estimation.objective import Evaluated, FitSettings, Integral
 from glmmjax.estimation.phases.first_order import Begun
 from glmmjax.estimation.phases.phase import Phase
 from glmmjax.estimation.phases.sequence import FIRST_ORDER
@@ -39,17 +39,17 @@ class Parts(abc.ABC):
 
     Parameters
     ----------
-    search, rule : what is maximised, and the rule of the ascent.
+    settings, rule : what is maximised and how, and the rule of the ascent.
     run : its programs.
     kept : modes at which the first search begins, in the form of the member.
     n_threads : that evaluate side by side.
     """
 
-    search: Search
+    settings: FitSettings
     runs_whole_phases = False
 
-    def __init__(self, search: Search, rule: Rule, run: Programs, kept: Any, n_threads: int):
-        self.search, self._rule, self._run = search, rule, run
+    def __init__(self, settings: FitSettings, rule: Rule, run: Programs, kept: Any, n_threads: int):
+        self.settings, self._rule, self._run = settings, rule, run
         self._kept = self._found = kept
         self._workers = Workers(n_threads)
 
@@ -67,7 +67,7 @@ class Parts(abc.ABC):
 
     def precompile(self, begin_with: tuple[Bucket, ...]) -> None:
         buckets, part = self._example()
-        precompile(self._run.traced_in_parts, self.search, begin_with, Integral(buckets, self._rule), part)
+        precompile(self._run.traced_in_parts, self.settings, begin_with, Integral(buckets, self._rule), part)
 
     def begin(self, program: Callable[..., Begun], *arguments: Any) -> Begun:
         """Without modes: those stay with the parts."""
@@ -78,7 +78,7 @@ class Parts(abc.ABC):
         """One step. Where it moves, the next search for modes begins at those found."""
         program = self._run.evaluate if phase is FIRST_ORDER else self._run.evaluate_with_hessian
         found = self._evaluate(program, np.asarray(state.theta) + np.asarray(state.proposal), self._rule)
-        state, follows, info = self._workers.call(self._run.step, phase, self.search, start, state, found)
+        state, follows, info = self._workers.call(self._run.step, phase, self.settings, start, state, found)
         if info.is_accepted:
             self.keep()
         return state, follows
@@ -111,7 +111,7 @@ class Parts(abc.ABC):
         self, program: Callable[..., Found], theta: np.ndarray, buckets: tuple[Bucket, ...], rule: Rule, parts: list[Part]
     ) -> list[Found]:
         """Results of ``program`` on every one of ``parts``, one thread each."""
-        problem = self.search.problem
+        problem = self.settings.problem
         running = [self._workers.start(program, problem, theta, buckets, rule, part.modes, part.spans) for part in parts]
         return [result.result() for result in running]
 

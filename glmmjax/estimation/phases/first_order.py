@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jax import Array
 
-from glmmjax.estimation.objective import Evaluated, Problem, Search, choose, penalised
+from glmmjax.estimation.objective import Evaluated, FitSettings, Problem, choose, penalised
 from glmmjax.estimation.phases.em import em_step
 from glmmjax.estimation.phases.phase import Info
 from glmmjax.estimation.phases.quasi_newton import initial_metric, is_sufficient, shorten, updated_metric
@@ -77,9 +77,9 @@ def progress(s: FirstOrderState) -> tuple[str, int]:
     return "EM" if s.in_em else "quasi-Newton", int(s.n_em) + int(s.n_quasi_newton)
 
 
-def step(search: Search, start: Start, s: FirstOrderState, found: tuple[Evaluated, None]) -> tuple[FirstOrderState, Info]:
+def step(settings: FitSettings, start: Start, s: FirstOrderState, found: tuple[Evaluated, None]) -> tuple[FirstOrderState, Info]:
     """What follows from the log-likelihood ``found`` at the proposed point."""
-    problem, options, theta = search.problem, search.options, s.theta + s.proposal
+    problem, options, theta = settings.problem, settings.options, s.theta + s.proposal
     new, _ = penalised(problem, theta, found)
     is_first = (s.n_em + s.n_quasi_newton) == 0
     enough = jnp.where(s.in_em, new.value >= s.at.value, is_sufficient(s.at.value, new.value, s.slope))

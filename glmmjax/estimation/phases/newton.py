@@ -12,7 +12,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jax import Array
 
-from glmmjax.estimation.objective import Evaluated, Problem, Search, choose, penalised
+from glmmjax.estimation.objective import Evaluated, FitSettings, Problem, choose, penalised
 from glmmjax.estimation.phases.first_order import FirstOrderState
 from glmmjax.estimation.phases.phase import Info
 from glmmjax.estimation.starting_values import Start
@@ -67,11 +67,11 @@ def progress(s: NewtonState) -> tuple[str, int]:
     return "Newton", int(s.n_newton)
 
 
-def step(search: Search, start: Start, s: NewtonState, found: tuple[Evaluated, Array]) -> tuple[NewtonState, Info]:
+def step(settings: FitSettings, start: Start, s: NewtonState, found: tuple[Evaluated, Array]) -> tuple[NewtonState, Info]:
     """What follows from the log-likelihood and the Hessian ``found`` at the proposed point."""
     del start  # an argument that ``step`` has in every phase
-    options, theta = search.options, s.theta + s.proposal
-    new, hessian = penalised(search.problem, theta, found)
+    options, theta = settings.options, s.theta + s.proposal
+    new, hessian = penalised(settings.problem, theta, found)
     finite = jnp.isfinite(new.value) & jnp.all(jnp.isfinite(hessian))
     slack = 1e4 * jnp.finfo(theta.dtype).eps * (1.0 + jnp.abs(s.at.value))
     accepted = finite & (new.value >= s.at.value - slack)

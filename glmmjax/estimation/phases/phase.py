@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from glmmjax.estimation.objective import Evaluated, Integral, Search
+from glmmjax.estimation.objective import Evaluated, FitSettings, Integral
 from glmmjax.estimation.starting_values import Start
 
 __all__ = ["Info", "Phase", "State", "run_phase"]
@@ -49,21 +49,21 @@ class Phase(NamedTuple):
     """One phase, as functions; static under ``jit``."""
 
     likelihood: Callable[..., tuple[Evaluated, Any]]  # what a step must know: (problem, theta, buckets, rule, modes, spans) -> found
-    step: Callable[[Search, Start, Any, tuple[Evaluated, Any]], tuple[Any, Info]]  # from (search, start, state, found)
-    follow: Callable[[Search, Start, Any], Any]  # what comes after: the first state of the next phase, or the code of a finished fit
+    step: Callable[[FitSettings, Start, Any, tuple[Evaluated, Any]], tuple[Any, Info]]  # from (settings, start, state, found)
+    follow: Callable[[FitSettings, Start, Any], Any]  # what comes after: the first state of the next phase, or the code of a finished fit
     progress: Callable[[Any], tuple[str, int]]  # of a state: the phase's name and its number of evaluations, for people
 
 
-def run_phase(phase: Phase, search: Search, start: Start, state: Any, integral: Integral, max_steps: Any = None) -> tuple[Any, Any]:
+def run_phase(phase: Phase, settings: FitSettings, start: Start, state: Any, integral: Integral, max_steps: Any = None) -> tuple[Any, Any]:
     """At most ``max_steps`` steps from ``state``, or all of the phase; the new state, and what follows a phase that ends there."""
     buckets, rule = integral
 
     def step(s: Any) -> Any:
-        return phase.step(search, start, s, phase.likelihood(search.problem, s.theta + s.proposal, buckets, rule, s.at.modes))[0]
+        return phase.step(settings, start, s, phase.likelihood(settings.problem, s.theta + s.proposal, buckets, rule, s.at.modes))[0]
 
     if max_steps is None:
         state = jax.lax.while_loop(lambda s: ~s.is_done, step, state)
     else:
         unfinished = lambda c: (c[0] < max_steps) & ~c[1].is_done  # noqa: E731
         _, state = jax.lax.while_loop(unfinished, lambda c: (c[0] + 1, step(c[1])), (jnp.zeros((), jnp.int32), state))
-    return state, phase.follow(search, start, state)
+    return state, phase.follow(settings, start, state)

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from glmmjax.estimation.objective import Evaluated, Integral, Problem, Search, likelihood_with_gradient, likelihood_with_hessian
+from glmmjax.estimation.objective import Evaluated, FitSettings, Integral, Problem, likelihood_with_gradient, likelihood_with_hessian
 from glmmjax.estimation.phases import first_order
 from glmmjax.estimation.phases.first_order import Begun
 from glmmjax.estimation.phases.newton import NewtonState
@@ -47,27 +47,27 @@ class Programs(NamedTuple):
     step: Any
     resume: Any
 
-    def traced(self, search: Search, integral: Integral) -> Iterator[Any]:
+    def traced(self, settings: FitSettings, integral: Integral) -> Iterator[Any]:
         """The programs of a small fit, those first that take longest to compile."""
-        begin = self.begin.trace(search.problem, integral.buckets, given_theta(search.problem, None))
+        begin = self.begin.trace(settings.problem, integral.buckets, given_theta(settings.problem, None))
         yield begin
         start, state = like(begin.out_info, integral.buckets)
-        end = like(jax.eval_shape(functools.partial(FIRST_ORDER.follow, search), start, state), integral.buckets)
-        yield self.run_phase.trace(NEWTON, search, start, end, integral, np.int32(1))
-        yield self.run_phase.trace(FIRST_ORDER, search, start, state, integral, np.int32(1))
+        end = like(jax.eval_shape(functools.partial(FIRST_ORDER.follow, settings), start, state), integral.buckets)
+        yield self.run_phase.trace(NEWTON, settings, start, end, integral, np.int32(1))
+        yield self.run_phase.trace(FIRST_ORDER, settings, start, state, integral, np.int32(1))
 
-    def traced_in_parts(self, search: Search, begin_with: tuple[Bucket, ...], integral: Integral, part: Any) -> Iterator[Any]:
+    def traced_in_parts(self, settings: FitSettings, begin_with: tuple[Bucket, ...], integral: Integral, part: Any) -> Iterator[Any]:
         """The programs of a large fit that begins with the blocks ``begin_with``; ``part`` has the modes and spans of one part."""
-        problem, (buckets, rule), (modes, spans), theta = search.problem, integral, part, np.zeros(search.problem.layout.size)
+        problem, (buckets, rule), (modes, spans), theta = settings.problem, integral, part, np.zeros(settings.problem.layout.size)
         yield self.evaluate_with_hessian.trace(problem, theta, buckets, rule, modes, spans)
         yield self.evaluate.trace(problem, theta, buckets, rule, modes, spans)
         begin = self.begin.trace(problem, begin_with, given_theta(problem, None))
         yield begin
         start, state = like(begin.out_info, begin_with)
         state = state._replace(at=state.at._replace(modes=()))
-        yield self.step.trace(FIRST_ORDER, search, start, state, (state.at, None))
-        end = like(jax.eval_shape(functools.partial(FIRST_ORDER.follow, search), start, state), begin_with)
-        yield self.step.trace(NEWTON, search, start, end, (state.at, end.hessian))
+        yield self.step.trace(FIRST_ORDER, settings, start, state, (state.at, None))
+        end = like(jax.eval_shape(functools.partial(FIRST_ORDER.follow, settings), start, state), begin_with)
+        yield self.step.trace(NEWTON, settings, start, end, (state.at, end.hessian))
         yield self.resume.trace(problem, start, end, np.float64(1))
 
 
@@ -103,10 +103,10 @@ def _begin(problem: Problem, buckets: tuple[Bucket, ...], given: Given) -> Begun
     return first_order.begin(problem, start, buckets)
 
 
-def _step(phase: Phase, search: Search, start: Start, state: Any, found: tuple[Evaluated, Any]) -> tuple[Any, Any, Info]:
+def _step(phase: Phase, settings: FitSettings, start: Start, state: Any, found: tuple[Evaluated, Any]) -> tuple[Any, Any, Info]:
     """One step of ``run_phase`` from the log-likelihood ``found`` at its proposal, which is evaluated elsewhere."""
-    state, info = phase.step(search, start, state, found)
-    return state, phase.follow(search, start, state), info
+    state, info = phase.step(settings, start, state, found)
+    return state, phase.follow(settings, start, state), info
 
 
 def _resume(problem: Problem, start: Start, end: NewtonState, ratio: Any) -> Begun:

@@ -14,7 +14,7 @@ from glmmjax.design.layout.block_files import lay_out_clusters
 from glmmjax.design.stream.design import streamed_design
 from glmmjax.errors import ArgumentError, DesignError, DesignWarning, FormulaError, OutcomeError, RowsNotKeptError
 from glmmjax.estimation.evaluators.disk import Disk
-from glmmjax.estimation.objective import Integral, search_of
+from glmmjax.estimation.objective import Integral, fit_settings
 from glmmjax.estimation.xla.programs import programs
 from glmmjax.families import resolve_family
 from glmmjax.likelihood.gauss_hermite import padded_rule
@@ -81,7 +81,7 @@ def test_the_likelihood_of_chunks_equals_that_of_all_clusters(data, in_memory):
     with jax.enable_x64(True), streamed_design(given, {}, SMALL) as (design, files):
         assert files.n_chunks > 5
         rule = padded_rule(fitted.n_agq, 1)
-        likelihood = Disk(search_of(fitted.problem, SMALL), Integral(files.sample(), rule), programs(is_small=False), files)
+        likelihood = Disk(fit_settings(fitted.problem, SMALL), Integral(files.sample(), rule), programs(is_small=False), files)
         at, hessian = likelihood.evaluate_with_hessian(fitted.theta, rule)
         likelihood.keep()
         again = likelihood.evaluate(fitted.theta, rule)
