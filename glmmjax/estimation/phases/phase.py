@@ -1,13 +1,14 @@
 """What the phases of an ascent have in common, and the compiled loop that runs any of them.
 
-A phase never evaluates the likelihood. Its ``State`` names the next point, ``theta + proposal``; whoever runs the phase evaluates there,
-and ``step`` decides from the result whether to move, and proposes the point after that.
+A phase never evaluates the likelihood. Its state holds ``theta`` (P,), the best point so far, ``at``, the objective there, ``proposal``
+(P,), ``is_done`` (), and what its own next step needs. Whoever runs the phase evaluates at ``theta + proposal``; ``step`` decides from the
+result whether to move, and proposes the point after that.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,27 +17,7 @@ from jax import Array
 from glmmjax.estimation.objective import Evaluated, FitSettings, Integral
 from glmmjax.estimation.starting_values import Start
 
-__all__ = ["Info", "Phase", "State", "run_phase"]
-
-
-class State(Protocol):
-    """What the states of all phases have; every phase adds what its own next step needs."""
-
-    @property
-    def theta(self) -> Array:
-        """(P,) the best point so far."""
-
-    @property
-    def at(self) -> Evaluated:
-        """The objective at ``theta``."""
-
-    @property
-    def proposal(self) -> Array:
-        """(P,) the step from ``theta`` to the point that is evaluated next."""
-
-    @property
-    def is_done(self) -> Array:
-        """() bool."""
+__all__ = ["Info", "Phase", "run_phase"]
 
 
 class Info(NamedTuple):
