@@ -21,7 +21,7 @@ import glmmjax as gj
 from benchmarks.table import Table
 from glmmjax.design.new_rows import read_new_rows
 from glmmjax.estimation.convergence import Code
-from glmmjax.estimation.refits import Refits, refit, with_outcomes
+from glmmjax.estimation.refits import Refits, refit_all, with_outcomes
 from glmmjax.fitted import FittedModel
 from glmmjax.likelihood.clusters import from_rows
 from glmmjax.likelihood.population import population_mean
@@ -139,7 +139,7 @@ def _fit_all(base: FittedModel, truth: Any, y: np.ndarray) -> Refits:
     """Every data set, one batched call."""
     with jax.enable_x64(True):
         origin = origin_of(base)._replace(theta=np.asarray(truth))
-        return refit(origin, with_outcomes(len(y), lambda r: from_rows(base.design.order, y[r])))
+        return refit_all(origin, with_outcomes(len(y), lambda r: from_rows(base.design.order, y[r])))
 
 
 def _fitted(base: FittedModel, refits: Refits, r: int, y: np.ndarray) -> FittedModel:

@@ -10,8 +10,8 @@ import pandas as pd
 
 import glmmjax as gj
 from benchmarks.problems import BETA, simulate_random_intercept, simulate_two_effects
-from glmmjax.estimation.evaluators.cores import Parts
-from glmmjax.estimation.objective import Problem
+from glmmjax.estimation.evaluators.cores import Cores
+from glmmjax.estimation.objective import Integral, Problem, fit_settings
 from glmmjax.estimation.xla.programs import programs
 from glmmjax.likelihood.gauss_hermite import Rule, padded_rule
 from glmmjax.likelihood.params import Theta
@@ -48,9 +48,9 @@ class Model:
         """Places for rows, those that only fill up a block included."""
         return sum(bucket.row_weight.size for bucket in self.buckets)
 
-    def parts(self) -> Parts:
+    def parts(self) -> Cores:
         """What a fit of large data evaluates; its search for modes begins at zero until ``keep``."""
-        return Parts(self.problem, programs(is_small=False), self.buckets)
+        return Cores(fit_settings(self.problem, gj.Options()), Integral(self.buckets, self.rule), programs(is_small=False))
 
 
 def of_design(design: gj.Design, chol: tuple[float, ...]) -> Model:

@@ -15,8 +15,7 @@ from glmmjax.design import BlockFiles, Design, build_design, caller_namespace, s
 from glmmjax.devices import on_device, placement, portable
 from glmmjax.errors import ConvergenceWarning, warn_caller
 from glmmjax.estimation.convergence import Code, Convergence, is_singular
-from glmmjax.estimation.driver import maximise
-from glmmjax.estimation.evaluators.disk import maximise_streamed
+from glmmjax.estimation.maximise import maximise, maximise_streamed
 from glmmjax.estimation.maximum import Maximum
 from glmmjax.estimation.objective import Problem
 from glmmjax.families import Family
@@ -26,7 +25,7 @@ from glmmjax.likelihood.clusters import padded_rows, to_clusters
 from glmmjax.likelihood.covariance import lower_factor
 from glmmjax.likelihood.gauss_hermite import finer
 from glmmjax.likelihood.params import Params
-from glmmjax.options import Options, StudentTPenalty, compiled_options
+from glmmjax.options import Options, StudentTPenalty
 from glmmjax.progress import Watch
 from glmmjax.request import FitRequest, updated
 from glmmjax.results import MixedModelResults
@@ -143,17 +142,17 @@ def _maximised(design: Design, request: FitRequest, previous: FittedModel | None
     initial = initial_theta(request.initial_values, problem.layout)
     if initial is None and previous is not None and _same_parameters(previous, design, problem):
         initial = previous.theta
-    q, compiled = design.covariance.q, compiled_options(request.options)
+    q = design.covariance.q
     n_agq = request.rule.points(q)
     place = placement(request.mesh, None if blocks is not None else n_agq**q * padded_rows(design.clusters.buckets))
     if place.device is not None:
         design = dataclasses.replace(design, rows=jax.device_put(design.rows, place.device))
     with Watch(request.progress) as watch, on_device(place.device):
         if blocks is None:
-            settings = (problem, compiled, design.clusters.buckets)
+            settings = (problem, request.options, design.clusters.buckets)
             run: _Run = functools.partial(maximise, *settings, monitor=watch.report, every_step=watch.is_shown, mesh=place.mesh)
         else:
-            run = functools.partial(maximise_streamed, problem, compiled, blocks, monitor=watch.report)
+            run = functools.partial(maximise_streamed, problem, request.options, blocks, monitor=watch.report)
         maximum = run(n_agq, initial)
         if request.rule.is_automatic:
             maximum = _settled(maximum, run, q, request.options)

@@ -8,10 +8,9 @@ import enum
 import jax.numpy as jnp
 from jax import Array
 
-from glmmjax.estimation.objective import Problem
-from glmmjax.estimation.phases.newton import FLAT, Newton, spectrum
+from glmmjax.estimation.objective import FitSettings
+from glmmjax.estimation.phases.newton import FLAT, NewtonState, spectrum
 from glmmjax.estimation.starting_values import Start
-from glmmjax.options import Options
 
 __all__ = ["Code", "Convergence", "code_of", "is_singular"]
 
@@ -112,9 +111,9 @@ def is_singular(chol: Array, reach: Array) -> Array:
     return jnp.any((diagonal < _SINGULAR * deviation) | (deviation * reach < _SINGULAR))
 
 
-def code_of(problem: Problem, options: Options, start: Start, s: Newton) -> Array:
+def code_of(settings: FitSettings, start: Start, s: NewtonState) -> Array:
     """() int: the ``Code`` of a finished fit. Pure, so that batched fits have one each."""
-    layout = problem.layout
+    layout = settings.problem.layout
     finite = jnp.isfinite(s.at.value) & jnp.all(jnp.isfinite(s.hessian))
     found = spectrum(jnp.where(finite, s.hessian, -jnp.eye(layout.size, dtype=s.theta.dtype)), s.at.gradient)
     chol = layout.covariance.factor(s.theta[layout.random])
@@ -127,13 +126,13 @@ def code_of(problem: Problem, options: Options, start: Start, s: Newton) -> Arra
     last_step = found.scale * (found.vectors @ jnp.where(positive, found.gradient / jnp.where(positive, found.values, 1.0), 0.0))
     # the columns of X are not aliased, so a flat direction among the fixed effects means that their information has run out
     emptied = jnp.any(flat & ((found.vectors[layout.fixed] ** 2).sum(0) > 0.5))
-    diverges = emptied | (jnp.any(jnp.abs(last_step) * start.reach > _DIVERGING) & (s.decrement < options.certificate))
+    diverges = emptied | (jnp.any(jnp.abs(last_step) * start.reach > _DIVERGING) & (s.decrement < settings.options.certificate))
     checks = [
         (~finite, Code.NOT_FINITE),
         (s.at.mode_error > _MODE_ERROR, Code.MODES_NOT_FOUND),
         (diverges, Code.DIVERGING),
         (~is_definite, Code.NOT_A_MAXIMUM),
-        (~(s.decrement < options.certificate), Code.DECREMENT_TOO_LARGE),
+        (~(s.decrement < settings.options.certificate), Code.DECREMENT_TOO_LARGE),
         (singular, Code.CONVERGED_ON_BOUNDARY),
     ]
     return jnp.select([c for c, _ in checks], [int(code) for _, code in checks], int(Code.CONVERGED))

@@ -10,9 +10,10 @@ import jax.numpy as jnp
 from jax import Array
 
 from glmmjax.errors import ArgumentError
-from glmmjax.estimation.convergence import code_of
-from glmmjax.estimation.objective import Problem, evaluate
-from glmmjax.estimation.phases import first_order, newton
+from glmmjax.estimation.ascent import ascend
+from glmmjax.estimation.evaluators.one_program import OneProgram
+from glmmjax.estimation.objective import FitSettings, Integral, Problem, evaluate, fit_settings
+from glmmjax.estimation.phases import first_order
 from glmmjax.estimation.starting_values import starting_values
 from glmmjax.families.base import Family
 from glmmjax.families.registry import resolve_family
@@ -89,7 +90,8 @@ def fit_params(
     layout = layout_of(resolved, predictor_sizes(clusters), structure)
     problem = Problem(resolved, layout, penalty, is_intercept or (False,) * layout.p)
     fixed = jax.lax.stop_gradient(clusters.buckets)
-    theta, info = _maximise(problem, options, n_agq, fixed, None if init is None else _initial(layout, init, fixed, resolved))
+    initial = None if init is None else _initial(layout, init, fixed, resolved)
+    theta, info = _maximise(fit_settings(problem, options), n_agq, fixed, initial)
     params = layout.params(_attach_derivative(problem, n_agq, jax.lax.stop_gradient(theta), info.hessian, clusters.buckets))
     return params._replace(chol=canonical(params.chol)), jax.lax.stop_gradient(info)
 
@@ -101,21 +103,17 @@ def _initial(layout: Theta, init: Params, buckets: tuple[Bucket, ...], family: F
     return jax.lax.stop_gradient(layout.vector(init))
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1, 2))
-def _maximise(problem: Problem, options: Options, n_agq: int, buckets: tuple[Bucket, ...], initial: Array | None) -> tuple[Array, FitInfo]:
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _maximise(settings: FitSettings, n_agq: int, buckets: tuple[Bucket, ...], initial: Array | None) -> tuple[Array, FitInfo]:
+    problem = settings.problem
     rule = tensor_rule(n_agq, problem.layout.covariance.q)
     start = starting_values(problem, buckets)
     if initial is not None:
         start = start._replace(theta=initial)
-    ascent = jax.lax.while_loop(
-        lambda s: ~s.is_done,
-        lambda s: first_order.step(problem, options, start, s, buckets, rule),
-        first_order.init(problem, start, start_modes(buckets, problem.layout.covariance.q)),
-    )
-    end = jax.lax.while_loop(lambda s: ~s.is_done, lambda s: newton.step(problem, options, s, buckets, rule), newton.init(ascent))
-    n_evaluations = ascent.n_em + ascent.n_quasi_newton + end.n_newton
-    code = code_of(problem, options, start, end)
-    return end.theta, FitInfo(code, end.at.log_likelihood, end.at.value, end.decrement, end.at.gradient, end.hessian, n_evaluations)
+    last = ascend(OneProgram(settings, Integral(buckets, rule)), first_order.begin(problem, start, buckets))
+    newton, at, (n_em, n_quasi_newton, n_newton) = last.newton, last.newton.at, last.n_evaluations
+    n_evaluations = n_em + n_quasi_newton + n_newton
+    return newton.theta, FitInfo(last.code, at.log_likelihood, at.value, newton.decrement, at.gradient, newton.hessian, n_evaluations)
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))

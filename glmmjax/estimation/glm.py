@@ -19,7 +19,7 @@ from glmmjax.likelihood.clusters import Bucket
 from glmmjax.likelihood.params import Theta
 from glmmjax.likelihood.rows import Outcome, along, coordinates, linear_predictors, outcome_of, over_lanes, row_log_density
 
-__all__ = ["Rows", "fit_glm", "row_terms"]
+__all__ = ["RowTerms", "fit_glm", "row_terms"]
 
 _STEPS = 12  # also bound a separated fit
 _STEPS_OF_MANY = 30  # where blocks of parameters wait for each other
@@ -27,7 +27,7 @@ _LEAST_CURVATURE = 0.1  # of the mean of a block
 _LONGEST_PHI_STEP = 1.0  # of a logarithm, as most extra parameters are
 
 
-class Rows(NamedTuple):
+class RowTerms(NamedTuple):
     """Weighted log density of every row and its derivatives in each linear predictor."""
 
     value: Array  # (w, B)
@@ -81,7 +81,7 @@ def fit_glm(family: Family, layout: Theta, buckets: tuple[Bucket, ...]) -> tuple
     return last.previous, last.information
 
 
-def row_terms(family: Family, outcome: Outcome, eta: Array, phi: Array, cluster_weight: Array) -> Rows:
+def row_terms(family: Family, outcome: Outcome, eta: Array, phi: Array, cluster_weight: Array) -> RowTerms:
     """Derivatives of every row at fixed predictors ``eta`` (E, w, B) and ``phi`` (n_phi,)."""
     weight, phi = outcome.row_weight * cluster_weight, phi[:, None]
 
@@ -91,7 +91,7 @@ def row_terms(family: Family, outcome: Outcome, eta: Array, phi: Array, cluster_
 
     (value, score), seconds = along(value_and_score, (eta,), coordinates(eta))
     curvature = jnp.stack([weight * jnp.maximum(-second[e], 1e-8) for e, (_, second) in enumerate(seconds)])
-    return Rows(weight * value, weight * score, _with_floor(family, curvature, weight))
+    return RowTerms(weight * value, weight * score, _with_floor(family, curvature, weight))
 
 
 def _with_floor(family: Family, curvature: Array, weight: Array) -> Array:

@@ -1,4 +1,4 @@
-"""What a fit from Python gives back, and how its end is judged: shared by fits in one program and fits in parts."""
+"""What a fit from Python is asked for and gives back, and how its end is judged."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from glmmjax.estimation.convergence import Code, Convergence
-from glmmjax.estimation.phases import first_order, newton
+from glmmjax.estimation.evaluators.evaluator import End
+from glmmjax.estimation.phases.phase import Phase
 from glmmjax.likelihood.gauss_hermite import Rule, finer, padded_rule
 from glmmjax.options import Options
 
-__all__ = ["Maximum", "Monitor", "Progress", "finer_rule", "maximum", "report"]
+__all__ = ["Asked", "Maximum", "Monitor", "Progress", "finer_rule", "maximum"]
 
 
 class Progress(NamedTuple):
@@ -38,41 +39,50 @@ class Maximum(NamedTuple):
 Monitor = Callable[[Progress], None]
 
 
+class Asked(NamedTuple):
+    """What a fit from Python is asked for."""
+
+    options: Options
+    n_agq: int
+    initial: np.ndarray | None  # (P,)
+    monitor: Monitor | None
+
+    def report(self, phase: Phase, state: Any) -> None:
+        """Tell the monitor where a phase stands."""
+        if self.monitor is not None:
+            gradient_norm = float(np.max(np.abs(np.asarray(state.at.gradient)), initial=0.0))
+            self.monitor(Progress(*phase.progress(state), float(state.at.log_likelihood), gradient_norm))
+
+
 def maximum(
-    state: first_order.FirstOrder,
-    end: newton.Newton,
-    modes: tuple[Any, ...],
-    code: int,
-    finer_value: float,
-    options: Options,
-    n_agq: int,
-    total_weight: float,
-    n_on_sample: int = 0,
+    asked: Asked, last: End, modes: tuple[np.ndarray, ...], finer_value: float, *, total_weight: float, n_on_sample: int
 ) -> Maximum:
     """The record of a fit; ``finer_value`` is the log-likelihood at its estimates by the finer rule."""
-    error = finer_value - float(end.at.log_likelihood)
-    code = _judged(Code(int(code)), error, n_agq, options, total_weight)
+    newton, at = last.newton, last.newton.at
+    n_em, n_quasi_newton, n_newton = map(int, last.n_evaluations)
+    # a rule that has no finite value there must not pass for one that agrees
+    error = finer_value - float(at.log_likelihood) if np.isfinite(finer_value) else np.nan
+    code = _judged(Code(int(last.code)), error, asked, total_weight)
     convergence = Convergence(
         code=code,
         message=code.text,
-        newton_decrement=float(end.decrement),
-        gradient_norm=float(np.max(np.abs(np.asarray(end.at.gradient)), initial=0.0)),
-        n_em=int(state.n_em),
-        n_quasi_newton=int(state.n_quasi_newton),
-        n_newton=int(end.n_newton),
+        newton_decrement=float(newton.decrement),
+        gradient_norm=float(np.max(np.abs(np.asarray(at.gradient)), initial=0.0)),
+        n_em=n_em,
+        n_quasi_newton=n_quasi_newton,
+        n_newton=n_newton,
         quadrature_error=error,
-        n_agq=n_agq,
-        finer_n_agq=finer(n_agq, end.at.chol_gradient.shape[0]),
+        n_agq=asked.n_agq,
+        finer_n_agq=finer(asked.n_agq, at.chol_gradient.shape[0]),
         n_on_sample=n_on_sample,
     )
-    modes = tuple(np.asarray(m) for m in modes)
-    return Maximum(np.asarray(end.theta), np.asarray(end.hessian), float(end.at.log_likelihood), float(end.at.value), modes, convergence)
+    return Maximum(np.asarray(newton.theta), np.asarray(newton.hessian), float(at.log_likelihood), float(at.value), modes, convergence)
 
 
-def _judged(code: Code, quadrature_error: float, n_agq: int, options: Options, n_clusters: float) -> Code:
+def _judged(code: Code, quadrature_error: float, asked: Asked, n_clusters: float) -> Code:
     """``code``, unless a certified maximum of a rule with several points says little on the integral."""
     is_certified = code in (Code.CONVERGED, Code.CONVERGED_ON_BOUNDARY)
-    is_settled = n_agq == 1 or abs(quadrature_error) < options.quadrature_limit * n_clusters**0.5
+    is_settled = asked.n_agq == 1 or abs(quadrature_error) < asked.options.quadrature_limit * n_clusters**0.5
     return Code.QUADRATURE_NOT_SETTLED if is_certified and not is_settled else code
 
 
@@ -80,15 +90,3 @@ def finer_rule(n_agq: int, q: int) -> Rule:
     """The rule that judges ``n_agq``, in arrays of the same length, which hold it by construction."""
     fine, size = padded_rule(finer(n_agq, q), q), padded_rule(n_agq, q).log_weights.shape[0]
     return fine._replace(nodes=fine.nodes[:size], log_weights=fine.log_weights[:size])
-
-
-def report(monitor: Monitor | None, state: first_order.FirstOrder | newton.Newton) -> None:
-    """Tell ``monitor`` where a phase stands."""
-    if monitor is None:
-        return
-    if isinstance(state, newton.Newton):
-        phase, iteration = "Newton", int(state.n_newton)
-    else:
-        phase, iteration = "EM" if state.in_em else "quasi-Newton", int(state.n_em) + int(state.n_quasi_newton)
-    gradient_norm = float(np.max(np.abs(np.asarray(state.at.gradient)), initial=0.0))
-    monitor(Progress(phase, iteration, float(state.at.log_likelihood), gradient_norm))

@@ -15,19 +15,20 @@ from glmmjax.likelihood.clusters import Bucket
 from glmmjax.likelihood.gauss_hermite import Rule
 from glmmjax.likelihood.marginal import Modes, Span, block_value_and_gradient, sum_over_blocks, value_and_gradient
 from glmmjax.likelihood.params import Theta
-from glmmjax.options import StudentTPenalty
+from glmmjax.options import Options, StudentTPenalty, compiled_options
 
 __all__ = [
     "Evaluated",
+    "FitSettings",
+    "Integral",
     "Problem",
     "choose",
     "evaluate",
-    "evaluate_likelihood",
     "evaluate_with_hessian",
+    "fit_settings",
+    "likelihood_with_gradient",
     "likelihood_with_hessian",
     "penalised",
-    "penalty_hessian",
-    "symmetric",
 ]
 
 
@@ -41,6 +42,21 @@ class Problem:
     is_intercept: tuple[bool, ...] = ()
 
 
+@dataclasses.dataclass(frozen=True)
+class FitSettings:
+    """What is maximised, and how: all that is static in the programs of a fit."""
+
+    problem: Problem
+    options: Options  # as ``compiled_options`` gives them
+
+
+class Integral(NamedTuple):
+    """The data, and the rule that integrates over their random effects."""
+
+    buckets: tuple[Bucket, ...]
+    rule: Rule
+
+
 class Evaluated(NamedTuple):
     """The objective at one theta."""
 
@@ -52,36 +68,38 @@ class Evaluated(NamedTuple):
     mode_error: Array  # () see marginal.Evaluation
 
 
+def fit_settings(problem: Problem, options: Options) -> FitSettings:
+    """``problem`` with those of ``options`` that compiled programs read."""
+    return FitSettings(problem, compiled_options(options))
+
+
 def choose(condition: Array, new: Evaluated, old: Evaluated) -> Evaluated:
     """``new`` where ``condition`` holds, else ``old``."""
     return jax.tree.map(lambda a, b: jnp.where(condition, a, b), new, old)
 
 
-def evaluate(
-    problem: Problem, theta: Array, buckets: tuple[Bucket, ...], rule: Rule, modes: Modes, spans: tuple[Span, ...] | None = None
-) -> Evaluated:
-    """Value and exact gradient of the objective, the search for modes starting at ``modes``."""
-    return penalised(problem, theta, evaluate_likelihood(problem, theta, buckets, rule, modes, spans))
+def evaluate(problem: Problem, theta: Array, buckets: tuple[Bucket, ...], rule: Rule, modes: Modes) -> Evaluated:
+    """Value and exact gradient of the objective; the search for modes starts at ``modes``."""
+    return penalised(problem, theta, likelihood_with_gradient(problem, theta, buckets, rule, modes))[0]
 
 
 def evaluate_with_hessian(problem: Problem, theta: Array, buckets: tuple[Bucket, ...], rule: Rule, modes: Modes) -> tuple[Evaluated, Array]:
     """The same with the exact Hessian (P, P): forward mode over the exact gradient, symmetrised."""
-    at, hessian = likelihood_with_hessian(problem, theta, buckets, rule, modes)
-    return penalised(problem, theta, at), symmetric(hessian + penalty_hessian(problem, theta))
+    return penalised(problem, theta, likelihood_with_hessian(problem, theta, buckets, rule, modes))
 
 
-def evaluate_likelihood(
+def likelihood_with_gradient(
     problem: Problem, theta: Array, buckets: tuple[Bucket, ...], rule: Rule, modes: Modes, spans: tuple[Span, ...] | None = None
-) -> Evaluated:
-    """``evaluate`` without the penalty: a sum over clusters, so that parts of the data can be added up by ``add``."""
+) -> tuple[Evaluated, None]:
+    """``evaluate`` without the penalty: a sum over clusters, so that the results of parts of the data can be added. It has no Hessian."""
     at = value_and_gradient(problem.layout.params(theta), buckets, problem.family, rule, modes, spans)
-    return Evaluated(at.value, problem.layout.gradient(theta, at.gradient), at.value, at.gradient.chol, at.modes, at.mode_error)
+    return Evaluated(at.value, problem.layout.gradient(theta, at.gradient), at.value, at.gradient.chol, at.modes, at.mode_error), None
 
 
 def likelihood_with_hessian(
     problem: Problem, theta: Array, buckets: tuple[Bucket, ...], rule: Rule, modes: Modes, spans: tuple[Span, ...] | None = None
 ) -> tuple[Evaluated, Array]:
-    """``evaluate_likelihood`` and the Hessian (P, P), not yet symmetrised."""
+    """The same with the Hessian (P, P), not yet symmetrised."""
 
     layout = problem.layout
 
@@ -100,22 +118,22 @@ def likelihood_with_hessian(
     return Evaluated(value, layout.gradient(theta, slope), value, slope.chol, modes, error), hessian
 
 
-def penalised(problem: Problem, theta: Array, at: Evaluated) -> Evaluated:
-    """The objective from the log-likelihood of all clusters."""
+def penalised(problem: Problem, theta: Array, found: tuple[Evaluated, Any]) -> tuple[Evaluated, Any]:
+    """The objective from the log-likelihood of all clusters, and its Hessian where that is given."""
+    at, hessian = found
     fixed = problem.layout.fixed
     penalty, slope = jax.value_and_grad(log_penalty)(theta[fixed], problem.penalty, problem.is_intercept)
-    return at._replace(value=at.log_likelihood + penalty, gradient=at.gradient.at[fixed].add(slope))
+    at = at._replace(value=at.log_likelihood + penalty, gradient=at.gradient.at[fixed].add(slope))
+    if hessian is None:
+        return at, None
+    hessian = hessian + _penalty_hessian(problem, theta)
+    return at, 0.5 * (hessian + hessian.T)  # rounding leaves some asymmetry
 
 
-def penalty_hessian(problem: Problem, theta: Array) -> Array:
+def _penalty_hessian(problem: Problem, theta: Array) -> Array:
     """(P, P)"""
     fixed, size = problem.layout.fixed, problem.layout.size
     if problem.penalty is None:
         return jnp.zeros((size, size), theta.dtype)
     block = jax.hessian(log_penalty)(theta[fixed], problem.penalty, problem.is_intercept)
     return jnp.zeros((size, size), theta.dtype).at[fixed, fixed].set(block)
-
-
-def symmetric(hessian: Array) -> Array:
-    """Without the asymmetry that rounding leaves."""
-    return 0.5 * (hessian + hessian.T)

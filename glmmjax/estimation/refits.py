@@ -8,9 +8,8 @@ a core; on an accelerator they are vmapped in chunks.
 
 from __future__ import annotations
 
-import concurrent.futures
 import contextlib
-import functools
+import dataclasses
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -18,26 +17,27 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from glmmjax.estimation.convergence import Code, code_of
-from glmmjax.estimation.driver import is_small, maximise
+from glmmjax.estimation.ascent import ascend
+from glmmjax.estimation.convergence import Code
+from glmmjax.estimation.evaluators.batch import ascend_in_batch
+from glmmjax.estimation.evaluators.choice import in_memory, is_small
 from glmmjax.estimation.evaluators.cores import n_cores
-from glmmjax.estimation.large import climb, in_memory
-from glmmjax.estimation.objective import Problem
-from glmmjax.estimation.phases import first_order, newton
-from glmmjax.estimation.starting_values import Start
+from glmmjax.estimation.evaluators.evaluator import Estimate
+from glmmjax.estimation.evaluators.one_program import ALL_STEPS, OneProgram
+from glmmjax.estimation.maximise import maximise
+from glmmjax.estimation.objective import Integral, Problem, fit_settings
+from glmmjax.estimation.phases.first_order import Begun, FirstOrderState, moved, with_metric
 from glmmjax.estimation.xla.compiler_options import platform_in_force
-from glmmjax.estimation.xla.precompile import precompile
-from glmmjax.estimation.xla.programs import programs
-from glmmjax.estimation.xla.worker import is_double_precision
+from glmmjax.estimation.xla.programs import given_theta, programs
+from glmmjax.estimation.xla.workers import Workers
 from glmmjax.likelihood.clusters import Bucket, ClusterData, cluster_starts, replace_outcomes, replace_weights, weights_in_blocks
-from glmmjax.likelihood.gauss_hermite import Rule, padded_rule
+from glmmjax.likelihood.gauss_hermite import padded_rule
 from glmmjax.likelihood.marginal import Modes
 from glmmjax.likelihood.params import Theta
 from glmmjax.options import Options
 
-__all__ = ["Changes", "Origin", "Refits", "refit", "refit_in_chunks", "with_outcomes", "with_weights"]
+__all__ = ["Changes", "Origin", "Refits", "refit_all", "refit_in_chunks", "with_outcomes", "with_weights"]
 
-_ALL = np.int32(1_000_000)  # steps of a phase in one call
 _CHUNK = 64  # refits of one call on an accelerator
 _LEAST_CURVATURE = 1e-3  # of the information at a unit diagonal: a direction without any is explored in steps of this metric
 
@@ -76,15 +76,6 @@ class Refits(NamedTuple):
         return np.isin(self.code, (Code.CONVERGED, Code.CONVERGED_ON_BOUNDARY))
 
 
-class _End(NamedTuple):
-    """What is kept of one refit."""
-
-    theta: Any
-    code: Any
-    log_likelihood: Any
-    hessian: Any
-
-
 def with_weights(clusters: ClusterData, n: int, weights: Callable[[int], np.ndarray]) -> Changes:
     """``n`` data sets of other cluster weights: ``weights(r)`` gives those (m,) of data set r, in the order of ``design.groups``."""
     starts = cluster_starts(clusters)
@@ -96,7 +87,7 @@ def with_outcomes(n: int, draw: Callable[[int], tuple[Any, ...]]) -> Changes:
     return Changes(n, replace_outcomes, draw)
 
 
-def refit(origin: Origin, changes: Changes) -> Refits:
+def refit_all(origin: Origin, changes: Changes) -> Refits:
     """Maximise the penalised log-likelihood of every changed data set from the estimates of the original.
 
     A refit that ends without certificate and without a sign of divergence is repeated from starting values of its own.
@@ -119,77 +110,73 @@ def _changed(origin: Origin, changes: Changes, r: int) -> tuple[Bucket, ...]:
     return changes.change(origin.buckets, changes.values(r))
 
 
-def _refit_side_by_side(origin: Origin, changes: Changes) -> list[_End]:
+def _refit_side_by_side(origin: Origin, changes: Changes) -> list[Estimate]:
     """One thread a core, each refit two calls of compiled programs."""
-    problem, options = origin.problem, origin.options
-    run, rule, is_double = programs(is_small=True), padded_rule(origin.n_agq, problem.layout.covariance.q), is_double_precision()
-    begin_with = (origin.buckets, np.asarray(origin.theta, float), np.bool_(True))
-    precompile((run, problem, options), (origin.buckets, rule), lambda: run.traced(problem, options, begin_with, rule, _ALL))
-    start, state = run.begin(problem, *begin_with)
+    settings, run = fit_settings(origin.problem, origin.options), programs(is_small=True)
+    as_fitted = OneProgram(settings, _integral(origin), run.run_phase, ALL_STEPS)
+    as_fitted.precompile(origin.buckets)
     # on the device once: to hand numpy arrays over takes as long as a step
-    start, state, rule, n_steps = jax.tree.map(jnp.asarray, (start, _warm(state, origin), rule, _ALL))
+    begun, rule, max_steps = jax.tree.map(jnp.asarray, (_begun(origin, as_fitted), as_fitted.integral.rule, ALL_STEPS))
 
-    def one(r: int) -> _End:
-        with jax.enable_x64(is_double), _where_data_are(origin.buckets):
-            buckets = _changed(origin, changes, r)
-            _, end = run.first_order(problem, options, start, state, buckets, rule, n_steps)
-            end, code = run.second_order(problem, options, start, end, buckets, rule, n_steps)
-            return jax.tree.map(np.asarray, _End(end.theta, code, end.at.log_likelihood, end.hessian))
+    def one(r: int) -> Estimate:
+        with _where_data_are(origin.buckets):
+            integral = Integral(_changed(origin, changes, r), rule)
+            last = ascend(dataclasses.replace(as_fitted, integral=integral, max_steps=max_steps), begun)
+            return jax.tree.map(np.asarray, last.estimate)
 
     first = one(0)  # alone, so that no program is compiled twice
-    pool = concurrent.futures.ThreadPoolExecutor(n_cores(), "glmmjax-refits")
-    try:
-        return [first, *pool.map(one, range(1, changes.n))]
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+    with Workers(n_cores()) as workers:
+        running = [workers.start(one, r) for r in range(1, changes.n)]
+        return [first, *(refit.result() for refit in running)]
 
 
-def refit_in_chunks(origin: Origin, changes: Changes, size: int = _CHUNK) -> list[_End]:
+def refit_in_chunks(origin: Origin, changes: Changes, size: int = _CHUNK) -> list[Estimate]:
     """``size`` refits at a time in one vmapped program, for an accelerator; the last chunk is filled up by repeats."""
-    problem, rule = origin.problem, padded_rule(origin.n_agq, origin.problem.layout.covariance.q)
-    start, state = programs(is_small=True).begin(problem, origin.buckets, np.asarray(origin.theta, float), np.bool_(True))
-    state, ends = _warm(state, origin), []
+    settings, integral = fit_settings(origin.problem, origin.options), _integral(origin)
+    begun, ends = _begun(origin, OneProgram(settings, integral)), []
     for first in range(0, changes.n, size):
         numbers = [min(r, changes.n - 1) for r in range(first, first + size)]
         values = jax.tree.map(lambda *leaves: jnp.stack(leaves), *[changes.values(r) for r in numbers])
-        found = jax.device_get(_chunk(problem, origin.options, changes.change, start, state, origin.buckets, rule, values))
-        ends += [_End(*(leaf[k] for leaf in found)) for k in range(min(size, changes.n - first))]
+        found = jax.device_get(ascend_in_batch(settings, changes.change, begun, integral, values))
+        ends += [Estimate(*(leaf[k] for leaf in found)) for k in range(min(size, changes.n - first))]
     return ends
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1, 2))
-def _chunk(problem: Problem, options: Options, change: Any, start: Start, state, buckets: tuple[Bucket, ...], rule: Rule, values) -> _End:
-    def one(values: tuple[Any, ...]) -> _End:
-        changed = change(buckets, values)
-        ascend = lambda s: first_order.step(problem, options, start, s, changed, rule)  # noqa: E731
-        ascent = jax.lax.while_loop(lambda s: ~s.is_done, ascend, state)
-        finish = lambda s: newton.step(problem, options, s, changed, rule)  # noqa: E731
-        end = jax.lax.while_loop(lambda s: ~s.is_done, finish, newton.init(ascent))
-        return _End(end.theta, code_of(problem, options, start, end), end.at.log_likelihood, end.hessian)
-
-    return jax.vmap(one)(values)
-
-
-def _refit_large(origin: Origin, buckets: tuple[Bucket, ...]) -> _End:
+def _refit_large(origin: Origin, buckets: tuple[Bucket, ...]) -> Estimate:
     """Steps decided in Python, the log-likelihood in parts, one core each."""
-    data = in_memory(origin.problem, buckets)
-    begun = functools.partial(_warm, origin=origin._replace(modes=()))
-    end, code = climb(origin.problem, origin.options, data, origin.n_agq, np.asarray(origin.theta, float), begun)
-    return jax.device_get(_End(end.theta, code, end.at.log_likelihood, end.hessian))
+    data = in_memory(fit_settings(origin.problem, origin.options), _integral(origin._replace(buckets=buckets)))
+    try:
+        data.whole.precompile(data.begin_with)
+        begun = data.begin(np.asarray(origin.theta, float))
+        begun = begun._replace(state=_warm(begun.state, origin._replace(modes=())))
+        return jax.device_get(ascend(data.whole, begun).estimate)
+    finally:
+        data.close()
 
 
-def _again(origin: Origin, changes: Changes, r: int, before: _End) -> _End:
+def _integral(origin: Origin) -> Integral:
+    return Integral(origin.buckets, padded_rule(origin.n_agq, origin.problem.layout.covariance.q))
+
+
+def _begun(origin: Origin, evaluator: OneProgram) -> Begun:
+    """Where every refit of small data begins."""
+    given = given_theta(origin.problem, origin.theta)
+    start, state = evaluator.begin(programs(is_small=True).begin, origin.problem, origin.buckets, given)
+    return Begun(start, _warm(state, origin))
+
+
+def _again(origin: Origin, changes: Changes, r: int, before: Estimate) -> Estimate:
     """The refit from starting values of its own; ``before`` where that is no better."""
     found = maximise(origin.problem, origin.options, _changed(origin, changes, r), origin.n_agq)
-    end = _End(found.theta, int(found.convergence.code), found.log_likelihood, found.hessian)
+    end = Estimate(found.theta, int(found.convergence.code), found.log_likelihood, found.hessian)
     return end if found.convergence.code in (Code.CONVERGED, Code.CONVERGED_ON_BOUNDARY, Code.DIVERGING) else before
 
 
-def _may_have_missed(end: _End) -> bool:
+def _may_have_missed(end: Estimate) -> bool:
     return int(end.code) not in (Code.CONVERGED, Code.CONVERGED_ON_BOUNDARY, Code.DIVERGING)
 
 
-def _warm(state: first_order.FirstOrder, origin: Origin) -> first_order.FirstOrder:
+def _warm(state: FirstOrderState, origin: Origin) -> FirstOrderState:
     """The quasi-Newton phase before its first evaluation, at the estimates, with the inverse of their information."""
     information = np.asarray(origin.information)
     diagonal = np.abs(np.diagonal(information))
@@ -197,12 +184,10 @@ def _warm(state: first_order.FirstOrder, origin: Origin) -> first_order.FirstOrd
     values, vectors = np.linalg.eigh(np.nan_to_num(information) * scale[:, None] * scale)
     root = scale[:, None] * vectors
     inverse = root / np.maximum(np.abs(values), _LEAST_CURVATURE) @ root.T
-    at = state.at._replace(modes=origin.modes)
-    arrays = {"theta": np.asarray(origin.theta, float), "inverse": inverse, "in_em": np.bool_(False)}
-    return state._replace(at=at, **jax.tree.map(jnp.asarray, arrays))
+    return with_metric(moved(state, jnp.asarray(origin.theta, float), jax.tree.map(jnp.asarray, origin.modes)), jnp.asarray(inverse))
 
 
-def _collected(layout: Theta, ends: list[_End]) -> Refits:
+def _collected(layout: Theta, ends: list[Estimate]) -> Refits:
     size = layout.size
     theta = np.array([end.theta for end in ends]).reshape(-1, size)
     hessian = np.array([end.hessian for end in ends]).reshape(-1, size, size)

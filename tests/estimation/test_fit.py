@@ -1,5 +1,6 @@
 """The optimiser's phases, the certificate, and the pure fit under every transformation."""
 
+import warnings
 from typing import Any
 
 import jax
@@ -11,14 +12,18 @@ import pytest
 import glmmjax as gj
 from glmmjax.datasets import load_intro_binomial
 from glmmjax.errors import ArgumentError, ConvergenceWarning
-from glmmjax.estimation import driver, maximum
+from glmmjax.estimation import maximum
+from glmmjax.estimation.ascent import ascend
 from glmmjax.estimation.convergence import Code, is_singular
-from glmmjax.estimation.objective import Evaluated, Problem, evaluate
+from glmmjax.estimation.evaluators.one_program import OneProgram
+from glmmjax.estimation.maximum import Asked
+from glmmjax.estimation.objective import Evaluated, Integral, Problem, evaluate, fit_settings
 from glmmjax.estimation.penalty import log_penalty
 from glmmjax.estimation.phases import newton
 from glmmjax.estimation.phases.quasi_newton import updated_metric
+from glmmjax.estimation.phases.sequence import FIRST_ORDER
 from glmmjax.estimation.starting_values import starting_values
-from glmmjax.estimation.xla.programs import programs
+from glmmjax.estimation.xla.programs import given_theta, programs
 from glmmjax.families import Binomial
 from glmmjax.likelihood.covariance import unstructured
 from glmmjax.likelihood.gauss_hermite import padded_rule
@@ -54,13 +59,13 @@ def fitted():
 
 def test_em_never_lowers_and_agrees_with_quasi_newton(design, problem, fitted):
     """EM alone, slow as it is, ends where the whole fit ends."""
-    options, buckets = Options(n_em=400, em_gain=1e-12), design.clusters.buckets
+    settings, buckets = fit_settings(problem, Options(n_em=400, em_gain=1e-12)), design.clusters.buckets
     with jax.enable_x64(True):
-        rule = padded_rule(11, 1)
-        start, state = RUN.begin(problem, buckets, np.zeros(3), np.bool_(False))
+        integral = Integral(buckets, padded_rule(11, 1))
+        start, state = RUN.begin(problem, buckets, given_theta(problem, None))
         values = []
         for _ in range(80):
-            state, _ = RUN.first_order(problem, options, start, state, buckets, rule, np.int32(1))
+            state, _ = RUN.run_phase(FIRST_ORDER, settings, start, state, integral, np.int32(1))
             values.append(float(state.at.value))
         assert int(state.n_quasi_newton) == 0
         em = np.asarray(state.theta)
@@ -242,7 +247,7 @@ def test_objective_gradient_includes_the_penalty(design):
     problem = Problem(Binomial(), Theta(2, design.covariance), StudentTPenalty(), (True, False))
     with jax.enable_x64(True):
         theta = jnp.array([0.2, -0.4, 0.8])
-        _, state = RUN.begin(problem, design.clusters.buckets, np.asarray(theta), np.bool_(True))
+        _, state = RUN.begin(problem, design.clusters.buckets, given_theta(problem, np.asarray(theta)))
         at = jax.jit(evaluate, static_argnums=0)(problem, theta, design.clusters.buckets, padded_rule(5, 1), state.at.modes)
 
         def penalised(t):
@@ -288,11 +293,23 @@ def test_far_columns_and_units_do_not_matter():
 
 
 def test_a_finer_rule_without_a_value_does_not_pass_for_agreement(design, problem):
+    integral = Integral(design.clusters.buckets, padded_rule(11, 1))
     with jax.enable_x64(True):
-        start, state = RUN.begin(problem, design.clusters.buckets, np.zeros(3), np.bool_(False))
-        state, end = RUN.first_order(problem, Options(), start, state, design.clusters.buckets, padded_rule(11, 1), np.int32(3))
-        unchanged = lambda at_end, *_: (at_end, end)  # noqa: E731  what a step does with a value that is not finite
-        value = driver._finer_log_likelihood(unchanged, state, end, design.clusters.buckets, 11, 1)
-    assert np.isnan(value)
-    assert maximum._judged(Code.CONVERGED, value, 11, Options(), 40.0) is Code.QUADRATURE_NOT_SETTLED
-    assert maximum._judged(Code.CONVERGED, 1e-5, 11, Options(), 40.0) is Code.CONVERGED
+        last = ascend(
+            OneProgram(fit_settings(problem, Options()), integral, RUN.run_phase),
+            RUN.begin(problem, integral.buckets, given_theta(problem, None)),
+        )
+        nowhere = integral._replace(buckets=tuple(b._replace(offset=b.offset + np.nan) for b in integral.buckets))
+        value = OneProgram(fit_settings(problem, Options()), nowhere, RUN.run_phase).log_likelihood(last, padded_rule(15, 1))
+    found = maximum.maximum(Asked(Options(), 11, None, None), last, (), float(value), total_weight=40.0, n_on_sample=0).convergence
+    assert np.isnan(found.quadrature_error)
+    assert found.code is Code.QUADRATURE_NOT_SETTLED
+
+
+@pytest.mark.parametrize(("limit", "code"), [(1e-12, Code.QUADRATURE_NOT_SETTLED), (0.02, Code.CONVERGED)])
+def test_the_quadrature_limit_of_the_options_is_the_one_that_counts(limit, code):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        fit = gj.mixed_model(FIXED, random=RANDOM, data=simulate(1), family="binomial", options=Options(quadrature_limit=limit))
+        again = fit.update()
+    assert (fit.convergence.code, again.convergence.code) == (code, code)

@@ -1,6 +1,11 @@
-"""Where the log-likelihood is evaluated: the cores of a CPU, a mesh of devices, blocks on disk.
+"""Where the log-likelihood is evaluated during an ascent.
 
-- ``cores``
-- ``disk``
-- ``mesh``
+- ``batch``: Many fits at once: an ascent under ``vmap``
+- ``choice``: Which evaluator a data set gets, and the sample of its clusters that is fitted first
+- ``cores``: Blocks in memory, in equal shares, one a core
+- ``disk``: Blocks on disk: chunks of them, read while the one before is evaluated
+- ``evaluator``: What an ascent asks of the data
+- ``mesh``: Blocks that lie on the devices of a mesh
+- ``one_program``: Small data: a phase, evaluations included, is one loop inside one compiled program
+- ``parts``: Large data: the log-likelihood of parts of the blocks is evaluated and added up
 """

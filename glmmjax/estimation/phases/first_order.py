@@ -1,31 +1,30 @@
 """The first-order phase of a fit: EM steps, then quasi-Newton, as one ``init`` and one ``step``.
 
-Both kinds of step share the single evaluation of the likelihood, because every copy of the likelihood in a program costs
-compile time. A step evaluates the objective at the proposed point, moves there or shortens the proposal, and proposes anew.
+Both kinds of step share one evaluation of the likelihood, because every copy of the likelihood in a program costs compile time. A step
+moves to the proposed point or shortens the proposal; ``em`` and ``quasi_newton`` are the two rules that make the next proposal.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jax import Array
 
-from glmmjax.estimation.objective import Evaluated, Problem, choose, evaluate
+from glmmjax.estimation.objective import Evaluated, FitSettings, Problem, choose, penalised
 from glmmjax.estimation.phases.em import em_step
+from glmmjax.estimation.phases.phase import Info
 from glmmjax.estimation.phases.quasi_newton import initial_metric, is_sufficient, shorten, updated_metric
 from glmmjax.estimation.starting_values import Start
 from glmmjax.likelihood.clusters import Bucket
-from glmmjax.likelihood.gauss_hermite import Rule
-from glmmjax.likelihood.marginal import Modes
-from glmmjax.options import Options
+from glmmjax.likelihood.marginal import Modes, start_modes
 
-__all__ = ["FirstOrder", "advance", "init", "step"]
+__all__ = ["Begun", "FirstOrderState", "begin", "init", "moved", "progress", "step", "with_metric"]
 
 _MAX_REJECTED = 20
 
 
-class FirstOrder(NamedTuple):
+class FirstOrderState(NamedTuple):
     """State of the phase. ``theta`` and ``at`` change when a proposal is accepted, the rest at every step."""
 
     theta: Array  # (P,)
@@ -40,7 +39,19 @@ class FirstOrder(NamedTuple):
     is_done: Array  # () bool
 
 
-def init(problem: Problem, start: Start, modes: Modes) -> FirstOrder:
+class Begun(NamedTuple):
+    """Where an ascent begins."""
+
+    start: Start
+    state: FirstOrderState
+
+
+def begin(problem: Problem, start: Start, buckets: tuple[Bucket, ...]) -> Begun:
+    """``start``, and the state before the first evaluation, whose search for modes begins at zero."""
+    return Begun(start, init(problem, start, start_modes(buckets, problem.layout.covariance.q)))
+
+
+def init(problem: Problem, start: Start, modes: Modes) -> FirstOrderState:
     """State before the first evaluation, which takes place at ``start.theta`` and searches for modes from ``modes``."""
     theta, dtype = start.theta, start.theta.dtype
     zero, q = jnp.zeros_like(theta), problem.layout.covariance.q
@@ -48,17 +59,28 @@ def init(problem: Problem, start: Start, modes: Modes) -> FirstOrder:
     nothing = Evaluated(lowest, zero, lowest, jnp.zeros((q, q), dtype), modes, jnp.array(jnp.inf, dtype))
     count = jnp.zeros((), jnp.int32)
     inverse = initial_metric(problem, start, theta)
-    return FirstOrder(theta, nothing, zero, jnp.zeros((), dtype), inverse, jnp.array(True), count, count, count, jnp.array(False))
+    return FirstOrderState(theta, nothing, zero, jnp.zeros((), dtype), inverse, jnp.array(True), count, count, count, jnp.array(False))
 
 
-def step(problem: Problem, options: Options, start: Start, s: FirstOrder, buckets: tuple[Bucket, ...], rule: Rule) -> FirstOrder:
-    """One evaluation of value and gradient, and what follows from it."""
-    return advance(problem, options, start, s, evaluate(problem, s.theta + s.proposal, buckets, rule, s.at.modes))
+def moved(s: FirstOrderState, theta: Any, modes: Modes) -> FirstOrderState:
+    """``s``, a state before the first evaluation, moved to ``theta`` (P,) and to ``modes``, where the search for modes begins."""
+    return s._replace(theta=theta, at=s.at._replace(modes=modes))
 
 
-def advance(problem: Problem, options: Options, start: Start, s: FirstOrder, new: Evaluated) -> FirstOrder:
-    """What follows from the evaluation ``new`` at the proposed point."""
-    theta = s.theta + s.proposal
+def with_metric(s: FirstOrderState, inverse: Any) -> FirstOrderState:
+    """``s`` without EM steps: quasi-Newton from the first evaluation, by the metric ``inverse`` (P, P)."""
+    return s._replace(inverse=inverse, in_em=jnp.array(False))
+
+
+def progress(s: FirstOrderState) -> tuple[str, int]:
+    """Name and evaluations of the phase, for people."""
+    return "EM" if s.in_em else "quasi-Newton", int(s.n_em) + int(s.n_quasi_newton)
+
+
+def step(settings: FitSettings, start: Start, s: FirstOrderState, found: tuple[Evaluated, None]) -> tuple[FirstOrderState, Info]:
+    """What follows from the log-likelihood ``found`` at the proposed point."""
+    problem, options, theta = settings.problem, settings.options, s.theta + s.proposal
+    new, _ = penalised(problem, theta, found)
     is_first = (s.n_em + s.n_quasi_newton) == 0
     enough = jnp.where(s.in_em, new.value >= s.at.value, is_sufficient(s.at.value, new.value, s.slope))
     accepted = jnp.isfinite(new.value) & jnp.all(jnp.isfinite(new.gradient)) & (enough | is_first)
@@ -81,4 +103,5 @@ def advance(problem: Problem, options: Options, start: Start, s: FirstOrder, new
     n_quasi_newton = s.n_quasi_newton + ~s.in_em
     is_small = ~in_em & accepted & (0.5 * slope < options.quasi_newton_gain)
     stop = is_small | (n_rejected > _MAX_REJECTED) | (n_quasi_newton >= options.n_quasi_newton) | (is_first & ~accepted)
-    return FirstOrder(theta, at, proposal, slope, inverse, in_em, n_em, n_quasi_newton, n_rejected, stop)
+    state = FirstOrderState(theta, at, proposal, slope, inverse, in_em, n_em, n_quasi_newton, n_rejected, stop)
+    return state, Info(accepted)

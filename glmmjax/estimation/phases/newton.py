@@ -12,13 +12,12 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jax import Array
 
-from glmmjax.estimation.objective import Evaluated, Problem, choose, evaluate_with_hessian
-from glmmjax.estimation.phases.first_order import FirstOrder
-from glmmjax.likelihood.clusters import Bucket
-from glmmjax.likelihood.gauss_hermite import Rule
-from glmmjax.options import Options
+from glmmjax.estimation.objective import Evaluated, FitSettings, Problem, choose, penalised
+from glmmjax.estimation.phases.first_order import FirstOrderState
+from glmmjax.estimation.phases.phase import Info
+from glmmjax.estimation.starting_values import Start
 
-__all__ = ["FLAT", "Newton", "Spectrum", "advance", "init", "spectrum", "step"]
+__all__ = ["FLAT", "NewtonState", "Spectrum", "init", "progress", "spectrum", "step"]
 
 FLAT = 1e-11  # eigenvalues of the unit-diagonal negative Hessian closer to 0 than this carry no information
 _FINISHED = 1e-11  # log-likelihood units: estimates within 5e-6 of their standard errors
@@ -40,7 +39,7 @@ class Spectrum(NamedTuple):
         return 0.5 * jnp.where(positive, self.gradient**2 / jnp.where(positive, self.values, 1.0), 0.0).sum()
 
 
-class Newton(NamedTuple):
+class NewtonState(NamedTuple):
     """State of the phase. ``theta``, ``at``, ``hessian`` change when a proposal is accepted."""
 
     theta: Array  # (P,)
@@ -53,35 +52,39 @@ class Newton(NamedTuple):
     is_done: Array  # () bool
 
 
-def init(s: FirstOrder) -> Newton:
+def init(problem: Problem, start: Start, s: FirstOrderState) -> NewtonState:
     """State before the first Hessian, which is taken one last quasi-Newton step beyond the first-order phase."""
+    del problem, start  # arguments that ``init`` has in every phase
     count = jnp.zeros((), jnp.int32)
     infinity = jnp.array(jnp.inf, s.theta.dtype)
     finite = jnp.isfinite(s.at.value)
     proposal = jnp.where(s.n_rejected == 0, s.proposal, 0.0)
-    return Newton(s.theta, s.at, jnp.full_like(s.inverse, jnp.nan), proposal, infinity, count, count, ~finite)
+    return NewtonState(s.theta, s.at, jnp.full_like(s.inverse, jnp.nan), proposal, infinity, count, count, ~finite)
 
 
-def step(problem: Problem, options: Options, s: Newton, buckets: tuple[Bucket, ...], rule: Rule) -> Newton:
-    """One evaluation of value, gradient and Hessian, and what follows from it."""
-    return advance(options, s, *evaluate_with_hessian(problem, s.theta + s.proposal, buckets, rule, s.at.modes))
+def progress(s: NewtonState) -> tuple[str, int]:
+    """Name and evaluations of the phase, for people."""
+    return "Newton", int(s.n_newton)
 
 
-def advance(options: Options, s: Newton, new: Evaluated, hessian: Array) -> Newton:
-    """What follows from the evaluation ``new`` and the Hessian at the proposed point."""
-    theta = s.theta + s.proposal
+def step(settings: FitSettings, start: Start, s: NewtonState, found: tuple[Evaluated, Array]) -> tuple[NewtonState, Info]:
+    """What follows from the log-likelihood and the Hessian ``found`` at the proposed point."""
+    del start  # an argument that ``step`` has in every phase
+    options, theta = settings.options, s.theta + s.proposal
+    new, hessian = penalised(settings.problem, theta, found)
     finite = jnp.isfinite(new.value) & jnp.all(jnp.isfinite(hessian))
     slack = 1e4 * jnp.finfo(theta.dtype).eps * (1.0 + jnp.abs(s.at.value))
     accepted = finite & (new.value >= s.at.value - slack)
     n_newton, n_rejected = s.n_newton + 1, jnp.where(accepted, 0, s.n_rejected + 1)
 
-    found = spectrum(jnp.where(finite, hessian, -jnp.eye(theta.shape[0], dtype=theta.dtype)), new.gradient)
-    decrement = jnp.where(accepted, found.decrement, s.decrement)
-    proposal = jnp.where(accepted, _newton_step(found), 0.25 * s.proposal)
-    finished = accepted & (decrement < _FINISHED) & (found.values[0] > -FLAT)
+    curvature = spectrum(jnp.where(finite, hessian, -jnp.eye(theta.shape[0], dtype=theta.dtype)), new.gradient)
+    decrement = jnp.where(accepted, curvature.decrement, s.decrement)
+    proposal = jnp.where(accepted, _newton_step(curvature), 0.25 * s.proposal)
+    finished = accepted & (decrement < _FINISHED) & (curvature.values[0] > -FLAT)
     stop = finished | (n_newton >= options.n_newton) | (n_rejected > _MAX_REJECTED)
     kept = [jnp.where(accepted, a, b) for a, b in ((theta, s.theta), (hessian, s.hessian))]
-    return Newton(kept[0], choose(accepted, new, s.at), kept[1], proposal, decrement, n_newton, n_rejected, stop)
+    state = NewtonState(kept[0], choose(accepted, new, s.at), kept[1], proposal, decrement, n_newton, n_rejected, stop)
+    return state, Info(accepted)
 
 
 def spectrum(hessian: Array, gradient: Array) -> Spectrum:

@@ -6,52 +6,54 @@ of arrays that do not exist yet, and each is compiled in a thread of its own as 
 
 from __future__ import annotations
 
-import concurrent.futures
+import functools
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import jax
 
-from glmmjax.estimation.xla.worker import is_double_precision
+from glmmjax.estimation.xla.workers import Workers, is_double_precision
 
 __all__ = ["like", "precompile"]
 
-_COMPILED: set[Any] = set()
 _THREADS = 2  # each compiler takes some 100 MB while it works
 
 
-def precompile(static: Any, data: Any, traced: Callable[[], Iterable[Any]]) -> None:
-    """Compile programs that are about to be called, unless a call like this has been there before.
+def precompile(traced: Callable[..., Iterable[Any]], static: Any, *arguments: Any) -> None:
+    """Compile programs that are about to be called; a second call like this does nothing.
 
     Parameters
     ----------
-    static : hashable; decides with the arrays in ``data`` which programs these are.
-    traced : gives them, ``jitted.trace(...)`` each; the call of ``jitted`` with such arguments then finds it compiled.
+    traced : gives the programs, ``jitted.trace(...)`` each, from ``static`` and the shapes of ``arguments``; the call of ``jitted``
+        with such arguments then finds it compiled.
+    static : hashable.
+    arguments : trees of arrays, numpy's or JAX's.
     """
-    is_double = is_double_precision()
-    key = (static, is_double, tuple((leaf.shape, _placement(leaf)) for leaf in jax.tree.leaves(data)))
-    if key in _COMPILED:
-        return
+    leaves, tree = jax.tree.flatten(arguments)
+    _compile(traced, static, tree, tuple(_shape(leaf) for leaf in leaves), is_double_precision())
 
-    def compile_lowered(lowered: Any) -> None:
-        with jax.enable_x64(is_double):
-            lowered.compile()
 
-    pool = concurrent.futures.ThreadPoolExecutor(_THREADS, "glmmjax-precompile")
-    try:
-        for running in [pool.submit(compile_lowered, program.lower()) for program in traced()]:
+@functools.cache
+def _compile(traced: Callable[..., Iterable[Any]], static: Any, tree: Any, shapes: tuple[Any, ...], is_double: bool) -> None:
+    del is_double  # other programs under another precision
+    with Workers(_THREADS) as workers:
+        programs = traced(static, *jax.tree.unflatten(tree, shapes))
+        for running in [workers.start(_compile_lowered, program.lower()) for program in programs]:
             running.result()
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-    _COMPILED.add(key)
+
+
+def _compile_lowered(lowered: Any) -> None:
+    lowered.compile()
 
 
 def like(tree: Any, data: Any) -> Any:
     """``tree`` of a program's ``out_info`` as arguments of the next: where ``data``, arguments of the first, have put the results."""
-    placement = _placement(jax.tree.leaves(data)[0])
+    placement = jax.tree.leaves(data)[0].sharding
     return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=placement, weak_type=leaf.weak_type), tree)
 
 
-def _placement(leaf: Any) -> Any:
-    """The sharding of an array that was put on a device by name, None for one that follows JAX's default."""
-    return leaf.sharding if getattr(leaf, "committed", False) else None
+def _shape(leaf: Any) -> jax.ShapeDtypeStruct:
+    """An array's shape, and its place where it was put on a device by name: others follow JAX's default."""
+    placement = leaf.sharding if getattr(leaf, "committed", False) else None
+    dtype = jax.dtypes.canonicalize_dtype(leaf.dtype)
+    return jax.ShapeDtypeStruct(leaf.shape, dtype, sharding=placement, weak_type=bool(getattr(leaf, "weak_type", False)))

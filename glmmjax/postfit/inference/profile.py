@@ -22,7 +22,7 @@ import numpy as np
 from jax import Array
 
 from glmmjax.errors import ConvergenceWarning, warn_caller
-from glmmjax.estimation.driver import is_small
+from glmmjax.estimation.evaluators.choice import is_small
 from glmmjax.estimation.objective import evaluate_with_hessian
 from glmmjax.estimation.xla.compiler_options import platform_in_force, quick_to_compile, quick_to_run
 from glmmjax.fitted import FittedModel

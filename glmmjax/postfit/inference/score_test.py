@@ -22,7 +22,7 @@ from jax import Array
 
 from glmmjax.design.added_terms import read_added_columns
 from glmmjax.errors import ArgumentError
-from glmmjax.estimation.driver import is_small
+from glmmjax.estimation.evaluators.choice import is_small
 from glmmjax.estimation.objective import Problem, evaluate_with_hessian
 from glmmjax.estimation.xla.compiler_options import platform_in_force, quick_to_run, run_once
 from glmmjax.fitted import FittedModel

@@ -17,12 +17,11 @@ from jax import Array
 from glmmjax.errors import ArgumentError
 from glmmjax.estimation.convergence import Code
 from glmmjax.estimation.objective import Problem
-from glmmjax.estimation.refits import Changes, Origin, Refits, refit, with_outcomes, with_weights
+from glmmjax.estimation.refits import Changes, Origin, Refits, refit_all, with_outcomes, with_weights
 from glmmjax.fitted import FittedModel
 from glmmjax.likelihood.clusters import Bucket, on_all_lanes
 from glmmjax.likelihood.covariance import lower_factor
 from glmmjax.likelihood.params import Params
-from glmmjax.options import compiled_options
 from glmmjax.postfit.arguments import check_whole
 from glmmjax.postfit.prediction.subjects import blocks_of_modes
 from glmmjax.postfit.uncertainty.parameters import natural_values, reported, working_at
@@ -68,7 +67,7 @@ def bootstrap(fitted: FittedModel, n: int = 1000, kind: str = "parametric", seed
     with jax.enable_x64(True):
         origin = origin_of(fitted)
         changes = _simulated(fitted, n, seed) if kind == "parametric" else _resampled(fitted, n, seed)
-        found = refit(origin, changes)
+        found = refit_all(origin, changes)
     return _as_bootstrap(found, kind, seed)
 
 
@@ -99,7 +98,7 @@ def origin_of(fitted: FittedModel) -> Origin:
     buckets = jax.tree.map(jnp.asarray, clusters.buckets)
     _, rotation = lower_factor(np.asarray(layout.covariance.factor(jnp.asarray(fitted.theta[layout.random]))))
     starts = blocks_of_modes(fitted.modes @ rotation.T, clusters)
-    return Origin(fitted.problem, compiled_options(fitted.options), fitted.n_agq, buckets, fitted.theta, fitted.information, starts)
+    return Origin(fitted.problem, fitted.options, fitted.n_agq, buckets, fitted.theta, fitted.information, starts)
 
 
 def check_is_maximum(fitted: FittedModel, what: str) -> None:

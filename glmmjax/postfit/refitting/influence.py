@@ -20,7 +20,7 @@ from glmmjax.design.columns.table import show_label
 from glmmjax.errors import ArgumentError, ConvergenceWarning, warn_caller
 from glmmjax.estimation.objective import Problem
 from glmmjax.estimation.phases.newton import FLAT
-from glmmjax.estimation.refits import refit, with_weights
+from glmmjax.estimation.refits import refit_all, with_weights
 from glmmjax.fitted import FittedModel
 from glmmjax.likelihood.clusters import ClusterData
 from glmmjax.likelihood.marginal import cluster_log_likelihoods
@@ -146,7 +146,7 @@ def refitted_without(fitted: FittedModel) -> LeaveOut:
     numbers = np.arange(len(weights))
     without = with_weights(fitted.design.clusters, len(counted), lambda r: np.where(numbers == counted[r], 0.0, weights))
     with jax.enable_x64(True):
-        found = refit(origin_of(fitted), without)
+        found = refit_all(origin_of(fitted), without)
     theta[counted], converged[counted] = found.theta, found.converged
     return LeaveOut(theta, converged, "refit")
 

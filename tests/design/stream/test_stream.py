@@ -12,7 +12,8 @@ import glmmjax as gj
 from glmmjax.design import ModelArguments, streamed_design
 from glmmjax.design.layout.block_files import lay_out_clusters
 from glmmjax.errors import ArgumentError, DesignError, DesignWarning, FormulaError, OutcomeError, RowsNotKeptError
-from glmmjax.estimation.evaluators.disk import StreamedLikelihood
+from glmmjax.estimation.evaluators.disk import Disk
+from glmmjax.estimation.objective import Integral, fit_settings
 from glmmjax.estimation.xla.programs import programs
 from glmmjax.families import resolve_family
 from glmmjax.likelihood.gauss_hermite import padded_rule
@@ -78,10 +79,11 @@ def test_the_likelihood_of_chunks_equals_that_of_all_clusters(data, in_memory):
     given = ModelArguments(MODEL["fixed"], MODEL["random"], source, gj.families.Binomial(), "w", "o")
     with jax.enable_x64(True), streamed_design(given, {}, SMALL) as (design, files):
         assert files.n_chunks > 5
-        likelihood = StreamedLikelihood(fitted.problem, programs(is_small=False), files, files.sample())
-        at, hessian = likelihood.evaluate_with_hessian(fitted.theta, padded_rule(fitted.n_agq, 1))
+        rule = padded_rule(fitted.n_agq, 1)
+        likelihood = Disk(fit_settings(fitted.problem, SMALL), Integral(files.sample(), rule), programs(is_small=False), files)
+        at, hessian = likelihood.evaluate_with_hessian(fitted.theta, rule)
         likelihood.keep()
-        again = likelihood.evaluate(fitted.theta, padded_rule(fitted.n_agq, 1))
+        again = likelihood.evaluate(fitted.theta, rule)
         likelihood.close()
         (modes,) = [bucket.swapaxes(1, 2).reshape(-1, 1) for bucket in likelihood.modes()]
     assert float(at.log_likelihood) == pytest.approx(fitted.log_likelihood, rel=1e-13)

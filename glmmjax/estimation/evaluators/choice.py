@@ -1,0 +1,126 @@
+"""Which evaluator a data set gets, and the sample of its clusters that is fitted first.
+
+A fit of large data to a sample costs a few evaluations of the whole. It leaves a start within some standard errors of the maximum, with
+its Hessian for a metric, from where all data take three or four evaluations and one Hessian.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from glmmjax.estimation.evaluators.cores import Cores
+from glmmjax.estimation.evaluators.disk import Blocks, Disk
+from glmmjax.estimation.evaluators.evaluator import End, Evaluator
+from glmmjax.estimation.evaluators.mesh import MeshEvaluator
+from glmmjax.estimation.evaluators.one_program import ALL_STEPS, OneProgram
+from glmmjax.estimation.objective import FitSettings, Integral, Problem
+from glmmjax.estimation.phases.first_order import Begun
+from glmmjax.estimation.xla.programs import Programs, given_theta, programs
+from glmmjax.estimation.xla.workers import Workers
+from glmmjax.likelihood.clusters import Bucket
+
+__all__ = ["Data", "Sample", "in_memory", "is_small", "on_disk", "on_mesh", "small"]
+
+_SMALL_WORK = 1_000_000  # rows x nodes of an evaluation up to which one core and one program are enough (some 5 ms)
+_SAMPLE_ROWS = 20_000  # padded rows that a sample has at least
+_LARGEST_STRIDE = 20  # of the blocks of a sample
+_FEWEST_BLOCKS = 4  # of the largest bucket in a sample
+
+
+class Sample(NamedTuple):
+    """Clusters that are fitted before all of them are."""
+
+    evaluator: Evaluator
+    all_blocks: tuple[Bucket, ...]  # from which starting values are found when the fit of the sample has failed
+
+
+class Data(NamedTuple):
+    """What is fitted, in the form that a fit from Python takes it."""
+
+    run: Programs
+    begin_with: tuple[Bucket, ...]  # blocks from which starting values are found
+    total_weight: float  # sum of all cluster weights
+    whole: Evaluator
+    sample: Sample | None = None
+
+    def begin(self, initial: np.ndarray | None, blocks: tuple[Bucket, ...] | None = None) -> Begun:
+        """Where an ascent begins: at ``initial`` (P,), or at starting values from ``blocks``, by default ``begin_with``."""
+        problem = self.whole.settings.problem
+        return self.whole.begin(self.run.begin, problem, blocks or self.begin_with, given_theta(problem, initial))
+
+    def resume(self, last: End) -> Begun:
+        """Where an ascent on all data begins after an ascent on the sample."""
+        start, ratio = last.begun.start, self.total_weight / float(last.begun.start.total_weight)
+        return self.whole.begin(self.run.resume, self.whole.settings.problem, start, last.newton, np.float64(ratio))
+
+    def close(self) -> None:
+        """Release the threads of both evaluators."""
+        self.whole.close()
+        if self.sample is not None:
+            self.sample.evaluator.close()
+
+
+def is_small(problem: Problem, buckets: tuple[Bucket, ...], n_agq: int) -> bool:
+    """Whether one core and one program are enough for a fit."""
+    return n_agq**problem.layout.covariance.q * sum(bucket.row_weight.size for bucket in buckets) <= _SMALL_WORK
+
+
+def small(settings: FitSettings, integral: Integral, every_step: bool) -> Data:
+    """Blocks for one program, which comes back after every step or after a phase."""
+    run, max_steps = programs(is_small=True), np.int32(1) if every_step else ALL_STEPS
+    whole = OneProgram(settings, integral, run.run_phase, max_steps, Workers(), runs_whole_phases=False)
+    return Data(run, integral.buckets, _total_weight(integral.buckets), whole)
+
+
+def in_memory(settings: FitSettings, integral: Integral) -> Data:
+    """Blocks in memory and, where that is worth it, every k-th of them as a sample."""
+    run, buckets = programs(is_small=False), integral.buckets
+    data, stride = Data(run, buckets, _total_weight(buckets), Cores(settings, integral, run)), _sample_stride(buckets)
+    if stride == 1:
+        return data
+    # the sample has the arrays of the whole and skips blocks, so that both use one compiled program
+    sample = Sample(Cores(settings, integral, run, stride), buckets)
+    return data._replace(begin_with=_every(stride, buckets), sample=sample)
+
+
+def on_mesh(settings: FitSettings, integral: Integral, mesh: Mesh, is_small: bool) -> Data:
+    """Blocks on the devices of a mesh. Starting values and the sample are each process's own, on one device.
+
+    A fit takes the same steps as on one device, so its estimates agree far beyond the tolerance that ends it: small data have no sample.
+    """
+    data = in_memory(settings, integral)._replace(whole=MeshEvaluator(settings, integral, mesh))
+    return data._replace(begin_with=integral.buckets, sample=None) if is_small else data
+
+
+def on_disk(settings: FitSettings, blocks: Blocks, sample: Integral, has_start: bool) -> Data:
+    """Blocks on disk with a chunk's worth of them, from everywhere, as the sample in memory."""
+    run, total_weight = programs(is_small=False), blocks.total_weight
+    ratio = total_weight / sum(float(bucket.cluster_weight.sum()) for bucket in sample.buckets)
+    # where nothing comes before the whole, the sample stands for it with the weight of all clusters
+    scaled = tuple(bucket._replace(cluster_weight=ratio * bucket.cluster_weight) for bucket in sample.buckets)
+    data = Data(run, scaled, total_weight, Disk(settings, sample, run, blocks))
+    if blocks.n_chunks == 1 or has_start:
+        return data
+    return data._replace(begin_with=sample.buckets, sample=Sample(Cores(settings, sample, run), scaled))
+
+
+def _total_weight(buckets: tuple[Bucket, ...]) -> float:
+    return sum(float(np.asarray(bucket.cluster_weight).sum()) for bucket in buckets)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _every(stride: int, buckets: tuple[Bucket, ...]) -> tuple[Bucket, ...]:
+    """Every ``stride``-th block."""
+    return jax.tree.map(lambda leaf: leaf[::stride], buckets)
+
+
+def _sample_stride(buckets: tuple[Bucket, ...]) -> int:
+    """Every how many blocks a sample takes; 1 where a sample would be no smaller than the data or miss a bucket."""
+    blocks = [bucket.cluster_weight.shape[0] for bucket in buckets]
+    rows = sum(bucket.row_weight.size for bucket in buckets)
+    return max(1, min(_LARGEST_STRIDE, rows // _SAMPLE_ROWS, max(blocks) // _FEWEST_BLOCKS))

@@ -1,0 +1,76 @@
+"""What an ascent asks of the data: where the clusters are, and what evaluates them, is the business of an ``Evaluator``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from glmmjax.estimation.objective import FitSettings
+from glmmjax.estimation.phases.first_order import Begun, FirstOrderState
+from glmmjax.estimation.phases.newton import NewtonState
+from glmmjax.estimation.phases.phase import Phase
+from glmmjax.estimation.starting_values import Start
+from glmmjax.likelihood.clusters import Bucket
+from glmmjax.likelihood.gauss_hermite import Rule
+
+__all__ = ["End", "Estimate", "Evaluator"]
+
+
+class Estimate(NamedTuple):
+    """What is kept of one of many fits."""
+
+    theta: Any  # (P,)
+    code: Any  # () ``Code`` as an integer
+    log_likelihood: Any  # () without the penalty
+    hessian: Any  # (P, P) of the objective
+
+
+class End(NamedTuple):
+    """Where an ascent ended."""
+
+    begun: Begun
+    first_order: FirstOrderState
+    newton: NewtonState
+    code: Any  # () ``Code`` as an integer
+
+    @property
+    def estimate(self) -> Estimate:
+        """The numbers that matter once the ascent is over."""
+        return Estimate(self.newton.theta, self.code, self.newton.at.log_likelihood, self.newton.hessian)
+
+    @property
+    def n_evaluations(self) -> tuple[Any, Any, Any]:
+        """() each: evaluations with derivatives in EM, quasi-Newton and Newton steps."""
+        return self.first_order.n_em, self.first_order.n_quasi_newton, self.newton.n_newton
+
+
+class Evaluator(Protocol):
+    """A data set in the form that an ascent uses."""
+
+    @property
+    def settings(self) -> FitSettings:
+        """What is maximised, and how."""
+
+    @property
+    def runs_whole_phases(self) -> bool:
+        """Whether ``advance`` ends a phase in one call. Where it is traced, nobody can ask whether a phase is done."""
+
+    def precompile(self, begin_with: tuple[Bucket, ...]) -> None:
+        """Compile what an ascent will call that begins with the blocks ``begin_with``."""
+
+    def begin(self, program: Callable[..., Begun], *arguments: Any) -> Begun:
+        """Where an ascent begins: what the compiled ``program`` gives, in the form that ``advance`` takes."""
+
+    def advance(self, phase: Phase, start: Start, state: Any) -> tuple[Any, Any]:
+        """One step or several from ``state``; the new state, and what follows a phase that ends there."""
+
+    def log_likelihood(self, last: End, rule: Rule) -> Any:
+        """() the log-likelihood where an ascent of this evaluator ended, by another rule; not finite where the rule has no value."""
+
+    def modes(self, last: End) -> tuple[np.ndarray, ...]:
+        """Modes where an ascent of this evaluator ended, (S, q, B) a bucket."""
+
+    def close(self) -> None:
+        """Release threads; ``modes`` still works."""

@@ -1,0 +1,73 @@
+"""Small data: a phase, evaluations included, is one loop inside one compiled program. The same evaluator serves inside a larger program."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from glmmjax.estimation.evaluators.evaluator import End
+from glmmjax.estimation.objective import FitSettings, Integral
+from glmmjax.estimation.phases.first_order import Begun, moved
+from glmmjax.estimation.phases.phase import Phase, run_phase
+from glmmjax.estimation.phases.sequence import FIRST_ORDER
+from glmmjax.estimation.starting_values import Start
+from glmmjax.estimation.xla.precompile import precompile
+from glmmjax.estimation.xla.programs import programs
+from glmmjax.estimation.xla.workers import Workers
+from glmmjax.likelihood.clusters import Bucket
+from glmmjax.likelihood.gauss_hermite import Rule
+
+__all__ = ["ALL_STEPS", "OneProgram"]
+
+ALL_STEPS = np.int32(1_000_000)  # of a phase in one call, when nothing has to be shown in between
+
+
+@dataclasses.dataclass(frozen=True)
+class OneProgram:
+    """``Evaluator`` of blocks in one place. As it stands it is for traced code; ``run`` and ``max_steps`` make it one for Python.
+
+    Attributes
+    ----------
+    run : ``run_phase``, plain or compiled.
+    max_steps : steps in one call of ``run``; None for all of a phase, without a count of them.
+    workers : run compiled programs in their thread; None runs them in the caller's.
+    runs_whole_phases : see ``Evaluator``.
+    """
+
+    settings: FitSettings
+    integral: Integral
+    run: Callable[..., Any] = run_phase
+    max_steps: Any = None
+    workers: Workers | None = None
+    runs_whole_phases: bool = True
+
+    def precompile(self, begin_with: tuple[Bucket, ...]) -> None:
+        """For the compiled programs of small data, which begin with all blocks."""
+        del begin_with
+        precompile(programs(is_small=True).traced, self.settings, self.integral)
+
+    def begin(self, program: Callable[..., Begun], *arguments: Any) -> Begun:
+        return self._call(program, *arguments)
+
+    def advance(self, phase: Phase, start: Start, state: Any) -> tuple[Any, Any]:
+        return self._call(self.run, phase, self.settings, start, state, self.integral, self.max_steps)
+
+    def log_likelihood(self, last: End, rule: Rule) -> Any:
+        """The first evaluation of a first-order phase that begins where the ascent ended: nothing new is compiled."""
+        there = moved(last.begun.state, last.newton.theta, last.newton.at.modes)
+        integral = self.integral._replace(rule=rule)
+        state, _ = self._call(self.run, FIRST_ORDER, self.settings, last.begun.start, there, integral, np.int32(1))
+        return state.at.log_likelihood
+
+    def modes(self, last: End) -> tuple[np.ndarray, ...]:
+        return tuple(np.asarray(modes) for modes in last.newton.at.modes)
+
+    def close(self) -> None:
+        if self.workers is not None:
+            self.workers.close()
+
+    def _call(self, program: Callable[..., Any], *arguments: Any) -> Any:
+        return program(*arguments) if self.workers is None else self.workers.call(program, *arguments)

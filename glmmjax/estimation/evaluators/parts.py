@@ -1,0 +1,123 @@
+"""Large data: the log-likelihood of parts of the blocks is evaluated and added up, and every step is decided from the sum."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from glmmjax.estimation.evaluators.evaluator import End
+from glmmjax.estimation.objective import Evaluated, FitSettings, Integral
+from glmmjax.estimation.phases.first_order import Begun
+from glmmjax.estimation.phases.phase import Phase
+from glmmjax.estimation.phases.sequence import FIRST_ORDER
+from glmmjax.estimation.starting_values import Start
+from glmmjax.estimation.xla.precompile import precompile
+from glmmjax.estimation.xla.programs import Programs
+from glmmjax.estimation.xla.workers import Workers
+from glmmjax.likelihood.clusters import Bucket
+from glmmjax.likelihood.gauss_hermite import Rule
+from glmmjax.likelihood.marginal import Span
+
+__all__ = ["Found", "Part", "Parts", "total"]
+
+Found = tuple[Evaluated, Any]  # the log-likelihood, and its Hessian (P, P) where that was asked for, else None
+
+
+class Part(NamedTuple):
+    """One part of the blocks."""
+
+    modes: Any  # ``Modes``, of JAX or numpy: where the search for modes begins, of all blocks
+    spans: tuple[Span, ...]  # blocks to visit, an entry a bucket
+
+
+class Parts(abc.ABC):
+    """``Evaluator`` of parts of the blocks. Members say where the blocks are, by ``_visit``, and what their modes are, by ``modes``.
+
+    Parameters
+    ----------
+    settings, rule : what is maximised and how, and the rule of the ascent.
+    run : its programs.
+    kept : modes at which the first search begins, in the form of the member.
+    n_threads : that evaluate side by side.
+    """
+
+    settings: FitSettings
+    runs_whole_phases = False
+
+    def __init__(self, settings: FitSettings, rule: Rule, run: Programs, kept: Any, n_threads: int):
+        self.settings, self._rule, self._run = settings, rule, run
+        self._kept = self._found = kept
+        self._workers = Workers(n_threads)
+
+    @abc.abstractmethod
+    def modes(self, last: End | None = None) -> tuple[np.ndarray, ...]:
+        """Modes kept, (S, q, B) a bucket."""
+
+    @abc.abstractmethod
+    def _example(self) -> tuple[tuple[Bucket, ...], Part]:
+        """Arrays in the shapes and places that the programs are compiled for."""
+
+    @abc.abstractmethod
+    def _visit(self, program: Callable[..., Found], theta: np.ndarray, rule: Rule) -> tuple[Found, Any]:
+        """The total of ``program`` over all parts, and the modes found, in the form of ``_kept``."""
+
+    def precompile(self, begin_with: tuple[Bucket, ...]) -> None:
+        buckets, part = self._example()
+        precompile(self._run.traced_in_parts, self.settings, begin_with, Integral(buckets, self._rule), part)
+
+    def begin(self, program: Callable[..., Begun], *arguments: Any) -> Begun:
+        """Without modes: those stay with the parts."""
+        start, state = self._workers.call(program, *arguments)
+        return Begun(start, state._replace(at=state.at._replace(modes=())))
+
+    def advance(self, phase: Phase, start: Start, state: Any) -> tuple[Any, Any]:
+        """One step. Where it moves, the next search for modes begins at those found."""
+        program = self._run.evaluate if phase is FIRST_ORDER else self._run.evaluate_with_hessian
+        found = self._evaluate(program, np.asarray(state.theta) + np.asarray(state.proposal), self._rule)
+        state, follows, info = self._workers.call(self._run.step, phase, self.settings, start, state, found)
+        if info.is_accepted:
+            self.keep()
+        return state, follows
+
+    def log_likelihood(self, last: End, rule: Rule) -> Any:
+        return self.evaluate(last.newton.theta, rule).log_likelihood
+
+    def evaluate(self, theta: Any, rule: Rule) -> Evaluated:
+        """The log-likelihood at ``theta`` (P,), numpy, without modes and without penalty; the search for modes begins at those kept."""
+        return self._evaluate(self._run.evaluate, theta, rule)[0]
+
+    def evaluate_with_hessian(self, theta: Any, rule: Rule) -> Found:
+        """The same with the Hessian (P, P), not yet symmetrised."""
+        return self._evaluate(self._run.evaluate_with_hessian, theta, rule)
+
+    def keep(self) -> None:
+        """Let the next search begin at the modes found last."""
+        self._kept = self._found
+
+    def close(self) -> None:
+        self._found = self._kept
+        self._workers.close()
+
+    def _evaluate(self, program: Callable[..., Found], theta: Any, rule: Rule) -> Found:
+        self._found = self._kept  # modes that were not kept make room for those to come
+        found, self._found = self._visit(program, np.asarray(theta), rule)
+        return found
+
+    def _side_by_side(
+        self, program: Callable[..., Found], theta: np.ndarray, buckets: tuple[Bucket, ...], rule: Rule, parts: list[Part]
+    ) -> list[Found]:
+        """Results of ``program`` on every one of ``parts``, one thread each."""
+        problem = self.settings.problem
+        running = [self._workers.start(program, problem, theta, buckets, rule, part.modes, part.spans) for part in parts]
+        return [result.result() for result in running]
+
+
+def total(found: list[Found]) -> Found:
+    """The log-likelihood of all parts together, numpy, without modes."""
+    parts = [jax.tree.map(np.asarray, (at._replace(modes=()), hessian)) for at, hessian in found]
+    at, hessian = jax.tree.map(lambda *leaves: np.asarray(sum(leaves)), *parts)
+    return at._replace(mode_error=np.max([at.mode_error for at, _ in parts])), hessian
