@@ -112,7 +112,7 @@ def profile_limits(fitted: FittedModel, parameters: Reported, chosen: np.ndarray
     with jax.enable_x64(True):
         arguments = jax.tree.map(jnp.asarray, (fitted.theta, scale, target, sides))
         run = _program(is_small(fitted.problem, buckets, fitted.n_agq), platform_in_force())
-        found = run(parameters, *arguments, buckets, padded_rule(fitted.n_agq, q), start_modes(buckets, q))
+        found = run(parameters, *arguments, buckets, padded_rule(fitted.n_agq, q, parameters.problem.prior), start_modes(buckets, q))
     shape = (len(starts), 2, len(known))
     c, misfit, is_flat = (np.asarray(values).reshape(shape) for values in (found.c, found.misfit, found.is_flat))
     edges = np.where(is_flat, _edges(parameters), np.nan)

@@ -96,7 +96,7 @@ def _extended(fitted: FittedModel, kind: str, k: int) -> tuple[Problem, np.ndarr
     wider: Theta = dataclasses.replace(layout, **{_SIZES[kind]: getattr(layout, _SIZES[kind]) + k})
     first = {"main": layout.fixed.stop, "zero": layout.zero.stop, "dispersion": layout.dispersion.stop}[kind]
     theta = np.insert(fitted.theta, first, np.zeros(k))
-    return Problem(fitted.problem.family, wider), theta, np.arange(first, first + k)
+    return Problem(fitted.problem.family, wider, prior=fitted.problem.prior), theta, np.arange(first, first + k)
 
 
 def _derivatives(fitted: FittedModel, problem: Problem, theta: np.ndarray, kind: str, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -105,7 +105,7 @@ def _derivatives(fitted: FittedModel, problem: Problem, theta: np.ndarray, kind:
     buckets = _with_columns(fitted, e, columns)
     with jax.enable_x64(True):
         run = _program(is_small(problem, buckets, fitted.n_agq), platform_in_force())
-        found = run(problem, jnp.asarray(theta), buckets, padded_rule(fitted.n_agq, q), start_modes(buckets, q))
+        found = run(problem, jnp.asarray(theta), buckets, padded_rule(fitted.n_agq, q, problem.prior), start_modes(buckets, q))
         return np.asarray(found[0]), -np.asarray(found[1])
 
 

@@ -80,7 +80,7 @@ def mean_link(family: Family) -> Link:
 @functools.partial(jax.jit, static_argnums=0)
 def marginal_coefficients(problem: Problem, theta: Array, rows: ModelRows) -> Array:
     """(p,) marginal coefficients at ``theta`` (P,), over the rows given; call it inside ``jax.enable_x64(True)``."""
-    mean = population_mean(problem.layout.params(theta), rows, problem.family)
+    mean = population_mean(problem.layout.params(theta), rows, problem.family, problem.prior)
     target = mean_link(problem.family).link(mean) - rows.offset[0]
     q, r = jnp.linalg.qr(rows.X[0].T)
     return jax.scipy.linalg.solve_triangular(r, q.T @ target)

@@ -15,10 +15,9 @@ import jax.numpy as jnp
 from jax import Array
 
 from glmmjax.estimation.objective import Problem
-from glmmjax.families.base import Family
-from glmmjax.likelihood.adaptive import Posterior, posterior
 from glmmjax.likelihood.clusters import Bucket, ClusterData
-from glmmjax.likelihood.rows import Outcome, Predictors, from_first_lane, log_joint, outcome_of, predictors_of
+from glmmjax.likelihood.posterior import Posterior, posterior
+from glmmjax.likelihood.rows import Integrand, Observed, from_first_lane, integrand, log_joint
 
 __all__ = ["posterior_draws"]
 
@@ -45,16 +44,16 @@ def posterior_draws(problem: Problem, thetas: Array, keys: Array, clusters: Clus
 
 def _of_bucket(problem: Problem, theta: Array, keys: Array, number: int, bucket: Bucket) -> Array:
     """(r, q, S * B)"""
-    family, params = problem.family, problem.layout.params(theta)
+    params = problem.layout.params(theta)
     q = params.chol.shape[0]
 
     def of_block(block_and_place: tuple[Bucket, Array]) -> Array:
         block, place = block_and_place
-        x, outcome = predictors_of(params, block), outcome_of(block)
-        post = posterior(family, x, outcome, jnp.zeros((q, block.cluster_weight.shape[-1]), theta.dtype))
+        f = integrand(params, block, problem.family, problem.prior)
+        post = posterior(f, jnp.zeros((q, block.cluster_weight.shape[-1]), theta.dtype))
 
         def one(key: Array) -> Array:
-            return _resampled(family, x, outcome, post, jax.random.fold_in(jax.random.fold_in(key, number), place))
+            return _resampled(f, post, jax.random.fold_in(jax.random.fold_in(key, number), place))
 
         return jax.lax.map(one, keys)
 
@@ -62,28 +61,28 @@ def _of_bucket(problem: Problem, theta: Array, keys: Array, number: int, bucket:
     return jnp.moveaxis(found, 0, 2).reshape(len(keys), q, -1)
 
 
-def _resampled(family: Family, x: Predictors, outcome: Outcome, post: Posterior, key: Array) -> Array:
+def _resampled(f: Integrand, post: Posterior, key: Array) -> Array:
     """(q, B) one draw for each cluster of a block."""
 
     def consider(k: Array, chosen: tuple[Array, Array]) -> tuple[Array, Array]:
         """One candidate more: it replaces the one held with the probability that is its share of all weights so far."""
         held, log_total = chosen
         for_z, for_choice = jax.random.split(jax.random.fold_in(key, k))
-        z = _t_draws(for_z, outcome, len(held))
-        u = post.mode + (post.root * z).sum(1)
-        log_weight = log_joint(family, x, outcome, u) + 0.5 * (_DF + len(held)) * jnp.log1p((z * z).sum(0) / _DF)
+        z = _t_draws(for_z, f.observed, len(held))
+        u = post.at(z)
+        log_weight = log_joint(f, u) + 0.5 * (_DF + len(held)) * jnp.log1p((z * z).sum(0) / _DF)
         log_total = jnp.logaddexp(log_total, log_weight)
-        level = from_first_lane(outcome, jax.random.uniform(for_choice, log_total.shape, log_total.dtype))
+        level = from_first_lane(f.observed, jax.random.uniform(for_choice, log_total.shape, log_total.dtype))
         return jnp.where(level < jnp.exp(log_weight - log_total), u, held), log_total
 
     nothing = jnp.full(post.mode.shape[1:], -jnp.inf, post.mode.dtype)
     return jax.lax.fori_loop(0, _N_CANDIDATES, consider, (post.mode, nothing))[0]
 
 
-def _t_draws(key: Array, outcome: Outcome, q: int) -> Array:
+def _t_draws(key: Array, observed: Observed, q: int) -> Array:
     """(q, B) standard multivariate t draws, the same on all lanes of a cluster."""
     for_normal, for_scale = jax.random.split(key)
-    n_lanes, dtype = outcome.row_weight.shape[-1], outcome.row_weight.dtype
+    n_lanes, dtype = observed.row_weight.shape[-1], observed.row_weight.dtype
     normal = jax.random.normal(for_normal, (q, n_lanes), dtype)
     chi_square = 2.0 * jax.random.exponential(for_scale, (2, n_lanes), dtype).sum(0)
-    return from_first_lane(outcome, normal / jnp.sqrt(chi_square / _DF))
+    return from_first_lane(observed, normal / jnp.sqrt(chi_square / _DF))

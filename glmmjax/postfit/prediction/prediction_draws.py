@@ -24,9 +24,9 @@ from glmmjax.estimation.objective import Problem
 from glmmjax.fitted import FittedModel
 from glmmjax.likelihood.conditional import block_conditional, conditional_means
 from glmmjax.likelihood.gauss_hermite import tensor_rule
-from glmmjax.likelihood.model_rows import ModelRows
+from glmmjax.likelihood.model_rows import ModelRows, predictors_at, random_part
 from glmmjax.likelihood.params import Params
-from glmmjax.likelihood.rows import from_first_lane, log_joint, outcome_of, predictors_of
+from glmmjax.likelihood.rows import from_first_lane, integrand, log_joint
 from glmmjax.postfit.prediction.jit_by_work import sized
 from glmmjax.postfit.prediction.predict import Request, in_chunks
 from glmmjax.postfit.prediction.row_blocks import MOST_ROWS, BlockRows, rows_by_bucket
@@ -110,7 +110,7 @@ def _flat(
         for_b, for_y = jax.random.split(key)
         b = None
         if request.effects == "population":
-            u = jax.random.normal(for_b, (draws.n, problem.layout.covariance.q, rows.offset.shape[-1]), theta.dtype)
+            u = problem.prior.sample(for_b, (draws.n, problem.layout.covariance.q, rows.offset.shape[-1]), theta.dtype)
             b = jnp.einsum("mab,mbr->mar", params.chol, u)
         return _summary(draws, _outcomes(problem, draws, for_y, params, rows, b, tuple(y)))
 
@@ -145,30 +145,29 @@ _flat_quantiles, _subject_quantiles = sized(_flat, (0, 1, 2)), sized(_of_subject
 
 def _effects(problem: Problem, n_points: int, draws: _Draws, theta: Array, moves: Array, key: Array, block: BlockRows) -> Array:
     """(M, q, B) draws of b of the clusters of a block, moved with theta."""
-    family, q = problem.family, problem.layout.covariance.q
-    rule = tensor_rule(n_points, q)
+    q = problem.layout.covariance.q
+    rule = tensor_rule(n_points, q, problem.prior)
 
     def mean(theta: Array) -> tuple[Array, Any]:
         params = problem.layout.params(theta)
-        given = block_conditional(params, block.bucket, family, rule, block.start)
-        return jnp.tensordot(params.chol, conditional_means(given, rule), 1), given
+        post, given = block_conditional(params, block.bucket, block.start, problem.family, rule, problem.prior)
+        return jnp.tensordot(params.chol, conditional_means(given, rule), 1), post
 
-    slopes, given = jax.jacfwd(mean, has_aux=True)(theta)
+    slopes, post = jax.jacfwd(mean, has_aux=True)(theta)
     params = problem.layout.params(theta)
-    x, outcome = predictors_of(params, block.bucket), outcome_of(block.bucket)
+    f = integrand(params, block.bucket, problem.family, problem.prior)
     for_normal, for_scale, for_choice = jax.random.split(key, 3)
-    n_lanes = given.mode.shape[-1]
+    n_lanes = post.mode.shape[-1]
     normal = jax.random.normal(for_normal, (draws.n, q, n_lanes), theta.dtype)
     chi_square = jax.random.exponential(for_scale, (2, draws.n, n_lanes), theta.dtype).sum(0) * 2.0
-    z = from_first_lane(outcome, normal / jnp.sqrt(chi_square / _DF)[:, None])
-    level = from_first_lane(outcome, jax.random.uniform(for_choice, (n_lanes,), theta.dtype))
+    z = from_first_lane(f.observed, normal / jnp.sqrt(chi_square / _DF)[:, None])
+    level = from_first_lane(f.observed, jax.random.uniform(for_choice, (n_lanes,), theta.dtype))
 
     def log_weight(z: Array) -> Array:
-        u = given.mode + (given.root * z).sum(1)
-        return log_joint(family, x, outcome, u) + 0.5 * (_DF + q) * jnp.log1p((z * z).sum(0) / _DF)
+        return log_joint(f, post.at(z)) + 0.5 * (_DF + q) * jnp.log1p((z * z).sum(0) / _DF)
 
     chosen = _resampled(jax.nn.softmax(jax.lax.map(log_weight, z), axis=0), level)
-    u = given.mode + jnp.einsum("acb,mcb->mab", given.root, jnp.take_along_axis(z, chosen[:, None], axis=0))
+    u = jax.vmap(post.at)(jnp.take_along_axis(z, chosen[:, None], axis=0))
     return jnp.einsum("ac,mcb->mab", params.chol, u) + jnp.einsum("abp,mp->mab", slopes, moves)
 
 
@@ -184,13 +183,9 @@ def _resampled(weights: Array, level: Array) -> Array:
 def _outcomes(problem: Problem, draws: _Draws, key: Array, params: Params, rows: ModelRows, b: Array | None, y: tuple[Array, ...]) -> Array:
     """(M, R) outcomes drawn at M parameter vectors, and random effects (M, q, R); of trials, the share of successes."""
     family, (n, width) = problem.family, (len(params.beta), rows.offset.shape[-1])
-    coefficients = [params.beta, *(c for c in (params.gamma, params.delta) if c.shape[-1])]
-    eta = [c @ x + o for c, x, o in zip(coefficients, rows.X, rows.offset, strict=True)]
-    first = 0
-    for e, z in enumerate(rows.Z):
-        if b is not None and len(z):
-            eta[e] = eta[e] + (b[:, first : first + len(z)] * z).sum(1)
-        first += len(z)
+    eta = jax.vmap(predictors_at, (0, None), 1)(params, rows)
+    if b is not None:
+        eta = eta + jax.vmap(random_part, (None, 0), 1)(rows, b)
     phi = jnp.broadcast_to(params.phi.T[:, :, None], (params.phi.shape[-1], n, width))
     template = tuple(jnp.broadcast_to(column, (n, width)) for column in y) or (jnp.ones((n, width), eta[0].dtype),) * draws.n_columns
     if family.is_binary and not y:  # 0/1 outcomes: the mean says it all, and the sampler of many trials is slow
