@@ -17,7 +17,7 @@ from jax import Array
 
 from glmmjax.likelihood.node_sums import loop_length, node_of_rule, sum_over_nodes
 from glmmjax.likelihood.rows import Integrand, log_joint, over_lanes, over_rows
-from glmmjax.likelihood.rule import Placement, Rule, columns, from_columns, in_u
+from glmmjax.likelihood.rule import NodePlacement, Rule, columns, from_columns, in_u
 
 __all__ = ["Slopes", "integrate", "integrate_with_slopes"]
 
@@ -32,12 +32,12 @@ class Slopes(NamedTuple):
     axes: Array  # (q, q, B)
 
 
-def integrate(f: Integrand, placement: Placement, rule: Rule) -> Array:
+def integrate(f: Integrand, placement: NodePlacement, rule: Rule) -> Array:
     """(B,) log marginal likelihood of each cluster of a block."""
     return placement.log_scale + _log_sum(_static_count(rule), f, placement, rule)
 
 
-def integrate_with_slopes(f: Integrand, placement: Placement, rule: Rule) -> tuple[Array, Slopes]:
+def integrate_with_slopes(f: Integrand, placement: NodePlacement, rule: Rule) -> tuple[Array, Slopes]:
     """``integrate`` and its slopes; the same numbers that differentiating it gives, without tracing through the rule."""
     value, slopes = _sum_and_slopes(_static_count(rule), f, placement, rule)
     return placement.log_scale + value, slopes
@@ -48,7 +48,7 @@ def _static_count(rule: Rule) -> int | None:
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
-def _log_sum(count: int | None, f: Integrand, placement: Placement, rule: Rule) -> Array:
+def _log_sum(count: int | None, f: Integrand, placement: NodePlacement, rule: Rule) -> Array:
     """log sum_k exp(f(u_k) + log w_k); ``count`` is the static number of nodes, None when it is traced."""
 
     def add(k: Array, total: Array) -> Array:
@@ -67,7 +67,7 @@ def _log_sum_jvp(count, primals, tangents):
     return value, over_lanes(observed, in_lane) + (by.origin * change.origin).sum(0) + (by.axes * change.axes).sum((0, 1))
 
 
-def _sum_and_slopes(count: int | None, f: Integrand, placement: Placement, rule: Rule) -> tuple[Array, Slopes]:
+def _sum_and_slopes(count: int | None, f: Integrand, placement: NodePlacement, rule: Rule) -> tuple[Array, Slopes]:
     q, zl, of_u = f.x.zl.shape[1], f.x.zl, columns(placement)
     sums = sum_over_nodes(count, f, placement, rule)
     total = sums.moments[0, 0]

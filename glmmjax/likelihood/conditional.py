@@ -18,7 +18,7 @@ from glmmjax.likelihood.params import Params
 from glmmjax.likelihood.posterior import Posterior, posterior
 from glmmjax.likelihood.prior import STANDARD_NORMAL, Prior
 from glmmjax.likelihood.rows import integrand, log_joint
-from glmmjax.likelihood.rule import Placement, Rule, node
+from glmmjax.likelihood.rule import NodePlacement, Rule, node
 
 __all__ = ["Conditional", "block_conditional", "conditional", "conditional_covariances", "conditional_means", "node_of"]
 
@@ -78,7 +78,7 @@ def _flat(leaf: Array) -> Array:
 def node_of(given: Conditional, z: Array) -> Array:
     """(q, m) where the node with standard coordinates ``z`` (q,), or (q, m), lies in every cluster."""
     still = jnp.zeros(given.origin.shape[1:], given.origin.dtype)
-    return node(Placement(given.origin, given.axes, still, still), z)
+    return node(NodePlacement(given.origin, given.axes, still, still), z)
 
 
 def conditional_means(given: Conditional, rule: Rule) -> Array:

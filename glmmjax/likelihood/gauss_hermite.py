@@ -19,7 +19,7 @@ import numpy as np
 from glmmjax.errors import ArgumentError
 from glmmjax.likelihood.posterior import Posterior
 from glmmjax.likelihood.prior import STANDARD_NORMAL, Prior
-from glmmjax.likelihood.rule import Placement, Rule
+from glmmjax.likelihood.rule import NodePlacement, Rule
 
 __all__ = ["GaussHermite", "Rule", "check_n_agq", "finer", "padded_rule", "tensor_rule"]
 
@@ -34,9 +34,9 @@ class GaussHermite(NamedTuple):
     log_weights: Any  # (K,)
     count: Any  # number of nodes in use: a Python int (loop of fixed length) or a traced scalar
 
-    def place(self, posterior: Posterior) -> Placement:
+    def place(self, posterior: Posterior) -> NodePlacement:
         """Around the mode, at the scale of the posterior; f at the mode is the largest f, so the sum needs no running maximum."""
-        return Placement(posterior.mode, posterior.root, posterior.log_det, posterior.value)
+        return NodePlacement(posterior.mode, posterior.root, posterior.log_det, posterior.value)
 
 
 @functools.lru_cache(maxsize=64)

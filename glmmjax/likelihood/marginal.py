@@ -26,7 +26,7 @@ from glmmjax.likelihood.params import Params, check_shapes, layout_of
 from glmmjax.likelihood.posterior import Posterior, posterior
 from glmmjax.likelihood.prior import STANDARD_NORMAL, Prior
 from glmmjax.likelihood.rows import Integrand, Predictors, integrand, log_base, observed_of, over_lanes, predictors_of
-from glmmjax.likelihood.rule import Placement, Rule
+from glmmjax.likelihood.rule import NodePlacement, Rule
 from glmmjax.likelihood.sharding import over_blocks, plain_mesh, sum_over_devices
 
 __all__ = [
@@ -190,7 +190,7 @@ def sum_over_blocks(
     modes: Modes,
     spans: tuple[Span, ...] | None = None,
 ) -> tuple[Any, Modes, Array]:
-    """The sum over blocks of what ``of_block`` gives first, their modes, and the largest error of these.
+    """The sum over blocks of the first result of ``of_block``, their modes, and the largest error of the modes.
 
     Parameters
     ----------
@@ -222,7 +222,7 @@ def block_value_and_gradient(
     and move parts of the density out of it.
     """
 
-    def prepare(params: Params) -> tuple[tuple[Predictors, Placement, Array], Posterior]:
+    def prepare(params: Params) -> tuple[tuple[Predictors, NodePlacement, Array], Posterior]:
         f = Integrand(family, prior, predictors_of(params, block), observed)
         post = posterior(f, start)
         return (f.x, rule.place(post), log_base(f)), post
@@ -233,7 +233,7 @@ def block_value_and_gradient(
     weight = block.cluster_weight
     # rows and phi belong to a lane, the placement of nodes to a cluster, which counts on its first lane only
     eta, zl, phi = (over_lanes(observed, weight) * slope for slope in by[:3])
-    placed = Placement(weight * by.origin, weight * by.axes, weight, jnp.zeros_like(weight))
+    placed = NodePlacement(weight * by.origin, weight * by.axes, weight, jnp.zeros_like(weight))
     (gradient,) = pull_back((Predictors(eta, zl, phi), placed, weight))
     return ((weight * (values + base)).sum(), gradient), post.mode, jnp.max(post.mode_error)
 

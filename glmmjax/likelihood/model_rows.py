@@ -5,15 +5,16 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import jax.numpy as jnp
 from jax import Array
 
 from glmmjax.families.base import Family
+from glmmjax.likelihood.clusters import Bucket
 from glmmjax.likelihood.params import Params
 
-__all__ = ["Columns", "ModelRows", "mean_at", "phi_of_rows", "predictors_at", "random_columns", "random_part"]
+__all__ = ["ModelRows", "mean_at", "phi_of_rows", "predictors_at", "random_columns", "random_part"]
 
 
 class ModelRows(NamedTuple):
@@ -24,24 +25,11 @@ class ModelRows(NamedTuple):
     offset: Array  # (E, n)
 
 
-class Columns(Protocol):
-    """Columns of a model with any axes behind the first: (..., n) of rows, or (..., w, B) of a block of clusters."""
+def predictors_at(params: Params, columns: ModelRows | Bucket, u: Array | None = None) -> Array:
+    """Linear predictors ``x' beta + offset + z' L u``, (E, n) of rows or (E, w, B) of one block of clusters.
 
-    @property
-    def X(self) -> tuple[Array, ...]:
-        """Per predictor (p_e, ...), fixed-effects columns."""
-
-    @property
-    def Z(self) -> tuple[Array, ...]:
-        """Per predictor (q_e, ...), random-effects columns."""
-
-    @property
-    def offset(self) -> Array:
-        """(E, ...)"""
-
-
-def predictors_at(params: Params, columns: Columns, u: Array | None = None) -> Array:
-    """(E, ...) linear predictors ``x' beta + offset + z' L u`` at random effects ``u`` (q, ...) of every row; None stands for 0."""
+    ``u``: (q, n) random effects of every row, or (q, 1, B) of every cluster; None stands for 0.
+    """
     coefficients = [params.beta, *(jnp.asarray(c) for c in (params.gamma, params.delta) if len(c))]
     eta = jnp.stack([jnp.tensordot(c, x, 1) + o for c, x, o in zip(coefficients, columns.X, columns.offset, strict=True)])
     if u is None or not len(u):
@@ -49,8 +37,8 @@ def predictors_at(params: Params, columns: Columns, u: Array | None = None) -> A
     return eta + random_part(columns, jnp.tensordot(params.chol, u, 1))
 
 
-def random_part(columns: Columns, b: Array) -> Array:
-    """(E, ...) ``z' b`` of every predictor at random effects ``b`` (q, ...) of every row."""
+def random_part(columns: ModelRows | Bucket, b: Array) -> Array:
+    """``z' b`` of every predictor, in the shape of ``predictors_at``; ``b`` as ``u`` there."""
     parts, first = [], 0
     for z in columns.Z:
         parts.append((z * b[first : first + len(z)]).sum(0))
@@ -58,8 +46,8 @@ def random_part(columns: Columns, b: Array) -> Array:
     return jnp.stack(parts)
 
 
-def random_columns(params: Params, columns: Columns) -> Array:
-    """(E, q, ...) random-effects columns times L: the predictors are linear in u with these slopes."""
+def random_columns(params: Params, columns: ModelRows | Bucket) -> Array:
+    """(E, q, n) or (E, q, w, B) random-effects columns times L: the predictors are linear in u with these slopes."""
     slopes, first = [], 0
     for z in columns.Z:
         # a matrix product, because its derivative in L is one too and not a slow sum over rows

@@ -39,7 +39,7 @@ class Peak(NamedTuple):
     mode: Array  # (q, B)
     hessian: Matrix  # negative Hessian of f there
     value: Array  # (B,) closed to differentiation
-    gradient: tuple[Array, ...]  # what rounding left of it, closed to differentiation
+    gradient: tuple[Array, ...]  # 0 up to rounding, closed to differentiation
 
 
 @jax.custom_jvp

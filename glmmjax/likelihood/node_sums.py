@@ -27,7 +27,7 @@ from glmmjax.likelihood.rows import (
     over_rows,
     row_log_kernel,
 )
-from glmmjax.likelihood.rule import Placement, Rule, columns, node
+from glmmjax.likelihood.rule import NodePlacement, Rule, columns, node
 
 __all__ = ["NodeSums", "loop_length", "node_of_rule", "sum_over_nodes"]
 
@@ -38,7 +38,7 @@ class NodeSums(NamedTuple):
     moments: Array  # (1 + q, 1 + q, B) sum p z~ z~'
     score: tuple[Array, ...]  # 1 + q arrays (E, w, B), sum p s z~_a: apart, because XLA splits an array above some 64 KiB over threads
     phi: Array  # (n_phi, B) sum p d/d phi
-    pull: Array | None  # (q, 1 + q, B) sum p g(u) z~', g the prior's negative gradient; None where g is linear, so that moments have it
+    pull: Array | None  # (q, 1 + q, B) sum p g(u) z~', g the prior's negative gradient; None where g is linear: moments then give it
 
 
 class _Shared(NamedTuple):
@@ -59,7 +59,7 @@ class _NodeDerivatives(NamedTuple):
     phi_by_phi: tuple[Array, ...]  # for each phi (n_phi, B)
 
 
-def node_of_rule(rule: Rule, placement: Placement, k: Array) -> tuple[Array, Array, Array]:
+def node_of_rule(rule: Rule, placement: NodePlacement, k: Array) -> tuple[Array, Array, Array]:
     """Node k of every cluster (q, B), its standard coordinates (q,), its log weight ()."""
     dtype = placement.origin.dtype
     z = jnp.asarray(rule.nodes, dtype)[k]
@@ -67,12 +67,12 @@ def node_of_rule(rule: Rule, placement: Placement, k: Array) -> tuple[Array, Arr
 
 
 def loop_length(count: int | None, rule: Rule) -> Any:
-    """A Python int gives a loop that reverse mode can differentiate again, a traced count one that serves every rule."""
+    """A Python int gives a loop that reverse mode can differentiate; a traced count gives a loop that serves every rule."""
     return rule.count if count is None else count
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
-def sum_over_nodes(count: int | None, f: Integrand, placement: Placement, rule: Rule) -> NodeSums:
+def sum_over_nodes(count: int | None, f: Integrand, placement: NodePlacement, rule: Rule) -> NodeSums:
     """The sums of a block; ``count`` is the static number of nodes, None when it is traced."""
 
     def add(k: Array, sums: NodeSums) -> NodeSums:
@@ -123,7 +123,7 @@ def _sum_over_nodes_jvp(count, primals, tangents):
     return sums, change._replace(score=tuple(score))
 
 
-def _node_slopes(x: Predictors, dx: Predictors, placement: Placement, change: Placement) -> tuple[list[Array], list[Array]]:
+def _node_slopes(x: Predictors, dx: Predictors, placement: NodePlacement, change: NodePlacement) -> tuple[list[Array], list[Array]]:
     """Tangents of the predictors and of u at a node as ``sum_b z~_b slope_b``: 1 + q arrays (E, w, B), and as many (q, B)."""
     q, still = len(placement.origin), jnp.zeros_like(placement.shift)
     slopes, u_slopes = [], [change.origin]
@@ -145,7 +145,7 @@ def _added(sums: NodeSums, p: Array, z: Array, score: Array, by_phi: Array, pull
     )
 
 
-def _no_sums(f: Integrand, placement: Placement) -> NodeSums:
+def _no_sums(f: Integrand, placement: NodePlacement) -> NodeSums:
     q, still = len(placement.origin), jnp.zeros_like(placement.shift)
     zeros = lambda *shape: jnp.zeros((*shape, *still.shape), still.dtype)  # noqa: E731
     pull = None if f.prior.has_linear_gradient else zeros(q, 1 + q)

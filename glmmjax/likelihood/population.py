@@ -92,7 +92,7 @@ def _average(what: _Average, eta: Array, directions: Array, phi: Array) -> Array
 
 @_average.defjvp
 def _average_jvp(what: _Average, primals: Any, tangents: Any) -> tuple[Array, Array]:
-    """The slopes in what a row has of its own, a few numbers, serve all parameters: one pass over the grid however many there are."""
+    """One pass over the grid, for any number of parameters: it finds the slopes in the few numbers that are a row's own."""
     eta, directions, phi = primals
 
     def with_slopes(at: Array, z: Array) -> tuple[Array, Array, Array, Array]:
@@ -139,7 +139,8 @@ def population_average(function: Callable[[Array], Any], params: Params, rows: M
 
     Returns
     -------
-    What ``function`` gives, averaged over a grid of fixed size. Forward and reverse mode differentiate it, also where variances are 0.
+    The average over a grid of fixed size, in the shape of what ``function`` gives. Forward and reverse mode differentiate it, also where
+    variances are 0.
     """
     eta, directions = predictors_at(params, rows), _directions(params, rows)
     n_dimensions = directions.shape[1]

@@ -1,7 +1,7 @@
 """What an integration rule is: standard nodes with log weights, and a way to place them in each cluster.
 
 Every rule places its nodes by an affine map, ``u_k = origin + axes z_k``, which it makes from the cluster's posterior. Sums over nodes,
-their derivatives and posterior moments need the map only. Whether it comes from mode and scale, or from bounds, they do not know.
+their derivatives and posterior moments need the map only, and do not know whether it comes from mode and scale or from bounds.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from jax import Array
 
 from glmmjax.likelihood.posterior import Posterior
 
-__all__ = ["Placement", "Rule", "columns", "from_columns", "in_u", "node"]
+__all__ = ["NodePlacement", "Rule", "columns", "from_columns", "in_u", "node"]
 
 
-class Placement(NamedTuple):
+class NodePlacement(NamedTuple):
     """Where the nodes of a rule lie in each of B clusters, ``u_k = origin + axes z_k``."""
 
     origin: Array  # (q, B)
@@ -27,9 +27,9 @@ class Placement(NamedTuple):
 
 
 class Rule(Protocol):
-    """A pytree of nodes and log weights. With f the log of the integrand, without the constants of the prior,
+    """A pytree of nodes and log weights; ``log integral ~ log_scale + log sum_k exp(f(u_k) + log_weights[k])``.
 
-    log of the integral ~ log_scale + log sum_k exp(f(u_k) + log_weights[k]), where k runs over the first ``count`` nodes.
+    f is the log of the integrand without ``Prior.log_constant``; k runs over the first ``count`` nodes.
     """
 
     @property
@@ -44,19 +44,19 @@ class Rule(Protocol):
     def count(self) -> Any:
         """Number of nodes in use: a Python int (a loop of fixed length) or a traced scalar."""
 
-    def place(self, posterior: Posterior) -> Placement:
+    def place(self, posterior: Posterior) -> NodePlacement:
         """The placement of the nodes in the clusters of a block, differentiable as ``posterior`` is."""
 
 
-def node(placement: Placement, z: Array) -> Array:
+def node(placement: NodePlacement, z: Array) -> Array:
     """(q, B) where the node with standard coordinates ``z`` (q,), or (q, B), lies in every cluster."""
     origin, axes = placement.origin, placement.axes
     q = origin.shape[0]
     return jnp.stack([origin[a] + sum(axes[a, b] * z[b] for b in range(a, q)) for a in range(q)]) if q else origin
 
 
-def columns(placement: Placement) -> list[list[Array]]:
-    """1 + q lists of (B,) arrays: entries ``a`` of the slope of u in ``z~_b``. Entries behind the last one of a list are 0."""
+def columns(placement: NodePlacement) -> list[list[Array]]:
+    """1 + q lists of (B,) arrays: entries ``a`` of the slope of u in ``z~_b``. A list stops where its entries become 0."""
     q = placement.origin.shape[0]
     return [[placement.origin[a] for a in range(q)], *([placement.axes[a, b] for a in range(b + 1)] for b in range(q))]
 

@@ -14,7 +14,7 @@ from glmmjax.likelihood.gauss_hermite import tensor_rule
 from glmmjax.likelihood.marginal import log_likelihood_by_rule, start_modes, value_and_gradient
 from glmmjax.likelihood.posterior import Posterior
 from glmmjax.likelihood.prior import STANDARD_NORMAL
-from glmmjax.likelihood.rule import Placement
+from glmmjax.likelihood.rule import NodePlacement
 
 pytestmark = pytest.mark.usefixtures("compile_quickly")
 FAMILY, HALF = gj.families.Binomial(), 9.0  # posterior standard deviations from the mode to each bound
@@ -27,11 +27,11 @@ class Trapezoid(NamedTuple):
     log_weights: Any
     count: Any
 
-    def place(self, posterior: Posterior) -> Placement:
+    def place(self, posterior: Posterior) -> NodePlacement:
         """From the lower bound to the upper one."""
         lower, upper = posterior.mode - HALF * posterior.root[0], posterior.mode + HALF * posterior.root[0]
         width = upper - lower
-        return Placement(lower, width[:, None], jnp.log(width[0]), posterior.value)
+        return NodePlacement(lower, width[:, None], jnp.log(width[0]), posterior.value)
 
 
 def trapezoid(n):
