@@ -16,8 +16,9 @@ from jax import Array
 from glmmjax.estimation.linear_algebra import absolute, solve_positive
 from glmmjax.families.base import Family
 from glmmjax.likelihood.clusters import Bucket
+from glmmjax.likelihood.model_rows import predictors_at
 from glmmjax.likelihood.params import Theta
-from glmmjax.likelihood.rows import Outcome, along, coordinates, linear_predictors, outcome_of, over_lanes, row_log_density
+from glmmjax.likelihood.rows import Observed, along, coordinates, observed_of, over_lanes, row_log_density
 
 __all__ = ["RowTerms", "fit_glm", "row_terms"]
 
@@ -81,12 +82,12 @@ def fit_glm(family: Family, layout: Theta, buckets: tuple[Bucket, ...]) -> tuple
     return last.previous, last.information
 
 
-def row_terms(family: Family, outcome: Outcome, eta: Array, phi: Array, cluster_weight: Array) -> RowTerms:
+def row_terms(family: Family, observed: Observed, eta: Array, phi: Array, cluster_weight: Array) -> RowTerms:
     """Derivatives of every row at fixed predictors ``eta`` (E, w, B) and ``phi`` (n_phi,)."""
-    weight, phi = outcome.row_weight * cluster_weight, phi[:, None]
+    weight, phi = observed.row_weight * cluster_weight, phi[:, None]
 
     def value_and_score(eta: Array) -> tuple[Array, Array]:
-        value, pullback = jax.vjp(lambda e: row_log_density(family, outcome, e, phi), eta)
+        value, pullback = jax.vjp(lambda e: row_log_density(family, observed, e, phi), eta)
         return value, pullback(jnp.ones_like(value))[0]
 
     (value, score), seconds = along(value_and_score, (eta,), coordinates(eta))
@@ -106,23 +107,23 @@ def _normal_equations(family: Family, layout: Theta, buckets: tuple[Bucket, ...]
     params = layout.params(theta)
 
     def add(total: _Normal, block: Bucket) -> tuple[_Normal, None]:
-        outcome = outcome_of(block)
+        observed = observed_of(block)
         near = jnp.stack([jnp.broadcast_to(eta, block.row_weight.shape) for eta in family.initial_predictors(block.y)])
-        eta = jnp.where(at_outcome, near, linear_predictors(params, block))
-        cluster_weight = over_lanes(outcome, block.cluster_weight)
-        rows = row_terms(family, outcome, eta, params.phi, cluster_weight)
+        eta = jnp.where(at_outcome, near, predictors_at(params, block))
+        cluster_weight = over_lanes(observed, block.cluster_weight)
+        rows = row_terms(family, observed, eta, params.phi, cluster_weight)
         information, right = jnp.zeros_like(total.information), jnp.zeros_like(total.right)
         for e, (where, x) in enumerate(zip(layout.by_predictor, block.X, strict=True)):
             score, weight = rows.score[e], rows.weight[e]
             if where == layout.dispersion and layout.p_disp:
                 # at the outcomes a scale would be 0; and far from its maximum the likelihood of a scale is flat
                 score = jnp.where(at_outcome, 0.0, score)
-                weight = jnp.maximum(weight, 0.5 * outcome.row_weight * cluster_weight)
+                weight = jnp.maximum(weight, 0.5 * observed.row_weight * cluster_weight)
             information = information.at[where, where].set(jnp.einsum("awb,cwb->ac", x, weight * x))
             working = weight * (eta[e] - block.offset[e]) + score
             right = right.at[where].set(jnp.tensordot(x, working, ((1, 2), (0, 1))))
         if layout.n_phi:
-            in_phi = lambda phi: (outcome.row_weight * cluster_weight * row_log_density(family, outcome, eta, phi[:, None])).sum()  # noqa: E731
+            in_phi = lambda phi: (observed.row_weight * cluster_weight * row_log_density(family, observed, eta, phi[:, None])).sum()  # noqa: E731
             information = information.at[layout.extra, layout.extra].set(-jax.hessian(in_phi)(params.phi))
             right = right.at[layout.extra].set(jax.grad(in_phi)(params.phi))
         return jax.tree.map(jnp.add, total, _Normal(rows.value.sum(), information, right)), None

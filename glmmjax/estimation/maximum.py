@@ -10,7 +10,8 @@ import numpy as np
 from glmmjax.estimation.convergence import Code, Convergence
 from glmmjax.estimation.evaluators.evaluator import End
 from glmmjax.estimation.phases.phase import Phase
-from glmmjax.likelihood.gauss_hermite import Rule, finer, padded_rule
+from glmmjax.likelihood.gauss_hermite import finer, padded_rule
+from glmmjax.likelihood.rule import Rule
 from glmmjax.options import Options
 
 __all__ = ["Asked", "Maximum", "Monitor", "Progress", "finer_rule", "maximum"]

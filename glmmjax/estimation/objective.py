@@ -12,9 +12,10 @@ from jax import Array
 from glmmjax.estimation.penalty import log_penalty
 from glmmjax.families.base import Family
 from glmmjax.likelihood.clusters import Bucket
-from glmmjax.likelihood.gauss_hermite import Rule
 from glmmjax.likelihood.marginal import Modes, Span, block_value_and_gradient, sum_over_blocks, value_and_gradient
 from glmmjax.likelihood.params import Theta
+from glmmjax.likelihood.prior import STANDARD_NORMAL, Prior
+from glmmjax.likelihood.rule import Rule
 from glmmjax.options import Options, StudentTPenalty, compiled_options
 
 __all__ = [
@@ -40,6 +41,7 @@ class Problem:
     layout: Theta
     penalty: StudentTPenalty | None = None
     is_intercept: tuple[bool, ...] = ()
+    prior: Prior = STANDARD_NORMAL
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,7 +94,7 @@ def likelihood_with_gradient(
     problem: Problem, theta: Array, buckets: tuple[Bucket, ...], rule: Rule, modes: Modes, spans: tuple[Span, ...] | None = None
 ) -> tuple[Evaluated, None]:
     """``evaluate`` without the penalty: a sum over clusters, so that the results of parts of the data can be added. It has no Hessian."""
-    at = value_and_gradient(problem.layout.params(theta), buckets, problem.family, rule, modes, spans)
+    at = value_and_gradient(problem.layout.params(theta), buckets, problem.family, rule, modes, spans, prior=problem.prior)
     return Evaluated(at.value, problem.layout.gradient(theta, at.gradient), at.value, at.gradient.chol, at.modes, at.mode_error), None
 
 
@@ -105,7 +107,7 @@ def likelihood_with_hessian(
 
     def of_block(block: Bucket, start: Array) -> tuple[Any, Array, Array]:
         def gradient(theta: Array) -> tuple[Array, Any]:
-            found = block_value_and_gradient(layout.params(theta), block, start, problem.family, rule)
+            found = block_value_and_gradient(layout.params(theta), block, start, problem.family, rule, problem.prior)
             return layout.gradient(theta, found[0][1]), found
 
         # differentiated block by block: through the loop over blocks, JAX would trace the block several times over

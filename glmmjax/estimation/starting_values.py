@@ -17,7 +17,8 @@ from glmmjax.estimation.glm import fit_glm, row_terms
 from glmmjax.estimation.linear_algebra import solve_positive
 from glmmjax.estimation.objective import Problem
 from glmmjax.likelihood.clusters import Bucket
-from glmmjax.likelihood.rows import linear_predictors, outcome_of, over_lanes
+from glmmjax.likelihood.model_rows import predictors_at
+from glmmjax.likelihood.rows import observed_of, over_lanes
 from glmmjax.likelihood.small_matrices import cholesky, inverse_transpose
 
 __all__ = ["Start", "starting_values"]
@@ -121,8 +122,8 @@ def _cluster_statistics(problem: Problem, bucket: Bucket, glm: Array) -> _Cluste
     params = layout.params(glm)
 
     def of_block(block: Bucket) -> _Clusters:
-        outcome = outcome_of(block)
-        rows = row_terms(problem.family, outcome, linear_predictors(params, block), params.phi, jnp.ones_like(block.cluster_weight))
+        observed = observed_of(block)
+        rows = row_terms(problem.family, observed, predictors_at(params, block), params.phi, jnp.ones_like(block.cluster_weight))
         lanes = block.cluster_weight.shape
         zs, zwz, xwz = (jnp.zeros((*shape, *lanes), glm.dtype) for shape in ((q,), (q, q), (layout.size, q)))
         first = 0
@@ -133,7 +134,7 @@ def _cluster_statistics(problem: Problem, bucket: Bucket, glm: Array) -> _Cluste
             zwz = zwz.at[own, own].set((z[:, None] * wz[None]).sum(2))
             for a in range(z.shape[0]):
                 xwz = xwz.at[where, own.start + a].set((x * wz[a]).sum(1))
-        zs, zwz, xwz = (over_lanes(outcome, sums) for sums in (zs, zwz, xwz))
+        zs, zwz, xwz = (over_lanes(observed, sums) for sums in (zs, zwz, xwz))
         return _Clusters(zs, zwz, xwz, block.cluster_weight)
 
     # (S, ..., B) -> (..., S * B)

@@ -1,11 +1,9 @@
-"""Adaptive Gauss-Hermite quadrature of a block of clusters, with an exact derivative accumulated in the same pass over nodes.
+"""The integral of a block of clusters over the nodes of a rule, with an exact derivative accumulated in the same pass over nodes.
 
-Per cluster: the mode u_hat, the negative Hessian H = C C' there, nodes ``u_hat + R z_k`` with ``R = C^-T`` (upper triangular,
-``R R' = H^-1``, the Cholesky root in the spherical coordinates u), and
+    log L = log_scale + log sum_k exp(f(u_k) + log w_k),
 
-    log L = log|det R| + log sum_k exp(f(u_hat + R z_k) + log w_k).
-
-At a finite number of nodes and q >= 2 the value depends on that choice of root; all choices agree as nodes are added.
+for nodes ``u_k = origin + axes z_k`` that the rule has placed in each cluster. At a finite number of nodes and q >= 2 the value of adaptive
+Gauss-Hermite quadrature depends on the choice of the root of the inverse Hessian; all choices agree as nodes are added.
 """
 
 from __future__ import annotations
@@ -17,103 +15,74 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from glmmjax.families.base import Family
-from glmmjax.likelihood.gauss_hermite import Rule
-from glmmjax.likelihood.modes import find_peak
-from glmmjax.likelihood.node_sums import loop_length, node, sum_over_nodes
-from glmmjax.likelihood.rows import Outcome, Predictors, log_joint, over_lanes, over_rows
-from glmmjax.likelihood.small_matrices import cholesky, inverse_transpose, solve_cholesky
+from glmmjax.likelihood.node_sums import loop_length, node_of_rule, sum_over_nodes
+from glmmjax.likelihood.rows import Integrand, log_joint, over_lanes, over_rows
+from glmmjax.likelihood.rule import NodePlacement, Rule, columns, from_columns, in_u
 
-__all__ = ["Posterior", "Slopes", "integrate", "integrate_with_slopes", "posterior"]
-
-
-class Posterior(NamedTuple):
-    """Normal approximation of the random effects of each cluster given its outcomes."""
-
-    mode: Array  # (q, B) u_hat
-    root: Array  # (q, q, B) upper triangular R, R R' the inverse negative Hessian at the mode
-    log_det: Array  # (B,) log|det R|
-    value: Array  # (B,) f at the mode, closed to differentiation
-    mode_error: Array  # (B,) squared length of one more Newton step in posterior standard deviations: 0 at an exact mode
+__all__ = ["Slopes", "integrate", "integrate_with_slopes"]
 
 
 class Slopes(NamedTuple):
-    """Derivative of each cluster's log sum over nodes; that of ``log_det`` is 1."""
+    """Derivative of each cluster's log sum over nodes; that of ``log_scale`` is 1."""
 
     eta: Array  # (E, w, B)
     zl: Array  # (E, q, w, B)
     phi: Array  # (n_phi, B), of the rows in each lane
-    mode: Array  # (q, B)
-    root: Array  # (q, q, B)
+    origin: Array  # (q, B)
+    axes: Array  # (q, q, B)
 
 
-def posterior(family: Family, x: Predictors, outcome: Outcome, start: Array) -> Posterior:
-    """Mode and scale of each cluster of a block, differentiable in the predictors."""
-    mode, hessian, value, gradient = find_peak(family, x, outcome, start)
-    q, zero = mode.shape[0], jnp.zeros(mode.shape[1:], mode.dtype)
-    if q == 0:
-        return Posterior(mode, jnp.zeros((0, 0, *zero.shape), mode.dtype), zero, value, zero)
-    c = cholesky(hessian)
-    root = jnp.stack([jnp.stack(row) for row in inverse_transpose(c)])
-    left = jax.lax.stop_gradient(jnp.stack(gradient) * jnp.stack(solve_cholesky(c, gradient))).sum(0)
-    return Posterior(mode, root, -jnp.log(jnp.stack([c[a][a] for a in range(q)])).sum(0), value, left)
-
-
-def integrate(family: Family, x: Predictors, outcome: Outcome, post: Posterior, rule: Rule) -> Array:
+def integrate(f: Integrand, placement: NodePlacement, rule: Rule) -> Array:
     """(B,) log marginal likelihood of each cluster of a block."""
-    # f at the mode bounds the terms of the sum, so no running maximum is needed; the result does not depend on it
-    return post.log_det + _log_sum(family, _static_count(rule), x, post.mode, post.root, outcome, rule, post.value)
+    return placement.log_scale + _log_sum(_static_count(rule), f, placement, rule)
 
 
-def integrate_with_slopes(family: Family, x: Predictors, outcome: Outcome, post: Posterior, rule: Rule) -> tuple[Array, Slopes]:
+def integrate_with_slopes(f: Integrand, placement: NodePlacement, rule: Rule) -> tuple[Array, Slopes]:
     """``integrate`` and its slopes; the same numbers that differentiating it gives, without tracing through the rule."""
-    value, slopes = _sum_and_slopes(family, _static_count(rule), x, post.mode, post.root, outcome, rule, post.value)
-    return post.log_det + value, slopes
+    value, slopes = _sum_and_slopes(_static_count(rule), f, placement, rule)
+    return placement.log_scale + value, slopes
 
 
 def _static_count(rule: Rule) -> int | None:
     return rule.count if isinstance(rule.count, int) else None
 
 
-@functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
-def _log_sum(family, count, x, mode, root, outcome, rule, shift):
-    """log sum_k exp(f(mode + root z_k) + log w_k); ``count`` is the static number of nodes, None when it is traced."""
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _log_sum(count: int | None, f: Integrand, placement: NodePlacement, rule: Rule) -> Array:
+    """log sum_k exp(f(u_k) + log w_k); ``count`` is the static number of nodes, None when it is traced."""
 
-    def add(k, total):
-        u, _, log_weight = node(mode, root, rule, k)
-        return total + jnp.exp(log_joint(family, x, outcome, u) + log_weight - shift)
+    def add(k: Array, total: Array) -> Array:
+        u, _, log_weight = node_of_rule(rule, placement, k)
+        return total + jnp.exp(log_joint(f, u) + log_weight - placement.shift)
 
-    return shift + jnp.log(jax.lax.fori_loop(0, loop_length(count, rule), add, jnp.zeros_like(shift)))
+    return placement.shift + jnp.log(jax.lax.fori_loop(0, loop_length(count, rule), add, jnp.zeros_like(placement.shift)))
 
 
 @_log_sum.defjvp
-def _log_sum_jvp(family, count, primals, tangents):
-    value, by = _sum_and_slopes(family, count, *primals)
-    (_, _, _, outcome, _, _), (dx, d_mode, d_root, *_) = primals, tangents
+def _log_sum_jvp(count, primals, tangents):
+    value, by = _sum_and_slopes(count, *primals)
+    observed, (df, change, _) = primals[0].observed, tangents
+    dx = df.x
     in_lane = (by.eta * dx.eta).sum((0, 1)) + (by.zl * dx.zl).sum((0, 1, 2)) + (by.phi * dx.phi).sum(0)
-    return value, over_lanes(outcome, in_lane) + (by.mode * d_mode).sum(0) + (by.root * d_root).sum((0, 1))
+    return value, over_lanes(observed, in_lane) + (by.origin * change.origin).sum(0) + (by.axes * change.axes).sum((0, 1))
 
 
-def _sum_and_slopes(family, count, x: Predictors, mode, root, outcome: Outcome, rule: Rule, shift) -> tuple[Array, Slopes]:
-    q = mode.shape[0]
-    sums = sum_over_nodes(family, count, x, mode, root, outcome, rule, shift)
+def _sum_and_slopes(count: int | None, f: Integrand, placement: NodePlacement, rule: Rule) -> tuple[Array, Slopes]:
+    q, zl, of_u = f.x.zl.shape[1], f.x.zl, columns(placement)
+    sums = sum_over_nodes(count, f, placement, rule)
     total = sums.moments[0, 0]
     scale = 1.0 / total
-    score, *score_z = (s * scale for s in sums.score)
-    by_zl, by_mode = [], []
-    by_root = [[jnp.zeros_like(total)] * q for _ in range(q)]
-    for a in range(q):
-        # sums with u_a = mode_a + sum_b root_ab z_b in place of z~
-        with_u = mode[a] * sums.moments[0] + sum(root[a, b] * sums.moments[1 + b] for b in range(a, q))
-        by_zl.append(score * mode[a] + sum(root[a, b] * score_z[b] for b in range(a, q)))
-        by_mode.append(over_rows(outcome, x.zl[:, a] * score) - with_u[0] * scale)
-        for b in range(a, q):
-            by_root[a][b] = over_rows(outcome, x.zl[:, a] * score_z[b]) - with_u[1 + b] * scale
+    score = [s * scale for s in sums.score]
+    pull = sums.pull
+    if pull is None:  # the gradient is linear: its sums are those of u
+        pull = f.prior.negative_gradient(jnp.stack([in_u(of_u, a, sums.moments) for a in range(q)]) if q else placement.origin)
+    pull = pull * scale
+    origin, axes = from_columns(lambda a, b: over_rows(f.observed, zl[:, a] * score[b]) - pull[a, b], jnp.zeros_like(total), q)
     slopes = Slopes(
-        eta=score,
-        zl=jnp.stack(by_zl, axis=1) if q else jnp.zeros_like(x.zl),
+        eta=score[0],
+        zl=jnp.stack([in_u(of_u, a, score) for a in range(q)], axis=1) if q else jnp.zeros_like(zl),
         phi=sums.phi * scale,
-        mode=jnp.stack(by_mode) if q else jnp.zeros_like(mode),
-        root=jnp.stack([jnp.stack(row) for row in by_root]) if q else jnp.zeros_like(root),
+        origin=origin,
+        axes=axes,
     )
-    return shift + jnp.log(total), slopes
+    return placement.shift + jnp.log(total), slopes

@@ -1,10 +1,10 @@
-"""Tensor-product Gauss-Hermite rules in the form that adaptive quadrature uses.
+"""Adaptive Gauss-Hermite quadrature: tensor-product rules, placed in each cluster by mode and scale of its posterior.
 
 With nodes ``z_k`` and log weights ``log w_k`` of this file, and any invertible ``R``,
 
-    log of the integral of exp(f(u)) N(u; 0, I) du  ~  log|det R| + log sum_k exp(f(u_k) - |u_k|^2 / 2 + log w_k),
+    log of the integral of exp(f(u) + c) du  ~  log|det R| + log sum_k exp(f(u_k) + log w_k),  where u_k = u_hat + R z_k:
 
-where ``u_k = u_hat + R z_k``: the factor ``exp(z^2 / 2)`` and the constant of the normal density are part of the weights.
+the factor ``exp(z^2 / 2)`` and the constant c of the prior are part of the weights.
 Source: Liu and Pierce (1994), Biometrika 81, 624-629.
 """
 
@@ -17,46 +17,59 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from glmmjax.errors import ArgumentError
+from glmmjax.likelihood.posterior import Posterior
+from glmmjax.likelihood.prior import STANDARD_NORMAL, Prior
+from glmmjax.likelihood.rule import NodePlacement, Rule
 
-__all__ = ["Rule", "check_n_agq", "finer", "padded_rule", "tensor_rule"]
+__all__ = ["GaussHermite", "Rule", "check_n_agq", "finer", "padded_rule", "tensor_rule"]
 
 _MOST_NODES = 50_000  # of a rule that only judges another
 _MOST_POINTS = 200  # weights of much longer rules underflow
 
 
-class Rule(NamedTuple):
-    """Nodes of a quadrature rule; only the first ``count`` rows are used."""
+class GaussHermite(NamedTuple):
+    """Nodes and log weights; only the first ``count`` rows are used."""
 
     nodes: Any  # (K, q)
     log_weights: Any  # (K,)
     count: Any  # number of nodes in use: a Python int (loop of fixed length) or a traced scalar
 
+    def place(self, posterior: Posterior) -> NodePlacement:
+        """Around the mode, at the scale of the posterior; f at the mode is the largest f, so the sum needs no running maximum."""
+        return NodePlacement(posterior.mode, posterior.root, posterior.log_det, posterior.value)
 
-@functools.lru_cache(maxsize=64)
-def tensor_rule(n_agq: int, q: int) -> Rule:
+
+def tensor_rule(n_agq: int, q: int, prior: Prior = STANDARD_NORMAL) -> GaussHermite:
     """The rule with ``n_agq`` points in each of ``q`` dimensions, ``n_agq ** q`` nodes in all; 1 point is Laplace's method.
 
     Exact for a polynomial of degree ``2 n_agq - 1`` times the adapted normal density, in each dimension.
     """
+    nodes, log_weights = _tensor(n_agq, q, prior)
+    # JAX keeps the constant that it made of an array, in the precision of that time: a rule used in 32 bits would stay so in 64
+    return GaussHermite(nodes.copy(), log_weights.copy(), n_agq**q)
+
+
+@functools.lru_cache(maxsize=64)
+def _tensor(n_agq: int, q: int, prior: Prior) -> tuple[np.ndarray, np.ndarray]:
     z, w = np.polynomial.hermite_e.hermegauss(n_agq)
-    log_w = np.log(w) + 0.5 * z**2 - 0.5 * np.log(2.0 * np.pi)
+    log_w = np.log(w) + 0.5 * z**2 + prior.log_constant(q) / max(q, 1)  # the constant in equal shares for the dimensions
     nodes = np.array(list(itertools.product(z, repeat=q))).reshape(n_agq**q, q)
     log_weights = np.array([sum(term) for term in itertools.product(log_w, repeat=q)], dtype=float)
-    return Rule(nodes, log_weights, n_agq**q)
+    return nodes, log_weights
 
 
-def padded_rule(n_agq: int, q: int) -> Rule:
+def padded_rule(n_agq: int, q: int, prior: Prior = STANDARD_NORMAL) -> GaussHermite:
     """The same rule in arrays whose length is a power of four that also holds the ``finer`` rule.
 
     A compiled program that takes it as an argument serves every ``n_agq`` with the same padded length: at least 64 nodes for one
     dimension and 4,096 for more, so that most fits share one.
     """
-    rule = tensor_rule(n_agq, q)
+    rule = tensor_rule(n_agq, q, prior)
     length = 64 if q < 2 else 4096
     while length < finer(n_agq, q) ** q:
         length *= 4
     extra = length - rule.count
-    return Rule(np.pad(rule.nodes, ((0, extra), (0, 0))), np.pad(rule.log_weights, (0, extra)), np.int32(rule.count))
+    return GaussHermite(np.pad(rule.nodes, ((0, extra), (0, 0))), np.pad(rule.log_weights, (0, extra)), np.int32(rule.count))
 
 
 def finer(n_agq: int, q: int) -> int:

@@ -18,12 +18,15 @@ from jax.sharding import Mesh, PartitionSpec
 from glmmjax.errors import ArgumentError
 from glmmjax.families.base import Family
 from glmmjax.families.registry import resolve_family
-from glmmjax.likelihood.adaptive import Posterior, integrate, integrate_with_slopes, posterior
+from glmmjax.likelihood.adaptive import integrate, integrate_with_slopes
 from glmmjax.likelihood.clusters import Bucket, ClusterData, to_clusters
 from glmmjax.likelihood.covariance import unstructured
-from glmmjax.likelihood.gauss_hermite import Rule, check_n_agq, tensor_rule
+from glmmjax.likelihood.gauss_hermite import check_n_agq, tensor_rule
 from glmmjax.likelihood.params import Params, check_shapes, layout_of, predictor_sizes
-from glmmjax.likelihood.rows import Predictors, log_base, outcome_of, over_lanes, predictors_of
+from glmmjax.likelihood.posterior import Posterior, posterior
+from glmmjax.likelihood.prior import STANDARD_NORMAL, Prior
+from glmmjax.likelihood.rows import Integrand, Predictors, integrand, log_base, observed_of, over_lanes, predictors_of
+from glmmjax.likelihood.rule import NodePlacement, Rule
 from glmmjax.likelihood.sharding import over_blocks, plain_mesh, sum_over_devices
 
 __all__ = [
@@ -90,13 +93,13 @@ def log_likelihood(params: Params, clusters: ClusterData, family: str | Family, 
     return _log_likelihood(*arguments) if mesh is None else _log_likelihood_on_mesh(*arguments, _mesh_for(clusters, mesh))
 
 
-def log_likelihood_by_rule(params: Params, clusters: ClusterData, family: Family, rule: Rule) -> Array:
-    """``log_likelihood`` with a rule in place of ``n_agq``; a ``padded_rule`` as a traced argument serves many of them."""
+def log_likelihood_by_rule(params: Params, clusters: ClusterData, family: Family, rule: Rule, prior: Prior = STANDARD_NORMAL) -> Array:
+    """``log_likelihood`` with a rule made for ``prior`` in place of ``n_agq``; a ``padded_rule`` as a traced argument serves many."""
     total = jnp.zeros((), params.beta.dtype)
     for bucket in clusters.buckets:
 
         def add(total, block):
-            return total + (block.cluster_weight * block_values(params, block, family, rule)).sum(), None
+            return total + (block.cluster_weight * block_values(params, block, family, rule, prior)).sum(), None
 
         total, _ = jax.lax.scan(add, total, bucket)
     return total
@@ -164,10 +167,17 @@ def _mesh_for(clusters: ClusterData, mesh: Mesh) -> Mesh:
 
 
 def value_and_gradient(
-    params: Params, buckets: tuple[Bucket, ...], family: Family, rule: Rule, modes: Modes, spans: tuple[Span, ...] | None = None
+    params: Params,
+    buckets: tuple[Bucket, ...],
+    family: Family,
+    rule: Rule,
+    modes: Modes,
+    spans: tuple[Span, ...] | None = None,
+    *,
+    prior: Prior = STANDARD_NORMAL,
 ) -> Evaluation:
     """Log-likelihood and exact gradient at ``params``, the search for modes starting at ``modes``; ``spans`` as in ``sum_over_blocks``."""
-    of_block = lambda block, start: block_value_and_gradient(params, block, start, family, rule)  # noqa: E731
+    of_block = lambda block, start: block_value_and_gradient(params, block, start, family, rule, prior)  # noqa: E731
     zero = (jnp.zeros((), params.beta.dtype), jax.tree.map(jnp.zeros_like, params))
     (value, gradient), modes, error = sum_over_blocks(of_block, zero, buckets, modes, spans)
     return Evaluation(value, gradient, modes, error)
@@ -180,7 +190,7 @@ def sum_over_blocks(
     modes: Modes,
     spans: tuple[Span, ...] | None = None,
 ) -> tuple[Any, Modes, Array]:
-    """The sum over blocks of what ``of_block`` gives first, their modes, and the largest error of these.
+    """The sum over blocks of the first result of ``of_block``, their modes, and the largest error of the modes.
 
     Parameters
     ----------
@@ -204,7 +214,7 @@ def sum_over_blocks(
 
 
 def block_value_and_gradient(
-    params: Params, block: Bucket, start: Array, family: Family, rule: Rule
+    params: Params, block: Bucket, start: Array, family: Family, rule: Rule, prior: Prior = STANDARD_NORMAL
 ) -> tuple[tuple[Array, Params], Array, Array]:
     """Weighted log-likelihood of a block, its gradient, its modes and their largest error.
 
@@ -212,19 +222,19 @@ def block_value_and_gradient(
     and move parts of the density out of it.
     """
 
-    def prepare(params: Params) -> tuple[Predictors, Posterior, Array]:
-        x = predictors_of(params, block)
-        return x, posterior(family, x, outcome, start), log_base(family, x, outcome)
+    def prepare(params: Params) -> tuple[tuple[Predictors, NodePlacement, Array], Posterior]:
+        f = Integrand(family, prior, predictors_of(params, block), observed)
+        post = posterior(f, start)
+        return (f.x, rule.place(post), log_base(f)), post
 
-    outcome = outcome_of(block)
-    (x, post, base), pull_back = jax.vjp(prepare, params)
-    values, by = integrate_with_slopes(family, x, outcome, post, rule)
+    observed = observed_of(block)
+    (x, placement, base), pull_back, post = jax.vjp(prepare, params, has_aux=True)
+    values, by = integrate_with_slopes(Integrand(family, prior, x, observed), placement, rule)
     weight = block.cluster_weight
-    # rows and phi belong to a lane, mode and root to a cluster, which counts on its first lane only
-    eta, zl, phi = (over_lanes(outcome, weight) * slope for slope in by[:3])
-    mode, root = weight * by.mode, weight * by.root
-    still = jnp.zeros_like(weight)
-    (gradient,) = pull_back((Predictors(eta, zl, phi), Posterior(mode, root, weight, still, still), weight))
+    # rows and phi belong to a lane, the placement of nodes to a cluster, which counts on its first lane only
+    eta, zl, phi = (over_lanes(observed, weight) * slope for slope in by[:3])
+    placed = NodePlacement(weight * by.origin, weight * by.axes, weight, jnp.zeros_like(weight))
+    (gradient,) = pull_back((Predictors(eta, zl, phi), placed, weight))
     return ((weight * (values + base)).sum(), gradient), post.mode, jnp.max(post.mode_error)
 
 
@@ -233,8 +243,8 @@ def start_modes(buckets: tuple[Bucket, ...], q: int) -> Modes:
     return tuple(jnp.zeros((b.cluster_weight.shape[0], q, b.cluster_weight.shape[1]), b.cluster_weight.dtype) for b in buckets)
 
 
-def block_values(params: Params, block: Bucket, family: Family, rule: Rule) -> Array:
+def block_values(params: Params, block: Bucket, family: Family, rule: Rule, prior: Prior = STANDARD_NORMAL) -> Array:
     """(B,) log marginal likelihoods of a block."""
-    x, outcome = predictors_of(params, block), outcome_of(block)
-    start = jnp.zeros((params.chol.shape[-1], block.cluster_weight.shape[-1]), x.eta.dtype)
-    return integrate(family, x, outcome, posterior(family, x, outcome, start), rule) + log_base(family, x, outcome)
+    f = integrand(params, block, family, prior)
+    start = jnp.zeros((params.chol.shape[-1], block.cluster_weight.shape[-1]), f.x.eta.dtype)
+    return integrate(f, rule.place(posterior(f, start)), rule) + log_base(f)

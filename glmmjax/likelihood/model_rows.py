@@ -1,4 +1,4 @@
-"""Rows as predictions see them: one row after the other, without clusters and padding, the rows on the last axis.
+"""Linear predictors, of rows and of blocks; and rows as predictions see them: without clusters and padding, on the last axis.
 
 ``E`` predictors (main part, zero part, dispersion), ``q`` random effects in all, ``n`` rows.
 """
@@ -11,9 +11,10 @@ import jax.numpy as jnp
 from jax import Array
 
 from glmmjax.families.base import Family
+from glmmjax.likelihood.clusters import Bucket
 from glmmjax.likelihood.params import Params
 
-__all__ = ["ModelRows", "mean_at", "phi_of_rows", "predictors_at", "random_columns"]
+__all__ = ["ModelRows", "mean_at", "phi_of_rows", "predictors_at", "random_columns", "random_part"]
 
 
 class ModelRows(NamedTuple):
@@ -24,19 +25,32 @@ class ModelRows(NamedTuple):
     offset: Array  # (E, n)
 
 
-def predictors_at(params: Params, rows: ModelRows, u: Array | None = None) -> Array:
-    """(E, n) linear predictors at random effects ``b = L u`` with u (q, n) of every row; None stands for 0."""
+def predictors_at(params: Params, columns: ModelRows | Bucket, u: Array | None = None) -> Array:
+    """Linear predictors ``x' beta + offset + z' L u``, (E, n) of rows or (E, w, B) of one block of clusters.
+
+    ``u``: (q, n) random effects of every row, or (q, 1, B) of every cluster; None stands for 0.
+    """
     coefficients = [params.beta, *(jnp.asarray(c) for c in (params.gamma, params.delta) if len(c))]
-    eta = jnp.stack([jnp.tensordot(c, x, 1) + o for c, x, o in zip(coefficients, rows.X, rows.offset, strict=True)])
+    eta = jnp.stack([jnp.tensordot(c, x, 1) + o for c, x, o in zip(coefficients, columns.X, columns.offset, strict=True)])
     if u is None or not len(u):
         return eta
-    return eta + (random_columns(params, rows) * u).sum(1)
+    return eta + random_part(columns, jnp.tensordot(params.chol, u, 1))
 
 
-def random_columns(params: Params, rows: ModelRows) -> Array:
-    """(E, q, n) random-effects columns times L: the predictors are linear in u ~ N(0, I) with these slopes."""
+def random_part(columns: ModelRows | Bucket, b: Array) -> Array:
+    """``z' b`` of every predictor, in the shape of ``predictors_at``; ``b`` as ``u`` there."""
+    parts, first = [], 0
+    for z in columns.Z:
+        parts.append((z * b[first : first + len(z)]).sum(0))
+        first += len(z)
+    return jnp.stack(parts)
+
+
+def random_columns(params: Params, columns: ModelRows | Bucket) -> Array:
+    """(E, q, n) or (E, q, w, B) random-effects columns times L: the predictors are linear in u with these slopes."""
     slopes, first = [], 0
-    for z in rows.Z:
+    for z in columns.Z:
+        # a matrix product, because its derivative in L is one too and not a slow sum over rows
         slopes.append(jnp.tensordot(params.chol[first : first + len(z)].T, z, 1))
         first += len(z)
     return jnp.stack(slopes)

@@ -7,6 +7,7 @@ second derivative of the mode; one differentiable Newton step would give only th
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from typing import NamedTuple
 
@@ -14,8 +15,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from glmmjax.families.base import Family
-from glmmjax.likelihood.rows import Outcome, Predictors, from_first_lane, log_joint_derivatives
+from glmmjax.likelihood.rows import Integrand, from_first_lane, log_joint_derivatives
 from glmmjax.likelihood.small_matrices import Matrix, cholesky, solve_cholesky
 
 __all__ = ["Peak", "find_peak"]
@@ -39,32 +39,32 @@ class Peak(NamedTuple):
     mode: Array  # (q, B)
     hessian: Matrix  # negative Hessian of f there
     value: Array  # (B,) closed to differentiation
-    gradient: tuple[Array, ...]  # what rounding left of it, closed to differentiation
+    gradient: tuple[Array, ...]  # 0 up to rounding, closed to differentiation
 
 
-@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
-def find_peak(family: Family, x: Predictors, outcome: Outcome, start: Array) -> Peak:
-    """The peak of f in each cluster, the search starting at ``start`` (q, B); mode and Hessian are differentiable in ``x``."""
-    mode = _search(family, x, outcome, from_first_lane(outcome, start))
-    value, gradient, hessian = log_joint_derivatives(family, x, outcome, mode)
+@jax.custom_jvp
+def find_peak(f: Integrand, start: Array) -> Peak:
+    """The peak of f in each cluster, the search starting at ``start`` (q, B); mode and Hessian are differentiable in ``f.x``."""
+    mode = _search(f, from_first_lane(f.observed, start))
+    value, gradient, hessian = log_joint_derivatives(f, mode)
     return Peak(mode, hessian, value, gradient)
 
 
 @find_peak.defjvp
-def _find_peak_jvp(family, primals, tangents):
-    x, outcome, start = primals
-    peak = find_peak(family, x, outcome, start)
+def _find_peak_jvp(primals, tangents):
+    f, start = primals
+    peak = find_peak(f, start)
     still = jnp.zeros_like(peak.mode)
     if start.shape[0] == 0:
         return peak, jax.tree.map(jnp.zeros_like, peak)
-    (_, hessian), linear = jax.linearize(lambda x, u: log_joint_derivatives(family, x, outcome, u)[1:], x, peak.mode)
+    (_, hessian), linear = jax.linearize(lambda x, u: log_joint_derivatives(dataclasses.replace(f, x=x), u)[1:], f.x, peak.mode)
     # the rule needs the exact Hessian: at a mode it is positive definite up to ties, and no smaller substitute is right
-    d_mode = jnp.stack(solve_cholesky(cholesky(hessian), linear(tangents[0], still)[0]))
-    d_hessian = linear(tangents[0], d_mode)[1]
+    d_mode = jnp.stack(solve_cholesky(cholesky(hessian), linear(tangents[0].x, still)[0]))
+    d_hessian = linear(tangents[0].x, d_mode)[1]
     return peak, Peak(d_mode, d_hessian, jnp.zeros_like(peak.value), jax.tree.map(jnp.zeros_like, peak.gradient))
 
 
-def _search(family: Family, x: Predictors, outcome: Outcome, start: Array) -> Array:
+def _search(f: Integrand, start: Array) -> Array:
     """(q, B) modes of f."""
     if start.shape[0] == 0:
         return start
@@ -75,14 +75,14 @@ def _search(family: Family, x: Predictors, outcome: Outcome, start: Array) -> Ar
     def unfinished(s: _Search) -> Array:
         return (s.n_trials < _MAX_STEPS) & jnp.any(s.size > tolerance)
 
-    last = jax.lax.while_loop(unfinished, functools.partial(_newton_trial, family, x, outcome), first)
+    last = jax.lax.while_loop(unfinished, functools.partial(_newton_trial, f), first)
     return last.u + last.step
 
 
-def _newton_trial(family: Family, x: Predictors, outcome: Outcome, s: _Search) -> _Search:
+def _newton_trial(f: Integrand, s: _Search) -> _Search:
     """Evaluate f at the proposed point; move there and propose a Newton step, or halve the step."""
     trial = s.u + s.step
-    value, gradient, hessian = log_joint_derivatives(family, x, outcome, trial)
+    value, gradient, hessian = log_joint_derivatives(f, trial)
     newton = jnp.stack(solve_cholesky(cholesky(hessian), gradient))
     size = (newton * jnp.stack(gradient)).sum(0)
     slack = 100.0 * jnp.finfo(value.dtype).eps * (1.0 + jnp.abs(s.value))

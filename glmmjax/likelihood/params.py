@@ -88,7 +88,7 @@ class Theta:
         return Params(theta[self.fixed], chol, theta[self.extra], theta[self.zero], theta[self.dispersion])
 
     def vector(self, params: Params) -> Array:
-        """(size,) free vector of ``params``; what of D the structure does not have is left out."""
+        """(size,) free vector of ``params``; entries of D that the structure does not have are left out."""
         return self._joined(params, self.covariance.free(jnp.asarray(params.chol)))
 
     def gradient(self, theta: Array, slopes: Params) -> Array:

@@ -1,4 +1,4 @@
-r"""Averages over the random effects' own distribution N(0, D), by deterministic quadrature.
+r"""Averages over the law of the random effects, N(0, D) where u is standard normal, by deterministic quadrature.
 
 However many random effects there are, they enter a row through one number for each linear predictor that has some, so the integral has
 one or two dimensions. The rule is the trapezoid, which for a normal weight converges geometrically: the error of a logistic mean is of
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -20,19 +20,19 @@ from jax import Array
 from glmmjax.families.base import Family
 from glmmjax.likelihood.model_rows import ModelRows, phi_of_rows, predictors_at, random_columns
 from glmmjax.likelihood.params import Params
+from glmmjax.likelihood.prior import STANDARD_NORMAL, Prior
 
 __all__ = ["population_average", "population_mean", "population_probabilities"]
 
-_HALF_WIDTH = 8.5  # beyond it the standard normal weight is below 1e-16; a log link moves the weight up by the standard deviation
-_MOST_SHIFT = 12.0
+_MOST_SHIFT = 12.0  # a log link moves the weight up by the standard deviation of the predictor: the grid reaches further by as much
 _STEP = {1: 0.3, 2: 0.4}  # by dimension: of a predictor with standard deviation 1 or less, else of its standard deviation
 _MOST_POINTS = {1: 4000, 2: 150}  # to each side; reached at standard deviations of about 60 and 3.5
 
-_FIXED_HALF_WIDTH = {1: 12.0, 2: 9.0}
+_FIXED_SHIFT = {1: 3.5, 2: 0.5}
 _FIXED_STEP = {1: 0.125, 2: 0.25}
 
 
-def population_mean(params: Params, rows: ModelRows, family: Family) -> Array:
+def population_mean(params: Params, rows: ModelRows, family: Family, prior: Prior = STANDARD_NORMAL) -> Array:
     r"""(n,) marginal means :math:`E[g^{-1}(x'\beta + o + z'b)],\ b \sim N(0, D)`, of the family's own mean, zero part included.
 
     Parameters
@@ -40,15 +40,25 @@ def population_mean(params: Params, rows: ModelRows, family: Family) -> Array:
     rows : X and Z with the rows on the last axis, a pair of them for each linear predictor, such as
         ``ModelRows(X=(X.T,), Z=(Z.T,), offset=jnp.zeros((1, n)))``.
     family : as ``design.family`` has it, with the levels of an ordinal outcome counted.
+    prior : a law of u whose density depends on the length of u alone; static.
 
     Forward and reverse mode differentiate it, also where variances are 0; twice in forward mode, or forward over reverse.
     """
-    return _averages(_means, 1, params, rows, family)[0]
+    return _averages(_Average(_means, 1, family, prior), params, rows)[0]
 
 
-def population_probabilities(params: Params, rows: ModelRows, family: Any) -> Array:
+def population_probabilities(params: Params, rows: ModelRows, family: Any, prior: Prior = STANDARD_NORMAL) -> Array:
     """(K, n) marginal probabilities of the levels of an ordinal outcome; differentiable as ``population_mean`` is."""
-    return _averages(_probabilities, len(family.phi_names) + 1, params, rows, family)
+    return _averages(_Average(_probabilities, len(family.phi_names) + 1, family, prior), params, rows)
+
+
+class _Average(NamedTuple):
+    """The static part: m values of a row, each of its own slice of (E, m, n) predictors and (n_phi, m, n)."""
+
+    function: Callable[..., Array]  # of family, eta and phi
+    n_values: int
+    family: Family
+    prior: Prior
 
 
 def _means(family: Family, eta: Array, phi: Array) -> Array:
@@ -60,12 +70,12 @@ def _probabilities(family: Family, eta: Array, phi: Array) -> Array:
     return jnp.exp(family.log_density(levels, eta[0], phi))
 
 
-def _averages(function: Callable[..., Array], n_values: int, params: Params, rows: ModelRows, family: Family) -> Array:
+def _averages(what: _Average, params: Params, rows: ModelRows) -> Array:
     eta, directions = predictors_at(params, rows), _directions(params, rows)
     phi = phi_of_rows(params, eta.shape[-1])
     if not directions.shape[1]:
-        return function(family, *_for_each(n_values, eta, phi))
-    return _average((function, n_values, family), eta, directions, phi)
+        return what.function(what.family, *_for_each(what.n_values, eta, phi))
+    return _average(what, eta, directions, phi)
 
 
 def _for_each(n_values: int, *arrays: Array) -> list[Array]:
@@ -74,32 +84,32 @@ def _for_each(n_values: int, *arrays: Array) -> list[Array]:
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
-def _average(what: tuple[Callable[..., Array], int, Family], eta: Array, directions: Array, phi: Array) -> Array:
-    """(m, n) averages of ``function(family, eta, phi)``: m values of a row, each of its own slice of (E, m, n) and (n_phi, m, n)."""
-    function, n_values, family = what
-    return _sum_over_grid(lambda at, z: function(family, *_for_each(n_values, at, phi)), eta, directions)
+def _average(what: _Average, eta: Array, directions: Array, phi: Array) -> Array:
+    """(m, n) averages."""
+    value = lambda at, z: what.function(what.family, *_for_each(what.n_values, at, phi))  # noqa: E731
+    return _sum_over_grid(what.prior, value, eta, directions)
 
 
 @_average.defjvp
-def _average_jvp(what: tuple[Callable[..., Array], int, Family], primals: Any, tangents: Any) -> tuple[Array, Array]:
-    """The slopes in what a row has of its own, a few numbers, serve all parameters: one pass over the grid however many there are."""
-    (function, n_values, family), (eta, directions, phi) = what, primals
+def _average_jvp(what: _Average, primals: Any, tangents: Any) -> tuple[Array, Array]:
+    """One pass over the grid, for any number of parameters: it finds the slopes in the few numbers that are a row's own."""
+    eta, directions, phi = primals
 
     def with_slopes(at: Array, z: Array) -> tuple[Array, Array, Array, Array]:
-        value, back = jax.vjp(functools.partial(function, family), *_for_each(n_values, at, phi))
+        value, back = jax.vjp(functools.partial(what.function, what.family), *_for_each(what.n_values, at, phi))
         by_eta, by_phi = back(jnp.ones_like(value))
         return value, by_eta, by_eta[:, None] * z[:, None, None], by_phi
 
-    value, by_eta, by_direction, by_phi = _sum_over_grid(with_slopes, eta, directions)
+    value, by_eta, by_direction, by_phi = _sum_over_grid(what.prior, with_slopes, eta, directions)
     of_eta, of_directions, of_phi = (tangent[..., None, :] for tangent in tangents)
     return value, (by_eta * of_eta).sum(0) + (by_direction * of_directions).sum((0, 1)) + (by_phi * of_phi).sum(0)
 
 
-def _sum_over_grid(function: Callable[[Array, Array], Any], eta: Array, directions: Array) -> Any:
+def _sum_over_grid(prior: Prior, function: Callable[[Array, Array], Any], eta: Array, directions: Array) -> Any:
     """Weighted mean over the grid of ``function``, of predictors (E, n) and the node z (d,) where they are taken."""
     d = directions.shape[1]
     spread = jnp.nan_to_num(jax.lax.stop_gradient(jnp.abs(directions).max((0, 2), initial=0.0)))
-    half = _HALF_WIDTH + jnp.minimum(spread, _MOST_SHIFT)
+    half = prior.reach + jnp.minimum(spread, _MOST_SHIFT)
     to_each_side = jnp.minimum(jnp.ceil(half * jnp.maximum(spread, 1.0) / _STEP[d]), _MOST_POINTS[d])
     step, counts = half / to_each_side, (2 * to_each_side + 1).astype(jnp.int32)
 
@@ -109,7 +119,7 @@ def _sum_over_grid(function: Callable[[Array, Array], Any], eta: Array, directio
 
         def with_node() -> Any:
             value = function(eta + jnp.tensordot(directions, z, ((1,), (0,))), z)
-            weight = jnp.exp(-0.5 * (z * z).sum())
+            weight = jnp.exp(prior.log_density(z))
             return jax.tree.map(lambda t, v: t + weight * v, total, (jnp.ones((), eta.dtype), value))
 
         return jax.lax.cond(((z / half) ** 2).sum() <= 1.0 + 1e-6, with_node, lambda: total)  # corners weigh nothing
@@ -120,8 +130,8 @@ def _sum_over_grid(function: Callable[[Array, Array], Any], eta: Array, directio
     return jax.tree.map(lambda t: t / weight, total)
 
 
-def population_average(function: Callable[[Array], Any], params: Params, rows: ModelRows) -> Any:
-    """The average over b ~ N(0, D) of a function of linear predictors.
+def population_average(function: Callable[[Array], Any], params: Params, rows: ModelRows, prior: Prior = STANDARD_NORMAL) -> Any:
+    """The average over the law of the random effects of a function of linear predictors.
 
     Parameters
     ----------
@@ -129,13 +139,14 @@ def population_average(function: Callable[[Array], Any], params: Params, rows: M
 
     Returns
     -------
-    What ``function`` gives, averaged over a grid of fixed size. Forward and reverse mode differentiate it, also where variances are 0.
+    The average over a grid of fixed size, in the shape of what ``function`` gives. Forward and reverse mode differentiate it, also where
+    variances are 0.
     """
     eta, directions = predictors_at(params, rows), _directions(params, rows)
     n_dimensions = directions.shape[1]
     if n_dimensions == 0:
         return function(eta)
-    nodes, weights = _rule(n_dimensions)
+    nodes, weights = _rule(n_dimensions, prior)
 
     @jax.checkpoint
     def add(total: Any, node: tuple[Array, Array]) -> tuple[Any, None]:
@@ -148,19 +159,18 @@ def population_average(function: Callable[[Array], Any], params: Params, rows: M
 
 
 @functools.lru_cache(maxsize=4)
-def _rule(n_dimensions: int) -> tuple[np.ndarray, np.ndarray]:
+def _rule(n_dimensions: int, prior: Prior) -> tuple[np.ndarray, np.ndarray]:
     """Nodes (K, d) and weights (K,), which sum to 1; corners whose weight is nothing beside the largest are left out."""
-    half, step = _FIXED_HALF_WIDTH[n_dimensions], _FIXED_STEP[n_dimensions]
+    half, step = prior.reach + _FIXED_SHIFT[n_dimensions], _FIXED_STEP[n_dimensions]
     points = np.arange(-half, half + step / 2, step)
     nodes = np.stack(np.meshgrid(*[points] * n_dimensions, indexing="ij"), axis=-1).reshape(-1, n_dimensions)
-    squared = (nodes**2).sum(1)
-    nodes, squared = nodes[squared <= half**2], squared[squared <= half**2]
-    weights = np.exp(-0.5 * squared)
+    nodes = nodes[(nodes**2).sum(1) <= half**2]
+    weights = np.exp(prior.log_density(nodes.T))
     return nodes, weights / weights.sum()
 
 
 def _directions(params: Params, rows: ModelRows) -> Array:
-    """(E, d, n) slopes of the predictors in d standard normal variables that give them the distribution they have."""
+    """(E, d, n) slopes of the predictors in d variables with the prior's law, which give them the distribution that they have."""
     slopes = random_columns(params, rows)
     has_effects = [e for e, z in enumerate(rows.Z) if len(z)]
     if slopes.shape[1] <= len(has_effects):

@@ -1,13 +1,13 @@
-"""One block of clusters as the integrand sees it: f(u) = sum_j log p(y_j | eta_j + zl_j' u) - |u|^2 / 2.
+"""The integrand of one block of clusters, f(u) = sum_j log p(y_j | eta_j + zl_j' u) + log prior(u).
 
 Arrays are written for one cluster, (w,) rows and (q,) random effects, with a trailing axis of clusters that every operation
-broadcasts over. Of log p, f has what depends on u; ``log_base`` is the rest. ``zl = L' z`` folds the factor of D into the random-effects
-design, so that ``u ~ N(0, I)`` and no inverse of D is ever formed.
+broadcasts over. f holds the part of log p that depends on u; ``log_base`` is the rest. ``zl = L' z`` folds the factor of D into the
+random-effects design, so that the law of u has no parameters of D and no inverse of D is ever formed.
 """
 
 from __future__ import annotations
 
-import functools
+import dataclasses
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -17,22 +17,26 @@ from jax import Array
 
 from glmmjax.families.base import Family
 from glmmjax.likelihood.clusters import Bucket
+from glmmjax.likelihood.model_rows import predictors_at, random_columns
 from glmmjax.likelihood.params import Params
+from glmmjax.likelihood.prior import STANDARD_NORMAL, Prior
 from glmmjax.likelihood.small_matrices import Matrix, symmetric
 
 __all__ = [
+    "Integrand",
     "Lanes",
-    "Outcome",
+    "Observed",
     "Predictors",
     "along",
+    "at",
     "coordinates",
     "from_first_lane",
-    "linear_predictors",
+    "integrand",
     "log_base",
     "log_joint",
     "log_joint_derivatives",
     "materialized",
-    "outcome_of",
+    "observed_of",
     "over_lanes",
     "over_rows",
     "predictors_of",
@@ -42,15 +46,15 @@ __all__ = [
 
 
 class Predictors(NamedTuple):
-    """What of the integrand depends on the parameters. ``E`` predictors, ``q`` random effects."""
+    """The part of the integrand that depends on the parameters. ``E`` predictors, ``q`` random effects."""
 
     eta: Array  # (E, w, B) fixed part and offset
     zl: Array  # (E, q, w, B) random-effects columns times L
     phi: Array  # (n_phi, B) extra parameters, one copy a cluster
 
 
-class Outcome(NamedTuple):
-    """What of the integrand does not. No derivative is taken with respect to it."""
+class Observed(NamedTuple):
+    """Outcomes and weights, which do not depend on the parameters. No derivative is taken with respect to them."""
 
     y: Any  # (w, B), or a pair of them
     row_weight: Array  # (w, B)
@@ -64,27 +68,32 @@ class Lanes(NamedTuple):
     is_first: Array  # (B,) 1 on the first lane of each cluster, else 0
 
 
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Integrand:
+    """f of every cluster of a block. Family and prior are static; predictors and data are arrays."""
+
+    family: Family = dataclasses.field(metadata={"static": True})
+    prior: Prior = dataclasses.field(metadata={"static": True})
+    x: Predictors
+    observed: Observed
+
+
+def integrand(params: Params, block: Bucket, family: Family, prior: Prior = STANDARD_NORMAL) -> Integrand:
+    """The integrand of a block at ``params``."""
+    return Integrand(family, prior, predictors_of(params, block), observed_of(block))
+
+
 def predictors_of(params: Params, block: Bucket) -> Predictors:
-    """Linear predictors of a block: ``eta = x' beta + offset`` and ``zl = L' z``, for the main part, the zero part and the dispersion."""
-    eta = linear_predictors(params, block)
-    zl, first = [], 0
-    for z in block.Z:
-        rows = params.chol[first : first + z.shape[0]]
-        zl.append(jnp.tensordot(rows.T, z, 1))  # a matrix product, because its derivative in L is one too and not a slow sum over rows
-        first += z.shape[0]
+    """Linear predictors of a block at u = 0 and their slopes in u, for the main part, the zero part and the dispersion."""
+    eta = predictors_at(params, block)
     phi = jnp.asarray(params.phi, eta.dtype)
-    return Predictors(eta, jnp.stack(zl), jnp.broadcast_to(phi[:, None], (phi.shape[0], eta.shape[-1])))
+    return Predictors(eta, random_columns(params, block), jnp.broadcast_to(phi[:, None], (phi.shape[0], eta.shape[-1])))
 
 
-def linear_predictors(params: Params, block: Bucket) -> Array:
-    """(E, w, B) fixed parts and offsets."""
-    coefficients = [params.beta, *(jnp.asarray(c) for c in (params.gamma, params.delta) if len(c))]
-    return jnp.stack([jnp.tensordot(c, x, 1) + o for c, x, o in zip(coefficients, block.X, block.offset, strict=True)])
-
-
-def outcome_of(block: Bucket) -> Outcome:
-    """Outcome and row weights of a block, closed to differentiation."""
-    return jax.lax.stop_gradient(Outcome(block.y, block.row_weight, _lanes_of(block)))
+def observed_of(block: Bucket) -> Observed:
+    """Outcomes and row weights of a block, closed to differentiation."""
+    return jax.lax.stop_gradient(Observed(block.y, block.row_weight, _lanes_of(block)))
 
 
 def _lanes_of(block: Bucket) -> Lanes | None:
@@ -94,51 +103,51 @@ def _lanes_of(block: Bucket) -> Lanes | None:
     return Lanes((ids[:, None] == ids).astype(dtype), (ids == jnp.arange(len(ids))).astype(dtype))
 
 
-def over_rows(outcome: Outcome, terms: Array) -> Array:
+def over_rows(observed: Observed, terms: Array) -> Array:
     """(B,) sums of ``terms`` (..., w, B) over the rows of each cluster."""
-    return over_lanes(outcome, terms.sum(tuple(range(terms.ndim - 1))))
+    return over_lanes(observed, terms.sum(tuple(range(terms.ndim - 1))))
 
 
-def over_lanes(outcome: Outcome, sums: Array) -> Array:
+def over_lanes(observed: Observed, sums: Array) -> Array:
     """Sums (..., B) of the rows in each lane, added up over the lanes of each cluster and given to all of them."""
-    return sums if outcome.lanes is None else jnp.matmul(sums, outcome.lanes.same, precision="highest")
+    return sums if observed.lanes is None else jnp.matmul(sums, observed.lanes.same, precision="highest")
 
 
-def from_first_lane(outcome: Outcome, values: Array) -> Array:
+def from_first_lane(observed: Observed, values: Array) -> Array:
     """Values (..., B) of clusters as their first lanes have them, on all lanes."""
-    return values if outcome.lanes is None else over_lanes(outcome, values * outcome.lanes.is_first)
+    return values if observed.lanes is None else over_lanes(observed, values * observed.lanes.is_first)
 
 
-def materialized(function: Callable[..., Any], family: Family, x: Predictors, outcome: Outcome, u: Array) -> Any:
-    """``function(family, x, outcome, u)`` with every result written to memory before it is used; ``function`` is jitted.
+def materialized(function: Callable[[Integrand, Array], Any], f: Integrand, u: Array) -> Any:
+    """``function(f, u)`` with every result written to memory before it is used; ``function`` is jitted.
 
     XLA's CPU compiler inlines a density into the sums over rows that use it, several times over, in loops that do not vectorise:
     twice the time. The branch of a conditional is the one boundary that it does not fuse across. A GPU wants the fusion.
     """
 
-    def on_cpu(*arguments: Any) -> Any:
-        always = outcome.row_weight.ravel()[0] >= 0  # which the compiler cannot know
-        return jax.lax.cond(always, values, zeros, *arguments)
+    def on_cpu(f: Integrand, u: Array) -> Any:
+        always = f.observed.row_weight.ravel()[0] >= 0  # which the compiler cannot know
+        return jax.lax.cond(always, function, zeros, f, u)
 
-    values = functools.partial(function, family)  # jitted, so that it is traced once for all its branches
-    zeros = lambda *a: jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(values, *a))  # noqa: E731
-    return jax.lax.platform_dependent(x, outcome, u, cpu=on_cpu, default=values)
+    # ``function`` is jitted, so that it is traced once for all its branches
+    zeros = lambda *a: jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(function, *a))  # noqa: E731
+    return jax.lax.platform_dependent(f, u, cpu=on_cpu, default=function)
 
 
-def row_log_density(family: Family, outcome: Outcome, eta: Array, phi: Array) -> Array:
+def row_log_density(family: Family, observed: Observed, eta: Array, phi: Array) -> Array:
     """(w, B) log density of every row, unweighted."""
-    return family.log_density(outcome.y, eta[0], phi, *eta[1:])
+    return family.log_density(observed.y, eta[0], phi, *eta[1:])
 
 
-def row_log_kernel(family: Family, outcome: Outcome, eta: Array, phi: Array) -> Array:
-    """(w, B) what of the log density of every row depends on the random effects, unweighted."""
-    return family.log_kernel(outcome.y, eta[0], phi, *eta[1:])
+def row_log_kernel(family: Family, observed: Observed, eta: Array, phi: Array) -> Array:
+    """(w, B) the part of every row's log density that depends on the random effects, unweighted."""
+    return family.log_kernel(observed.y, eta[0], phi, *eta[1:])
 
 
-def log_base(family: Family, x: Predictors, outcome: Outcome) -> Array:
-    """(B,) what of the log density of a cluster does not depend on its random effects."""
-    rows = family.log_base(outcome.y, x.phi, *x.eta[1:])
-    return over_rows(outcome, outcome.row_weight * rows)
+def log_base(f: Integrand) -> Array:
+    """(B,) the part of a cluster's log density that does not depend on its random effects."""
+    rows = f.family.log_base(f.observed.y, f.x.phi, *f.x.eta[1:])
+    return over_rows(f.observed, f.observed.row_weight * rows)
 
 
 def at(x: Predictors, u: Array) -> Array:
@@ -146,30 +155,31 @@ def at(x: Predictors, u: Array) -> Array:
     return x.eta + sum((x.zl[:, a] * u[a] for a in range(u.shape[0])), jnp.zeros((), x.eta.dtype))
 
 
-def log_joint(family: Family, x: Predictors, outcome: Outcome, u: Array) -> Array:
-    """(B,) values of f at ``u`` (q, B), without the constant of the normal density."""
-    density = row_log_kernel(family, outcome, at(x, u), x.phi)
-    return over_rows(outcome, outcome.row_weight * density) - 0.5 * (u * u).sum(0)
+def log_joint(f: Integrand, u: Array) -> Array:
+    """(B,) values of f at ``u`` (q, B), without the constant of the prior."""
+    density = row_log_kernel(f.family, f.observed, at(f.x, u), f.x.phi)
+    return over_rows(f.observed, f.observed.row_weight * density) + f.prior.log_density(u)
 
 
-def log_joint_derivatives(family: Family, x: Predictors, outcome: Outcome, u: Array) -> tuple[Array, tuple[Array, ...], Matrix]:
+def log_joint_derivatives(f: Integrand, u: Array) -> tuple[Array, tuple[Array, ...], Matrix]:
     """Value, gradient and negative Hessian of f in ``u``, from two derivatives of the density per row.
 
     Where the density is not log-concave and the exact negative Hessian of a cluster is not positive definite, that cluster
-    takes the one with every row's curvature cut off at 0, which is never smaller than the identity.
+    takes the one with every row's curvature cut off at 0, which is never smaller than the prior's own.
     """
-    q = u.shape[0]
-    value, score, curvature = _rows(family, x, outcome, u)
-    gradient = tuple(over_rows(outcome, x.zl[:, a] * score) - u[a] for a in range(q))
-    hessian = _negative_hessian(outcome, x.zl, curvature, q)
-    if not family.is_log_concave and q:
-        safe = _negative_hessian(outcome, x.zl, _cut_off(curvature), q)
+    q, observed, zl = u.shape[0], f.observed, f.x.zl
+    value, score, curvature = _row_derivatives(f, u)
+    pull, of_prior = f.prior.negative_gradient(u), f.prior.negative_hessian(u)
+    gradient = tuple(over_rows(observed, zl[:, a] * score) - pull[a] for a in range(q))
+    hessian = _negative_hessian(observed, zl, curvature, of_prior)
+    if not f.family.is_log_concave and q:
+        safe = _negative_hessian(observed, zl, _cut_off(curvature), of_prior)
         keep = _is_positive_definite(hessian)
         hessian = tuple(tuple(jnp.where(keep, h, s) for h, s in zip(*rows, strict=True)) for rows in zip(hessian, safe, strict=True))
-    return over_rows(outcome, value) - 0.5 * (u * u).sum(0), gradient, hessian
+    return over_rows(observed, value) + f.prior.log_density(u), gradient, hessian
 
 
-class _Rows(NamedTuple):
+class _RowDerivatives(NamedTuple):
     """The weighted log density of every row and its derivatives in the predictors."""
 
     value: Array  # (w, B)
@@ -177,19 +187,19 @@ class _Rows(NamedTuple):
     curvature: tuple[Array, ...]  # for each predictor e, d score / d eta_e (E, w, B)
 
 
-@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
-def _rows(family: Family, x: Predictors, outcome: Outcome, u: Array) -> _Rows:
+@jax.custom_jvp
+def _row_derivatives(f: Integrand, u: Array) -> _RowDerivatives:
     """Derivatives of every row at ``u``, with a rule that evaluates densities once for all tangents."""
-    return materialized(_rows_at, family, x, outcome, u)
+    return materialized(_rows_at, f, u)
 
 
-@_rows.defjvp
-def _rows_jvp(family, primals, tangents):
-    x, outcome, u = primals
-    dx, _, du = tangents
-    rows, by_eta, by_phi = materialized(_slopes_at, family, x, outcome, u)
+@_row_derivatives.defjvp
+def _row_derivatives_jvp(primals, tangents):
+    (f, u), (df, du) = primals, tangents
+    x, dx = f.x, df.x
+    rows, by_eta, by_phi = materialized(_slopes_at, f, u)
     d_eta = dx.eta + sum((dx.zl[:, a] * u[a] + x.zl[:, a] * du[a] for a in range(u.shape[0])), jnp.zeros_like(x.eta))
-    change = _Rows((rows.score * d_eta).sum(0), _along(rows.curvature, d_eta), tuple(_along(third, d_eta) for third in by_eta))
+    change = _RowDerivatives((rows.score * d_eta).sum(0), _along(rows.curvature, d_eta), tuple(_along(third, d_eta) for third in by_eta))
     for j, slope in enumerate(by_phi):
         change = jax.tree.map(lambda total, part, j=j: total + part * dx.phi[j], change, slope)
     return rows, change
@@ -200,27 +210,27 @@ def _along(slopes: tuple[Array, ...], d_eta: Array) -> Array:
     return sum((slope * d for slope, d in zip(slopes[1:], d_eta[1:], strict=True)), slopes[0] * d_eta[0])
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def _rows_at(family: Family, x: Predictors, outcome: Outcome, u: Array) -> _Rows:
-    return _derivatives(family, outcome, at(x, u), x.phi)
+@jax.jit
+def _rows_at(f: Integrand, u: Array) -> _RowDerivatives:
+    return _derivatives(f.family, f.observed, at(f.x, u), f.x.phi)
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def _slopes_at(family: Family, x: Predictors, outcome: Outcome, u: Array) -> tuple[_Rows, tuple[tuple[Array, ...], ...], tuple[_Rows, ...]]:
+@jax.jit
+def _slopes_at(f: Integrand, u: Array) -> tuple[_RowDerivatives, tuple[tuple[Array, ...], ...], tuple[_RowDerivatives, ...]]:
     """Derivatives of every row; for each of their curvatures its slopes in every predictor; and all their slopes in every phi."""
-    eta, phi = at(x, u), x.phi
-    rows, slopes = along(lambda eta, phi: _derivatives(family, outcome, eta, phi), (eta, phi), coordinates(eta, phi))
+    eta, phi = at(f.x, u), f.x.phi
+    rows, slopes = along(lambda eta, phi: _derivatives(f.family, f.observed, eta, phi), (eta, phi), coordinates(eta, phi))
     by_predictor = [slope.curvature for slope in slopes[: len(eta)]]
     return rows, tuple(zip(*by_predictor, strict=True)), tuple(slopes[len(eta) :])
 
 
-def _derivatives(family: Family, outcome: Outcome, eta: Array, phi: Array) -> _Rows:
+def _derivatives(family: Family, observed: Observed, eta: Array, phi: Array) -> _RowDerivatives:
     def value_and_score(eta):
-        value, pullback = jax.vjp(lambda e: row_log_kernel(family, outcome, e, phi), eta)
-        return value * outcome.row_weight, pullback(outcome.row_weight)[0]
+        value, pullback = jax.vjp(lambda e: row_log_kernel(family, observed, e, phi), eta)
+        return value * observed.row_weight, pullback(observed.row_weight)[0]
 
     (value, score), seconds = along(value_and_score, (eta,), coordinates(eta))
-    return _Rows(value, score, tuple(second for _, second in seconds))
+    return _RowDerivatives(value, score, tuple(second for _, second in seconds))
 
 
 def along(function: Callable[..., Any], primals: tuple[Array, ...], directions: list[tuple[Array, ...]]) -> tuple[Any, list[Any]]:
@@ -243,12 +253,12 @@ def coordinates(*arrays: Array) -> list[tuple[Array, ...]]:
     ]
 
 
-def _negative_hessian(outcome: Outcome, zl: Array, curvature: tuple[Array, ...], q: int) -> Matrix:
-    lower = {}
+def _negative_hessian(observed: Observed, zl: Array, curvature: tuple[Array, ...], of_prior: Matrix) -> Matrix:
+    q, lower = len(of_prior), {}
     for a in range(q):
         for b in range(a + 1):
-            prior = jnp.full(zl.shape[-1:], 1.0 if a == b else 0.0, zl.dtype)
-            lower[a, b] = prior - sum(over_rows(outcome, zl[:, a] * second * zl[e, b]) for e, second in enumerate(curvature))
+            of_rows = sum(over_rows(observed, zl[:, a] * second * zl[e, b]) for e, second in enumerate(curvature))
+            lower[a, b] = of_prior[a][b] - of_rows
     return symmetric(lower, q)
 
 

@@ -1,6 +1,6 @@
-"""Blocks of clusters over the devices of a mesh: how they are laid out, and how a sum over them is computed where they are.
+"""Blocks of clusters over the devices of a mesh: how they are laid out, and how every device adds up its own.
 
-Blocks do not depend on each other, so every device adds up its own, and what crosses between devices is one sum an evaluation.
+Blocks do not depend on each other, so an evaluation sends one sum between devices.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def over_blocks(function: Callable[[Any, Any], Any], mesh: Mesh, returns: Any) -
 
     ``returns`` says by ``PartitionSpec`` which results are the same everywhere, as from ``sum_over_devices``, and which belong to blocks.
     """
-    # sums over blocks start at constants, the same everywhere until the first block is added, which that check takes for a mistake
+    # check_vma would refuse sums over blocks: they start at a constant that is the same on all devices, and end at one of each device
     return jax.shard_map(function, mesh=mesh, in_specs=(PartitionSpec(), by_block(mesh)), out_specs=returns, check_vma=False)
 
 

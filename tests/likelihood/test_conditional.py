@@ -53,7 +53,7 @@ def test_moments_are_those_of_numerical_integration(data, one_effect):
 def test_weights_sum_to_one_and_the_middle_node_is_the_mode(one_effect):
     np.testing.assert_allclose(np.asarray(one_effect.weights).sum(0), 1.0, rtol=1e-12)
     with jax.enable_x64(True):
-        np.testing.assert_array_equal(node_of(one_effect, jnp.zeros(1)), one_effect.mode)
+        np.testing.assert_array_equal(node_of(one_effect, jnp.zeros(1)), one_effect.origin)
 
 
 def test_derivatives_are_those_of_finite_differences(data):

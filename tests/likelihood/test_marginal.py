@@ -1,5 +1,6 @@
 """The marginal likelihood against brute-force integration, its derivatives against differences, and what must not change it."""
 
+import functools
 from typing import Any
 
 import jax
@@ -17,8 +18,8 @@ from glmmjax.errors import ArgumentError
 from glmmjax.estimation.objective import Problem, likelihood_with_hessian
 from glmmjax.estimation.starting_values import starting_values
 from glmmjax.likelihood.covariance import BlockDiagonal
-from glmmjax.likelihood.gauss_hermite import padded_rule
-from glmmjax.likelihood.marginal import _log_likelihood, start_modes, value_and_gradient
+from glmmjax.likelihood.gauss_hermite import padded_rule, tensor_rule
+from glmmjax.likelihood.marginal import _log_likelihood, log_likelihood_by_rule, start_modes, value_and_gradient
 from glmmjax.likelihood.params import Theta
 
 BETA = np.array([-0.4, 0.6])
@@ -249,6 +250,19 @@ def test_float32_process_is_left_alone():
         np.testing.assert_allclose(hessian, jax.hessian(f64)(params64.beta), rtol=1e-3, atol=1e-3)
     np.testing.assert_allclose(batch[0], value, rtol=1e-6)
     assert jnp.zeros(()).dtype == jnp.float32
+
+
+def test_a_rule_used_in_32_bits_is_exact_in_64(intro_binomial):
+    """JAX keeps the constants that it makes of arrays: those of a rule must not stay in the precision that came first."""
+    family, n_agq = gj.families.Binomial(), 13  # a rule that no other test has used
+    make = functools.partial(gj.make_design, "y ~ sex * time", random="~ 1 | id", data=intro_binomial, family=family)
+    params = gj.Params(beta=anything(np.array([-2.6, -1.3, 0.28, 0.04])), chol=anything(np.array([[2.0]])))
+    assert gj.log_likelihood(params, make().clusters, family, n_agq=n_agq).dtype == jnp.float32
+    with jax.enable_x64(True):
+        again = gj.log_likelihood(params, make().clusters, family, n_agq=n_agq)
+        rule = tensor_rule(n_agq, 1)
+        fresh = log_likelihood_by_rule(params, make().clusters, family, jax.tree.map(jnp.asarray, rule))
+    assert float(again) == pytest.approx(float(fresh), abs=1e-10)
 
 
 def test_estimates_of_a_fit_serve_a_float32_process():

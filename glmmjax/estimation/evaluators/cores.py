@@ -18,8 +18,8 @@ from glmmjax.estimation.objective import FitSettings, Integral
 from glmmjax.estimation.xla.compiler_options import platform_in_force
 from glmmjax.estimation.xla.programs import Programs
 from glmmjax.likelihood.clusters import Bucket
-from glmmjax.likelihood.gauss_hermite import Rule
 from glmmjax.likelihood.marginal import Span, start_modes
+from glmmjax.likelihood.rule import Rule
 
 __all__ = ["Cores", "n_cores", "share"]
 

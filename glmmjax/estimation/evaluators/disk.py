@@ -18,7 +18,7 @@ from glmmjax.estimation.objective import FitSettings, Integral
 from glmmjax.estimation.xla.programs import Programs
 from glmmjax.estimation.xla.workers import Workers
 from glmmjax.likelihood.clusters import Bucket
-from glmmjax.likelihood.gauss_hermite import Rule
+from glmmjax.likelihood.rule import Rule
 
 __all__ = ["Blocks", "Disk"]
 

@@ -13,7 +13,7 @@ from glmmjax.estimation.phases.newton import NewtonState
 from glmmjax.estimation.phases.phase import Phase
 from glmmjax.estimation.starting_values import Start
 from glmmjax.likelihood.clusters import Bucket
-from glmmjax.likelihood.gauss_hermite import Rule
+from glmmjax.likelihood.rule import Rule
 
 __all__ = ["End", "Estimate", "Evaluator"]
 

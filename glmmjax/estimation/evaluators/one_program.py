@@ -18,7 +18,7 @@ from glmmjax.estimation.xla.precompile import precompile
 from glmmjax.estimation.xla.programs import programs
 from glmmjax.estimation.xla.workers import Workers
 from glmmjax.likelihood.clusters import Bucket
-from glmmjax.likelihood.gauss_hermite import Rule
+from glmmjax.likelihood.rule import Rule
 
 __all__ = ["ALL_STEPS", "OneProgram"]
 

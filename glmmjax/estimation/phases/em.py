@@ -1,10 +1,12 @@
 """EM steps by the same quadrature as the likelihood, read off its gradient.
 
-For one cluster, integration by parts over the posterior of u gives ``E[L'z s(u) u'] = E[u u'] - I`` summed over rows, and
-Fisher's identity says that the left side is ``L' d log L / d L``. So the M-step for D needs no pass of its own:
+For one cluster, integration by parts over the posterior of u gives ``E[L'z s(u) u'] = E[g(u) u'] - I`` summed over rows, with g the
+prior's negative gradient. Fisher's identity says that the left side is ``L' d log L / d L``. A spherical prior has ``g(u) = c(|u|) u``, and
+its M-step makes the mean of ``E[g(u) u']`` the identity. So the M-step for L needs no pass of its own:
 
-    D_new = mean of E[b b'] = L (I + (L'G + G'L) / (2 m)) L',   G = d log-likelihood / d L  (all entries),  m = sum of weights.
+    D_new = L (I + (L'G + G'L) / (2 m)) L',   G = d log-likelihood / d L  (all entries),  m = sum of weights.
 
+For the normal prior, c = 1, this is the mean of ``E[b b']``; for others it is the usual reweighted step. No line here knows the law.
 The M-step for all other parameters is one Newton step on the expected complete-data log-likelihood, with the GLM's information
 (Dempster, Laird and Rubin 1977; Bock and Aitkin 1981).
 """

@@ -70,4 +70,4 @@ def _expected(problem: Problem, kind: Discrete, theta: Array, rows: ModelRows, h
     def frequencies(eta: Array) -> Array:
         return jax.lax.map(lambda k: jnp.exp(log_masses(problem.family, kind, params, eta, k, highest)).sum(), counts)
 
-    return population_average(frequencies, params, rows)
+    return population_average(frequencies, params, rows, problem.prior)

@@ -170,7 +170,7 @@ def _outcomes(problem: Problem, m: int, simulations: _Simulations, rows: ModelRo
     def one(at: _Simulations) -> Array:
         theta, u, (for_effects, for_outcome) = at
         params = problem.layout.params(theta)
-        u = jax.random.normal(for_effects, (q, m), theta.dtype) if u is None else u
+        u = problem.prior.sample(for_effects, (q, m), theta.dtype) if u is None else u
         eta = predictors_at(params, rows, u[:, codes])
         drawn = problem.family.sample(for_outcome, y, eta[0], phi_of_rows(params, eta.shape[-1]), *eta[1:])
         return drawn[0] if isinstance(drawn, tuple) else drawn

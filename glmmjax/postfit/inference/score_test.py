@@ -27,9 +27,10 @@ from glmmjax.estimation.objective import Problem, evaluate_with_hessian
 from glmmjax.estimation.xla.compiler_options import platform_in_force, quick_to_run, run_once
 from glmmjax.fitted import FittedModel
 from glmmjax.likelihood.clusters import Bucket, from_rows
-from glmmjax.likelihood.gauss_hermite import Rule, padded_rule
+from glmmjax.likelihood.gauss_hermite import padded_rule
 from glmmjax.likelihood.marginal import Modes, start_modes
 from glmmjax.likelihood.params import Theta
+from glmmjax.likelihood.rule import Rule
 from glmmjax.postfit.prediction.rows import own_rows
 from glmmjax.postfit.uncertainty.p_values import chi_square_tail
 from glmmjax.postfit.uncertainty.vcov import theta_covariance
@@ -96,7 +97,7 @@ def _extended(fitted: FittedModel, kind: str, k: int) -> tuple[Problem, np.ndarr
     wider: Theta = dataclasses.replace(layout, **{_SIZES[kind]: getattr(layout, _SIZES[kind]) + k})
     first = {"main": layout.fixed.stop, "zero": layout.zero.stop, "dispersion": layout.dispersion.stop}[kind]
     theta = np.insert(fitted.theta, first, np.zeros(k))
-    return Problem(fitted.problem.family, wider), theta, np.arange(first, first + k)
+    return Problem(fitted.problem.family, wider, prior=fitted.problem.prior), theta, np.arange(first, first + k)
 
 
 def _derivatives(fitted: FittedModel, problem: Problem, theta: np.ndarray, kind: str, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -105,7 +106,7 @@ def _derivatives(fitted: FittedModel, problem: Problem, theta: np.ndarray, kind:
     buckets = _with_columns(fitted, e, columns)
     with jax.enable_x64(True):
         run = _program(is_small(problem, buckets, fitted.n_agq), platform_in_force())
-        found = run(problem, jnp.asarray(theta), buckets, padded_rule(fitted.n_agq, q), start_modes(buckets, q))
+        found = run(problem, jnp.asarray(theta), buckets, padded_rule(fitted.n_agq, q, problem.prior), start_modes(buckets, q))
         return np.asarray(found[0]), -np.asarray(found[1])
 
 

@@ -73,7 +73,7 @@ def marginal_coefs(fitted: FittedModel, robust: bool | str = False, se: bool = T
 @functools.partial(jax.jit, static_argnums=0)
 def marginal_coefficients(problem: Problem, theta: Array, rows: ModelRows) -> Array:
     """(p,) marginal coefficients at ``theta`` (P,), over the rows given; call it inside ``jax.enable_x64(True)``."""
-    mean = population_mean(problem.layout.params(theta), rows, problem.family)
+    mean = population_mean(problem.layout.params(theta), rows, problem.family, problem.prior)
     target = problem.family.mean_link.link(mean) - rows.offset[0]
     q, r = jnp.linalg.qr(rows.X[0].T)
     return jax.scipy.linalg.solve_triangular(r, q.T @ target)

@@ -195,8 +195,8 @@ def _values(problem: Problem, kind: str, quantity: str, theta: Array, rows: Mode
     if kind == "mean_subject":
         return values_at(family, quantity, params, predictors_at(params, rows))
     if quantity == "probabilities":
-        return population_probabilities(params, rows, family)
-    return population_mean(params, rows, family)[None]
+        return population_probabilities(params, rows, family, problem.prior)
+    return population_mean(params, rows, family, problem.prior)[None]
 
 
 def standard_errors_of(found: Values, theta_covariance: np.ndarray) -> np.ndarray:

@@ -9,10 +9,9 @@ import jax.numpy as jnp
 from jax import Array
 
 from glmmjax.estimation.objective import Problem
-from glmmjax.families.base import Family
-from glmmjax.likelihood.adaptive import Posterior, posterior
 from glmmjax.likelihood.clusters import Bucket, ClusterData, to_clusters
-from glmmjax.likelihood.rows import Outcome, Predictors, from_first_lane, outcome_of, predictors_of
+from glmmjax.likelihood.posterior import Posterior, posterior
+from glmmjax.likelihood.rows import Integrand, from_first_lane, integrand
 from glmmjax.postfit.prediction.t_proposals import log_weight, t_draws
 
 __all__ = ["posterior_draws"]
@@ -39,23 +38,23 @@ def posterior_draws(problem: Problem, thetas: Array, keys: Array, clusters: Clus
 
 def _of_bucket(problem: Problem, theta: Array, keys: Array, number: int, bucket: Bucket) -> Array:
     """(S, r, q, B)"""
-    family, params = problem.family, problem.layout.params(theta)
+    params = problem.layout.params(theta)
     q = params.chol.shape[0]
 
     def of_block(block_and_place: tuple[Bucket, Array]) -> Array:
         block, place = block_and_place
-        x, outcome = predictors_of(params, block), outcome_of(block)
-        post = posterior(family, x, outcome, jnp.zeros((q, block.shape[-1]), theta.dtype))
+        f = integrand(params, block, problem.family, problem.prior)
+        post = posterior(f, jnp.zeros((q, block.shape[-1]), theta.dtype))
 
         def one(key: Array) -> Array:
-            return _resampled(family, x, outcome, post, jax.random.fold_in(jax.random.fold_in(key, number), place))
+            return _resampled(f, post, jax.random.fold_in(jax.random.fold_in(key, number), place))
 
         return jax.lax.map(one, keys)
 
     return jax.lax.map(of_block, (bucket, jnp.arange(bucket.shape[0])))
 
 
-def _resampled(family: Family, x: Predictors, outcome: Outcome, post: Posterior, key: Array) -> Array:
+def _resampled(f: Integrand, post: Posterior, key: Array) -> Array:
     """(q, B) one draw for each cluster of a block."""
 
     def consider(k: Array, chosen: tuple[Array, Array]) -> tuple[Array, Array]:
@@ -63,11 +62,11 @@ def _resampled(family: Family, x: Predictors, outcome: Outcome, post: Posterior,
         held, log_total = chosen
         for_z, for_choice = jax.random.split(jax.random.fold_in(key, k))
         for_normal, for_scale = jax.random.split(for_z)
-        z = t_draws(for_normal, for_scale, outcome, (len(held),))
-        u = post.mode + (post.root * z).sum(1)
-        weight = log_weight(family, x, outcome, u, z)
+        z = t_draws(for_normal, for_scale, f, (len(held),))
+        u = post.at(z)
+        weight = log_weight(f, u, z)
         log_total = jnp.logaddexp(log_total, weight)
-        level = from_first_lane(outcome, jax.random.uniform(for_choice, log_total.shape, log_total.dtype))
+        level = from_first_lane(f.observed, jax.random.uniform(for_choice, log_total.shape, log_total.dtype))
         return jnp.where(level < jnp.exp(weight - log_total), u, held), log_total
 
     nothing = jnp.full(post.mode.shape[1:], -jnp.inf, post.mode.dtype)

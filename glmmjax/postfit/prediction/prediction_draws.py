@@ -24,9 +24,9 @@ from glmmjax.families.base import Family
 from glmmjax.fitted import FittedModel
 from glmmjax.likelihood.conditional import block_conditional, conditional_means
 from glmmjax.likelihood.gauss_hermite import tensor_rule
-from glmmjax.likelihood.model_rows import ModelRows
+from glmmjax.likelihood.model_rows import ModelRows, predictors_at, random_part
 from glmmjax.likelihood.params import Params
-from glmmjax.likelihood.rows import from_first_lane, outcome_of, predictors_of
+from glmmjax.likelihood.rows import from_first_lane, integrand
 from glmmjax.postfit.prediction.jit_by_work import sized
 from glmmjax.postfit.prediction.predict import IntervalSettings, Request, in_chunks
 from glmmjax.postfit.prediction.row_blocks import MOST_ROWS, BlockRows, rows_by_bucket
@@ -115,7 +115,7 @@ def _flat(problem: Problem, request: Request, draws: _Draws, thetas: _ThetaDraws
         for_b, for_y = jax.random.split(key)
         b = None
         if request.effects == "population":
-            u = jax.random.normal(for_b, (draws.n, problem.layout.covariance.q, rows.offset.shape[-1]), thetas.centre.dtype)
+            u = problem.prior.sample(for_b, (draws.n, problem.layout.covariance.q, rows.offset.shape[-1]), thetas.centre.dtype)
             b = jnp.einsum("mab,mbr->mar", params.chol, u)
         return _summary(draws, _outcomes(problem.family, draws, for_y, params, _Given(rows, b, tuple(y))))
 
@@ -150,26 +150,23 @@ _flat_quantiles, _subject_quantiles = sized(_flat, (0, 1, 2)), sized(_of_subject
 
 def _effects(problem: Problem, n_points: int, draws: _Draws, thetas: _ThetaDraws, key: Array, block: BlockRows) -> Array:
     """(M, q, B) draws of b of the clusters of a block, moved with theta."""
-    family, q = problem.family, problem.layout.covariance.q
-    rule = tensor_rule(n_points, q)
+    q = problem.layout.covariance.q
+    rule = tensor_rule(n_points, q, problem.prior)
 
     def mean(theta: Array) -> tuple[Array, Any]:
         params = problem.layout.params(theta)
-        given = block_conditional(params, block.bucket, family, rule, block.start)
-        return jnp.tensordot(params.chol, conditional_means(given, rule), 1), given
+        post, given = block_conditional(params, block.bucket, block.start, problem.family, rule, problem.prior)
+        return jnp.tensordot(params.chol, conditional_means(given, rule), 1), post
 
-    slopes, given = jax.jacfwd(mean, has_aux=True)(thetas.centre)
-    params = problem.layout.params(thetas.centre)
-    x, outcome = predictors_of(params, block.bucket), outcome_of(block.bucket)
+    slopes, post = jax.jacfwd(mean, has_aux=True)(thetas.centre)
+    f = integrand(problem.layout.params(thetas.centre), block.bucket, problem.family, problem.prior)
     for_normal, for_scale, for_choice = jax.random.split(key, 3)
-    z = t_draws(for_normal, for_scale, outcome, (draws.n, q))
-    level = from_first_lane(outcome, jax.random.uniform(for_choice, z.shape[-1:], z.dtype))
-
-    def weight(z: Array) -> Array:
-        return log_weight(family, x, outcome, given.mode + (given.root * z).sum(1), z)
-
-    chosen = _resampled(jax.nn.softmax(jax.lax.map(weight, z), axis=0), level)
-    u = given.mode + jnp.einsum("acb,mcb->mab", given.root, jnp.take_along_axis(z, chosen[:, None], axis=0))
+    z = t_draws(for_normal, for_scale, f, (draws.n, q))
+    level = from_first_lane(f.observed, jax.random.uniform(for_choice, z.shape[-1:], z.dtype))
+    weights = jax.nn.softmax(jax.lax.map(lambda z: log_weight(f, post.at(z), z), z), axis=0)
+    chosen = _resampled(weights, level)
+    u = jax.vmap(post.at)(jnp.take_along_axis(z, chosen[:, None], axis=0))
+    params = problem.layout.params(thetas.centre)
     return jnp.einsum("ac,mcb->mab", params.chol, u) + jnp.einsum("abp,mp->mab", slopes, thetas.moves)
 
 
@@ -186,13 +183,9 @@ def _outcomes(family: Family, draws: _Draws, key: Array, params: Params, given: 
     """(M, R) outcomes drawn at M parameter vectors, and random effects (M, q, R); of trials, the share of successes."""
     (rows, b, y), n = given, len(params.beta)
     width = rows.offset.shape[-1]
-    coefficients = [params.beta, *(c for c in (params.gamma, params.delta) if c.shape[-1])]
-    eta = [c @ x + o for c, x, o in zip(coefficients, rows.X, rows.offset, strict=True)]
-    first = 0
-    for e, z in enumerate(rows.Z):
-        if b is not None and len(z):
-            eta[e] = eta[e] + (b[:, first : first + len(z)] * z).sum(1)
-        first += len(z)
+    eta = jax.vmap(predictors_at, (0, None), 1)(params, rows)
+    if b is not None:
+        eta = eta + jax.vmap(random_part, (None, 0), 1)(rows, b)
     phi = jnp.broadcast_to(params.phi.T[:, :, None], (params.phi.shape[-1], n, width))
     template = tuple(jnp.broadcast_to(column, (n, width)) for column in y) or (jnp.ones((n, width), eta[0].dtype),) * draws.n_columns
     if family.is_binary and not y:  # 0/1 outcomes: the mean says it all, and the sampler of many trials is slow

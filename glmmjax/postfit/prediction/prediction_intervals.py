@@ -27,10 +27,11 @@ from glmmjax.estimation.objective import Problem
 from glmmjax.families.base import Family
 from glmmjax.fitted import FittedModel
 from glmmjax.likelihood.clusters import padded_rows
-from glmmjax.likelihood.conditional import Conditional, block_conditional, node_of
+from glmmjax.likelihood.conditional import Conditional, block_conditional, conditional_means, node_of
 from glmmjax.likelihood.gauss_hermite import tensor_rule
 from glmmjax.likelihood.model_rows import ModelRows, predictors_at, random_columns
 from glmmjax.likelihood.params import Params
+from glmmjax.likelihood.rule import Rule
 from glmmjax.postfit.prediction.jit_by_work import sized
 from glmmjax.postfit.prediction.predict import IntervalSettings, Request, average_of, in_chunks, request_of, rows_of, values_of
 from glmmjax.postfit.prediction.prediction_draws import flat_quantiles, subject_quantiles
@@ -145,13 +146,13 @@ def _of_subjects(
     problem: Problem, n_points: int, request: Request, theta: Array, covariance: Array, blocks: BlockRows
 ) -> tuple[Array, Array]:
     """(S, O, R) each."""
-    rule = tensor_rule(n_points, problem.layout.covariance.q)
+    rule = tensor_rule(n_points, problem.layout.covariance.q, problem.prior)
 
     def of_block(block: BlockRows) -> tuple[Array, Array]:
         def moments(theta: Array) -> tuple[Array, tuple[Array, Array]]:
             params = problem.layout.params(theta)
-            given = block_conditional(params, block.bucket, problem.family, rule, block.start)
-            return _expectations(problem, request, params, block, given, jnp.asarray(rule.nodes, theta.dtype))
+            _, given = block_conditional(params, block.bucket, block.start, problem.family, rule, problem.prior)
+            return _expectations(problem, request, params, block, given, rule)
 
         jacobian, (mean, variance) = jax.jacfwd(moments, has_aux=True)(theta)
         return mean, variance + _quadratic(jacobian, covariance)
@@ -163,7 +164,7 @@ _flat_moments, _subject_moments = sized(_flat, (0, 1)), sized(_of_subjects, (0, 
 
 
 def _expectations(
-    problem: Problem, request: Request, params: Params, block: BlockRows, given: Conditional, nodes: Array
+    problem: Problem, request: Request, params: Params, block: BlockRows, given: Conditional, rule: Rule
 ) -> tuple[Array, tuple[Array, Array]]:
     """Posterior mean (O, R) of the quantity on the scale of its intervals, and again with the posterior variance."""
     link, slopes = interval_link(problem.family, request.quantity), random_columns(params, block.rows)
@@ -172,7 +173,7 @@ def _expectations(
     def at(u: Array) -> Array:
         return link.link(values_at(problem.family, request.quantity, params, fixed + (slopes * u[:, block.clusters]).sum(1)))
 
-    centre = jax.lax.stop_gradient(at(given.mode))  # moments around it, which lose no digits
+    centre = jax.lax.stop_gradient(at(conditional_means(given, rule)))  # moments around it, which lose no digits
 
     def add(sums: tuple[Array, Array], node: tuple[Array, Array]) -> tuple[tuple[Array, Array], None]:
         z, weight = node
@@ -180,7 +181,7 @@ def _expectations(
         return (sums[0] + weight * away, sums[1] + weight * away * away), None
 
     zero = jnp.zeros_like(centre)
-    (first, second), _ = jax.lax.scan(add, (zero, zero), (nodes, given.weights))
+    (first, second), _ = jax.lax.scan(add, (zero, zero), (jnp.asarray(rule.nodes, zero.dtype), given.weights))
     return centre + first, (centre + first, jnp.maximum(second - first * first, 0.0))
 
 

@@ -148,14 +148,15 @@ def _moments(fitted: FittedModel) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def _moments_of_bucket(problem: Problem, n_points: int, params: Params, bucket: Bucket, start: Array) -> tuple[Array, Array, Array]:
     """(S, q, B), (S, q, q, B) and (S, q, q, B)."""
-    rule = tensor_rule(n_points, params.chol.shape[0])
+    rule = tensor_rule(n_points, params.chol.shape[0], problem.prior)
 
     def turned(of_u: Array) -> Array:
         return jnp.einsum("ac,cdm,bd->abm", params.chol, of_u, params.chol)
 
     def of_block(block_and_start: tuple[Bucket, Array]) -> tuple[Array, Array, Array]:
-        given = block_conditional(params, block_and_start[0], problem.family, rule, block_and_start[1])
-        curvature = jnp.einsum("acm,bcm->abm", given.root, given.root)
+        block, start = block_and_start
+        post, given = block_conditional(params, block, start, problem.family, rule, problem.prior)
+        curvature = jnp.einsum("acm,bcm->abm", post.root, post.root)
         mean = jnp.tensordot(params.chol, conditional_means(given, rule), 1)
         return mean, turned(conditional_covariances(given, rule)), turned(curvature)
 

@@ -21,13 +21,14 @@ from glmmjax.design.new_rows import NewRows, cluster_rows, read_new_rows
 from glmmjax.errors import ArgumentError
 from glmmjax.estimation.objective import Problem
 from glmmjax.fitted import FittedModel
-from glmmjax.likelihood.adaptive import posterior
 from glmmjax.likelihood.clusters import Bucket, ClusterData, from_clusters, to_clusters
 from glmmjax.likelihood.conditional import Conditional, conditional
-from glmmjax.likelihood.gauss_hermite import Rule, tensor_rule
+from glmmjax.likelihood.gauss_hermite import tensor_rule
 from glmmjax.likelihood.marginal import Modes
 from glmmjax.likelihood.params import Params
-from glmmjax.likelihood.rows import outcome_of, predictors_of
+from glmmjax.likelihood.posterior import posterior
+from glmmjax.likelihood.rows import integrand
+from glmmjax.likelihood.rule import Rule
 from glmmjax.postfit.prediction.rows import own_clusters, own_outcome, own_rows
 
 __all__ = [
@@ -176,7 +177,7 @@ def posterior_points(fitted: FittedModel) -> int:
 
 def posterior_rule(fitted: FittedModel) -> Rule:
     """The rule of ``Subjects.given``."""
-    return tensor_rule(posterior_points(fitted), fitted.params.chol.shape[0])
+    return tensor_rule(posterior_points(fitted), fitted.params.chol.shape[0], fitted.problem.prior)
 
 
 def modes_of(fitted: FittedModel, targets: Targets) -> np.ndarray:
@@ -280,8 +281,8 @@ def _source_modes(fitted: FittedModel, source: Source) -> np.ndarray:
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
 def _conditional(problem: Problem, n_points: int, params: Params, clusters: ClusterData, start: Modes | None) -> Conditional:
-    rule = tensor_rule(n_points, params.chol.shape[0])
-    return conditional(params, clusters, problem.family, rule, start)
+    rule = tensor_rule(n_points, params.chol.shape[0], problem.prior)
+    return conditional(params, clusters, problem.family, rule, start, problem.prior)
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -290,7 +291,7 @@ def _modes(problem: Problem, params: Params, bucket: Bucket) -> Array:
 
     def of_block(block: Bucket) -> Array:
         start = jnp.zeros((q, block.shape[-1]), params.beta.dtype)
-        return posterior(problem.family, predictors_of(params, block), outcome_of(block), start).mode
+        return posterior(integrand(params, block, problem.family, problem.prior), start).mode
 
     q = params.chol.shape[0]
     return jax.lax.map(of_block, bucket)

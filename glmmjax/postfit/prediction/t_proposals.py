@@ -11,22 +11,21 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from glmmjax.families.base import Family
-from glmmjax.likelihood.rows import Outcome, Predictors, from_first_lane, log_joint
+from glmmjax.likelihood.rows import Integrand, from_first_lane, log_joint
 
 __all__ = ["log_weight", "t_draws"]
 
 _DF = 4.0  # of the t distribution; the chi-square variable in it is then twice the sum of two exponential ones
 
 
-def t_draws(for_normal: Array, for_scale: Array, outcome: Outcome, shape: tuple[int, ...]) -> Array:
+def t_draws(for_normal: Array, for_scale: Array, f: Integrand, shape: tuple[int, ...]) -> Array:
     """(..., q, B) standard multivariate t draws, the same on all lanes of a cluster; ``shape`` is (..., q)."""
-    n_lanes, dtype = outcome.row_weight.shape[-1], outcome.row_weight.dtype
+    n_lanes, dtype = f.x.eta.shape[-1], f.x.eta.dtype
     normal = jax.random.normal(for_normal, (*shape, n_lanes), dtype)
     chi_square = 2.0 * jax.random.exponential(for_scale, (2, *shape[:-1], n_lanes), dtype).sum(0)
-    return from_first_lane(outcome, normal / jnp.sqrt(chi_square / _DF)[..., None, :])
+    return from_first_lane(f.observed, normal / jnp.sqrt(chi_square / _DF)[..., None, :])
 
 
-def log_weight(family: Family, x: Predictors, outcome: Outcome, u: Array, z: Array) -> Array:
+def log_weight(f: Integrand, u: Array, z: Array) -> Array:
     """(B,) log importance weights, up to a constant, of the candidates u (q, B) that the t draws z (q, B) became."""
-    return log_joint(family, x, outcome, u) + 0.5 * (_DF + len(z)) * jnp.log1p((z * z).sum(0) / _DF)
+    return log_joint(f, u) + 0.5 * (_DF + len(z)) * jnp.log1p((z * z).sum(0) / _DF)

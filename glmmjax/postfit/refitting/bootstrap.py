@@ -21,6 +21,7 @@ from glmmjax.estimation.refits import Changes, Origin, Refits, refit_all, with_o
 from glmmjax.fitted import FittedModel
 from glmmjax.likelihood.clusters import Bucket, on_all_lanes
 from glmmjax.likelihood.covariance import lower_factor
+from glmmjax.likelihood.model_rows import predictors_at
 from glmmjax.likelihood.params import Params
 from glmmjax.postfit.arguments import check_whole
 from glmmjax.postfit.prediction.subjects import blocks_of_modes
@@ -168,14 +169,9 @@ def _draw_bucket(problem: Problem, params: Params, bucket: Bucket, key: Array) -
     """The ``y`` of a bucket, with one draw of the random effects for each cluster."""
     for_effects, for_outcomes = jax.random.split(key)
     family, (n_blocks, _, n_lanes) = problem.family, bucket.shape
-    u = jax.random.normal(for_effects, (n_blocks, params.chol.shape[0], n_lanes), params.beta.dtype)
-    b = jnp.einsum("ab,sbl->sal", params.chol, on_all_lanes(bucket, u))
-    coefficients = [params.beta, *(jnp.asarray(c) for c in (params.gamma, params.delta) if len(c))]
-    eta, first = [], 0
-    for e, (c, x, z) in enumerate(zip(coefficients, bucket.X, bucket.Z, strict=True)):
-        own = b[:, first : first + z.shape[1]]
-        first += z.shape[1]
-        eta.append(jnp.einsum("p,spwl->swl", c, x) + (z * own[:, :, None, :]).sum(1) + bucket.offset[:, e])
+    u = problem.prior.sample(for_effects, (n_blocks, params.chol.shape[0], n_lanes), params.beta.dtype)
+    of_block = lambda block, u: predictors_at(params, block, u[:, None])  # noqa: E731
+    eta = jax.vmap(of_block, out_axes=1)(bucket, on_all_lanes(bucket, u))
     phi = jnp.asarray(params.phi, params.beta.dtype)
     phi = jnp.broadcast_to(phi.reshape(-1, 1, 1, 1), (len(phi), *bucket.shape))
     return family.sample(for_outcomes, bucket.y, eta[0], phi, *eta[1:])

@@ -43,7 +43,7 @@ def cluster_weights_of(fitted: FittedModel) -> np.ndarray:
 
 
 def _of_clusters(program: Any, fitted: FittedModel) -> np.ndarray:
-    likelihood = Problem(fitted.problem.family, fitted.problem.layout)  # one program with and without a penalty
+    likelihood = Problem(fitted.problem.family, fitted.problem.layout, prior=fitted.problem.prior)  # one program with and without a penalty
     with jax.enable_x64(True):
         return np.asarray(program(likelihood, fitted.n_agq, jnp.asarray(fitted.theta), fitted.design.clusters))
 

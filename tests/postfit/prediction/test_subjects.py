@@ -37,7 +37,7 @@ def posterior_on_grid(fit, rows):
 
 def moments(fit, given):
     z = posterior_rule(fit.fitted_model).nodes[:, 0]
-    u = np.asarray(given.mode)[0] + np.asarray(given.root)[0, 0] * z[:, None]
+    u = np.asarray(given.origin)[0] + np.asarray(given.axes)[0, 0] * z[:, None]
     weight = np.asarray(given.weights)
     mean = (weight * u).sum(0)
     return mean, (weight * (u - mean) ** 2).sum(0)
@@ -47,7 +47,7 @@ def test_rows_fitted(intro_fit, intro_binomial):
     found = subjects_for(intro_fit.fitted_model)
     assert list(found.labels) == list(intro_binomial["id"].unique())
     np.testing.assert_array_equal(found.labels[found.codes], intro_binomial["id"])
-    np.testing.assert_allclose(np.asarray(found.given.mode).T, intro_fit.fitted_model.modes, atol=1e-10)
+    np.testing.assert_allclose(np.asarray(found.given.origin).T, intro_fit.fitted_model.modes, atol=1e-10)
 
 
 def test_known_and_unknown_clusters_with_the_same_outcomes_have_the_same_distribution(intro_fit, six):
@@ -76,7 +76,7 @@ def test_rows_without_outcome_are_predicted_and_do_not_inform(intro_fit, six):
     found = subjects_for(intro_fit.fitted_model, rows)
     assert len(found.codes) == len(rows)
     given_early = subjects_for(intro_fit.fitted_model, six[six["time"] < 4], six)
-    np.testing.assert_allclose(found.given.mode, given_early.given.mode, atol=1e-8)
+    np.testing.assert_allclose(found.given.origin, given_early.given.origin, atol=1e-8)
 
 
 def test_a_subset_of_a_large_fit_is_conditioned_on_alone(intro_fit, six, monkeypatch):
@@ -85,12 +85,12 @@ def test_a_subset_of_a_large_fit_is_conditioned_on_alone(intro_fit, six, monkeyp
     found = targets_for(intro_fit.fitted_model, six.iloc[::-1])
     assert len(np.asarray(found.sources[0].modes)) == 6
     part = subjects_for(intro_fit.fitted_model, six.iloc[::-1])
-    np.testing.assert_allclose(np.asarray(part.given.mode)[:, ::-1], whole.given.mode, atol=1e-8)
+    np.testing.assert_allclose(np.asarray(part.given.origin)[:, ::-1], whole.given.origin, atol=1e-8)
 
 
 def test_a_model_without_random_effects_needs_no_outcomes(no_effects_fit, six):
     found = subjects_for(no_effects_fit.fitted_model, six.drop(columns=["y", "id"]))
-    assert found.given.mode.shape == (0, len(six))
+    assert found.given.origin.shape == (0, len(six))
 
 
 def test_clusters_without_outcomes_are_named(intro_fit, six):

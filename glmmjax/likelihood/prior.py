@@ -1,0 +1,82 @@
+"""The law of the spherical random effects ``u`` of a cluster, ``b = L u``: the one place that knows what it is.
+
+The integrand, the search for its mode, the rules' weights, averages over the population and draws of new clusters all ask a ``Prior``.
+A law is a frozen dataclass: hashable, equal by value, static under ``jit``.
+"""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+import math
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from glmmjax.likelihood.small_matrices import Matrix, symmetric
+
+__all__ = ["STANDARD_NORMAL", "Prior", "StandardNormal"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Prior(abc.ABC):
+    """A law of u, centred at 0. Arrays hold the q random effects on their first axis; the operations run over all other axes.
+
+    A new law states ``log_density``, ``log_constant`` and ``sample``. It has the derivatives by automatic differentiation, and writes
+    them out where that is shorter or faster.
+    """
+
+    has_linear_gradient: ClassVar[bool] = False  # the gradient is a matrix times u: sums over nodes then follow from moments of the nodes
+    reach: ClassVar[float]  # further from 0 than this, along one axis, the density is less than 1e-15 of its peak
+
+    @abc.abstractmethod
+    def log_density(self, u: Any) -> Any:
+        """(...) log density at ``u`` (q, ...) without ``log_constant``; written with operators that numpy arrays have too."""
+
+    @abc.abstractmethod
+    def log_constant(self, q: int) -> float:
+        """What ``log_density`` leaves out for q random effects. Rules hold it in their log weights, so that no program adds it."""
+
+    @abc.abstractmethod
+    def sample(self, key: Array, shape: tuple[int, ...], dtype: Any) -> Array:
+        """Independent draws; ``shape`` is (..., q, n), with the random effects on the axis before the last."""
+
+    def negative_gradient(self, u: Array) -> Array:
+        """(q, ...) minus the gradient of ``log_density``: how strongly the law pulls each random effect back."""
+        value, pullback = jax.vjp(self.log_density, u)
+        return pullback(-jnp.ones_like(value))[0]
+
+    def negative_hessian(self, u: Array) -> Matrix:
+        """q x q arrays (...): minus the Hessian of ``log_density``."""
+        still = jnp.zeros_like(u)
+        columns = [jax.jvp(self.negative_gradient, (u,), (still.at[a].set(1.0),))[1] for a in range(len(u))]
+        return symmetric({(a, b): columns[b][a] for a in range(len(u)) for b in range(a + 1)}, len(u))
+
+
+@dataclasses.dataclass(frozen=True)
+class StandardNormal(Prior):
+    """``u ~ N(0, I)``, so that ``b ~ N(0, L L')``."""
+
+    has_linear_gradient = True
+    reach = 8.5
+
+    def log_density(self, u: Any) -> Any:
+        return -0.5 * (u * u).sum(0)
+
+    def log_constant(self, q: int) -> float:
+        return -0.5 * math.log(2.0 * math.pi) * q
+
+    def sample(self, key: Array, shape: tuple[int, ...], dtype: Any) -> Array:
+        return jax.random.normal(key, shape, dtype)
+
+    def negative_gradient(self, u: Array) -> Array:
+        return u
+
+    def negative_hessian(self, u: Array) -> Matrix:
+        q = len(u)
+        return symmetric({(a, b): jnp.full(u.shape[1:], float(a == b), u.dtype) for a in range(q) for b in range(a + 1)}, q)
+
+
+STANDARD_NORMAL = StandardNormal()
