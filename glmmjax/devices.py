@@ -25,11 +25,18 @@ _ALLOWED = (
 
 
 class Placement(NamedTuple):
-    """Where one fit runs; without ``device`` and ``mesh`` it is JAX's default device."""
+    """Where one fit runs; without ``device`` and ``mesh`` it is JAX's default device.
 
-    device: jax.Device | None  # holds the data and runs everything
-    mesh: Mesh | None  # its devices share the blocks of clusters
-    text: str  # for people: "cpu", "4 x cpu"
+    Attributes
+    ----------
+    device : holds the data and runs everything
+    mesh : its devices share the blocks of clusters
+    text : for people: "cpu", "4 x cpu"
+    """
+
+    device: jax.Device | None
+    mesh: Mesh | None
+    text: str
 
 
 def placement(mesh: Mesh | None, work: int | None) -> Placement:

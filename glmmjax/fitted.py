@@ -18,21 +18,38 @@ __all__ = ["FittedModel", "problem_of"]
 
 @dataclasses.dataclass(frozen=True)
 class FittedModel:
-    """Estimates with everything that they came from. Arrays are numpy, float64, on the host."""
+    """Estimates with everything that they came from. Arrays are numpy, float64, on the host.
+
+    Attributes
+    ----------
+    design
+    problem : family, layout of theta, penalty
+    options
+    n_agq : points per dimension in use, also after n_agq="auto"
+    theta : (P,) free vector: beta, free entries of L by row, phi, gamma; the diagonal of L is non-negative
+    params : the same as beta (p,), chol (q, q), phi (n_phi,), gamma (p_zi,)
+    information : (P, P) negative Hessian in theta of the penalised log-likelihood
+    log_likelihood : without the penalty
+    objective : with it; the same number without a penalty
+    modes : (m, q) conditional modes in spherical coordinates u; b = L u; in the order of design.groups
+    is_singular : D has lost rank
+    convergence
+    request : the arguments of mixed_model, for update()
+    """
 
     design: Design
-    problem: Problem  # family, layout of theta, penalty
+    problem: Problem
     options: Options
-    n_agq: int  # points per dimension in use, also after n_agq="auto"
-    theta: np.ndarray  # (P,) free vector: beta, free entries of L by row, phi, gamma; the diagonal of L is non-negative
-    params: Params  # the same as beta (p,), chol (q, q), phi (n_phi,), gamma (p_zi,)
-    information: np.ndarray  # (P, P) negative Hessian in theta of the penalised log-likelihood
-    log_likelihood: float  # without the penalty
-    objective: float  # with it; the same number without a penalty
-    modes: np.ndarray  # (m, q) conditional modes in spherical coordinates u; b = L u; in the order of design.groups
-    is_singular: bool  # D has lost rank
+    n_agq: int
+    theta: np.ndarray
+    params: Params
+    information: np.ndarray
+    log_likelihood: float
+    objective: float
+    modes: np.ndarray
+    is_singular: bool
     convergence: Convergence
-    request: FitRequest  # the arguments of mixed_model, for update()
+    request: FitRequest
 
 
 def problem_of(design: Design, penalty: StudentTPenalty | None) -> Problem:

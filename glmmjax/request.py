@@ -25,10 +25,16 @@ _MOST_NODES = 200_000  # of a rule: each is evaluated for every row
 
 @dataclasses.dataclass(frozen=True)
 class RuleRequest:
-    """The quadrature rule that was asked for."""
+    """The quadrature rule that was asked for.
 
-    n_points: int | None = None  # per random effect; None where the number of random effects decides
-    is_automatic: bool = False  # take more points until the log-likelihood settles
+    Attributes
+    ----------
+    n_points : per random effect; None where the number of random effects decides
+    is_automatic : take more points until the log-likelihood settles
+    """
+
+    n_points: int | None = None
+    is_automatic: bool = False
 
     def points(self, q: int) -> int:
         """Points per random effect to begin with, for ``q`` random effects.

@@ -21,10 +21,16 @@ _WHAT = "the added terms"
 
 
 class AddedColumns(NamedTuple):
-    """Columns that are no linear combination of those in the model, or of one another."""
+    """Columns that are no linear combination of those in the model, or of one another.
 
-    values: np.ndarray  # (n, k) in the order of the rows used
-    names: tuple[str, ...]  # (k,)
+    Attributes
+    ----------
+    values : (n, k) in the order of the rows used
+    names : (k,)
+    """
+
+    values: np.ndarray
+    names: tuple[str, ...]
 
 
 def read_added_columns(design: Design, own: np.ndarray, terms: Any, data: Any, part: str, env: Mapping[str, Any]) -> AddedColumns:

@@ -36,16 +36,40 @@ _ARGUMENT = "argument "  # with it, no column can be taken for a variable of a f
 
 
 class RowLabels(NamedTuple):
-    """The rows used and their clusters by the caller's labels: fields of ``Design``."""
+    """The rows used and their clusters by the caller's labels: fields of ``Design``.
 
-    groups: pd.Index  # (m,)
-    cluster_sizes: np.ndarray  # (m,)
-    row_labels: pd.Index  # (n,)
+    Attributes
+    ----------
+    groups : (m,)
+    cluster_sizes : (m,)
+    row_labels : (n,)
+    n_dropped
+    """
+
+    groups: pd.Index
+    cluster_sizes: np.ndarray
+    row_labels: pd.Index
     n_dropped: int
 
 
 class KeptOfStream(NamedTuple):
-    """What the arguments of a streamed fit do not give again: enough to build its design without its rows."""
+    """What the arguments of a streamed fit do not give again: enough to build its design without its rows.
+
+    Attributes
+    ----------
+    rows
+    labels
+    covariance
+    fixed_names
+    random_names
+    success_level
+    random_reach : (q,)
+    learned : what the formula learned from the rows
+    columns : variables of the formulas
+    levels
+    outcome_levels
+    offsets
+    """
 
     rows: StreamedRows
     labels: RowLabels
@@ -53,9 +77,9 @@ class KeptOfStream(NamedTuple):
     fixed_names: tuple[str, ...]
     random_names: tuple[str, ...]
     success_level: Any
-    random_reach: np.ndarray  # (q,)
-    learned: Mapping[str, Any]  # what the formula learned from the rows
-    columns: tuple[str, ...]  # variables of the formulas
+    random_reach: np.ndarray
+    learned: Mapping[str, Any]
+    columns: tuple[str, ...]
     levels: Mapping[str, pd.Index]
     outcome_levels: list[Any] | None
     offsets: Mapping[str, str | None]

@@ -20,34 +20,62 @@ __all__ = ["Design", "StreamedRows", "in_memory"]
 
 
 class StreamedRows(NamedTuple):
-    """What is kept of rows that were read from a stream, and are in memory no more."""
+    """What is kept of rows that were read from a stream, and are in memory no more.
 
-    slots: np.ndarray  # (m,) where cluster i stands in the buckets laid end to end
-    outcome_digest: bytes  # of the outcome columns in the order of the rows
-    weights_digest: bytes  # of each row's cluster weight
+    Attributes
+    ----------
+    slots : (m,) where cluster i stands in the buckets laid end to end
+    outcome_digest : of the outcome columns in the order of the rows
+    weights_digest : of each row's cluster weight
+    """
+
+    slots: np.ndarray
+    outcome_digest: bytes
+    weights_digest: bytes
 
 
 @dataclasses.dataclass(frozen=True)
 class Design:
-    """Arrays of a model with the labels that belong to them. ``clusters`` is the pytree for the pure layer."""
+    """Arrays of a model with the labels that belong to them. ``clusters`` is the pytree for the pure layer.
 
-    rows: ClusterData | StreamedRows  # the rows in blocks of clusters, or what is kept of those of a stream
-    formula: FormulaParts  # the formulas in pieces of plain text
-    family: Family  # as given, with what only the data show: the number of levels, a predictor for the dispersion
-    covariance: Structure  # of D
-    fixed_names: tuple[str, ...]  # (p,) columns of X, patsy's names
-    random_names: tuple[str, ...]  # (q,) columns of Z
-    zi_fixed_names: tuple[str, ...]  # (p_zi,), () without a zero part
-    dispersion_names: tuple[str, ...]  # (p_disp,), () where the extra parameters are constants
-    success_level: Any  # level counted as 1 of a two-level or boolean outcome, else None
-    levels: tuple[Any, ...]  # of an ordinal outcome, in order; else ()
-    groups: Any  # (m,) pandas Index: cluster labels, in order of first appearance
-    cluster_sizes: Any  # (m,) numpy int, rows of each cluster
-    row_labels: Any  # (n,) pandas Index: the caller's labels of the rows used, in the caller's order
-    order: Any  # ``RowOrder``: where each row used stands in ``clusters``; None for a stream
-    n_dropped: int  # rows dropped for missing values
-    random_reach: Any  # (q,) numpy: largest absolute value of each random-effects column
-    recipe: Recipe  # what makes the same columns of other rows
+    Attributes
+    ----------
+    rows : the rows in blocks of clusters, or what is kept of those of a stream
+    formula : the formulas in pieces of plain text
+    family : as given, with what only the data show: the number of levels, a predictor for the dispersion
+    covariance : of D
+    fixed_names : (p,) columns of X, patsy's names
+    random_names : (q,) columns of Z
+    zi_fixed_names : (p_zi,), () without a zero part
+    dispersion_names : (p_disp,), () where the extra parameters are constants
+    success_level : level counted as 1 of a two-level or boolean outcome, else None
+    levels : of an ordinal outcome, in order; else ()
+    groups : (m,) pandas Index: cluster labels, in order of first appearance
+    cluster_sizes : (m,) numpy int, rows of each cluster
+    row_labels : (n,) pandas Index: the caller's labels of the rows used, in the caller's order
+    order : ``RowOrder``: where each row used stands in ``clusters``; None for a stream
+    n_dropped : rows dropped for missing values
+    random_reach : (q,) numpy: largest absolute value of each random-effects column
+    recipe : what makes the same columns of other rows
+    """
+
+    rows: ClusterData | StreamedRows
+    formula: FormulaParts
+    family: Family
+    covariance: Structure
+    fixed_names: tuple[str, ...]
+    random_names: tuple[str, ...]
+    zi_fixed_names: tuple[str, ...]
+    dispersion_names: tuple[str, ...]
+    success_level: Any
+    levels: tuple[Any, ...]
+    groups: Any
+    cluster_sizes: Any
+    row_labels: Any
+    order: Any
+    n_dropped: int
+    random_reach: Any
+    recipe: Recipe
 
     @property
     def clusters(self) -> ClusterData:

@@ -19,11 +19,18 @@ _EXAMPLE = "such as 'time = 0' or 'a = b, c = 1'"
 
 
 class Hypotheses(NamedTuple):
-    """``matrix @ parameters = values``, k of them."""
+    """``matrix @ parameters = values``, k of them.
 
-    matrix: np.ndarray  # (k, n)
-    values: np.ndarray  # (k,)
-    texts: tuple[str, ...]  # (k,) how each reads
+    Attributes
+    ----------
+    matrix : (k, n)
+    values : (k,)
+    texts : (k,) how each reads
+    """
+
+    matrix: np.ndarray
+    values: np.ndarray
+    texts: tuple[str, ...]
 
 
 def read_hypotheses(hypotheses: Any, names: Sequence[str], n_fixed: int) -> Hypotheses:

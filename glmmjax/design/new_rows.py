@@ -24,15 +24,26 @@ __all__ = ["NewRows", "cluster_rows", "read_new_rows"]
 
 
 class NewRows(NamedTuple):
-    """Rows without a missing value in a column that is needed, in the order of the new data. ``E`` predictors."""
+    """Rows without a missing value in a column that is needed, in the order of the new data. ``E`` predictors.
 
-    X: tuple[np.ndarray, ...]  # per predictor (p_e, n), fixed-effects columns
-    Z: tuple[np.ndarray, ...]  # per predictor (q_e, n), random-effects columns
-    offset: np.ndarray  # (E, n)
-    outcome: tuple[np.ndarray, ...]  # (n,) each; () when it was not asked for
-    groups: Groups | None  # clusters in order of first appearance; None when they were not asked for, and in a model without
-    is_complete: np.ndarray  # (all rows,) bool: which rows of the new data these are
-    labels: pd.Index  # (all rows,) labels of the rows of the new data
+    Attributes
+    ----------
+    X : per predictor (p_e, n), fixed-effects columns
+    Z : per predictor (q_e, n), random-effects columns
+    offset : (E, n)
+    outcome : (n,) each; () when it was not asked for
+    groups : clusters in order of first appearance; None when they were not asked for, and in a model without
+    is_complete : (all rows,) bool: which rows of the new data these are
+    labels : (all rows,) labels of the rows of the new data
+    """
+
+    X: tuple[np.ndarray, ...]
+    Z: tuple[np.ndarray, ...]
+    offset: np.ndarray
+    outcome: tuple[np.ndarray, ...]
+    groups: Groups | None
+    is_complete: np.ndarray
+    labels: pd.Index
 
 
 def read_new_rows(

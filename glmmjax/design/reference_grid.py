@@ -19,10 +19,16 @@ __all__ = ["RowGroups", "covariates_of", "fitted_frame", "groups_of_rows", "one_
 
 
 class RowGroups(NamedTuple):
-    """Groups of rows in order of first appearance."""
+    """Groups of rows in order of first appearance.
 
-    codes: np.ndarray  # (n,) number of the group of each row
-    labels: pd.Index  # (G,)
+    Attributes
+    ----------
+    codes : (n,) number of the group of each row
+    labels : (G,)
+    """
+
+    codes: np.ndarray
+    labels: pd.Index
 
 
 def covariates_of(design: Design) -> tuple[str, ...]:

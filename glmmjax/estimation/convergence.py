@@ -72,20 +72,36 @@ _TEXTS = {
 
 @dataclasses.dataclass(frozen=True)
 class Convergence:
-    """The record of how a fit ended, ``fit.convergence``."""
+    """The record of how a fit ended, ``fit.convergence``.
+
+    Attributes
+    ----------
+    code
+    message
+    newton_decrement : log-likelihood units; exact Hessian, modes re-solved, at the reported parameters
+    gradient_norm : largest absolute entry of the gradient in theta
+    n_em : evaluations of value and gradient in the EM phase
+    n_quasi_newton : and in the quasi-Newton phase
+    n_newton : evaluations of value, gradient and Hessian
+    quadrature_error : log-likelihood by a finer rule minus the reported one, at the estimates
+    n_agq
+    finer_n_agq
+    n_on_sample : evaluations on a sample of the clusters, from which a fit of large data started
+    device : where it ran: "cpu", "4 x cpu", "2 processes, 8 x gpu"
+    """
 
     code: Code
     message: str
-    newton_decrement: float  # log-likelihood units; exact Hessian, modes re-solved, at the reported parameters
-    gradient_norm: float  # largest absolute entry of the gradient in theta
-    n_em: int  # evaluations of value and gradient in the EM phase
-    n_quasi_newton: int  # and in the quasi-Newton phase
-    n_newton: int  # evaluations of value, gradient and Hessian
-    quadrature_error: float  # log-likelihood by a finer rule minus the reported one, at the estimates
+    newton_decrement: float
+    gradient_norm: float
+    n_em: int
+    n_quasi_newton: int
+    n_newton: int
+    quadrature_error: float
     n_agq: int
     finer_n_agq: int
-    n_on_sample: int = 0  # evaluations on a sample of the clusters, from which a fit of large data started
-    device: str = ""  # where it ran: "cpu", "4 x cpu", "2 processes, 8 x gpu"
+    n_on_sample: int = 0
+    device: str = ""
 
     @property
     def has_converged(self) -> bool:

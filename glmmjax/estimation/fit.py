@@ -30,15 +30,26 @@ _DEFAULT_OPTIONS = Options()
 
 
 class FitInfo(NamedTuple):
-    """How a pure fit ended; arrays, so that a batch of fits has a batch of each."""
+    """How a pure fit ended; arrays, so that a batch of fits has a batch of each.
 
-    code: Array  # () ``Code`` as an integer: 0 and 1 are certified maxima
-    log_likelihood: Array  # () without the penalty
-    objective: Array  # () with it
-    newton_decrement: Array  # ()
-    gradient: Array  # (P,) in the free vector (beta, free entries of chol by row, phi, gamma)
-    hessian: Array  # (P, P) of the objective
-    n_evaluations: Array  # ()
+    Attributes
+    ----------
+    code : () ``Code`` as an integer: 0 and 1 are certified maxima
+    log_likelihood : () without the penalty
+    objective : () with it
+    newton_decrement : ()
+    gradient : (P,) in the free vector (beta, free entries of chol by row, phi, gamma)
+    hessian : (P, P) of the objective
+    n_evaluations : ()
+    """
+
+    code: Array
+    log_likelihood: Array
+    objective: Array
+    newton_decrement: Array
+    gradient: Array
+    hessian: Array
+    n_evaluations: Array
 
 
 def fit_params(

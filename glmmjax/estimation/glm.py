@@ -29,11 +29,18 @@ _LONGEST_PHI_STEP = 1.0  # of a logarithm, as most extra parameters are
 
 
 class RowTerms(NamedTuple):
-    """Weighted log density of every row and its derivatives in each linear predictor."""
+    """Weighted log density of every row and its derivatives in each linear predictor.
 
-    value: Array  # (w, B)
-    score: Array  # (E, w, B)
-    weight: Array  # (E, w, B) curvature, kept above 0
+    Attributes
+    ----------
+    value : (w, B)
+    score : (E, w, B)
+    weight : (E, w, B) curvature, kept above 0
+    """
+
+    value: Array
+    score: Array
+    weight: Array
 
 
 class _Normal(NamedTuple):

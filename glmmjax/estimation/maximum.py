@@ -18,22 +18,40 @@ __all__ = ["Asked", "Maximum", "Monitor", "Progress", "finer_rule", "maximum"]
 
 
 class Progress(NamedTuple):
-    """What a monitor is told between steps."""
+    """What a monitor is told between steps.
 
-    phase: str  # "EM", "quasi-Newton" or "Newton"
+    Attributes
+    ----------
+    phase : "EM", "quasi-Newton" or "Newton"
+    iteration
+    log_likelihood
+    gradient_norm
+    """
+
+    phase: str
     iteration: int
     log_likelihood: float
     gradient_norm: float
 
 
 class Maximum(NamedTuple):
-    """Where a fit ended; numpy arrays."""
+    """Where a fit ended; numpy arrays.
 
-    theta: np.ndarray  # (P,)
-    hessian: np.ndarray  # (P, P) of the objective
+    Attributes
+    ----------
+    theta : (P,)
+    hessian : (P, P) of the objective
+    log_likelihood
+    objective : with the penalty
+    modes : (S, q, B) a bucket
+    convergence
+    """
+
+    theta: np.ndarray
+    hessian: np.ndarray
     log_likelihood: float
-    objective: float  # with the penalty
-    modes: tuple[np.ndarray, ...]  # (S, q, B) a bucket
+    objective: float
+    modes: tuple[np.ndarray, ...]
     convergence: Convergence
 
 
@@ -41,11 +59,19 @@ Monitor = Callable[[Progress], None]
 
 
 class Asked(NamedTuple):
-    """What a fit from Python is asked for."""
+    """What a fit from Python is asked for.
+
+    Attributes
+    ----------
+    options
+    n_agq
+    initial : (P,)
+    monitor
+    """
 
     options: Options
     n_agq: int
-    initial: np.ndarray | None  # (P,)
+    initial: np.ndarray | None
     monitor: Monitor | None
 
     def report(self, phase: Phase, state: Any) -> None:

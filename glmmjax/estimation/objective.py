@@ -46,10 +46,16 @@ class Problem:
 
 @dataclasses.dataclass(frozen=True)
 class FitSettings:
-    """What is maximised, and how: all that is static in the programs of a fit."""
+    """What is maximised, and how: all that is static in the programs of a fit.
+
+    Attributes
+    ----------
+    problem
+    options : as ``compiled_options`` gives them
+    """
 
     problem: Problem
-    options: Options  # as ``compiled_options`` gives them
+    options: Options
 
 
 class Integral(NamedTuple):
@@ -60,14 +66,24 @@ class Integral(NamedTuple):
 
 
 class Evaluated(NamedTuple):
-    """The objective at one theta."""
+    """The objective at one theta.
 
-    value: Array  # () penalised log-likelihood
-    gradient: Array  # (P,)
-    log_likelihood: Array  # () without the penalty
-    chol_gradient: Array  # (q, q) derivative of the log-likelihood in every entry of L, which an EM step needs
+    Attributes
+    ----------
+    value : () penalised log-likelihood
+    gradient : (P,)
+    log_likelihood : () without the penalty
+    chol_gradient : (q, q) derivative of the log-likelihood in every entry of L, which an EM step needs
+    modes
+    mode_error : () see marginal.Evaluation
+    """
+
+    value: Array
+    gradient: Array
+    log_likelihood: Array
+    chol_gradient: Array
     modes: Modes
-    mode_error: Array  # () see marginal.Evaluation
+    mode_error: Array
 
 
 def fit_settings(problem: Problem, options: Options) -> FitSettings:

@@ -43,32 +43,58 @@ _LEAST_CURVATURE = 1e-3  # of the information at a unit diagonal: a direction wi
 
 
 class Origin(NamedTuple):
-    """The fit that refits start from."""
+    """The fit that refits start from.
+
+    Attributes
+    ----------
+    problem
+    options
+    n_agq
+    buckets
+    theta : (P,)
+    information : (P, P) negative Hessian there
+    modes : (S, q, B) a bucket; where searches for modes begin
+    """
 
     problem: Problem
     options: Options
     n_agq: int
     buckets: tuple[Bucket, ...]
-    theta: Any  # (P,)
-    information: Any  # (P, P) negative Hessian there
-    modes: Modes  # (S, q, B) a bucket; where searches for modes begin
+    theta: Any
+    information: Any
+    modes: Modes
 
 
 class Changes(NamedTuple):
-    """``n`` data sets that differ from the original in the weights of its clusters or in its outcomes."""
+    """``n`` data sets that differ from the original in the weights of its clusters or in its outcomes.
+
+    Attributes
+    ----------
+    n
+    change : buckets with other values
+    values : of data set r, one entry a bucket
+    """
 
     n: int
-    change: Callable[[tuple[Bucket, ...], tuple[Any, ...]], tuple[Bucket, ...]]  # buckets with other values
-    values: Callable[[int], tuple[Any, ...]]  # of data set r, one entry a bucket
+    change: Callable[[tuple[Bucket, ...], tuple[Any, ...]], tuple[Bucket, ...]]
+    values: Callable[[int], tuple[Any, ...]]
 
 
 class Refits(NamedTuple):
-    """Where ``R`` refits ended, numpy arrays. What has no certificate is here too, with a code that says why."""
+    """Where ``R`` refits ended, numpy arrays. What has no certificate is here too, with a code that says why.
 
-    theta: np.ndarray  # (R, P), the diagonal of L non-negative
-    code: np.ndarray  # (R,) ``Code`` as an integer
-    log_likelihood: np.ndarray  # (R,) of the changed data, without the penalty
-    information: np.ndarray  # (R, P, P) negative Hessian
+    Attributes
+    ----------
+    theta : (R, P), the diagonal of L non-negative
+    code : (R,) ``Code`` as an integer
+    log_likelihood : (R,) of the changed data, without the penalty
+    information : (R, P, P) negative Hessian
+    """
+
+    theta: np.ndarray
+    code: np.ndarray
+    log_likelihood: np.ndarray
+    information: np.ndarray
 
     @property
     def converged(self) -> np.ndarray:

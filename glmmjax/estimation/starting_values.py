@@ -27,14 +27,24 @@ _COVARIANCE_STEPS = 25
 
 
 class Start(NamedTuple):
-    """Where a fit starts, and the scale on which theta moves."""
+    """Where a fit starts, and the scale on which theta moves.
 
-    theta: Array  # (P,)
-    information: Array  # (C, C) of all of theta but the free vector of D, with the random effects integrated out
-    moment_information: Array  # (q, q) clusters that inform entry (r, c) of D: sum over clusters of reliability r times c
-    total_weight: Array  # () sum of the cluster weights
-    reach: Array  # (P,) largest change of any linear predictor when an entry of theta moves by 1
-    effect_reach: Array  # (q,) the same for the random effects
+    Attributes
+    ----------
+    theta : (P,)
+    information : (C, C) of all of theta but the free vector of D, with the random effects integrated out
+    moment_information : (q, q) clusters that inform entry (r, c) of D: sum over clusters of reliability r times c
+    total_weight : () sum of the cluster weights
+    reach : (P,) largest change of any linear predictor when an entry of theta moves by 1
+    effect_reach : (q,) the same for the random effects
+    """
+
+    theta: Array
+    information: Array
+    moment_information: Array
+    total_weight: Array
+    reach: Array
+    effect_reach: Array
 
 
 class _Clusters(NamedTuple):

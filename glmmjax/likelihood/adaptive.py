@@ -23,13 +23,22 @@ __all__ = ["Slopes", "integrate", "integrate_with_slopes"]
 
 
 class Slopes(NamedTuple):
-    """Derivative of each cluster's log sum over nodes; that of ``log_scale`` is 1."""
+    """Derivative of each cluster's log sum over nodes; that of ``log_scale`` is 1.
 
-    eta: Array  # (E, w, B)
-    zl: Array  # (E, q, w, B)
-    phi: Array  # (n_phi, B), of the rows in each lane
-    origin: Array  # (q, B)
-    axes: Array  # (q, q, B)
+    Attributes
+    ----------
+    eta : (E, w, B)
+    zl : (E, q, w, B)
+    phi : (n_phi, B), of the rows in each lane
+    origin : (q, B)
+    axes : (q, q, B)
+    """
+
+    eta: Array
+    zl: Array
+    phi: Array
+    origin: Array
+    axes: Array
 
 
 def integrate(f: Integrand, placement: NodePlacement, rule: Rule) -> Array:

@@ -47,16 +47,26 @@ __all__ = [
 
 
 class Bucket(NamedTuple):
-    """Clusters of one padded width ``w``: ``S`` blocks of ``B`` clusters. ``E`` predictors (main part, zero part, dispersion)."""
+    """Clusters of one padded width ``w``: ``S`` blocks of ``B`` clusters. ``E`` predictors (main part, zero part, dispersion).
 
-    y: Any  # (S, w, B) outcome, or a tuple of such arrays for several outcome columns
-    X: tuple[Array, ...]  # per predictor (S, p, w, B), fixed-effects columns
-    Z: tuple[Array, ...]  # per predictor (S, q_e, w, B), random-effects columns; sum of q_e is q
-    offset: Array  # (S, E, w, B), added to the linear predictors
-    row_weight: Array  # (S, w, B), 0 for padding rows, else 1
-    cluster_weight: Array  # (S, B), 0 for padding clusters, else the cluster's weight
-    # (S, B) int32 where long clusters span several lanes of the last axis: the first lane of the cluster that a lane belongs to.
-    # ``cluster_weight`` is then 0 on all its lanes but the first. None where every lane is a cluster.
+    Attributes
+    ----------
+    y : (S, w, B) outcome, or a tuple of such arrays for several outcome columns
+    X : per predictor (S, p, w, B), fixed-effects columns
+    Z : per predictor (S, q_e, w, B), random-effects columns; sum of q_e is q
+    offset : (S, E, w, B), added to the linear predictors
+    row_weight : (S, w, B), 0 for padding rows, else 1
+    cluster_weight : (S, B), 0 for padding clusters, else the cluster's weight
+    lane_clusters : (S, B) int32 where long clusters span several lanes of the last axis: the first lane of the cluster that a lane
+        belongs to. ``cluster_weight`` is then 0 on all its lanes but the first. None where every lane is a cluster.
+    """
+
+    y: Any
+    X: tuple[Array, ...]
+    Z: tuple[Array, ...]
+    offset: Array
+    row_weight: Array
+    cluster_weight: Array
     lane_clusters: Array | None = None
 
     @property
@@ -66,17 +76,29 @@ class Bucket(NamedTuple):
 
 
 class ClusterData(NamedTuple):
-    """All clusters of a data set, the ``clusters`` argument of the pure layer."""
+    """All clusters of a data set, the ``clusters`` argument of the pure layer.
 
-    buckets: tuple[Bucket, ...]  # by increasing width
-    slots: Array  # (m,) int32: where cluster i stands in the buckets laid end to end, each flattened to (S * B,)
+    Attributes
+    ----------
+    buckets : by increasing width
+    slots : (m,) int32: where cluster i stands in the buckets laid end to end, each flattened to (S * B,)
+    """
+
+    buckets: tuple[Bucket, ...]
+    slots: Array
 
 
 class RowOrder(NamedTuple):
-    """Where the ``n`` rows of the caller stand in the blocks of a ``ClusterData``, and back. Integers of 32 bits."""
+    """Where the ``n`` rows of the caller stand in the blocks of a ``ClusterData``, and back. Integers of 32 bits.
 
-    rows: tuple[Any, ...]  # a bucket (S, w, B): the caller's row that stands there; padding repeats a row
-    row_slots: Any  # (n,) where a row stands in the buckets laid end to end, each flattened to (S * w * B,)
+    Attributes
+    ----------
+    rows : a bucket (S, w, B): the caller's row that stands there; padding repeats a row
+    row_slots : (n,) where a row stands in the buckets laid end to end, each flattened to (S * w * B,)
+    """
+
+    rows: tuple[Any, ...]
+    row_slots: Any
 
 
 class HasSlots(Protocol):
@@ -88,11 +110,18 @@ class HasSlots(Protocol):
 
 
 class Place(NamedTuple):
-    """Where each of ``m`` clusters stands."""
+    """Where each of ``m`` clusters stands.
 
-    bucket: Any  # (m,) number of the bucket
-    block: Any  # (m,) number of the block in it
-    in_block: Any  # (m,) place on the minor axis of the block, the first of a cluster that has several
+    Attributes
+    ----------
+    bucket : (m,) number of the bucket
+    block : (m,) number of the block in it
+    in_block : (m,) place on the minor axis of the block, the first of a cluster that has several
+    """
+
+    bucket: Any
+    block: Any
+    in_block: Any
 
 
 def from_rows(order: RowOrder, values: Any) -> tuple[Any, ...]:

@@ -24,11 +24,18 @@ __all__ = ["Conditional", "block_conditional", "conditional", "conditional_covar
 
 
 class Conditional(NamedTuple):
-    """Nodes and weights of m clusters, in the order of ``design.groups``, in spherical coordinates u; ``b = L u``."""
+    """Nodes and weights of m clusters, in the order of ``design.groups``, in spherical coordinates u; ``b = L u``.
 
-    origin: Array  # (q, m) nodes lie at origin + axes z, where the rule has placed them
-    axes: Array  # (q, q, m) upper triangular
-    weights: Array  # (K, m), sum to 1 over nodes
+    Attributes
+    ----------
+    origin : (q, m) nodes lie at origin + axes z, where the rule has placed them
+    axes : (q, q, m) upper triangular
+    weights : (K, m), sum to 1 over nodes
+    """
+
+    origin: Array
+    axes: Array
+    weights: Array
 
 
 def conditional(

@@ -28,11 +28,18 @@ _MOST_POINTS = 200  # weights of much longer rules underflow
 
 
 class GaussHermite(NamedTuple):
-    """Nodes and log weights; only the first ``count`` rows are used."""
+    """Nodes and log weights; only the first ``count`` rows are used.
 
-    nodes: Any  # (K, q)
-    log_weights: Any  # (K,)
-    count: Any  # number of nodes in use: a Python int (loop of fixed length) or a traced scalar
+    Attributes
+    ----------
+    nodes : (K, q)
+    log_weights : (K,)
+    count : number of nodes in use: a Python int (loop of fixed length) or a traced scalar
+    """
+
+    nodes: Any
+    log_weights: Any
+    count: Any
 
     def place(self, posterior: Posterior) -> NodePlacement:
         """Around the mode, at the scale of the posterior; f at the mode is the largest f, so the sum needs no running maximum."""

@@ -47,12 +47,20 @@ Modes = tuple[Array, ...]  # one (S, q, B) array a bucket
 
 
 class Evaluation(NamedTuple):
-    """The log-likelihood at one parameter point."""
+    """The log-likelihood at one parameter point.
 
-    value: Array  # ()
-    gradient: Params  # d value / d params, for every entry of chol
-    modes: Modes  # where the next evaluation starts its search
-    mode_error: Array  # () largest squared Newton step left in any mode, in posterior standard deviations
+    Attributes
+    ----------
+    value : ()
+    gradient : d value / d params, for every entry of chol
+    modes : where the next evaluation starts its search
+    mode_error : () largest squared Newton step left in any mode, in posterior standard deviations
+    """
+
+    value: Array
+    gradient: Params
+    modes: Modes
+    mode_error: Array
 
 
 class Span(NamedTuple):

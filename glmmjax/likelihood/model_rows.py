@@ -18,11 +18,18 @@ __all__ = ["ModelRows", "mean_at", "phi_of_rows", "predictors_at", "random_colum
 
 
 class ModelRows(NamedTuple):
-    """Columns of a model for n rows."""
+    """Columns of a model for n rows.
 
-    X: tuple[Array, ...]  # per predictor (p_e, n), fixed-effects columns
-    Z: tuple[Array, ...]  # per predictor (q_e, n), random-effects columns; sum of q_e is q
-    offset: Array  # (E, n)
+    Attributes
+    ----------
+    X : per predictor (p_e, n), fixed-effects columns
+    Z : per predictor (q_e, n), random-effects columns; sum of q_e is q
+    offset : (E, n)
+    """
+
+    X: tuple[Array, ...]
+    Z: tuple[Array, ...]
+    offset: Array
 
 
 def predictors_at(params: Params, columns: ModelRows | Bucket, u: Array | None = None) -> Array:

@@ -34,12 +34,20 @@ class _Search(NamedTuple):
 
 
 class Peak(NamedTuple):
-    """f at the conditional mode of each cluster."""
+    """f at the conditional mode of each cluster.
 
-    mode: Array  # (q, B)
-    hessian: Matrix  # negative Hessian of f there
-    value: Array  # (B,) closed to differentiation
-    gradient: tuple[Array, ...]  # 0 up to rounding, closed to differentiation
+    Attributes
+    ----------
+    mode : (q, B)
+    hessian : negative Hessian of f there
+    value : (B,) closed to differentiation
+    gradient : 0 up to rounding, closed to differentiation
+    """
+
+    mode: Array
+    hessian: Matrix
+    value: Array
+    gradient: tuple[Array, ...]
 
 
 @jax.custom_jvp

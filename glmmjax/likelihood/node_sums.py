@@ -33,12 +33,20 @@ __all__ = ["NodeSums", "loop_length", "node_of_rule", "sum_over_nodes"]
 
 
 class NodeSums(NamedTuple):
-    """Sums over nodes weighted by ``p_k = exp(f(u_k) + log w_k - shift)``; s is the score of a row."""
+    """Sums over nodes weighted by ``p_k = exp(f(u_k) + log w_k - shift)``; s is the score of a row.
 
-    moments: Array  # (1 + q, 1 + q, B) sum p z~ z~'
-    score: tuple[Array, ...]  # 1 + q arrays (E, w, B), sum p s z~_a: apart, because XLA splits an array above some 64 KiB over threads
-    phi: Array  # (n_phi, B) sum p d/d phi
-    pull: Array | None  # (q, 1 + q, B) sum p g(u) z~', g the prior's negative gradient; None where g is linear: moments then give it
+    Attributes
+    ----------
+    moments : (1 + q, 1 + q, B) sum p z~ z~'
+    score : 1 + q arrays (E, w, B), sum p s z~_a: apart, because XLA splits an array above some 64 KiB over threads
+    phi : (n_phi, B) sum p d/d phi
+    pull : (q, 1 + q, B) sum p g(u) z~', g the prior's negative gradient; None where g is linear: moments then give it
+    """
+
+    moments: Array
+    score: tuple[Array, ...]
+    phi: Array
+    pull: Array | None
 
 
 class _Shared(NamedTuple):

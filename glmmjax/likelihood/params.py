@@ -18,13 +18,22 @@ __all__ = ["Params", "Theta", "check_shapes", "layout_of", "predictor_sizes"]
 
 
 class Params(NamedTuple):
-    """Parameters of a generalized linear mixed model, on the scale on which the likelihood takes them."""
+    """Parameters of a generalized linear mixed model, on the scale on which the likelihood takes them.
 
-    beta: Array  # (p,) fixed effects
-    chol: Array  # (q, q) factor L of D = L L'; lower triangular, its diagonal may have any sign
-    phi: Any = ()  # (n_phi,) extra parameters on the free scale (log of a positive one)
-    gamma: Any = ()  # (p_zi,) fixed effects of the zero part
-    delta: Any = ()  # (p_disp,) coefficients of the extra parameter on its free scale, which then has no entry in phi
+    Attributes
+    ----------
+    beta : (p,) fixed effects
+    chol : (q, q) factor L of D = L L'; lower triangular, its diagonal may have any sign
+    phi : (n_phi,) extra parameters on the free scale (log of a positive one)
+    gamma : (p_zi,) fixed effects of the zero part
+    delta : (p_disp,) coefficients of the extra parameter on its free scale, which then has no entry in phi
+    """
+
+    beta: Array
+    chol: Array
+    phi: Any = ()
+    gamma: Any = ()
+    delta: Any = ()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -20,13 +20,22 @@ __all__ = ["Posterior", "posterior"]
 
 
 class Posterior(NamedTuple):
-    """Normal approximation of the random effects of each of B clusters given its outcomes."""
+    """Normal approximation of the random effects of each of B clusters given its outcomes.
 
-    mode: Array  # (q, B) u_hat
-    root: Array  # (q, q, B) upper triangular R, R R' the inverse negative Hessian at the mode
-    log_det: Array  # (B,) log|det R|
-    value: Array  # (B,) f at the mode, closed to differentiation
-    mode_error: Array  # (B,) squared length of one more Newton step in posterior standard deviations: 0 at an exact mode
+    Attributes
+    ----------
+    mode : (q, B) u_hat
+    root : (q, q, B) upper triangular R, R R' the inverse negative Hessian at the mode
+    log_det : (B,) log|det R|
+    value : (B,) f at the mode, closed to differentiation
+    mode_error : (B,) squared length of one more Newton step in posterior standard deviations: 0 at an exact mode
+    """
+
+    mode: Array
+    root: Array
+    log_det: Array
+    value: Array
+    mode_error: Array
 
     def at(self, z: Array) -> Array:
         """(q, B) points at ``z`` (q, B) posterior standard deviations from the modes."""

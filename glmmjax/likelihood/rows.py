@@ -46,26 +46,46 @@ __all__ = [
 
 
 class Predictors(NamedTuple):
-    """The part of the integrand that depends on the parameters. ``E`` predictors, ``q`` random effects."""
+    """The part of the integrand that depends on the parameters. ``E`` predictors, ``q`` random effects.
 
-    eta: Array  # (E, w, B) fixed part and offset
-    zl: Array  # (E, q, w, B) random-effects columns times L
-    phi: Array  # (n_phi, B) extra parameters, one copy a cluster
+    Attributes
+    ----------
+    eta : (E, w, B) fixed part and offset
+    zl : (E, q, w, B) random-effects columns times L
+    phi : (n_phi, B) extra parameters, one copy a cluster
+    """
+
+    eta: Array
+    zl: Array
+    phi: Array
 
 
 class Observed(NamedTuple):
-    """Outcomes and weights, which do not depend on the parameters. No derivative is taken with respect to them."""
+    """Outcomes and weights, which do not depend on the parameters. No derivative is taken with respect to them.
 
-    y: Any  # (w, B), or a pair of them
-    row_weight: Array  # (w, B)
-    lanes: Lanes | None = None  # None where every lane is a cluster
+    Attributes
+    ----------
+    y : (w, B), or a pair of them
+    row_weight : (w, B)
+    lanes : None where every lane is a cluster
+    """
+
+    y: Any
+    row_weight: Array
+    lanes: Lanes | None = None
 
 
 class Lanes(NamedTuple):
-    """Clusters that span several lanes. What belongs to a cluster, such as its mode, then stands on each of its lanes."""
+    """Clusters that span several lanes. What belongs to a cluster, such as its mode, then stands on each of its lanes.
 
-    same: Array  # (B, B) 1 where two lanes belong to one cluster, else 0
-    is_first: Array  # (B,) 1 on the first lane of each cluster, else 0
+    Attributes
+    ----------
+    same : (B, B) 1 where two lanes belong to one cluster, else 0
+    is_first : (B,) 1 on the first lane of each cluster, else 0
+    """
+
+    same: Array
+    is_first: Array
 
 
 @jax.tree_util.register_dataclass

@@ -18,12 +18,20 @@ __all__ = ["NodePlacement", "Rule", "columns", "from_columns", "in_u", "node"]
 
 
 class NodePlacement(NamedTuple):
-    """Where the nodes of a rule lie in each of B clusters, ``u_k = origin + axes z_k``."""
+    """Where the nodes of a rule lie in each of B clusters, ``u_k = origin + axes z_k``.
 
-    origin: Array  # (q, B)
-    axes: Array  # (q, q, B) upper triangular
-    log_scale: Array  # (B,) is added to the log of the sum over nodes
-    shift: Array  # (B,) about the largest term's logarithm, closed to differentiation; the result does not depend on it
+    Attributes
+    ----------
+    origin : (q, B)
+    axes : (q, q, B) upper triangular
+    log_scale : (B,) is added to the log of the sum over nodes
+    shift : (B,) about the largest term's logarithm, closed to differentiation; the result does not depend on it
+    """
+
+    origin: Array
+    axes: Array
+    log_scale: Array
+    shift: Array
 
 
 class Rule(Protocol):

@@ -1,4 +1,11 @@
-"""Pictures of a fit, by matplotlib: one subject a file. Every function takes ``ax=None`` and returns the Axes that it drew on."""
+"""Pictures of a fit, by matplotlib: one subject a file. Every function takes ``ax=None`` and returns the Axes that it drew on.
+
+- ``axes``: the Axes to draw on
+- ``checking``: quantile residuals, simulated distributions, rootograms
+- ``population``: effects along covariates
+- ``prediction``: random effects by size
+- ``refitting``: influence of the clusters
+"""
 
 from glmmjax.plots.checking import plot_predictive as plot_predictive
 from glmmjax.plots.checking import plot_qq as plot_qq

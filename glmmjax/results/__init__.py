@@ -1,4 +1,17 @@
-"""Results of a fit: every method and property is one line that asks ``postfit``, ``tables`` or ``plots``."""
+"""Results of a fit: every method and property is one line that asks ``postfit``, ``tables`` or ``plots``.
+
+- ``mixed_model``: ``MixedModelResults``, all subjects in one class
+- ``estimates``: estimates, fit statistics, summary
+- ``uncertainty``: covariances and intervals
+- ``inference``: Wald and score tests
+- ``comparison``: ``anova``
+- ``prediction``: random effects, predictions, residuals
+- ``population``: marginal coefficients and means, contrasts, effects
+- ``marginal_coefs``: the record of marginal coefficients
+- ``checking``: simulation, quantile residuals, scores
+- ``refitting``: influence and the bootstrap
+- ``exchange``: tidy tables, saving, other packages
+"""
 
 from glmmjax.results.comparison import AnovaResults as AnovaResults
 from glmmjax.results.comparison import anova as anova

@@ -1,4 +1,18 @@
-"""Numbers of a fit as labelled tables, and as the text and HTML of summaries. No other folder formats numbers."""
+"""Numbers of a fit as labelled tables, and as the text and HTML of summaries. No other folder formats numbers.
+
+- ``summary``: the summary
+- ``frames``: estimates, D, fit statistics
+- ``uncertainty``: covariances and intervals
+- ``inference``: tests and comparisons
+- ``prediction``: random effects, predictions
+- ``population``: marginal coefficients, means, contrasts, effects
+- ``checking``: simulations, residual tests, scores
+- ``refitting``: influence and the bootstrap
+- ``tidy``: tidy, glance, augment
+- ``page``: sections as text, HTML, LaTeX, Markdown
+- ``export``: the three formats
+- ``text``: numbers as text
+"""
 
 from glmmjax.tables.checking import quantile_residual_series as quantile_residual_series
 from glmmjax.tables.checking import residual_tests_frame as residual_tests_frame

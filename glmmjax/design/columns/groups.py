@@ -28,10 +28,16 @@ _HOW_WEIGHTS = (
 
 
 class Groups(NamedTuple):
-    """Clusters in order of first appearance."""
+    """Clusters in order of first appearance.
 
-    codes: np.ndarray  # (n,) cluster number of each row
-    labels: pd.Index  # (m,)
+    Attributes
+    ----------
+    codes : (n,) cluster number of each row
+    labels : (m,)
+    """
+
+    codes: np.ndarray
+    labels: pd.Index
 
 
 def number_clusters(labels: pd.Series | pd.Index, name: str | None) -> Groups:

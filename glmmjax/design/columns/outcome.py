@@ -19,11 +19,18 @@ __all__ = ["Outcome", "check_outcome_columns", "check_varies", "fixed_levels", "
 
 
 class Outcome(NamedTuple):
-    """Outcome values in the order of the rows."""
+    """Outcome values in the order of the rows.
 
-    columns: tuple[np.ndarray, ...]  # one or two, (n,) float64
-    success_level: Any  # level counted as 1, None for a numeric outcome
-    levels: tuple[Any, ...] = ()  # of an ordinal outcome, in order
+    Attributes
+    ----------
+    columns : one or two, (n,) float64
+    success_level : level counted as 1, None for a numeric outcome
+    levels : of an ordinal outcome, in order
+    """
+
+    columns: tuple[np.ndarray, ...]
+    success_level: Any
+    levels: tuple[Any, ...] = ()
 
 
 def check_outcome_columns(parts: FormulaParts, family: Family) -> None:

@@ -19,12 +19,20 @@ __all__ = ["Predictor", "PredictorOf", "build_predictor", "predictor_from", "pre
 
 
 class Predictor(NamedTuple):
-    """Columns of one predictor, rows in the order of the table."""
+    """Columns of one predictor, rows in the order of the table.
 
-    fixed: Matrix  # (n, p)
-    random: Matrix  # (n, q), q = 0 without random effects
-    block_sizes: tuple[int, ...]  # sizes of the independent blocks of D, their sum is q
-    offset: np.ndarray  # (n,)
+    Attributes
+    ----------
+    fixed : (n, p)
+    random : (n, q), q = 0 without random effects
+    block_sizes : sizes of the independent blocks of D, their sum is q
+    offset : (n,)
+    """
+
+    fixed: Matrix
+    random: Matrix
+    block_sizes: tuple[int, ...]
+    offset: np.ndarray
 
 
 PredictorOf = Callable[[pd.DataFrame, pd.Index, np.ndarray | None], Predictor]  # takes a frame, its row labels, and an offset to add

@@ -15,14 +15,24 @@ __all__ = ["Recipe"]
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Recipe:
-    """Functions that hold the levels, means and knots of the rows fitted."""
+    """Functions that hold the levels, means and knots of the rows fitted.
 
-    predictors: Mapping[str, PredictorOf]  # by predictor: "main", "zero", "dispersion"
-    namespace: Mapping[str, Any]  # the names in the formulas that are no columns, with their values
-    columns: tuple[str, ...]  # variables of the formulas, outcome included
-    levels: Mapping[str, pd.Index]  # of those variables that have levels
-    outcome_levels: list[Any] | None  # failure and success of a two-level outcome
-    offsets: Mapping[str, str | None]  # predictor -> column that the offset argument names; None where it was numbers
+    Attributes
+    ----------
+    predictors : by predictor: "main", "zero", "dispersion"
+    namespace : the names in the formulas that are no columns, with their values
+    columns : variables of the formulas, outcome included
+    levels : of those variables that have levels
+    outcome_levels : failure and success of a two-level outcome
+    offsets : predictor -> column that the offset argument names; None where it was numbers
+    """
+
+    predictors: Mapping[str, PredictorOf]
+    namespace: Mapping[str, Any]
+    columns: tuple[str, ...]
+    levels: Mapping[str, pd.Index]
+    outcome_levels: list[Any] | None
+    offsets: Mapping[str, str | None]
 
     @classmethod
     def of(

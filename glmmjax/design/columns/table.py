@@ -43,10 +43,17 @@ _MOST_COLUMNS_SHOWN = 12
 
 
 class Table(NamedTuple):
-    """Rows without missing values."""
+    """Rows without missing values.
 
-    frame: pd.DataFrame  # columns used, rows numbered 0..n-1, types as they came
-    labels: pd.Index  # (n,) the caller's labels of these rows
+    Attributes
+    ----------
+    frame : columns used, rows numbered 0..n-1, types as they came
+    labels : (n,) the caller's labels of these rows
+    n_dropped
+    """
+
+    frame: pd.DataFrame
+    labels: pd.Index
     n_dropped: int
 
 

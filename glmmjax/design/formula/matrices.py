@@ -39,10 +39,16 @@ _KEEP_ALL_ROWS = patsy.NAAction(on_NA="raise", NA_types=[])
 
 
 class Matrix(NamedTuple):
-    """Columns of a design with patsy's names."""
+    """Columns of a design with patsy's names.
 
-    values: np.ndarray  # (n, k) float64, column after column in memory
-    names: tuple[str, ...]  # (k,)
+    Attributes
+    ----------
+    values : (n, k) float64, column after column in memory
+    names : (k,)
+    """
+
+    values: np.ndarray
+    names: tuple[str, ...]
 
 
 MatrixOf = Callable[[pd.DataFrame], Matrix]  # the same columns for any rows

@@ -21,25 +21,44 @@ _HOW_RANDOM = "write random='~ 1 | id', or add (1 | id) to the formula, with the
 
 @dataclasses.dataclass(frozen=True)
 class Bar:
-    """One set of random effects, ``(terms | group)``."""
+    """One set of random effects, ``(terms | group)``.
 
-    terms: str  # right side in patsy's language, such as "time" (an intercept is implied) or "0 + x"
-    group: str  # column that identifies the clusters
-    independent: bool  # written ``||``: no correlations inside the set
+    Attributes
+    ----------
+    terms : right side in patsy's language, such as "time" (an intercept is implied) or "0 + x"
+    group : column that identifies the clusters
+    independent : written ``||``: no correlations inside the set
+    """
+
+    terms: str
+    group: str
+    independent: bool
 
 
 @dataclasses.dataclass(frozen=True)
 class FormulaParts:
-    """A model formula in pieces, all plain text, enough to build the same matrices for other data."""
+    """A model formula in pieces, all plain text, enough to build the same matrices for other data.
 
-    text: str  # the arguments as written, for messages
-    outcome: str  # left side as written
-    outcome_columns: tuple[str, ...]  # one expression, or those of ``cbind(a, b)``
-    fixed: str  # right side of the fixed effects in patsy's language
-    offsets: tuple[str, ...]  # expressions added to the linear predictor
-    bars: tuple[Bar, ...]  # sets of random effects, independent of one another, in the order written
-    zero: RightSide | None = None  # of the zero part
-    dispersion: RightSide | None = None  # of the extra parameter
+    Attributes
+    ----------
+    text : the arguments as written, for messages
+    outcome : left side as written
+    outcome_columns : one expression, or those of ``cbind(a, b)``
+    fixed : right side of the fixed effects in patsy's language
+    offsets : expressions added to the linear predictor
+    bars : sets of random effects, independent of one another, in the order written
+    zero : of the zero part
+    dispersion : of the extra parameter
+    """
+
+    text: str
+    outcome: str
+    outcome_columns: tuple[str, ...]
+    fixed: str
+    offsets: tuple[str, ...]
+    bars: tuple[Bar, ...]
+    zero: RightSide | None = None
+    dispersion: RightSide | None = None
 
     @property
     def group(self) -> str | None:

@@ -22,22 +22,39 @@ _IGNORED = {tokenize.NL, tokenize.NEWLINE, tokenize.ENDMARKER, tokenize.INDENT, 
 
 
 class Token(NamedTuple):
-    """One token of a formula; ``text[start:end]`` of the stripped formula is its text."""
+    """One token of a formula; ``text[start:end]`` of the stripped formula is its text.
+
+    Attributes
+    ----------
+    text
+    kind : number of the ``tokenize`` module
+    start
+    end
+    depth : brackets around it; a bracket is outside itself
+    in_python : inside the brackets of a call or an index, where operators are Python's and not the formula's
+    """
 
     text: str
-    kind: int  # number of the ``tokenize`` module
+    kind: int
     start: int
     end: int
-    depth: int  # brackets around it; a bracket is outside itself
-    in_python: bool  # inside the brackets of a call or an index, where operators are Python's and not the formula's
+    depth: int
+    in_python: bool
 
 
 class Name(NamedTuple):
-    """A name that a formula looks up."""
+    """A name that a formula looks up.
+
+    Attributes
+    ----------
+    text
+    is_called : ``name(``
+    is_bare : a whole variable of a term, neither called nor inside brackets nor ``name.attribute``
+    """
 
     text: str
-    is_called: bool  # ``name(``
-    is_bare: bool  # a whole variable of a term, neither called nor inside brackets nor ``name.attribute``
+    is_called: bool
+    is_bare: bool
 
 
 @functools.lru_cache(maxsize=256)

@@ -21,30 +21,54 @@ _CHUNK_STEPS = 8  # an octave, for the blocks of a chunk: streams of similar siz
 
 
 class Widths(NamedTuple):
-    """How clusters are spread over buckets, and what a chunk takes of each bucket."""
+    """How clusters are spread over buckets, and what a chunk takes of each bucket.
 
-    widths: np.ndarray  # (K,) padded rows of a cluster, increasing
-    n_lanes: tuple[int, ...]  # clusters of a block
+    Attributes
+    ----------
+    widths : (K,) padded rows of a cluster, increasing
+    n_lanes : clusters of a block
+    n_blocks
+    chunk_blocks
+    slots : (m,) int32: where cluster i stands in the (S, B) arrays laid end to end
+    """
+
+    widths: np.ndarray
+    n_lanes: tuple[int, ...]
     n_blocks: tuple[int, ...]
     chunk_blocks: tuple[int, ...]
-    slots: np.ndarray  # (m,) int32: where cluster i stands in the (S, B) arrays laid end to end
+    slots: np.ndarray
 
 
 class ClusteredRows(NamedTuple):
-    """Columns of some rows, clusters one after the other."""
+    """Columns of some rows, clusters one after the other.
 
-    columns: np.ndarray  # (C, n): outcome columns, X, Z, offset
-    sizes: np.ndarray  # (m,) rows of each cluster
-    weights: np.ndarray  # (m,) cluster weights
+    Attributes
+    ----------
+    columns : (C, n): outcome columns, X, Z, offset
+    sizes : (m,) rows of each cluster
+    weights : (m,) cluster weights
+    """
+
+    columns: np.ndarray
+    sizes: np.ndarray
+    weights: np.ndarray
 
 
 class BlockFiles(NamedTuple):
-    """The blocks of a data set in the files of ``folder``."""
+    """The blocks of a data set in the files of ``folder``.
+
+    Attributes
+    ----------
+    folder
+    layout
+    n_columns : of the outcome, X and Z
+    total_weight : sum of the cluster weights
+    """
 
     folder: Path
     layout: Widths
-    n_columns: tuple[int, int, int]  # of the outcome, X and Z
-    total_weight: float  # sum of the cluster weights
+    n_columns: tuple[int, int, int]
+    total_weight: float
 
     @property
     def n_chunks(self) -> int:

@@ -26,21 +26,37 @@ _LANES_PAY = 0.8  # of the cost of plain buckets
 
 
 class BucketLayout(NamedTuple):
-    """Where the rows of one bucket come from. ``S`` blocks of ``B`` clusters, ``w`` places for rows in each."""
+    """Where the rows of one bucket come from. ``S`` blocks of ``B`` clusters, ``w`` places for rows in each.
 
-    rows: np.ndarray  # (S, w, B) row number in the table; padding repeats the last row of the cluster
-    is_row: np.ndarray  # (S, w, B) bool, False for padding rows
-    clusters: np.ndarray  # (S, B) cluster number; padding repeats the first cluster of the bucket
-    is_cluster: np.ndarray  # (S, B) bool, False for padding clusters, and for all lanes of a cluster but its first
-    lane_clusters: np.ndarray | None = None  # (S, B) first lane of the cluster that a lane belongs to, where clusters span lanes
+    Attributes
+    ----------
+    rows : (S, w, B) row number in the table; padding repeats the last row of the cluster
+    is_row : (S, w, B) bool, False for padding rows
+    clusters : (S, B) cluster number; padding repeats the first cluster of the bucket
+    is_cluster : (S, B) bool, False for padding clusters, and for all lanes of a cluster but its first
+    lane_clusters : (S, B) first lane of the cluster that a lane belongs to, where clusters span lanes
+    """
+
+    rows: np.ndarray
+    is_row: np.ndarray
+    clusters: np.ndarray
+    is_cluster: np.ndarray
+    lane_clusters: np.ndarray | None = None
 
 
 class Layout(NamedTuple):
-    """Index layout of a data set."""
+    """Index layout of a data set.
 
-    buckets: tuple[BucketLayout, ...]  # by increasing width
-    slots: np.ndarray  # (m,) place of each cluster in the (S, B) arrays laid end to end
-    row_slots: np.ndarray  # (n,) place of each row in the (S, w, B) arrays laid end to end
+    Attributes
+    ----------
+    buckets : by increasing width
+    slots : (m,) place of each cluster in the (S, B) arrays laid end to end
+    row_slots : (n,) place of each row in the (S, w, B) arrays laid end to end
+    """
+
+    buckets: tuple[BucketLayout, ...]
+    slots: np.ndarray
+    row_slots: np.ndarray
 
 
 class _Sorted(NamedTuple):

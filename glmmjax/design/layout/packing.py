@@ -18,12 +18,20 @@ __all__ = ["Columns", "cluster_data", "columns_of", "row_order"]
 
 
 class Columns(NamedTuple):
-    """Rows in the order of the table, one contiguous row of memory a column, which makes gathers fast."""
+    """Rows in the order of the table, one contiguous row of memory a column, which makes gathers fast.
 
-    y: list[np.ndarray]  # (n,)
-    X: list[np.ndarray]  # (p, n) a predictor
-    Z: list[np.ndarray]  # (q, n) a predictor
-    offset: list[np.ndarray]  # one array (E, n)
+    Attributes
+    ----------
+    y : (n,)
+    X : (p, n) a predictor
+    Z : (q, n) a predictor
+    offset : one array (E, n)
+    """
+
+    y: list[np.ndarray]
+    X: list[np.ndarray]
+    Z: list[np.ndarray]
+    offset: list[np.ndarray]
 
 
 def columns_of(outcome: Outcome, found: Mapping[str, Predictor]) -> Columns:

@@ -42,13 +42,22 @@ class StreamModel(NamedTuple):
 
 
 class Chunk(NamedTuple):
-    """A chunk of whole clusters, as numbers."""
+    """A chunk of whole clusters, as numbers.
+
+    Attributes
+    ----------
+    outcome
+    predictor
+    sizes : (m,) rows of each cluster
+    weights : (m,) cluster weights
+    levels : of a two-level outcome
+    """
 
     outcome: Outcome
     predictor: Predictor
-    sizes: np.ndarray  # (m,) rows of each cluster
-    weights: np.ndarray  # (m,) cluster weights
-    levels: list[Any] | None  # of a two-level outcome
+    sizes: np.ndarray
+    weights: np.ndarray
+    levels: list[Any] | None
 
 
 class Totals:

@@ -25,12 +25,20 @@ OTHER_ROWS = (
 
 
 class Used(NamedTuple):
-    """Columns of a stream that a model uses."""
+    """Columns of a stream that a model uses.
 
-    variables: tuple[str, ...]  # of the formulas
+    Attributes
+    ----------
+    variables : of the formulas
+    group
+    weights
+    offset : named by the ``offset`` argument
+    """
+
+    variables: tuple[str, ...]
     group: str | None
     weights: str | None
-    offset: str | None  # named by the ``offset`` argument
+    offset: str | None
 
     @property
     def columns(self) -> list[str]:
@@ -39,11 +47,20 @@ class Used(NamedTuple):
 
 
 class Scan(NamedTuple):
-    """What the first reading has found."""
+    """What the first reading has found.
 
-    levels: dict[str, pd.Index]  # of the variables that have levels, in the order that a frame of all rows would give
-    labels: pd.Index  # (m,) clusters in order of first appearance
-    sizes: np.ndarray  # (m,) int32, rows of each
+    Attributes
+    ----------
+    levels : of the variables that have levels, in the order that a frame of all rows would give
+    labels : (m,) clusters in order of first appearance
+    sizes : (m,) int32, rows of each
+    n_rows
+    n_dropped
+    """
+
+    levels: dict[str, pd.Index]
+    labels: pd.Index
+    sizes: np.ndarray
     n_rows: int
     n_dropped: int
 

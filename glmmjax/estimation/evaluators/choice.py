@@ -33,18 +33,33 @@ _FEWEST_BLOCKS = 4  # of the largest bucket in a sample
 
 
 class Sample(NamedTuple):
-    """Clusters that are fitted before all of them are."""
+    """Clusters that are fitted before all of them are.
+
+    Attributes
+    ----------
+    evaluator
+    all_blocks : from which starting values are found when the fit of the sample has failed
+    """
 
     evaluator: Evaluator
-    all_blocks: tuple[Bucket, ...]  # from which starting values are found when the fit of the sample has failed
+    all_blocks: tuple[Bucket, ...]
 
 
 class Data(NamedTuple):
-    """What is fitted, in the form that a fit from Python takes it."""
+    """What is fitted, in the form that a fit from Python takes it.
+
+    Attributes
+    ----------
+    run
+    begin_with : blocks from which starting values are found
+    total_weight : sum of all cluster weights
+    whole
+    sample
+    """
 
     run: Programs
-    begin_with: tuple[Bucket, ...]  # blocks from which starting values are found
-    total_weight: float  # sum of all cluster weights
+    begin_with: tuple[Bucket, ...]
+    total_weight: float
     whole: Evaluator
     sample: Sample | None = None
 

@@ -19,21 +19,37 @@ __all__ = ["End", "Estimate", "Evaluator"]
 
 
 class Estimate(NamedTuple):
-    """What is kept of one of many fits."""
+    """What is kept of one of many fits.
 
-    theta: Any  # (P,)
-    code: Any  # () ``Code`` as an integer
-    log_likelihood: Any  # () without the penalty
-    hessian: Any  # (P, P) of the objective
+    Attributes
+    ----------
+    theta : (P,)
+    code : () ``Code`` as an integer
+    log_likelihood : () without the penalty
+    hessian : (P, P) of the objective
+    """
+
+    theta: Any
+    code: Any
+    log_likelihood: Any
+    hessian: Any
 
 
 class End(NamedTuple):
-    """Where an ascent ended."""
+    """Where an ascent ended.
+
+    Attributes
+    ----------
+    begun
+    first_order
+    newton
+    code : () ``Code`` as an integer
+    """
 
     begun: Begun
     first_order: FirstOrderState
     newton: NewtonState
-    code: Any  # () ``Code`` as an integer
+    code: Any
 
     @property
     def estimate(self) -> Estimate:

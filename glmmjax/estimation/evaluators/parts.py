@@ -28,10 +28,16 @@ Found = tuple[Evaluated, Any]  # the log-likelihood, and its Hessian (P, P) wher
 
 
 class Part(NamedTuple):
-    """One part of the blocks."""
+    """One part of the blocks.
 
-    modes: Any  # ``Modes``, of JAX or numpy: where the search for modes begins, of all blocks
-    spans: tuple[Span, ...]  # blocks to visit, an entry a bucket
+    Attributes
+    ----------
+    modes : ``Modes``, of JAX or numpy: where the search for modes begins, of all blocks
+    spans : blocks to visit, an entry a bucket
+    """
+
+    modes: Any
+    spans: tuple[Span, ...]
 
 
 class Parts(abc.ABC):

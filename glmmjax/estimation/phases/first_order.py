@@ -25,18 +25,32 @@ _MAX_REJECTED = 20
 
 
 class FirstOrderState(NamedTuple):
-    """State of the phase. ``theta`` and ``at`` change when a proposal is accepted, the rest at every step."""
+    """State of the phase. ``theta`` and ``at`` change when a proposal is accepted, the rest at every step.
 
-    theta: Array  # (P,)
-    at: Evaluated  # the objective at theta
-    proposal: Array  # (P,) step to try next
-    slope: Array  # () gradient times proposal
-    inverse: Array  # (P, P) quasi-Newton metric, in use once ``in_em`` is False
-    in_em: Array  # () bool
-    n_em: Array  # () EM evaluations
-    n_quasi_newton: Array  # () quasi-Newton evaluations
-    n_rejected: Array  # () proposals rejected in a row
-    is_done: Array  # () bool
+    Attributes
+    ----------
+    theta : (P,)
+    at : the objective at theta
+    proposal : (P,) step to try next
+    slope : () gradient times proposal
+    inverse : (P, P) quasi-Newton metric, in use once ``in_em`` is False
+    in_em : () bool
+    n_em : () EM evaluations
+    n_quasi_newton : () quasi-Newton evaluations
+    n_rejected : () proposals rejected in a row
+    is_done : () bool
+    """
+
+    theta: Array
+    at: Evaluated
+    proposal: Array
+    slope: Array
+    inverse: Array
+    in_em: Array
+    n_em: Array
+    n_quasi_newton: Array
+    n_rejected: Array
+    is_done: Array
 
 
 class Begun(NamedTuple):

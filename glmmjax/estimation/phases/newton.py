@@ -25,12 +25,20 @@ _MAX_REJECTED = 10
 
 
 class Spectrum(NamedTuple):
-    """Eigen-decomposition of the negative Hessian, scaled to a unit diagonal, and the gradient in its coordinates."""
+    """Eigen-decomposition of the negative Hessian, scaled to a unit diagonal, and the gradient in its coordinates.
 
-    scale: Array  # (P,) theta = scale * scaled theta
-    values: Array  # (P,) eigenvalues, ascending
-    vectors: Array  # (P, P)
-    gradient: Array  # (P,) V' (scale * g)
+    Attributes
+    ----------
+    scale : (P,) theta = scale * scaled theta
+    values : (P,) eigenvalues, ascending
+    vectors : (P, P)
+    gradient : (P,) V' (scale * g)
+    """
+
+    scale: Array
+    values: Array
+    vectors: Array
+    gradient: Array
 
     @property
     def decrement(self) -> Array:
@@ -40,16 +48,28 @@ class Spectrum(NamedTuple):
 
 
 class NewtonState(NamedTuple):
-    """State of the phase. ``theta``, ``at``, ``hessian`` change when a proposal is accepted."""
+    """State of the phase. ``theta``, ``at``, ``hessian`` change when a proposal is accepted.
 
-    theta: Array  # (P,)
+    Attributes
+    ----------
+    theta : (P,)
+    at
+    hessian : (P, P) of the objective at theta
+    proposal : (P,)
+    decrement : ()
+    n_newton : () evaluations of the Hessian
+    n_rejected : () in a row
+    is_done : () bool
+    """
+
+    theta: Array
     at: Evaluated
-    hessian: Array  # (P, P) of the objective at theta
-    proposal: Array  # (P,)
-    decrement: Array  # ()
-    n_newton: Array  # () evaluations of the Hessian
-    n_rejected: Array  # () in a row
-    is_done: Array  # () bool
+    hessian: Array
+    proposal: Array
+    decrement: Array
+    n_newton: Array
+    n_rejected: Array
+    is_done: Array
 
 
 def init(problem: Problem, start: Start, s: FirstOrderState) -> NewtonState:

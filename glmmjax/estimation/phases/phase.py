@@ -21,18 +21,31 @@ __all__ = ["Info", "Phase", "run_phase"]
 
 
 class Info(NamedTuple):
-    """What a step tells of itself; no later step needs it."""
+    """What a step tells of itself; no later step needs it.
 
-    is_accepted: Array  # () bool: ``theta`` has moved to the proposed point
+    Attributes
+    ----------
+    is_accepted : () bool: ``theta`` has moved to the proposed point
+    """
+
+    is_accepted: Array
 
 
 class Phase(NamedTuple):
-    """One phase, as functions; static under ``jit``."""
+    """One phase, as functions; static under ``jit``.
 
-    likelihood: Callable[..., tuple[Evaluated, Any]]  # what a step must know: (problem, theta, buckets, rule, modes, spans) -> found
-    step: Callable[[FitSettings, Start, Any, tuple[Evaluated, Any]], tuple[Any, Info]]  # from (settings, start, state, found)
-    follow: Callable[[FitSettings, Start, Any], Any]  # what comes after: the first state of the next phase, or the code of a finished fit
-    progress: Callable[[Any], tuple[str, int]]  # of a state: the phase's name and its number of evaluations, for people
+    Attributes
+    ----------
+    likelihood : what a step must know: (problem, theta, buckets, rule, modes, spans) -> found
+    step : from (settings, start, state, found)
+    follow : what comes after: the first state of the next phase, or the code of a finished fit
+    progress : of a state: the phase's name and its number of evaluations, for people
+    """
+
+    likelihood: Callable[..., tuple[Evaluated, Any]]
+    step: Callable[[FitSettings, Start, Any, tuple[Evaluated, Any]], tuple[Any, Info]]
+    follow: Callable[[FitSettings, Start, Any], Any]
+    progress: Callable[[Any], tuple[str, int]]
 
 
 def run_phase(phase: Phase, settings: FitSettings, start: Start, state: Any, integral: Integral, max_steps: Any = None) -> tuple[Any, Any]:

@@ -31,10 +31,16 @@ __all__ = ["Given", "Programs", "given_theta", "programs"]
 
 
 class Given(NamedTuple):
-    """Starting values from outside, in the form that a compiled program takes."""
+    """Starting values from outside, in the form that a compiled program takes.
 
-    theta: Any  # (P,)
-    is_used: Any  # () bool; False: starting values are found from the data
+    Attributes
+    ----------
+    theta : (P,)
+    is_used : () bool; False: starting values are found from the data
+    """
+
+    theta: Any
+    is_used: Any
 
 
 class Programs(NamedTuple):

@@ -19,12 +19,20 @@ _MOST_POINTS = 512  # of the grid
 
 
 class PredictiveECDF(NamedTuple):
-    """Shares of outcomes at or below the values of a grid. Of successes out of trials, the outcome is the proportion."""
+    """Shares of outcomes at or below the values of a grid. Of successes out of trials, the outcome is the proportion.
 
-    grid: np.ndarray  # (g,)
-    observed: np.ndarray  # (g,)
-    simulated: np.ndarray  # (n, g)
-    is_step: bool  # whether outcomes are whole numbers
+    Attributes
+    ----------
+    grid : (g,)
+    observed : (g,)
+    simulated : (n, g)
+    is_step : whether outcomes are whole numbers
+    """
+
+    grid: np.ndarray
+    observed: np.ndarray
+    simulated: np.ndarray
+    is_step: bool
 
 
 def predictive_ecdf(fitted: FittedModel, settings: SimulationSettings) -> PredictiveECDF:

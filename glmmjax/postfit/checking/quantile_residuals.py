@@ -27,14 +27,24 @@ _FEWEST = 20  # simulations
 
 
 class QuantileResidualRecord(NamedTuple):
-    """Residuals of the rows fitted, in the caller's order, with their tests and the variables to draw them against."""
+    """Residuals of the rows fitted, in the caller's order, with their tests and the variables to draw them against.
 
-    values: np.ndarray  # (n_rows,) in (0, 1)
-    fitted_means: np.ndarray  # (n_rows,) means at random effects 0, on the response scale
+    Attributes
+    ----------
+    values : (n_rows,) in (0, 1)
+    fitted_means : (n_rows,) means at random effects 0, on the response scale
+    tests
+    n_simulations
+    labels : (n_rows,) pandas Index
+    columns : fixed-effects columns (n_rows,), by patsy's names
+    """
+
+    values: np.ndarray
+    fitted_means: np.ndarray
     tests: tuple[ResidualTest, ...]
     n_simulations: int
-    labels: Any  # (n_rows,) pandas Index
-    columns: dict[str, np.ndarray]  # fixed-effects columns (n_rows,), by patsy's names
+    labels: Any
+    columns: dict[str, np.ndarray]
 
 
 def quantile_residuals(fitted: FittedModel, settings: SimulationSettings) -> QuantileResidualRecord:

@@ -17,13 +17,22 @@ __all__ = ["ResidualTest", "binomial_p_value", "kolmogorov_p_value", "residual_t
 
 
 class ResidualTest(NamedTuple):
-    """One test of a fit."""
+    """One test of a fit.
+
+    Attributes
+    ----------
+    name
+    statistic
+    expected : mean of the statistic over the simulated data sets
+    p_value : by simulation
+    independent_p_value : in closed form, for independent rows; NaN where there is no such form
+    """
 
     name: str
     statistic: float
-    expected: float  # mean of the statistic over the simulated data sets
-    p_value: float  # by simulation
-    independent_p_value: float  # in closed form, for independent rows; NaN where there is no such form
+    expected: float
+    p_value: float
+    independent_p_value: float
 
 
 def residual_tests(

@@ -28,11 +28,18 @@ _MOST_SHOWN = 100  # counts, unless asked for more
 
 
 class RootogramFrequencies(NamedTuple):
-    """Rows with each outcome, as the data have it and as the model expects it."""
+    """Rows with each outcome, as the data have it and as the model expects it.
 
-    counts: np.ndarray  # (K,) 0, 1, ...
-    observed: np.ndarray  # (K,)
-    expected: np.ndarray  # (K,)
+    Attributes
+    ----------
+    counts : (K,) 0, 1, ...
+    observed : (K,)
+    expected : (K,)
+    """
+
+    counts: np.ndarray
+    observed: np.ndarray
+    expected: np.ndarray
 
 
 def rootogram(fitted: FittedModel, max_count: int | None = None) -> RootogramFrequencies:

@@ -38,13 +38,22 @@ _TAIL = 1e-7  # probability beyond the largest count that is looked at
 
 
 class Scores(NamedTuple):
-    """Scores of rows, larger for better predictions; NaN in rows with a missing value."""
+    """Scores of rows, larger for better predictions; NaN in rows with a missing value.
 
-    logarithmic: np.ndarray  # (n_rows,)
+    Attributes
+    ----------
+    logarithmic : (n_rows,)
+    quadratic
+    spherical
+    crps
+    labels : (n_rows,) pandas Index
+    """
+
+    logarithmic: np.ndarray
     quadratic: np.ndarray
     spherical: np.ndarray
     crps: np.ndarray
-    labels: Any  # (n_rows,) pandas Index
+    labels: Any
 
 
 class _Sums(NamedTuple):

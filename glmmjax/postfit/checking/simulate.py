@@ -34,10 +34,16 @@ _KINDS = ("new", "posterior", "mode", "zero")
 
 
 class Simulations(NamedTuple):
-    """Simulated outcomes."""
+    """Simulated outcomes.
 
-    values: np.ndarray  # (n_rows, n) first outcome column as the family codes it; NaN in rows with a missing value
-    labels: Any  # (n_rows,) pandas Index of the rows, in the caller's order
+    Attributes
+    ----------
+    values : (n_rows, n) first outcome column as the family codes it; NaN in rows with a missing value
+    labels : (n_rows,) pandas Index of the rows, in the caller's order
+    """
+
+    values: np.ndarray
+    labels: Any
 
 
 @dataclasses.dataclass(frozen=True)

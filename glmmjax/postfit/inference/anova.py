@@ -27,9 +27,19 @@ _USE_PLAIN = "Use boundary=False for the plain chi-square test, which is conserv
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """One fit of a comparison."""
+    """One fit of a comparison.
 
-    name: str  # "fit0" or "fit1", as passed
+    Attributes
+    ----------
+    name : "fit0" or "fit1", as passed
+    formula
+    aic
+    bic
+    log_likelihood
+    n_parameters
+    """
+
+    name: str
     formula: str
     aic: float
     bic: float
@@ -39,14 +49,25 @@ class Row:
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """Two fits, the smaller first, and the test of the smaller against the larger; None where there is no test."""
+    """Two fits, the smaller first, and the test of the smaller against the larger; None where there is no test.
+
+    Attributes
+    ----------
+    smaller
+    larger
+    statistic
+    df
+    p_value
+    weights : df -> weight of the mixture that the p-value comes from; {df: 1.0} for a plain chi-square
+    notes
+    """
 
     smaller: Row
     larger: Row
     statistic: float | None
     df: int | None
     p_value: float | None
-    weights: dict[int, float]  # df -> weight of the mixture that the p-value comes from; {df: 1.0} for a plain chi-square
+    weights: dict[int, float]
     notes: tuple[str, ...]
 
 

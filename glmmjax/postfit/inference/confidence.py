@@ -23,16 +23,28 @@ _MANY_LOST = 0.05  # share of bootstrap refits without certificate from which th
 
 
 class Intervals(NamedTuple):
-    """Intervals of k parameters."""
+    """Intervals of k parameters.
+
+    Attributes
+    ----------
+    labels
+    estimates : (k,)
+    lower : (k,)
+    upper : (k,)
+    level
+    method
+    n_used : bootstrap refits that the percentiles are of
+    n_lost : refits without certificate, left out
+    """
 
     labels: tuple[str, ...]
-    estimates: np.ndarray  # (k,)
-    lower: np.ndarray  # (k,)
-    upper: np.ndarray  # (k,)
+    estimates: np.ndarray
+    lower: np.ndarray
+    upper: np.ndarray
     level: float
     method: str
-    n_used: int | None  # bootstrap refits that the percentiles are of
-    n_lost: int | None  # refits without certificate, left out
+    n_used: int | None
+    n_lost: int | None
 
 
 def confidence_intervals(

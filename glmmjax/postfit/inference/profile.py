@@ -48,20 +48,36 @@ _EDGE = (9.0, 7.6)  # distance of log sd from its estimate, and |atanh| of a cor
 
 
 class Search(NamedTuple):
-    """One side of one profile; all in the scaled coordinates x with theta = centre + scale x."""
+    """One side of one profile; all in the scaled coordinates x with theta = centre + scale x.
 
-    x: Array  # (P,) the last point accepted
-    step: Array  # (P,) to the next point
-    value: Array  # () objective at x
-    rise: Array  # () its change along the step, first order
-    bend: Array  # () the same, second order
-    radius: Array  # ()
+    Attributes
+    ----------
+    x : (P,) the last point accepted
+    step : (P,) to the next point
+    value : () objective at x
+    rise : () its change along the step, first order
+    bend : () the same, second order
+    radius : ()
+    modes
+    n : () evaluations
+    is_solved : () bool
+    is_flat : () bool: the profile is flat, or at the boundary, before it has dropped far enough
+    misfit : () log-likelihood units by which the equations fail at x
+    c : () the parameter at x, working scale
+    """
+
+    x: Array
+    step: Array
+    value: Array
+    rise: Array
+    bend: Array
+    radius: Array
     modes: Modes
-    n: Array  # () evaluations
-    is_solved: Array  # () bool
-    is_flat: Array  # () bool: the profile is flat, or at the boundary, before it has dropped far enough
-    misfit: Array  # () log-likelihood units by which the equations fail at x
-    c: Array  # () the parameter at x, working scale
+    n: Array
+    is_solved: Array
+    is_flat: Array
+    misfit: Array
+    c: Array
 
 
 class _Setting(NamedTuple):
@@ -75,13 +91,22 @@ class _Setting(NamedTuple):
 
 
 class Side(NamedTuple):
-    """What a search looks for."""
+    """What a search looks for.
 
-    start: Array  # (P,) first point
-    number: Array  # () of the parameter
-    sign: Array  # () -1 for the lower limit, 1 for the upper, 0 for one that was not asked for
-    edge: Array  # () value of the parameter on the working scale that counts as the boundary
-    reach: Array  # () largest change of the parameter in one step, working scale: a larger one could pass through the boundary
+    Attributes
+    ----------
+    start : (P,) first point
+    number : () of the parameter
+    sign : () -1 for the lower limit, 1 for the upper, 0 for one that was not asked for
+    edge : () value of the parameter on the working scale that counts as the boundary
+    reach : () largest change of the parameter in one step, working scale: a larger one could pass through the boundary
+    """
+
+    start: Array
+    number: Array
+    sign: Array
+    edge: Array
+    reach: Array
 
 
 class _QuadraticModel(NamedTuple):

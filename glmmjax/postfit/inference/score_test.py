@@ -43,12 +43,23 @@ _SIZES = {"main": "p", "zero": "p_zi", "dispersion": "p_disp"}
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ScoreTest:
-    """A joint test of k columns that the model does not have."""
+    """A joint test of k columns that the model does not have.
 
-    names: tuple[str, ...]  # (k,)
-    scores: np.ndarray  # (k,) derivatives of the log-likelihood
-    variances: np.ndarray  # (k,) of the scores
-    one_step: np.ndarray  # (k,) coefficients after one Newton step, about what a refit gives
+    Attributes
+    ----------
+    names : (k,)
+    scores : (k,) derivatives of the log-likelihood
+    variances : (k,) of the scores
+    one_step : (k,) coefficients after one Newton step, about what a refit gives
+    statistic
+    df
+    p_value
+    """
+
+    names: tuple[str, ...]
+    scores: np.ndarray
+    variances: np.ndarray
+    one_step: np.ndarray
     statistic: float
     df: int
     p_value: float

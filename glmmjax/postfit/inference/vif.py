@@ -15,11 +15,18 @@ __all__ = ["Inflation", "variance_inflation"]
 
 
 class Inflation(NamedTuple):
-    """Generalised variance inflation factors of k terms."""
+    """Generalised variance inflation factors of k terms.
+
+    Attributes
+    ----------
+    terms
+    factors : (k,)
+    df : (k,) columns of each term
+    """
 
     terms: tuple[str, ...]
-    factors: np.ndarray  # (k,)
-    df: np.ndarray  # (k,) columns of each term
+    factors: np.ndarray
+    df: np.ndarray
 
 
 def variance_inflation(fitted: FittedModel) -> Inflation:

@@ -20,12 +20,24 @@ __all__ = ["WaldTest", "theta_names", "wald_test"]
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class WaldTest:
-    """A joint test of k linear hypotheses."""
+    """A joint test of k linear hypotheses.
 
-    hypotheses: tuple[str, ...]  # (k,) as text
-    estimates: np.ndarray  # (k,) left sides at the estimates
-    values: np.ndarray  # (k,) right sides
-    errors: np.ndarray  # (k,) standard errors of the left sides
+    Attributes
+    ----------
+    hypotheses : (k,) as text
+    estimates : (k,) left sides at the estimates
+    values : (k,) right sides
+    errors : (k,) standard errors of the left sides
+    statistic
+    df
+    p_value
+    robust
+    """
+
+    hypotheses: tuple[str, ...]
+    estimates: np.ndarray
+    values: np.ndarray
+    errors: np.ndarray
     statistic: float
     df: int
     p_value: float

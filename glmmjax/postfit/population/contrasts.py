@@ -27,17 +27,30 @@ _SIGNS = {"difference": " - ", "ratio": " / ", "odds_ratio": " / ", "link": " - 
 
 
 class Contrasts(NamedTuple):
-    """k contrasts, (O, k) each; O is the number of levels of an ordinal outcome, else 1."""
+    """k contrasts, (O, k) each; O is the number of levels of an ordinal outcome, else 1.
+
+    Attributes
+    ----------
+    estimate
+    error
+    z : of a ratio: log(ratio) divided by the standard error of log(ratio)
+    p_value
+    lower
+    upper
+    names : (k,)
+    comparison
+    levels : (O,) of an ordinal outcome, else ()
+    """
 
     estimate: np.ndarray
     error: np.ndarray
-    z: np.ndarray  # of a ratio: log(ratio) divided by the standard error of log(ratio)
+    z: np.ndarray
     p_value: np.ndarray
     lower: np.ndarray
     upper: np.ndarray
-    names: tuple[str, ...]  # (k,)
+    names: tuple[str, ...]
     comparison: str
-    levels: tuple[Any, ...]  # (O,) of an ordinal outcome, else ()
+    levels: tuple[Any, ...]
 
 
 def contrasts(

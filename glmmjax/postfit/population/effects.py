@@ -26,14 +26,24 @@ EFFECT_SCALES = ("response", "link")
 
 
 class Effects(NamedTuple):
-    """Estimates with pointwise intervals, (O, n) each; O is the number of levels of an ordinal outcome, else 1."""
+    """Estimates with pointwise intervals, (O, n) each; O is the number of levels of an ordinal outcome, else 1.
+
+    Attributes
+    ----------
+    estimate
+    error
+    lower
+    upper
+    frame : (n rows) pandas DataFrame: the rows they are of
+    levels : (O,) of an ordinal outcome, else ()
+    """
 
     estimate: np.ndarray
     error: np.ndarray
     lower: np.ndarray
     upper: np.ndarray
-    frame: Any  # (n rows) pandas DataFrame: the rows they are of
-    levels: tuple[Any, ...]  # (O,) of an ordinal outcome, else ()
+    frame: Any
+    levels: tuple[Any, ...]
 
 
 def effects(

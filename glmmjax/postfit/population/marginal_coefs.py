@@ -32,13 +32,22 @@ __all__ = ["MarginalCoefficients", "marginal_coefficients", "marginal_coefs"]
 
 
 class MarginalCoefficients(NamedTuple):
-    """Marginal coefficients of p columns."""
+    """Marginal coefficients of p columns.
 
-    estimate: np.ndarray  # (p,)
-    covariance: np.ndarray  # (p, p)
+    Attributes
+    ----------
+    estimate : (p,)
+    covariance : (p, p)
+    names
+    link
+    robust : kind of the sandwich
+    """
+
+    estimate: np.ndarray
+    covariance: np.ndarray
     names: tuple[str, ...]
     link: str
-    robust: str | None  # kind of the sandwich
+    robust: str | None
 
 
 def marginal_coefs(fitted: FittedModel, robust: bool | str = False, se: bool = True) -> MarginalCoefficients:

@@ -48,22 +48,39 @@ _FEWEST_ROWS = 64  # fewer are filled up, so that small tables share one compile
 
 
 class Values(NamedTuple):
-    """A quantity of G rows or groups; O is the number of levels of an ordinal outcome, else 1."""
+    """A quantity of G rows or groups; O is the number of levels of an ordinal outcome, else 1.
 
-    values: np.ndarray  # (O, G)
-    jacobian: np.ndarray  # (O, G, P) in theta
+    Attributes
+    ----------
+    values : (O, G)
+    jacobian : (O, G, P) in theta
+    """
+
+    values: np.ndarray
+    jacobian: np.ndarray
 
 
 class Means(NamedTuple):
-    """Means with their intervals, (O, G) each. NaN in a row with a missing value in a column that is needed."""
+    """Means with their intervals, (O, G) each. NaN in a row with a missing value in a column that is needed.
+
+    Attributes
+    ----------
+    estimate
+    error
+    lower
+    upper
+    labels : (G,) pandas Index, of rows or groups
+    counts : (G,) rows in a group; None for single rows
+    levels : (O,) of an ordinal outcome, else ()
+    """
 
     estimate: np.ndarray
     error: np.ndarray
     lower: np.ndarray
     upper: np.ndarray
-    labels: Any  # (G,) pandas Index, of rows or groups
-    counts: np.ndarray | None  # (G,) rows in a group; None for single rows
-    levels: tuple[Any, ...]  # (O,) of an ordinal outcome, else ()
+    labels: Any
+    counts: np.ndarray | None
+    levels: tuple[Any, ...]
 
 
 def marginal_means(
@@ -86,10 +103,16 @@ def marginal_means(
 
 
 class Averaged(NamedTuple):
-    """What the values of ``grouped_values`` are of."""
+    """What the values of ``grouped_values`` are of.
 
-    codes: np.ndarray | None  # (n,) groups of the rows; None for single rows
-    labels: Any  # (G,)
+    Attributes
+    ----------
+    codes : (n,) groups of the rows; None for single rows
+    labels : (G,)
+    """
+
+    codes: np.ndarray | None
+    labels: Any
 
 
 def grouped_values(fitted: FittedModel, newdata: Any, by: Any, average: bool, kind: str) -> tuple[Values, Averaged]:

@@ -18,10 +18,16 @@ __all__ = ["Discrete", "discrete_outcome", "highest_outcomes", "is_discrete", "l
 
 
 class Discrete(NamedTuple):
-    """Which values a discrete outcome can have; static, hashable."""
+    """Which values a discrete outcome can have; static, hashable.
 
-    lowest: float  # 0, or 1 for a truncated count
-    n_columns: int  # 2 for successes and failures
+    Attributes
+    ----------
+    lowest : 0, or 1 for a truncated count
+    n_columns : 2 for successes and failures
+    """
+
+    lowest: float
+    n_columns: int
 
 
 def is_discrete(fitted: FittedModel) -> bool:

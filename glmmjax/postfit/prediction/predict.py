@@ -45,11 +45,18 @@ _STEPS = 8  # of the ladder of array sizes
 
 
 class Request(NamedTuple):
-    """What to predict. Static."""
+    """What to predict. Static.
 
-    effects: str  # random effects: "none" (b = 0), "subject", "population" (averaged over)
-    quantity: str  # see ``quantities``
-    on_link: bool  # report the interval link of the quantity
+    Attributes
+    ----------
+    effects : random effects: "none" (b = 0), "subject", "population" (averaged over)
+    quantity : see ``quantities``
+    on_link : report the interval link of the quantity
+    """
+
+    effects: str
+    quantity: str
+    on_link: bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,10 +77,16 @@ class IntervalSettings:
 
 
 class Predictions(NamedTuple):
-    """Predictions of the rows of new data, NaN in a row with a missing value in a column that is needed."""
+    """Predictions of the rows of new data, NaN in a row with a missing value in a column that is needed.
 
-    values: np.ndarray  # (O, all rows); O is the number of levels for probabilities of levels, else 1
-    labels: Any  # (all rows,) pandas Index
+    Attributes
+    ----------
+    values : (O, all rows); O is the number of levels for probabilities of levels, else 1
+    labels : (all rows,) pandas Index
+    """
+
+    values: np.ndarray
+    labels: Any
 
 
 def predict(

@@ -40,11 +40,18 @@ _WORK_OF_DRAW = 25  # densities that take as long as a draw of an outcome
 
 
 class Quantiles(NamedTuple):
-    """Of draws of the outcome, (n,) each."""
+    """Of draws of the outcome, (n,) each.
+
+    Attributes
+    ----------
+    lower
+    upper
+    deviation : standard deviation of the draws
+    """
 
     lower: np.ndarray
     upper: np.ndarray
-    deviation: np.ndarray  # standard deviation of the draws
+    deviation: np.ndarray
 
 
 class _Draws(NamedTuple):

@@ -46,20 +46,35 @@ __all__ = ["IntervalPredictions", "Moments", "flat_moments", "known_covariance",
 
 
 class IntervalPredictions(NamedTuple):
-    """Predictions of the rows of new data with intervals, NaN in a row with a missing value in a column that is needed."""
+    """Predictions of the rows of new data with intervals, NaN in a row with a missing value in a column that is needed.
 
-    values: np.ndarray  # (O, all rows) the predictions; O is the number of levels for probabilities of levels, else 1
-    std_errors: np.ndarray  # (O, all rows) on the scale of the predictions
-    lower: np.ndarray  # (O, all rows)
-    upper: np.ndarray  # (O, all rows)
-    labels: Any  # (all rows,) pandas Index
+    Attributes
+    ----------
+    values : (O, all rows) the predictions; O is the number of levels for probabilities of levels, else 1
+    std_errors : (O, all rows) on the scale of the predictions
+    lower : (O, all rows)
+    upper : (O, all rows)
+    labels : (all rows,) pandas Index
+    """
+
+    values: np.ndarray
+    std_errors: np.ndarray
+    lower: np.ndarray
+    upper: np.ndarray
+    labels: Any
 
 
 class Moments(NamedTuple):
-    """Mean and variance of a quantity on the scale of its intervals, (O, n) each."""
+    """Mean and variance of a quantity on the scale of its intervals, (O, n) each.
+
+    Attributes
+    ----------
+    mean
+    variance : sum of both terms
+    """
 
     mean: np.ndarray
-    variance: np.ndarray  # sum of both terms
+    variance: np.ndarray
 
 
 def predict_with_intervals(

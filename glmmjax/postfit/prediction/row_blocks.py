@@ -24,13 +24,22 @@ _STEPS = 8  # of the ladder of array sizes
 
 
 class BlockRows(NamedTuple):
-    """A bucket of clusters with the rows to predict of each of its S blocks, R of them at most."""
+    """A bucket of clusters with the rows to predict of each of its S blocks, R of them at most.
+
+    Attributes
+    ----------
+    bucket
+    start : (S, q, B) where the searches for modes begin
+    rows : (S, ..., R); padding repeats a row
+    clusters : (S, R) place in the block of the row's cluster
+    outcome : (S, R) outcome columns of the rows, () where they were not read
+    """
 
     bucket: Bucket
-    start: Array  # (S, q, B) where the searches for modes begin
-    rows: ModelRows  # (S, ..., R); padding repeats a row
-    clusters: Array  # (S, R) place in the block of the row's cluster
-    outcome: tuple[Array, ...]  # (S, R) outcome columns of the rows, () where they were not read
+    start: Array
+    rows: ModelRows
+    clusters: Array
+    outcome: tuple[Array, ...]
 
 
 class _Numbered(NamedTuple):

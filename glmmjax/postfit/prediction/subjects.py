@@ -49,10 +49,16 @@ _LARGE_FIT = 50_000  # rows; of a smaller fit all clusters are conditioned on, w
 
 
 class Source(NamedTuple):
-    """Clusters with outcomes that random effects are conditioned on."""
+    """Clusters with outcomes that random effects are conditioned on.
+
+    Attributes
+    ----------
+    rows
+    modes : (m, q) conditional modes in coordinates u, b = L u; None where they are still to be found
+    """
 
     rows: ClusterData | StreamedRows
-    modes: np.ndarray | None  # (m, q) conditional modes in coordinates u, b = L u; None where they are still to be found
+    modes: np.ndarray | None
 
     @property
     def clusters(self) -> ClusterData:
@@ -61,23 +67,41 @@ class Source(NamedTuple):
 
 
 class Targets(NamedTuple):
-    """Rows to predict, and what their ``m`` clusters are conditioned on."""
+    """Rows to predict, and what their ``m`` clusters are conditioned on.
 
-    rows: NewRows  # rows to predict
-    codes: np.ndarray  # (n,) cluster of each row
-    labels: Any  # (m,) pandas Index: labels of the clusters, in the order of first appearance in the rows
+    Attributes
+    ----------
+    rows : rows to predict
+    codes : (n,) cluster of each row
+    labels : (m,) pandas Index: labels of the clusters, in the order of first appearance in the rows
+    sources
+    source_of : (m,) number of the source that has the cluster
+    number_of : (m,) number of the cluster in its source
+    """
+
+    rows: NewRows
+    codes: np.ndarray
+    labels: Any
     sources: tuple[Source, ...]
-    source_of: np.ndarray  # (m,) number of the source that has the cluster
-    number_of: np.ndarray  # (m,) number of the cluster in its source
+    source_of: np.ndarray
+    number_of: np.ndarray
 
 
 class Subjects(NamedTuple):
-    """Rows to predict, and the random effects of their ``m`` clusters given outcomes."""
+    """Rows to predict, and the random effects of their ``m`` clusters given outcomes.
 
-    rows: NewRows  # rows to predict
-    codes: np.ndarray  # (n,) number of each row's cluster in ``given``
-    given: Conditional  # (..., m) nodes and weights of ``posterior_rule(fitted)`` in coordinates u, b = L u with L = fitted.params.chol
-    labels: Any  # (m,) pandas Index
+    Attributes
+    ----------
+    rows : rows to predict
+    codes : (n,) number of each row's cluster in ``given``
+    given : (..., m) nodes and weights of ``posterior_rule(fitted)`` in coordinates u, b = L u with L = fitted.params.chol
+    labels : (m,) pandas Index
+    """
+
+    rows: NewRows
+    codes: np.ndarray
+    given: Conditional
+    labels: Any
 
 
 def subjects_for(fitted: FittedModel, newdata: Any = None, newdata2: Any = None) -> Subjects:

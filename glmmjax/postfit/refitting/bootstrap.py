@@ -35,14 +35,25 @@ _KINDS = ("parametric", "cluster")
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Bootstrap:
-    """Refits to ``R`` bootstrap data sets. Those without certificate are kept, and marked."""
+    """Refits to ``R`` bootstrap data sets. Those without certificate are kept, and marked.
 
-    theta: np.ndarray  # (R, P) estimates, the diagonal of L non-negative
-    converged: np.ndarray  # (R,) bool: a certified maximum, on the boundary or inside
-    log_likelihood: np.ndarray  # (R,) of each data set at its estimates, without the penalty
-    code: np.ndarray  # (R,) ``Code`` of each refit as an integer
-    information: np.ndarray  # (R, P, P) negative Hessian of each refit
-    kind: str  # "parametric" or "cluster"
+    Attributes
+    ----------
+    theta : (R, P) estimates, the diagonal of L non-negative
+    converged : (R,) bool: a certified maximum, on the boundary or inside
+    log_likelihood : (R,) of each data set at its estimates, without the penalty
+    code : (R,) ``Code`` of each refit as an integer
+    information : (R, P, P) negative Hessian of each refit
+    kind : "parametric" or "cluster"
+    seed
+    """
+
+    theta: np.ndarray
+    converged: np.ndarray
+    log_likelihood: np.ndarray
+    code: np.ndarray
+    information: np.ndarray
+    kind: str
     seed: int
 
 

@@ -38,11 +38,18 @@ _PARTS = ("fixed", "zero", "dispersion")
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class LeaveOut:
-    """The estimates without each of the m clusters, in the order of ``design.groups``."""
+    """The estimates without each of the m clusters, in the order of ``design.groups``.
 
-    theta: np.ndarray  # (m, P)
-    converged: np.ndarray  # (m,) bool; of one step: its information is positive definite
-    method: str  # "refit" or "one_step"
+    Attributes
+    ----------
+    theta : (m, P)
+    converged : (m,) bool; of one step: its information is positive definite
+    method : "refit" or "one_step"
+    """
+
+    theta: np.ndarray
+    converged: np.ndarray
+    method: str
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -32,13 +32,22 @@ _TINY = 1e-300
 
 @dataclasses.dataclass(frozen=True)
 class Reported:
-    """The N parameters of a model that are reported. Static and hashable."""
+    """The N parameters of a model that are reported. Static and hashable.
+
+    Attributes
+    ----------
+    problem
+    kinds : (N,) one of ``WHICH`` each, without "all"
+    names : (N,) without the part of the model that they belong to
+    pairs : (row, column) of the correlations that D has
+    is_own : (n_phi,) extra parameters that depend on their own free entry only
+    """
 
     problem: Problem
-    kinds: tuple[str, ...]  # (N,) one of ``WHICH`` each, without "all"
-    names: tuple[str, ...]  # (N,) without the part of the model that they belong to
-    pairs: tuple[tuple[int, int], ...]  # (row, column) of the correlations that D has
-    is_own: tuple[bool, ...]  # (n_phi,) extra parameters that depend on their own free entry only
+    kinds: tuple[str, ...]
+    names: tuple[str, ...]
+    pairs: tuple[tuple[int, int], ...]
+    is_own: tuple[bool, ...]
 
     @property
     def labels(self) -> tuple[str, ...]:

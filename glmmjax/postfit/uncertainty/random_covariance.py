@@ -18,17 +18,29 @@ _NEGLIGIBLE = 1e-4  # relative size below which an entry of L counts as 0, as in
 
 
 class Spread(NamedTuple):
-    """Standard deviations and correlations of the random effects. NaN for a correlation that the structure or a zero variance rules out."""
+    """Standard deviations and correlations of the random effects. NaN for a correlation that the structure or a zero variance rules out.
 
-    deviations: np.ndarray  # (q,)
-    correlations: np.ndarray  # (q, q)
+    Attributes
+    ----------
+    deviations : (q,)
+    correlations : (q, q)
+    """
+
+    deviations: np.ndarray
+    correlations: np.ndarray
 
 
 class LostEffect(NamedTuple):
-    """A random effect without variance of its own."""
+    """A random effect without variance of its own.
+
+    Attributes
+    ----------
+    effect
+    given : the effects that determine it; () when its variance is 0
+    """
 
     effect: int
-    given: tuple[int, ...]  # the effects that determine it; () when its variance is 0
+    given: tuple[int, ...]
 
 
 def random_covariance(fitted: FittedModel) -> np.ndarray:
