@@ -16,6 +16,8 @@ import pandas as pd
 
 import glmmjax as gj
 from glmmjax import datasets
+from glmmjax.design import ModelArguments
+from glmmjax.design.formula.allow_list import check_formula
 from glmmjax.errors import ArgumentError, GlmmError
 from glmmjax.families import FAMILIES, Family, resolve_family
 from glmmjax.likelihood.covariance import STRUCTURES
@@ -77,10 +79,13 @@ def run_fit(options: argparse.Namespace) -> int:
     """Fit the model that the options describe."""
     names = ("n_agq", "zi_fixed", "zi_random", "dispersion", "covariance")
     extra: dict[str, Any] = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    data = pd.read_csv(options.data)
+    texts = {name: extra[name] for name in ("zi_fixed", "zi_random", "dispersion") if name in extra}
+    check_formula(ModelArguments(options.fixed, options.random, data, options.family, **texts).formula)
     fit = gj.mixed_model(
         options.fixed,
         random=options.random,
-        data=pd.read_csv(options.data),
+        data=data,
         family=_family(options.family, options.link),
         penalized=options.penalized,
         progress=options.progress,

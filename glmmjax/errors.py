@@ -19,6 +19,7 @@ __all__ = [
     "GlmmError",
     "OutcomeError",
     "RowsNotKeptError",
+    "StorageError",
     "warn_caller",
 ]
 
@@ -31,6 +32,10 @@ class GlmmError(ValueError):
 
 class ArgumentError(GlmmError):
     """An argument other than the formula or the data has a value outside what is allowed."""
+
+
+class StorageError(ArgumentError):
+    """A file is no saved fit, or is damaged."""
 
 
 class FormulaError(GlmmError):

@@ -15,26 +15,30 @@ from glmmjax.storage import read_fit
 __all__ = ["load"]
 
 
-def load(path: str | os.PathLike[str], *, family: Family | None = None) -> MixedModelResults:
+def load(path: str | os.PathLike[str], *, family: Family | None = None, trust: bool = False) -> MixedModelResults:
     """The fit that ``fit.save(path)`` wrote: everything works as before, and nothing is compiled.
 
-    The file holds text and numbers and no code. So names in formulas that are no columns (a function of your own) mean what they mean
-    where ``load`` is called, and ``update`` finds the columns that the model used and no others.
+    The file holds text and numbers, and nothing in it is run: its formulas may have columns, numbers, texts, operators, patsy's functions
+    and ``np.log`` and its kin. ``update`` finds the columns that the model used and no others.
 
     Parameters
     ----------
     path : of the file.
     family : the family again, for a fit with one of your own (``glmmjax.families.Custom``), whose functions are not in the file.
 
+    trust : evaluate the formulas of the file whatever they are, as those of ``mixed_model``; names that are no columns (a function of your
+        own) mean what they mean where ``load`` is called. Only for files that you have written.
+
     Raises
     ------
+    StorageError
+        For a file that is no saved fit, is damaged, or has the format of a later version.
     ArgumentError
-        For a file that is not there, is no saved fit, is damaged, or has the format of a later version; for a ``family`` that is missing
-        or not wanted.
+        For a file that is not there; for a ``family`` that is missing or not wanted.
     FormulaError
-        For a name in a formula that is no column and not defined where ``load`` is called.
+        For a formula that could run code, unless ``trust``; then for a name that is no column and not defined where ``load`` is called.
     DesignError
         When such a name, or the family, is not what it was for the fit.
     """
     with jax.enable_x64(True):
-        return MixedModelResults(read_fit(path, family, caller_namespace()), refit)
+        return MixedModelResults(read_fit(path, family, caller_namespace() if trust else None), refit)

@@ -43,7 +43,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "model": _ALL_FITTED | {"postfit", "tables", "plots", "results", "progress", "initial_values", "devices"},
     "loading": {"errors", "families", "design", "results", "storage", "model"},
     "datasets": set(),
-    "cli": {ROOT, "errors", "families", "likelihood", "datasets"},
+    "cli": {ROOT, "errors", "families", "likelihood", "design", "datasets"},
     "__main__": {"cli"},
     ROOT: set(),  # __init__.py: lazy, so nothing but the standard library when imported
 }

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import os
 import tempfile
 import zipfile
@@ -17,13 +18,15 @@ from typing import Any
 import numpy as np
 
 from glmmjax import __version__
-from glmmjax.errors import ArgumentError, GlmmError
+from glmmjax.errors import ArgumentError, GlmmError, StorageError
 
 __all__ = ["FORMAT_VERSION", "read_archive", "write_archive"]
 
 FORMAT_VERSION = 1
 _FORMAT = "glmmjax fit"
 _DOCUMENT = "fit.json"
+_LARGEST_FREE = 100_000_000  # bytes that any file may unpack to
+_LARGEST_RATIO = 1100  # zlib reaches 1032 on zeros
 
 
 def write_archive(path: str | os.PathLike[str], document: Mapping[str, Any], arrays: list[np.ndarray]) -> None:
@@ -35,6 +38,8 @@ def write_archive(path: str | os.PathLike[str], document: Mapping[str, Any], arr
         When the folder is not there.
     """
     target = _path(path, "save")
+    if target.is_dir():
+        raise ArgumentError(f"save({str(target)!r}): this is a folder; name a file in it, such as {str(target / 'fit.glmm')!r}.")
     if not target.parent.is_dir():
         raise ArgumentError(f"save({str(target)!r}): there is no folder {str(target.parent)!r}; make it first.")
     head = {"format": _FORMAT, "format_version": FORMAT_VERSION, "glmmjax_version": __version__}
@@ -57,21 +62,24 @@ def read_archive(path: str | os.PathLike[str]) -> tuple[dict[str, Any], list[np.
     Raises
     ------
     ArgumentError
-        When there is no such file, it is no saved fit, or a later version has written it.
+        When there is no such file.
+    StorageError
+        When it is no saved fit, is damaged, is larger than memory would bear, or a later version has written it.
     """
     source = _path(path, "load")
     if not source.is_file():
         raise ArgumentError(f"load({str(source)!r}): there is no such file.")
     try:
         with zipfile.ZipFile(source) as archive:
+            _check_sizes(archive)
             document = json.loads(archive.read(_DOCUMENT))
             _check_version(source, document)
             arrays = [_array(archive.read(_entry(k))) for k in range(len(archive.namelist()) - 1)]
     except GlmmError:
         raise
-    except (zipfile.BadZipFile, KeyError, ValueError, EOFError, OSError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ArgumentError(
+    except Exception as error:  # zipfile, zlib, json and numpy have many ways to say that a byte is wrong
+        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        raise StorageError(
             f"load({str(source)!r}): the file is no fit that was saved with fit.save(path), or is damaged: {reason}"
         ) from None
     return document, arrays
@@ -82,13 +90,27 @@ def _check_version(source: Path, document: Any) -> None:
         raise ValueError(f"its {_DOCUMENT} does not say that it is one")
     version, writer = document.get("format_version"), document.get("glmmjax_version")
     if version != FORMAT_VERSION:
-        raise ArgumentError(
+        raise StorageError(
             f"load({str(source)!r}): the file has format {version!r}, written by glmmjax {writer}; this is glmmjax {__version__}, which "
             f"reads format {FORMAT_VERSION}. Install glmmjax {writer} or later to read it."
         )
 
 
+def _check_sizes(archive: zipfile.ZipFile) -> None:
+    """Refuse what would unpack to far more than the file has: arrays of numbers are not compressed a thousandfold."""
+    sizes = [(entry.file_size, entry.compress_size) for entry in archive.infolist()]
+    unpacked, packed = (sum(column) for column in zip(*sizes, strict=True)) if sizes else (0, 0)
+    if unpacked > max(_LARGEST_FREE, _LARGEST_RATIO * packed):
+        raise ValueError(f"it would unpack to {unpacked:,} bytes from {packed:,}")
+
+
 def _array(content: bytes) -> np.ndarray:
+    stream = io.BytesIO(content)
+    version = np.lib.format.read_magic(stream)
+    read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read_header(stream)
+    if not dtype.hasobject and math.prod(shape) * dtype.itemsize != len(content) - stream.tell():
+        raise ValueError(f"an array of shape {shape} has {len(content) - stream.tell()} bytes")  # before numpy makes room for it
     return np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import jax
@@ -18,7 +18,8 @@ import pandas as pd
 
 from glmmjax.design import Design, ModelArguments, Stream, build_design
 from glmmjax.design.columns.table import as_frame, column_of
-from glmmjax.errors import ArgumentError, DesignError, DesignWarning, FormulaError, GlmmError
+from glmmjax.design.formula.allow_list import check_code, check_formula
+from glmmjax.errors import ArgumentError, DesignError, DesignWarning, FormulaError, GlmmError, StorageError
 from glmmjax.estimation.convergence import Code, Convergence
 from glmmjax.fitted import FittedModel, problem_of
 from glmmjax.request import FitRequest
@@ -45,9 +46,9 @@ def save_fit(fitted: FittedModel, path: str | os.PathLike[str]) -> None:
     """
     arrays: Arrays = []
     request, design = fitted.request, fitted.design
-    given = {field.name: getattr(request, field.name) for field in dataclasses.fields(FitRequest)}
+    given = {field.name: _plain(field.name, getattr(request, field.name)) for field in dataclasses.fields(FitRequest)}
     document: dict[str, Any] = {
-        "call": {name: None if name in _APART else encode(_plain(value), arrays, f"the argument {name}") for name, value in given.items()},
+        "call": {name: None if name in _APART else encode(value, arrays, f"the argument {name}") for name, value in given.items()},
         "progress": request.progress is True,
         "family": encode_family(request.family),
         "estimates": {name: encode(getattr(fitted, name), arrays, name) for name in _ESTIMATES},
@@ -65,15 +66,22 @@ def save_fit(fitted: FittedModel, path: str | os.PathLike[str]) -> None:
     write_archive(path, document, arrays)
 
 
-def read_fit(path: str | os.PathLike[str], family: Any, env: Mapping[str, Any]) -> FittedModel:
-    """The record of the fit in the file ``path``; names in its formulas mean what they mean in ``env``.
+def read_fit(path: str | os.PathLike[str], family: Any, env: Mapping[str, Any] | None) -> FittedModel:
+    """The record of the fit in the file ``path``.
+
+    Parameters
+    ----------
+    env : what names in its formulas mean that are no columns; None for a file that is not trusted, whose formulas may have nothing but
+        columns and what ``allow_list`` names.
 
     Raises
     ------
+    StorageError
+        For a file that is no fit, is damaged, or was written by a later version.
     ArgumentError
-        For a file that is no fit, is damaged, or was written by a later version; for a ``family`` that is missing or not wanted.
+        For a ``family`` that is missing or not wanted.
     FormulaError
-        For a name in a formula that is no column and not in ``env``.
+        For a name in a formula that is no column and not in ``env``, and for a formula that is not allowed.
     DesignError
         When the columns of the model come out different, because a name in a formula means something else than it did.
     """
@@ -83,19 +91,26 @@ def read_fit(path: str | os.PathLike[str], family: Any, env: Mapping[str, Any]) 
     try:
         return _fitted(document, arrays, family, env, text)
     except FormulaError as error:
-        hint = "Names in formulas that are no columns are looked up where load is called: define them there, as they were for the fit."
-        raise FormulaError(f"load({text!r}): {error} {hint}") from None
+        hint = (
+            ""
+            if env is None
+            else " Names in formulas that are no columns are looked up where load is called: define them there, as for the fit."
+        )
+        raise FormulaError(f"load({text!r}): {error}{hint}") from None
     except GlmmError as error:
         raise type(error)(f"load({text!r}): {error}") from None
-    except (KeyError, ValueError, TypeError, IndexError, AttributeError) as error:
-        raise ArgumentError(f"load({text!r}): the file is damaged ({type(error).__name__}: {error}).") from None
+    except Exception as error:  # a damaged document can fail anywhere
+        raise StorageError(f"load({text!r}): the file is damaged ({type(error).__name__}: {str(error)[:200]}).") from None
 
 
-def _fitted(document: dict[str, Any], arrays: Arrays, family: Any, env: Mapping[str, Any], path: str) -> FittedModel:
+def _fitted(document: dict[str, Any], arrays: Arrays, family: Any, env: Mapping[str, Any] | None, path: str) -> FittedModel:
     streamed = document.get("streamed")
     data: Any = Stream(LostRows(path), 1, None) if streamed else _frame(document, arrays)
     given = {name: decode(value, arrays) for name, value in document["call"].items()}
     request = FitRequest(**{**given, "family": family, "data": data, "progress": document["progress"]})
+    if env is None:
+        _check_code(document, request, arrays)
+        env = {}
     estimates = {name: decode(value, arrays) for name, value in document["estimates"].items()}
     design = decode_streamed(streamed, request, env, arrays) if streamed else _design(request, env, estimates["options"])
     ended = document["convergence"]
@@ -115,15 +130,32 @@ def _fitted(document: dict[str, Any], arrays: Arrays, family: Any, env: Mapping[
     return fitted
 
 
+def _check_code(document: Mapping[str, Any], request: FitRequest, arrays: Arrays) -> None:
+    """Refuse a document whose formulas, or what they have learned, could run code."""
+    streamed = document.get("streamed")
+    check_formula(request.formula)
+    for code in _codes(decode(streamed["learned"], arrays)) if streamed else ():
+        check_code(code)
+
+
+def _codes(learned: Any) -> Iterator[str]:
+    """The expressions in what a formula has learned, wherever they stand."""
+    items = learned.items() if isinstance(learned, dict) else enumerate(learned if isinstance(learned, list | tuple) else ())
+    for name, value in items:
+        yield from [str(value)] if name == "code" else _codes(value)
+
+
 def _design(given: ModelArguments, env: Mapping[str, Any], options: Any) -> Design:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DesignWarning)  # it was given when the model was fitted
         return build_design(given, env, options)
 
 
-def _plain(value: Any) -> Any:
-    """An argument without an index: weights by cluster label as a dict. An offset has the index of the data."""
-    return dict(value.items()) if isinstance(value, pd.Series) else value
+def _plain(name: str, value: Any) -> Any:
+    """An argument without an index: weights by cluster label as a dict; the rows of an offset are those of the data, in their order."""
+    if not isinstance(value, pd.Series):
+        return value
+    return dict(value.items()) if name == "weights" else value.to_numpy()
 
 
 def _used_columns(fitted: FittedModel) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 - ``tokens``: brackets, operators and names in a text
 - ``split``: the text of a formula in pieces that patsy can read
+- ``allow_list``: what may stand in a formula of unknown origin
 - ``matrices``: matrices from these pieces; the file that calls patsy
 - ``patsy_state``: what patsy has learned from the rows, as plain values and back
 - ``rank``: columns that are linear combinations of others
