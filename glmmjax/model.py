@@ -109,6 +109,15 @@ def mixed_model(
         When the fit carries no certificate of a maximum, or ``n_agq="auto"`` did not settle. A singular fit is neither.
     DesignWarning
         When no cluster has two rows, or there is one cluster only.
+
+    Examples
+    --------
+    >>> data = gj.datasets.load_intro_binomial()
+    >>> fit = gj.mixed_model("y ~ sex * time", random="~ 1 | id", data=data, family="binomial")
+    >>> f"{fit.llf:.4f}"
+    '-374.5197'
+    >>> fit.fe_params.round(2).to_dict()
+    {'Intercept': -2.62, 'sex[T.female]': -1.32, 'time': 0.29, 'sex[T.female]:time': 0.04}
     """
     request = FitRequest(
         fixed=fixed, random=random, data=data, family=family, weights=weights, offset=offset, zi_fixed=zi_fixed, zi_random=zi_random,

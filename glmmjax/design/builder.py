@@ -155,6 +155,15 @@ def make_design(
     -----
     DesignWarning
         When no cluster has two rows, or there is one cluster only.
+
+    Examples
+    --------
+    >>> data = gj.datasets.load_intro_binomial()
+    >>> design = gj.make_design("y ~ sex * time", random="~ 1 | id", data=data, family="binomial")
+    >>> design.fixed_names
+    ('Intercept', 'sex[T.female]', 'time', 'sex[T.female]:time')
+    >>> len(design.groups), len(design.row_labels)
+    (100, 800)
     """
     given = ModelArguments(fixed, random, data, family, weights, offset, zi_fixed, zi_random, zi_offset, dispersion, covariance)
     return build_design(given, caller_namespace(), options)

@@ -122,7 +122,8 @@ class Design:
 
         Returns
         -------
-        ``ClusterData`` for ``log_likelihood``, ``cluster_log_likelihoods`` and ``fit_params``.
+        ClusterData
+            For ``log_likelihood``, ``cluster_log_likelihoods`` and ``fit_params``.
 
         Raises
         ------
@@ -130,6 +131,15 @@ class Design:
             For another shape or type, or a part that the model does not have.
         RowsNotKeptError
             For a stream.
+
+        Examples
+        --------
+        >>> import jax.numpy as jnp
+        >>> data = gj.datasets.load_intro_binomial()
+        >>> design = gj.make_design("y ~ sex * time", random="~ 1 | id", data=data, family="binomial")
+        >>> params = gj.Params(beta=jnp.array([-2.6, -1.3, 0.28, 0.04]), chol=jnp.array([[2.0]]))
+        >>> f"{gj.log_likelihood(params, design.with_offset(jnp.full(800, 0.5)), 'binomial'):.2f}"
+        '-376.72'
         """
         parts = list(self.formula.right_sides)
         if part not in parts:
@@ -146,7 +156,8 @@ class Design:
 
         Returns
         -------
-        ``ClusterData`` for ``log_likelihood``, ``cluster_log_likelihoods`` and ``fit_params``.
+        ClusterData
+            For ``log_likelihood``, ``cluster_log_likelihoods`` and ``fit_params``.
 
         Raises
         ------
@@ -154,6 +165,15 @@ class Design:
             For another shape, type or number of columns.
         RowsNotKeptError
             For a stream.
+
+        Examples
+        --------
+        >>> import jax.numpy as jnp
+        >>> data = gj.datasets.load_intro_binomial()
+        >>> design = gj.make_design("y ~ sex * time", random="~ 1 | id", data=data, family="binomial")
+        >>> params = gj.Params(beta=jnp.array([-2.6, -1.3, 0.28, 0.04]), chol=jnp.array([[2.0]]))
+        >>> f"{gj.log_likelihood(params, design.with_outcome(1.0 - data['y'].to_numpy()), 'binomial'):.2f}"
+        '-812.85'
         """
         return with_new_outcome(self.clusters, self.order, values)
 
@@ -162,11 +182,13 @@ class Design:
 
         Parameters
         ----------
-        values : (m,) one number >= 0 for each cluster, in the order of ``groups``. Traced or not, only their shape is checked.
+        values : (m,) one number >= 0 for each cluster, in the order of ``groups``; a NumPy or JAX array, traced or not. Only its shape is
+            checked.
 
         Returns
         -------
-        ``ClusterData`` for ``log_likelihood`` and ``fit_params``; ``cluster_log_likelihoods`` does not weigh.
+        ClusterData
+            For ``log_likelihood`` and ``fit_params``; ``cluster_log_likelihoods`` does not weigh.
 
         Raises
         ------
@@ -174,6 +196,15 @@ class Design:
             For another shape or type.
         RowsNotKeptError
             For a stream.
+
+        Examples
+        --------
+        >>> import jax.numpy as jnp
+        >>> data = gj.datasets.load_intro_binomial()
+        >>> design = gj.make_design("y ~ sex * time", random="~ 1 | id", data=data, family="binomial")
+        >>> params = gj.Params(beta=jnp.array([-2.6, -1.3, 0.28, 0.04]), chol=jnp.array([[2.0]]))
+        >>> f"{gj.log_likelihood(params, design.with_weights(jnp.full(100, 2.0)), 'binomial'):.2f}"
+        '-749.13'
         """
         return with_new_weights(self.clusters, values)
 

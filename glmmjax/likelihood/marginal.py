@@ -78,7 +78,8 @@ def log_likelihood(params: Params, clusters: ClusterData, family: str | Family, 
 
     Parameters
     ----------
-    params : ``Params``; ``beta`` (p,), ``chol`` (q, q) with D = L L', ``phi`` (n_phi,) on the free scale, ``gamma`` (p_zi,).
+    params : ``Params``; ``beta`` (p,), ``chol`` (q, q) with D = L L', ``phi`` (n_phi,) on the free scale, ``gamma`` (p_zi,), ``delta``
+        (p_disp,).
     clusters : ``design.clusters`` of ``make_design``, or a ``ClusterData`` made by hand.
     family : a ``Family``, or its name; static under ``jit``.
     n_agq : points per dimension, 1 is Laplace's method; static under ``jit``.
@@ -86,16 +87,29 @@ def log_likelihood(params: Params, clusters: ClusterData, family: str | Family, 
 
     Returns
     -------
-    Scalar in the dtype of the data. ``jit``, ``vmap``, ``grad``, ``hessian`` work in ``params`` and in the floating-point
-    leaves of ``clusters`` but ``y`` and ``row_weight``, whose derivative is taken as 0. The derivative includes the movement of
-    mode and scale.
+    Array
+        A scalar in the dtype of the data. ``jit``, ``vmap``, ``grad``, ``hessian`` work in ``params`` and in the floating-point leaves of
+        ``clusters`` but ``y`` and ``row_weight``, whose derivatives are taken as 0. The derivative includes the movement of mode and
+        scale.
 
     Raises
     ------
     ArgumentError
         For a shape, family, ``n_agq`` or mesh that does not fit.
 
-    Source: Pinheiro and Bates (1995), JCGS 4, 12-35; Pinheiro and Chao (2006), JCGS 15, 58-81.
+    References
+    ----------
+    Pinheiro and Bates (1995), Journal of Computational and Graphical Statistics 4, 12-35; Pinheiro and Chao (2006), the same journal 15,
+    58-81.
+
+    Examples
+    --------
+    >>> import jax.numpy as jnp
+    >>> data = gj.datasets.load_intro_binomial()
+    >>> design = gj.make_design("y ~ sex * time", random="~ 1 | id", data=data, family="binomial")
+    >>> params = gj.Params(beta=jnp.array([-2.6, -1.3, 0.28, 0.04]), chol=jnp.array([[2.0]]))
+    >>> f"{gj.log_likelihood(params, design.clusters, 'binomial'):.2f}"
+    '-374.57'
     """
     arguments = _arguments(params, clusters, family, n_agq)
     return _log_likelihood(*arguments) if mesh is None else _log_likelihood_on_mesh(*arguments, _mesh_for(clusters, mesh))
@@ -114,7 +128,32 @@ def log_likelihood_by_rule(params: Params, clusters: ClusterData, family: Family
 
 
 def cluster_log_likelihoods(params: Params, clusters: ClusterData, family: str | Family, n_agq: int = 11) -> Array:
-    """(m,) log marginal likelihood of each cluster, unweighted, in the order of ``design.groups``; see ``log_likelihood``."""
+    """Log marginal likelihood of each cluster, by the quadrature of ``log_likelihood``.
+
+    Parameters
+    ----------
+    params, clusters, family, n_agq : as for ``log_likelihood``.
+
+    Returns
+    -------
+    Array
+        (m,) in the order of ``design.groups``; weights of clusters are not applied.
+
+    Raises
+    ------
+    ArgumentError
+        For a shape, family or ``n_agq`` that does not fit.
+
+    Examples
+    --------
+    >>> import jax.numpy as jnp
+    >>> data = gj.datasets.load_intro_binomial()
+    >>> design = gj.make_design("y ~ sex * time", random="~ 1 | id", data=data, family="binomial")
+    >>> params = gj.Params(beta=jnp.array([-2.6, -1.3, 0.28, 0.04]), chol=jnp.array([[2.0]]))
+    >>> values = gj.cluster_log_likelihoods(params, design.clusters, "binomial")
+    >>> [f"{value:.2f}" for value in values[:3]]
+    ['-2.88', '-3.22', '-5.59']
+    """
     return _cluster_log_likelihoods(*_arguments(params, clusters, family, n_agq))
 
 

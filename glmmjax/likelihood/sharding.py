@@ -28,10 +28,26 @@ def shard_clusters(clusters: ClusterData, mesh: Mesh) -> ClusterData:
     mesh : its axes are taken together, whatever their number. The number of blocks of a bucket is rounded up to a multiple of the
         number of devices, by blocks whose clusters weigh nothing.
 
+    Returns
+    -------
+    ClusterData
+        For the same functions as before; only where the arrays lie has changed.
+
     Raises
     ------
     ArgumentError
         For an argument of another type.
+
+    Examples
+    --------
+    >>> import jax, jax.numpy as jnp
+    >>> data = gj.datasets.load_intro_binomial()
+    >>> design = gj.make_design("y ~ sex * time", random="~ 1 | id", data=data, family="binomial")
+    >>> mesh = jax.make_mesh((len(jax.devices()),), ("blocks",))
+    >>> clusters = gj.shard_clusters(design.clusters, mesh)
+    >>> params = gj.Params(beta=jnp.array([-2.6, -1.3, 0.28, 0.04]), chol=jnp.array([[2.0]]))
+    >>> f"{gj.log_likelihood(params, clusters, 'binomial', mesh=mesh):.2f}"
+    '-374.57'
     """
     if not isinstance(clusters, ClusterData):
         raise ArgumentError(f"clusters must be a ClusterData, not {type(clusters).__name__}; pass design.clusters of make_design.")
