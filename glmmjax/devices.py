@@ -29,9 +29,9 @@ class Placement(NamedTuple):
 
     Attributes
     ----------
-    device : holds the data and runs everything
-    mesh : its devices share the blocks of clusters
-    text : for people: "cpu", "4 x cpu"
+    device : the device that holds the data and runs everything
+    mesh : devices that share the blocks of clusters
+    text : in words: "cpu", "4 x cpu"
     """
 
     device: jax.Device | None

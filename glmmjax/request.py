@@ -30,7 +30,7 @@ class RuleRequest:
     Attributes
     ----------
     n_points : per random effect; None where the number of random effects decides
-    is_automatic : take more points until the log-likelihood settles
+    is_automatic : whether to take more points until the log-likelihood settles
     """
 
     n_points: int | None = None

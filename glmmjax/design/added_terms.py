@@ -26,7 +26,7 @@ class AddedColumns(NamedTuple):
     Attributes
     ----------
     values : (n, k) in the order of the rows used
-    names : (k,)
+    names : (k,) names of the columns, as patsy writes them
     """
 
     values: np.ndarray

@@ -40,10 +40,10 @@ class RowLabels(NamedTuple):
 
     Attributes
     ----------
-    groups : (m,)
-    cluster_sizes : (m,)
-    row_labels : (n,)
-    n_dropped
+    groups : (m,) cluster labels, in order of first appearance
+    cluster_sizes : (m,) rows of each cluster
+    row_labels : (n,) the caller's labels of the rows used
+    n_dropped : rows dropped for missing values
     """
 
     groups: pd.Index
@@ -57,18 +57,18 @@ class KeptOfStream(NamedTuple):
 
     Attributes
     ----------
-    rows
-    labels
-    covariance
-    fixed_names
-    random_names
-    success_level
-    random_reach : (q,)
-    learned : what the formula learned from the rows
+    rows : places of the clusters and digests of the rows
+    labels : labels of rows and clusters
+    covariance : structure of D
+    fixed_names : (p,) columns of X
+    random_names : (q,) columns of Z
+    success_level : level counted as 1 of a two-level or boolean outcome, else None
+    random_reach : (q,) largest absolute value of each random-effects column
+    learned : levels, means and knots that the formula took from the rows
     columns : variables of the formulas
-    levels
-    outcome_levels
-    offsets
+    levels : by variable, for those that have levels
+    outcome_levels : failure and success of a two-level outcome, else None
+    offsets : by predictor, the column that an offset argument names; None where it was numbers
     """
 
     rows: StreamedRows

@@ -40,20 +40,20 @@ class Design:
 
     Attributes
     ----------
-    rows : the rows in blocks of clusters, or what is kept of those of a stream
+    rows : the rows in blocks of clusters; of a stream, what is kept of them
     formula : the formulas in pieces of plain text
     family : as given, with what only the data show: the number of levels, a predictor for the dispersion
-    covariance : of D
+    covariance : structure of D, the covariance matrix of the random effects
     fixed_names : (p,) columns of X, patsy's names
     random_names : (q,) columns of Z
     zi_fixed_names : (p_zi,), () without a zero part
     dispersion_names : (p_disp,), () where the extra parameters are constants
     success_level : level counted as 1 of a two-level or boolean outcome, else None
-    levels : of an ordinal outcome, in order; else ()
+    levels : levels of an ordinal outcome, in order; else ()
     groups : (m,) pandas Index: cluster labels, in order of first appearance
     cluster_sizes : (m,) numpy int, rows of each cluster
     row_labels : (n,) pandas Index: the caller's labels of the rows used, in the caller's order
-    order : ``RowOrder``: where each row used stands in ``clusters``; None for a stream
+    order : ``RowOrder`` that says where each row used stands in ``clusters``; None for a stream
     n_dropped : rows dropped for missing values
     random_reach : (q,) numpy: largest absolute value of each random-effects column
     recipe : what makes the same columns of other rows

@@ -23,9 +23,9 @@ class Hypotheses(NamedTuple):
 
     Attributes
     ----------
-    matrix : (k, n)
-    values : (k,)
-    texts : (k,) how each reads
+    matrix : (k, n) coefficients of the n parameters
+    values : (k,) right sides
+    texts : (k,) each hypothesis in words
     """
 
     matrix: np.ndarray

@@ -30,9 +30,9 @@ class NewRows(NamedTuple):
     ----------
     X : per predictor (p_e, n), fixed-effects columns
     Z : per predictor (q_e, n), random-effects columns
-    offset : (E, n)
-    outcome : (n,) each; () when it was not asked for
-    groups : clusters in order of first appearance; None when they were not asked for, and in a model without
+    offset : (E, n) offsets, on the scale of the linear predictors
+    outcome : (n,) for each outcome column; () when it was not asked for
+    groups : clusters in order of first appearance; None when they were not asked for, and in a model without random effects
     is_complete : (all rows,) bool: which rows of the new data these are
     labels : (all rows,) labels of the rows of the new data
     """

@@ -24,7 +24,7 @@ class RowGroups(NamedTuple):
     Attributes
     ----------
     codes : (n,) number of the group of each row
-    labels : (G,)
+    labels : (G,) label of each group: its values in the columns that make it
     """
 
     codes: np.ndarray

@@ -76,18 +76,18 @@ class Convergence:
 
     Attributes
     ----------
-    code
-    message
-    newton_decrement : log-likelihood units; exact Hessian, modes re-solved, at the reported parameters
+    code : ``Code``: how the fit ended
+    message : the text of the code: what was seen and what to try
+    newton_decrement : in log-likelihood units, by the exact Hessian at the reported parameters, with modes found again
     gradient_norm : largest absolute entry of the gradient in theta
     n_em : evaluations of value and gradient in the EM phase
-    n_quasi_newton : and in the quasi-Newton phase
-    n_newton : evaluations of value, gradient and Hessian
-    quadrature_error : log-likelihood by a finer rule minus the reported one, at the estimates
-    n_agq
-    finer_n_agq
-    n_on_sample : evaluations on a sample of the clusters, from which a fit of large data started
-    device : where it ran: "cpu", "4 x cpu", "2 processes, 8 x gpu"
+    n_quasi_newton : evaluations of value and gradient in the quasi-Newton phase
+    n_newton : evaluations of value, gradient and Hessian in the Newton phase
+    quadrature_error : log-likelihood by the finer rule minus the reported one, at the estimates
+    n_agq : quadrature points per random effect
+    finer_n_agq : points per random effect of the finer rule
+    n_on_sample : evaluations on a sample of the clusters, with which a fit of large data starts
+    device : where the fit ran: "cpu", "4 x cpu", "2 processes, 8 x gpu"
     """
 
     code: Code

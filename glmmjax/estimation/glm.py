@@ -33,9 +33,9 @@ class RowTerms(NamedTuple):
 
     Attributes
     ----------
-    value : (w, B)
-    score : (E, w, B)
-    weight : (E, w, B) curvature, kept above 0
+    value : (w, B) weighted log density
+    score : (E, w, B) its slope in each predictor
+    weight : (E, w, B) minus its curvature, kept above 0
     """
 
     value: Array

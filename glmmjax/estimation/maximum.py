@@ -23,9 +23,9 @@ class Progress(NamedTuple):
     Attributes
     ----------
     phase : "EM", "quasi-Newton" or "Newton"
-    iteration
-    log_likelihood
-    gradient_norm
+    iteration : evaluations of the phase so far
+    log_likelihood : at the best point so far, with the penalty
+    gradient_norm : largest absolute entry of the gradient there
     """
 
     phase: str
@@ -39,12 +39,12 @@ class Maximum(NamedTuple):
 
     Attributes
     ----------
-    theta : (P,)
+    theta : (P,) the free vector
     hessian : (P, P) of the objective
-    log_likelihood
+    log_likelihood : without the penalty
     objective : with the penalty
-    modes : (S, q, B) a bucket
-    convergence
+    modes : (S, q, B) for each bucket
+    convergence : how the fit ended
     """
 
     theta: np.ndarray
@@ -63,10 +63,10 @@ class Asked(NamedTuple):
 
     Attributes
     ----------
-    options
-    n_agq
-    initial : (P,)
-    monitor
+    options : settings of the fit
+    n_agq : quadrature points per random effect
+    initial : (P,) free vector to start from, None for starting values from the data
+    monitor : called with a ``Progress`` between steps, None for nobody
     """
 
     options: Options

@@ -35,7 +35,16 @@ __all__ = [
 
 @dataclasses.dataclass(frozen=True)
 class Problem:
-    """The static part of a fit; equal by value, so that a second fit of the same kind traces nothing."""
+    """The static part of a fit; equal by value, so that a second fit of the same kind traces nothing.
+
+    Attributes
+    ----------
+    family : density of the outcome
+    layout : where parameters stand in theta
+    penalty : on the fixed effects, None for none
+    is_intercept : (p,) True for the coefficient that a penalty spares; () without a penalty
+    prior : law of the random effects
+    """
 
     family: Family
     layout: Theta
@@ -50,7 +59,7 @@ class FitSettings:
 
     Attributes
     ----------
-    problem
+    problem : what is maximised
     options : as ``compiled_options`` gives them
     """
 
@@ -59,7 +68,13 @@ class FitSettings:
 
 
 class Integral(NamedTuple):
-    """The data, and the rule that integrates over their random effects."""
+    """The data, and the rule that integrates over their random effects.
+
+    Attributes
+    ----------
+    buckets : blocks of clusters
+    rule : nodes and log weights
+    """
 
     buckets: tuple[Bucket, ...]
     rule: Rule
@@ -71,11 +86,11 @@ class Evaluated(NamedTuple):
     Attributes
     ----------
     value : () penalised log-likelihood
-    gradient : (P,)
+    gradient : (P,) of the penalised log-likelihood
     log_likelihood : () without the penalty
     chol_gradient : (q, q) derivative of the log-likelihood in every entry of L, which an EM step needs
-    modes
-    mode_error : () see marginal.Evaluation
+    modes : conditional modes found, where the next search begins
+    mode_error : () largest squared Newton step left in any mode, in posterior standard deviations
     """
 
     value: Array

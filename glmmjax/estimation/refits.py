@@ -47,13 +47,13 @@ class Origin(NamedTuple):
 
     Attributes
     ----------
-    problem
-    options
-    n_agq
-    buckets
-    theta : (P,)
-    information : (P, P) negative Hessian there
-    modes : (S, q, B) a bucket; where searches for modes begin
+    problem : what is maximised
+    options : settings of the fit
+    n_agq : quadrature points per random effect
+    buckets : blocks of clusters with the original data
+    theta : (P,) estimates in the free vector
+    information : (P, P) negative Hessian at the estimates
+    modes : (S, q, B) for each bucket, where searches for modes begin
     """
 
     problem: Problem
@@ -70,9 +70,9 @@ class Changes(NamedTuple):
 
     Attributes
     ----------
-    n
-    change : buckets with other values
-    values : of data set r, one entry a bucket
+    n : number of data sets
+    change : gives the buckets with these values in the place of their own
+    values : of a data set by its number: one entry a bucket
     """
 
     n: int

@@ -31,7 +31,7 @@ class Start(NamedTuple):
 
     Attributes
     ----------
-    theta : (P,)
+    theta : (P,) starting values in the free vector
     information : (C, C) of all of theta but the free vector of D, with the random effects integrated out
     moment_information : (q, q) clusters that inform entry (r, c) of D: sum over clusters of reliability r times c
     total_weight : () sum of the cluster weights

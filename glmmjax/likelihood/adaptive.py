@@ -27,11 +27,11 @@ class Slopes(NamedTuple):
 
     Attributes
     ----------
-    eta : (E, w, B)
-    zl : (E, q, w, B)
-    phi : (n_phi, B), of the rows in each lane
-    origin : (q, B)
-    axes : (q, q, B)
+    eta : (E, w, B) in the linear predictors at u = 0
+    zl : (E, q, w, B) in the random-effects columns times L
+    phi : (n_phi, B) in the extra parameters, of the rows in each lane
+    origin : (q, B) in the placement's origin
+    axes : (q, q, B) in the placement's axes
     """
 
     eta: Array

@@ -52,9 +52,9 @@ class Bucket(NamedTuple):
     Attributes
     ----------
     y : (S, w, B) outcome, or a tuple of such arrays for several outcome columns
-    X : per predictor (S, p, w, B), fixed-effects columns
-    Z : per predictor (S, q_e, w, B), random-effects columns; sum of q_e is q
-    offset : (S, E, w, B), added to the linear predictors
+    X : (S, p, w, B) for each predictor: fixed-effects columns
+    Z : (S, q_e, w, B) for each predictor: random-effects columns; the sum of q_e is q
+    offset : (S, E, w, B) offsets, on the scale of the linear predictors
     row_weight : (S, w, B), 0 for padding rows, else 1
     cluster_weight : (S, B), 0 for padding clusters, else the cluster's weight
     lane_clusters : (S, B) int32 where long clusters span several lanes of the last axis: the first lane of the cluster that a lane
@@ -80,7 +80,7 @@ class ClusterData(NamedTuple):
 
     Attributes
     ----------
-    buckets : by increasing width
+    buckets : ``Bucket`` tuples, by increasing width
     slots : (m,) int32: where cluster i stands in the buckets laid end to end, each flattened to (S * B,)
     """
 
@@ -93,7 +93,7 @@ class RowOrder(NamedTuple):
 
     Attributes
     ----------
-    rows : a bucket (S, w, B): the caller's row that stands there; padding repeats a row
+    rows : (S, w, B) for each bucket: the caller's row that stands there; padding repeats a row
     row_slots : (n,) where a row stands in the buckets laid end to end, each flattened to (S * w * B,)
     """
 

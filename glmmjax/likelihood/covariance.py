@@ -103,7 +103,12 @@ class Structure(abc.ABC):
 
 @dataclasses.dataclass(frozen=True)
 class BlockDiagonal(Structure):
-    """Independent unstructured blocks of the given sizes: (q,) is an unstructured D, (1, ..., 1) a diagonal one."""
+    """Independent unstructured blocks of the given sizes: (q,) is an unstructured D, (1, ..., 1) a diagonal one.
+
+    Attributes
+    ----------
+    sizes : numbers of random effects in the blocks; their sum is q
+    """
 
     sizes: tuple[int, ...]
 
@@ -169,6 +174,10 @@ class CompoundSymmetry(Structure):
 
     The free vector holds signed square roots of the two eigenvalues of D: that of the mean of the effects, ``s^2 (1 + (q - 1) r)``, and
     that of contrasts between them, ``s^2 (1 - r)``.
+
+    Attributes
+    ----------
+    size : number of random effects q
     """
 
     fewest: ClassVar[int] = 2
@@ -204,6 +213,10 @@ class Autoregressive(Structure):
     """One variance, and the correlation ``r^|i - j|`` of the effects i and j, in the order of their columns.
 
     The free vector is (s, atanh r) with a signed standard deviation s.
+
+    Attributes
+    ----------
+    size : number of random effects q
     """
 
     fewest: ClassVar[int] = 2

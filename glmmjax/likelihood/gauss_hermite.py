@@ -32,8 +32,8 @@ class GaussHermite(NamedTuple):
 
     Attributes
     ----------
-    nodes : (K, q)
-    log_weights : (K,)
+    nodes : (K, q) standard nodes z_k
+    log_weights : (K,) with the constant of the prior among them
     count : number of nodes in use: a Python int (loop of fixed length) or a traced scalar
     """
 

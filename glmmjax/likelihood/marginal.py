@@ -51,8 +51,8 @@ class Evaluation(NamedTuple):
 
     Attributes
     ----------
-    value : ()
-    gradient : d value / d params, for every entry of chol
+    value : () log-likelihood
+    gradient : derivatives in the ``Params``, those in chol for every entry of it
     modes : where the next evaluation starts its search
     mode_error : () largest squared Newton step left in any mode, in posterior standard deviations
     """
@@ -64,7 +64,14 @@ class Evaluation(NamedTuple):
 
 
 class Span(NamedTuple):
-    """Blocks ``first, first + stride, ...`` of a bucket, ``count`` of them; whole numbers, traced or not."""
+    """Some blocks of a bucket: ``first, first + stride, ...``. Whole numbers, traced or not.
+
+    Attributes
+    ----------
+    first : () number of the first block
+    count : () number of blocks
+    stride : () from one block to the next
+    """
 
     first: Any
     count: Any

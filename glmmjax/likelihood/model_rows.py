@@ -24,7 +24,7 @@ class ModelRows(NamedTuple):
     ----------
     X : per predictor (p_e, n), fixed-effects columns
     Z : per predictor (q_e, n), random-effects columns; sum of q_e is q
-    offset : (E, n)
+    offset : (E, n) offsets, on the scale of the linear predictors
     """
 
     X: tuple[Array, ...]

@@ -38,10 +38,10 @@ class Peak(NamedTuple):
 
     Attributes
     ----------
-    mode : (q, B)
+    mode : (q, B) where f is largest
     hessian : negative Hessian of f there
-    value : (B,) closed to differentiation
-    gradient : 0 up to rounding, closed to differentiation
+    value : (B,) f at the mode, closed to differentiation
+    gradient : q arrays (B,): 0 up to rounding, closed to differentiation
     """
 
     mode: Array

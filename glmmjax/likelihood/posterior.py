@@ -24,8 +24,8 @@ class Posterior(NamedTuple):
 
     Attributes
     ----------
-    mode : (q, B) u_hat
-    root : (q, q, B) upper triangular R, R R' the inverse negative Hessian at the mode
+    mode : (q, B) conditional mode u_hat
+    root : (q, q, B) upper triangular R; R R' is the inverse negative Hessian at the mode
     log_det : (B,) log|det R|
     value : (B,) f at the mode, closed to differentiation
     mode_error : (B,) squared length of one more Newton step in posterior standard deviations: 0 at an exact mode

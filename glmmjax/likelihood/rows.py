@@ -65,9 +65,9 @@ class Observed(NamedTuple):
 
     Attributes
     ----------
-    y : (w, B), or a pair of them
-    row_weight : (w, B)
-    lanes : None where every lane is a cluster
+    y : (w, B) outcome, or a tuple of such arrays for several outcome columns
+    row_weight : (w, B) 0 for padding rows, else 1
+    lanes : how clusters share lanes; None where every lane is a cluster
     """
 
     y: Any
@@ -91,7 +91,15 @@ class Lanes(NamedTuple):
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Integrand:
-    """f of every cluster of a block. Family and prior are static; predictors and data are arrays."""
+    """f of every cluster of a block. Family and prior are static, the rest are arrays.
+
+    Attributes
+    ----------
+    family : density of the outcome
+    prior : law of the random effects
+    x : the part that depends on the parameters
+    observed : outcomes and weights
+    """
 
     family: Family = dataclasses.field(metadata={"static": True})
     prior: Prior = dataclasses.field(metadata={"static": True})

@@ -22,10 +22,10 @@ class NodePlacement(NamedTuple):
 
     Attributes
     ----------
-    origin : (q, B)
-    axes : (q, q, B) upper triangular
+    origin : (q, B) where the node z = 0 lies
+    axes : (q, q, B) upper triangular, the linear part of the map
     log_scale : (B,) is added to the log of the sum over nodes
-    shift : (B,) about the largest term's logarithm, closed to differentiation; the result does not depend on it
+    shift : (B,) about the logarithm of the largest term, closed to differentiation; the result does not depend on it
     """
 
     origin: Array

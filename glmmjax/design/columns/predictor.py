@@ -23,10 +23,10 @@ class Predictor(NamedTuple):
 
     Attributes
     ----------
-    fixed : (n, p)
-    random : (n, q), q = 0 without random effects
-    block_sizes : sizes of the independent blocks of D, their sum is q
-    offset : (n,)
+    fixed : (n, p) fixed-effects columns
+    random : (n, q) random-effects columns, q = 0 without random effects
+    block_sizes : sizes of the independent blocks of D; their sum is q
+    offset : (n,) offset, on the scale of the predictor
     """
 
     fixed: Matrix

@@ -49,7 +49,7 @@ class Table(NamedTuple):
     ----------
     frame : columns used, rows numbered 0..n-1, types as they came
     labels : (n,) the caller's labels of these rows
-    n_dropped
+    n_dropped : rows dropped for missing values
     """
 
     frame: pd.DataFrame

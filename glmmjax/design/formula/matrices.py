@@ -44,7 +44,7 @@ class Matrix(NamedTuple):
     Attributes
     ----------
     values : (n, k) float64, column after column in memory
-    names : (k,)
+    names : (k,) names of the columns
     """
 
     values: np.ndarray

@@ -26,11 +26,11 @@ class Token(NamedTuple):
 
     Attributes
     ----------
-    text
-    kind : number of the ``tokenize`` module
-    start
-    end
-    depth : brackets around it; a bracket is outside itself
+    text : the token as written
+    kind : its number in the module ``tokenize``
+    start : position of its first character
+    end : position after its last character
+    depth : number of brackets around it; a bracket is outside itself
     in_python : inside the brackets of a call or an index, where operators are Python's and not the formula's
     """
 
@@ -47,9 +47,9 @@ class Name(NamedTuple):
 
     Attributes
     ----------
-    text
-    is_called : ``name(``
-    is_bare : a whole variable of a term, neither called nor inside brackets nor ``name.attribute``
+    text : the name as written
+    is_called : whether an opening bracket follows, as in ``name(``
+    is_bare : whether it is a whole variable of a term: not called, not inside brackets, not ``name.attribute``
     """
 
     text: str

@@ -26,9 +26,9 @@ class Widths(NamedTuple):
     Attributes
     ----------
     widths : (K,) padded rows of a cluster, increasing
-    n_lanes : clusters of a block
-    n_blocks
-    chunk_blocks
+    n_lanes : clusters of a block, by bucket
+    n_blocks : blocks, by bucket
+    chunk_blocks : blocks of a chunk, by bucket
     slots : (m,) int32: where cluster i stands in the (S, B) arrays laid end to end
     """
 
@@ -59,9 +59,9 @@ class BlockFiles(NamedTuple):
 
     Attributes
     ----------
-    folder
-    layout
-    n_columns : of the outcome, X and Z
+    folder : where the files are
+    layout : how clusters are spread over buckets and chunks
+    n_columns : numbers of columns of the outcome, X and Z
     total_weight : sum of the cluster weights
     """
 

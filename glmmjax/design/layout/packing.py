@@ -22,10 +22,10 @@ class Columns(NamedTuple):
 
     Attributes
     ----------
-    y : (n,)
-    X : (p, n) a predictor
-    Z : (q, n) a predictor
-    offset : one array (E, n)
+    y : (n,) for each outcome column
+    X : (p, n) for each predictor: fixed-effects columns
+    Z : (q, n) for each predictor: random-effects columns
+    offset : one array (E, n), on the scale of the predictors
     """
 
     y: list[np.ndarray]

@@ -31,7 +31,17 @@ __all__ = ["Chunk", "StreamModel", "Totals", "scan_stream", "written_blocks"]
 
 
 class StreamModel(NamedTuple):
-    """A model of a stream after the first reading: what is evaluated on every chunk."""
+    """A model of a stream after the first reading: what is evaluated on every chunk.
+
+    Attributes
+    ----------
+    formula : the formulas in pieces
+    family : of the outcome
+    used : columns of the stream that the model uses
+    scan : what the first reading has found
+    namespace : the other names in the formula, with their values
+    predictor : makes the columns of the predictor from rows
+    """
 
     formula: FormulaParts
     family: Family
@@ -46,11 +56,11 @@ class Chunk(NamedTuple):
 
     Attributes
     ----------
-    outcome
-    predictor
+    outcome : outcome columns as the family takes them
+    predictor : columns of the linear predictor
     sizes : (m,) rows of each cluster
     weights : (m,) cluster weights
-    levels : of a two-level outcome
+    levels : failure and success of a two-level outcome, else None
     """
 
     outcome: Outcome

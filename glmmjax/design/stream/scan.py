@@ -29,10 +29,10 @@ class Used(NamedTuple):
 
     Attributes
     ----------
-    variables : of the formulas
-    group
-    weights
-    offset : named by the ``offset`` argument
+    variables : names in the formulas
+    group : the cluster variable, None without random effects
+    weights : column of the cluster weights, None without
+    offset : column that the argument ``offset`` names, None without
     """
 
     variables: tuple[str, ...]
@@ -51,11 +51,11 @@ class Scan(NamedTuple):
 
     Attributes
     ----------
-    levels : of the variables that have levels, in the order that a frame of all rows would give
+    levels : of each variable that has levels, in the order that a frame of all rows would give
     labels : (m,) clusters in order of first appearance
-    sizes : (m,) int32, rows of each
-    n_rows
-    n_dropped
+    sizes : (m,) int32, rows of each cluster
+    n_rows : rows without a missing value
+    n_dropped : rows dropped for missing values
     """
 
     levels: dict[str, pd.Index]

@@ -37,8 +37,8 @@ class Sample(NamedTuple):
 
     Attributes
     ----------
-    evaluator
-    all_blocks : from which starting values are found when the fit of the sample has failed
+    evaluator : evaluates the sample
+    all_blocks : blocks from which starting values are found when the fit of the sample has failed
     """
 
     evaluator: Evaluator
@@ -50,11 +50,11 @@ class Data(NamedTuple):
 
     Attributes
     ----------
-    run
+    run : the compiled programs
     begin_with : blocks from which starting values are found
     total_weight : sum of all cluster weights
-    whole
-    sample
+    whole : evaluates all clusters
+    sample : clusters that are fitted first, None where all are at once
     """
 
     run: Programs

@@ -23,7 +23,7 @@ class Estimate(NamedTuple):
 
     Attributes
     ----------
-    theta : (P,)
+    theta : (P,) the free vector
     code : () ``Code`` as an integer
     log_likelihood : () without the penalty
     hessian : (P, P) of the objective
@@ -40,9 +40,9 @@ class End(NamedTuple):
 
     Attributes
     ----------
-    begun
-    first_order
-    newton
+    begun : where it began
+    first_order : last state of the first-order phase
+    newton : last state of the Newton phase
     code : () ``Code`` as an integer
     """
 

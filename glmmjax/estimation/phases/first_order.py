@@ -29,16 +29,16 @@ class FirstOrderState(NamedTuple):
 
     Attributes
     ----------
-    theta : (P,)
+    theta : (P,) the best point so far
     at : the objective at theta
     proposal : (P,) step to try next
     slope : () gradient times proposal
     inverse : (P, P) quasi-Newton metric, in use once ``in_em`` is False
-    in_em : () bool
+    in_em : () bool: the next proposal is an EM step
     n_em : () EM evaluations
     n_quasi_newton : () quasi-Newton evaluations
     n_rejected : () proposals rejected in a row
-    is_done : () bool
+    is_done : () bool: the phase has ended
     """
 
     theta: Array
@@ -54,7 +54,13 @@ class FirstOrderState(NamedTuple):
 
 
 class Begun(NamedTuple):
-    """Where an ascent begins."""
+    """Where an ascent begins.
+
+    Attributes
+    ----------
+    start : starting values and the scale of theta
+    state : of the first-order phase, before its first evaluation
+    """
 
     start: Start
     state: FirstOrderState

@@ -31,8 +31,8 @@ class Spectrum(NamedTuple):
     ----------
     scale : (P,) theta = scale * scaled theta
     values : (P,) eigenvalues, ascending
-    vectors : (P, P)
-    gradient : (P,) V' (scale * g)
+    vectors : (P, P) eigenvectors V, one a column
+    gradient : (P,) V' (scale * g) for the gradient g in theta
     """
 
     scale: Array
@@ -52,14 +52,14 @@ class NewtonState(NamedTuple):
 
     Attributes
     ----------
-    theta : (P,)
-    at
+    theta : (P,) the best point so far
+    at : the objective at theta
     hessian : (P, P) of the objective at theta
-    proposal : (P,)
-    decrement : ()
+    proposal : (P,) step to try next
+    decrement : () Newton decrement at theta, in log-likelihood units
     n_newton : () evaluations of the Hessian
-    n_rejected : () in a row
-    is_done : () bool
+    n_rejected : () proposals rejected in a row
+    is_done : () bool: the phase has ended
     """
 
     theta: Array

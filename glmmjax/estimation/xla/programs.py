@@ -35,8 +35,8 @@ class Given(NamedTuple):
 
     Attributes
     ----------
-    theta : (P,)
-    is_used : () bool; False: starting values are found from the data
+    theta : (P,) starting values in the free vector
+    is_used : () bool: False finds starting values from the data instead
     """
 
     theta: Any
@@ -44,7 +44,17 @@ class Given(NamedTuple):
 
 
 class Programs(NamedTuple):
-    """Jitted functions; see the functions of this file for what they take and give."""
+    """Jitted functions; see the functions of this file for what they take and give.
+
+    Attributes
+    ----------
+    begin : starting values, and the state that a fit begins in
+    run_phase : steps of a phase, evaluations included
+    evaluate : log-likelihood and gradient of a part of the data
+    evaluate_with_hessian : the same with the Hessian
+    step : one step of a phase from an evaluation made elsewhere
+    resume : where quasi-Newton on all data begins after a fit to a part
+    """
 
     begin: Any
     run_phase: Any
