@@ -20,7 +20,19 @@ _SINGULAR = 1e-4  # relative size of a diagonal entry of L below which D counts 
 
 
 class Code(enum.IntEnum):
-    """Outcome of a fit; ``text`` says what was seen and what to try."""
+    """How a fit ended; ``text`` says what was seen and what to try.
+
+    Attributes
+    ----------
+    CONVERGED : certified maximum
+    CONVERGED_ON_BOUNDARY : certified maximum with a singular covariance matrix of the random effects
+    DECREMENT_TOO_LARGE : another Newton step still promises a gain
+    NOT_A_MAXIMUM : the Hessian is not negative definite
+    DIVERGING : an estimate runs off to infinity
+    MODES_NOT_FOUND : conditional modes of some clusters are not exact
+    NOT_FINITE : the log-likelihood or its Hessian is not finite
+    QUADRATURE_NOT_SETTLED : a finer rule moves the log-likelihood by too much
+    """
 
     CONVERGED = 0
     CONVERGED_ON_BOUNDARY = 1

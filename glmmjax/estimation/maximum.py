@@ -24,7 +24,7 @@ class Progress(NamedTuple):
     ----------
     phase : "EM", "quasi-Newton" or "Newton"
     iteration : evaluations of the phase so far
-    log_likelihood : at the best point so far, with the penalty
+    log_likelihood : at the best point so far, without the penalty
     gradient_norm : largest absolute entry of the gradient there
     """
 

@@ -27,6 +27,13 @@ class Params(NamedTuple):
     phi : (n_phi,) extra parameters of the family on the free scale: the logarithm of one that is positive
     gamma : (p_zi,) fixed effects of the zero part, on the logit of the probability of a zero
     delta : (p_disp,) coefficients of the extra parameter on its free scale, which then has no entry in phi
+
+    Examples
+    --------
+    >>> import jax.numpy as jnp
+    >>> params = gj.Params(beta=jnp.array([-2.6, 0.3]), chol=jnp.array([[2.0]]))
+    >>> (params.chol @ params.chol.T).tolist()  # D
+    [[4.0]]
     """
 
     beta: Array

@@ -14,6 +14,10 @@ pytestmark = pytest.mark.usefixtures("compile_quickly")
 NAMED = list(FAMILIES.values())  # these have a formula and a source; the others take both from what they are given
 
 
+def help_of(family: type) -> str:
+    return inspect.getdoc(family) or ""
+
+
 def sections(text: str) -> set[str]:
     lines = text.splitlines()
     return {title for title, line in itertools.pairwise(lines) if line and line == "-" * len(title)}
@@ -21,7 +25,7 @@ def sections(text: str) -> set[str]:
 
 @pytest.mark.parametrize("family", NAMED, ids=lambda family: family.name)
 def test_a_family_says_what_it_is(family):
-    text = inspect.getdoc(family)
+    text = help_of(family)
     assert ".. math::" in text
     assert "Outcome:" in text
     assert {"Parameters", "References", "Examples"} <= sections(text)
@@ -31,11 +35,9 @@ def test_a_family_says_what_it_is(family):
 
 @pytest.mark.parametrize("family", NAMED, ids=lambda family: family.name)
 def test_a_family_names_its_extra_parameters_and_their_free_scale(family):
-    if family.is_ordinal:
-        names = ("thresholds",)  # their number depends on the levels
-    else:
-        names = tuple(f"``{name}``" for name in family().phi_names)
-    text = " ".join(inspect.getdoc(family).split())
+    # the number of thresholds depends on the levels
+    names = ["thresholds"] if family.is_ordinal else [f"``{name}``" for name in family().phi_names]
+    text = " ".join(help_of(family).split())
     assert ("Extra parameter" in text) == bool(names)
     about = text.partition("Extra parameter")[2]
     assert [name for name in names if name not in about] == []
@@ -44,7 +46,7 @@ def test_a_family_names_its_extra_parameters_and_their_free_scale(family):
 
 @pytest.mark.parametrize("family", [Custom, WithDispersion], ids=lambda family: family.__name__)
 def test_a_family_made_of_others_has_parameters_and_an_example(family):
-    assert {"Parameters", "Examples"} <= sections(inspect.getdoc(family))
+    assert {"Parameters", "Examples"} <= sections(help_of(family))
 
 
 @pytest.mark.parametrize("family", [*NAMED, Custom, WithDispersion], ids=lambda family: family.__name__)
