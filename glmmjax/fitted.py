@@ -1,4 +1,4 @@
-"""``FittedModel``: the one record of a fit, without methods; what every post-fit function takes."""
+"""``FittedModel``: the one record of a fit, without methods. Every post-fit function takes it."""
 
 from __future__ import annotations
 

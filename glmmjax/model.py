@@ -34,7 +34,7 @@ __all__ = ["mixed_model", "refit"]
 
 _DEFAULTS = Options()
 
-_Run = Callable[[int, np.ndarray | None], Maximum]  # a fit by so many points, from these initial values
+_Run = Callable[[int, np.ndarray | None], Maximum]  # (points per random effect, initial values) -> fit
 
 
 def mixed_model(
@@ -128,7 +128,7 @@ def mixed_model(
 
 
 def refit(fitted: FittedModel, changes: Mapping[str, Any]) -> MixedModelResults:
-    """``MixedModelResults.update``: names in the formulas mean what they mean to its caller."""
+    """``MixedModelResults.update``. Names in the formulas have the meaning that they have for its caller."""
     return _fit(updated(fitted.request, changes), caller_namespace(1), fitted)
 
 
@@ -174,7 +174,7 @@ def _settled(maximum: Maximum, run: _Run, q: int, options: Options) -> Maximum:
     n_agq = maximum.convergence.n_agq
     while _is_unsettled(maximum.convergence, options) and n_agq < options.max_agq:
         n_agq = min(finer(n_agq, q), options.max_agq)
-        # the coarser rule may have lost a rank that is there after all, and from which a search is slow to come back
+        # the coarser rule may have lost a rank that D has, and a search comes back slowly from there
         again = None if maximum.convergence.code is Code.CONVERGED_ON_BOUNDARY else maximum.theta
         before, maximum = maximum, run(n_agq, again)
         maximum = maximum._replace(convergence=_with_evaluations_of(before.convergence, maximum.convergence))

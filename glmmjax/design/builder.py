@@ -32,7 +32,7 @@ from glmmjax.options import Options
 
 __all__ = ["KeptOfStream", "RowLabels", "build_design", "make_design", "stored_design", "streamed_design"]
 
-_ARGUMENT = "argument "  # with it, no column can be taken for a variable of a formula
+_ARGUMENT = "argument "  # a prefix, so that the column of an argument is never taken for a variable of a formula
 
 
 class RowLabels(NamedTuple):
@@ -53,7 +53,7 @@ class RowLabels(NamedTuple):
 
 
 class KeptOfStream(NamedTuple):
-    """What the arguments of a streamed fit do not give again: enough to build its design without its rows.
+    """The parts of a streamed fit that its arguments do not give again. With them its design is built without its rows.
 
     Attributes
     ----------
@@ -170,7 +170,7 @@ def make_design(
 
 
 def build_design(given: ModelArguments, env: Any, options: Options | None = None) -> Design:
-    """The design of a table in memory; ``env`` is what names in the formulas mean that are no columns."""
+    """The design of a table in memory; ``env`` gives the meaning of names in the formulas that are no columns."""
     formula, family = given.formula, given.resolved_family
     check_outcome_columns(formula, family)
     used = _used_rows(given, formula_namespace(env))
@@ -184,12 +184,12 @@ def build_design(given: ModelArguments, env: Any, options: Options | None = None
     weight = cluster_weights(weights, groups, table.frame[weights] if isinstance(weights, str) else None)
     layout = group_rows(groups.codes, n_groups, (options or Options()).max_block_rows)
     labels = RowLabels(groups.labels, np.bincount(groups.codes, minlength=n_groups), table.labels, table.n_dropped)
-    del used, table, groups  # see cluster_data
+    del used, table, groups  # frees memory: see cluster_data
     return _design(formula, columns, labels, cluster_data(layout, arrays, weight), row_order(layout))
 
 
 def streamed_design(given: ModelArguments, env: Any, options: Options) -> AbstractContextManager[tuple[Design, BlockFiles]]:
-    """The design of a stream, and its rows in files that are there until the context ends."""
+    """The design of a stream, and its rows in files that exist until the context ends."""
     model = scan_stream(given, formula_namespace(env))
     _warn_of_clusters(given.formula, len(model.scan.labels), model.scan.n_rows)
     return _written_design(given, model, options)

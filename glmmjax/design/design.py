@@ -20,13 +20,13 @@ __all__ = ["Design", "StreamedRows", "in_memory"]
 
 
 class StreamedRows(NamedTuple):
-    """What is kept of rows that were read from a stream, and are in memory no more.
+    """The part that is kept of rows that were read from a stream and are no longer in memory.
 
     Attributes
     ----------
     slots : (m,) where cluster i stands in the buckets laid end to end
-    outcome_digest : of the outcome columns in the order of the rows
-    weights_digest : of each row's cluster weight
+    outcome_digest : digest of the outcome columns in the order of the rows
+    weights_digest : digest of each row's cluster weight
     """
 
     slots: np.ndarray
@@ -42,7 +42,7 @@ class Design:
     ----------
     rows : the rows in blocks of clusters; of a stream, what is kept of them
     formula : the formulas in pieces of plain text
-    family : as given, with what only the data show: the number of levels, a predictor for the dispersion
+    family : the family given, with the number of levels that the data show, and a predictor for the dispersion where one is asked for
     covariance : structure of D, the covariance matrix of the random effects
     fixed_names : (p,) columns of X, patsy's names
     random_names : (q,) columns of Z
@@ -110,7 +110,7 @@ class Design:
         return (len(self.fixed_names), *(len(names) for names in others if names))
 
     def with_offset(self, values: Any, part: str = "main") -> ClusterData:
-        """The clusters with ``values`` as offset, in the place of the one that formula and arguments gave, which is not added.
+        """The clusters with ``values`` as offset. They replace the offset that formula and arguments gave; nothing is added to it.
 
         Works inside ``jit``, ``grad`` and ``vmap``; derivatives of ``log_likelihood`` in ``values`` are exact.
 
@@ -118,7 +118,7 @@ class Design:
         ----------
         values : (n,) one number for each row of ``row_labels``, on the scale of the linear predictor; a NumPy or JAX array, traced or not,
             such as the output of a network.
-        part : the linear predictor that it is added to, ``"main"``, ``"zero"`` or ``"dispersion"``.
+        part : the linear predictor that gets the offset, ``"main"``, ``"zero"`` or ``"dispersion"``.
 
         Returns
         -------
@@ -147,7 +147,7 @@ class Design:
         return with_new_offset(self.clusters, self.order, parts.index(part), values)
 
     def with_outcome(self, values: Any) -> ClusterData:
-        """The clusters with other outcomes, which works inside ``jit`` and ``vmap``. Derivatives in ``values`` are 0.
+        """The clusters with other outcomes. Works inside ``jit`` and ``vmap``; derivatives in ``values`` are 0.
 
         Parameters
         ----------
@@ -178,7 +178,7 @@ class Design:
         return with_new_outcome(self.clusters, self.order, values)
 
     def with_weights(self, values: Any) -> ClusterData:
-        """The clusters with other weights. Works inside ``jit``, ``grad`` and ``vmap``.
+        """The clusters with other weights. Works inside ``jit``, ``grad`` and ``vmap``; derivatives in ``values`` are exact.
 
         Parameters
         ----------
@@ -209,7 +209,7 @@ class Design:
         return with_new_weights(self.clusters, values)
 
     def __getstate__(self) -> dict[str, Any]:
-        """For pickling: numpy arrays, because JAX reads its own back in 32 bits wherever 64 are not switched on."""
+        """NumPy arrays for pickling, because JAX reads its own arrays back in 32 bits where 64 bits are not switched on."""
         return {**vars(self), "rows": self.rows if self.is_streamed else jax.tree.map(np.asarray, self.rows)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

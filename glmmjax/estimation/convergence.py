@@ -1,4 +1,4 @@
-"""What the end of a fit means: codes, their texts, and the certificate that alone makes a fit ``converged``."""
+"""How a fit ended: codes, their texts, and the certificate. Only a fit with a certificate is ``converged``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from glmmjax.estimation.starting_values import Start
 
 __all__ = ["Code", "Convergence", "code_of", "is_singular"]
 
-_MODE_ERROR = 1e-8  # squared posterior standard deviations; a Newton step from a warm start leaves far less
+_MODE_ERROR = 1e-8  # in squared posterior standard deviations; a Newton step from a warm start leaves a far smaller error
 _DIVERGING = 0.01  # change of a linear predictor that a last Newton step may still ask for
 _SINGULAR = 1e-4  # relative size of a diagonal entry of L below which D counts as singular
 
@@ -133,7 +133,7 @@ def is_singular(chol: Array, reach: Array) -> Array:
     """
     if chol.shape[0] == 0:
         return jnp.array(False)
-    lower = jnp.linalg.qr(chol.T, mode="r").T  # the same D by its lower factor, whatever root the structure takes
+    lower = jnp.linalg.qr(chol.T, mode="r").T  # the lower factor of the same D, whatever root the structure uses
     diagonal = jnp.abs(jnp.diagonal(lower))
     deviation = jnp.sqrt((chol * chol).sum(1))
     return jnp.any((diagonal < _SINGULAR * deviation) | (deviation * reach < _SINGULAR))

@@ -82,7 +82,7 @@ def fit_params(
         The estimates, with a non-negative diagonal of ``chol``. Their derivatives in the floating-point leaves of ``clusters`` follow from
         the implicit function theorem, ``d theta = -H^-1 d(gradient)``, and are exact at a certified maximum.
     info : FitInfo
-        How the fit ended; closed to differentiation.
+        How the fit ended; no derivative is taken of it.
 
     Raises
     ------

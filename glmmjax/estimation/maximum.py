@@ -1,4 +1,4 @@
-"""What a fit from Python is asked for and gives back, and how its end is judged."""
+"""What a fit from Python takes and gives back, and how its end is judged."""
 
 from __future__ import annotations
 
@@ -59,14 +59,14 @@ Monitor = Callable[[Progress], None]
 
 
 class Asked(NamedTuple):
-    """What a fit from Python is asked for.
+    """The request for a fit from Python.
 
     Attributes
     ----------
     options : settings of the fit
     n_agq : quadrature points per random effect
     initial : (P,) free vector to start from, None for starting values from the data
-    monitor : called with a ``Progress`` between steps, None for nobody
+    monitor : called with a ``Progress`` between steps; None for no call
     """
 
     options: Options
@@ -107,7 +107,7 @@ def maximum(
 
 
 def _judged(code: Code, quadrature_error: float, asked: Asked, n_clusters: float) -> Code:
-    """``code``, unless a certified maximum of a rule with several points says little on the integral."""
+    """``code``, or ``QUADRATURE_NOT_SETTLED`` for a certified maximum where a finer rule differs by too much."""
     is_certified = code in (Code.CONVERGED, Code.CONVERGED_ON_BOUNDARY)
     is_settled = asked.n_agq == 1 or abs(quadrature_error) < asked.options.quadrature_limit * n_clusters**0.5
     return Code.QUADRATURE_NOT_SETTLED if is_certified and not is_settled else code

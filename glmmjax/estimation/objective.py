@@ -1,4 +1,4 @@
-"""What estimation maximises: marginal log-likelihood plus penalty, as a function of the free vector theta."""
+"""The objective of a fit: marginal log-likelihood plus penalty, as a function of the free vector theta."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Problem:
 
 @dataclasses.dataclass(frozen=True)
 class FitSettings:
-    """What is maximised, and how: all that is static in the programs of a fit.
+    """What is maximised, and how. Everything here is static in the programs of a fit.
 
     Attributes
     ----------
@@ -102,7 +102,7 @@ class Evaluated(NamedTuple):
 
 
 def fit_settings(problem: Problem, options: Options) -> FitSettings:
-    """``problem`` with those of ``options`` that compiled programs read."""
+    """``problem`` with the options that compiled programs read."""
     return FitSettings(problem, compiled_options(options))
 
 
@@ -141,7 +141,7 @@ def likelihood_with_hessian(
             found = block_value_and_gradient(layout.params(theta), block, start, problem.family, rule, problem.prior)
             return layout.gradient(theta, found[0][1]), found
 
-        # differentiated block by block: through the loop over blocks, JAX would trace the block several times over
+        # differentiated block by block, because JAX would trace a block several times through the loop over blocks
         hessian, (first, mode, error) = jax.jacfwd(gradient, has_aux=True)(theta)
         return (*first, hessian), mode, error
 

@@ -1,4 +1,4 @@
-"""The marginal log-likelihood of all clusters: the only place that batches over blocks and buckets.
+"""The marginal log-likelihood of all clusters. No other file batches over blocks and buckets.
 
 ``log_likelihood`` and ``cluster_log_likelihoods`` are the public pure functions; ``value_and_gradient`` is the same number with
 its gradient taken block by block, so that memory stays at one block whatever the number of rows.
@@ -43,7 +43,7 @@ __all__ = [
     "value_and_gradient",
 ]
 
-Modes = tuple[Array, ...]  # one (S, q, B) array a bucket
+Modes = tuple[Array, ...]  # one (S, q, B) array for each bucket
 
 
 class Evaluation(NamedTuple):
@@ -123,7 +123,7 @@ def log_likelihood(params: Params, clusters: ClusterData, family: str | Family, 
 
 
 def log_likelihood_by_rule(params: Params, clusters: ClusterData, family: Family, rule: Rule, prior: Prior = STANDARD_NORMAL) -> Array:
-    """``log_likelihood`` with a rule made for ``prior`` in place of ``n_agq``; a ``padded_rule`` as a traced argument serves many."""
+    """``log_likelihood`` with a rule made for ``prior`` in place of ``n_agq``. One program takes any ``padded_rule`` as traced argument."""
     total = jnp.zeros((), params.beta.dtype)
     for bucket in clusters.buckets:
 
@@ -164,7 +164,7 @@ def cluster_log_likelihoods(params: Params, clusters: ClusterData, family: str |
     return _cluster_log_likelihoods(*_arguments(params, clusters, family, n_agq))
 
 
-# compiled once for eager callers too; inside another program they are inlined there
+# compiled once for eager callers too; inside another program they become part of it
 @functools.partial(jax.jit, static_argnums=(2, 3))
 def _log_likelihood(params: Params, clusters: ClusterData, family: Family, n_agq: int) -> Array:
     return log_likelihood_by_rule(params, clusters, family, tensor_rule(n_agq, params.chol.shape[-1]))
@@ -186,7 +186,7 @@ def _cluster_log_likelihoods(params: Params, clusters: ClusterData, family: Fami
 
 
 def in_ambient_precision(tree: Any) -> Any:
-    """Floating-point leaves in the precision that is in force: float64 data of another context would be mixed with float32."""
+    """Floating-point leaves in the precision in force, so that float64 data of another context do not mix with float32."""
 
     def convert(leaf: Any) -> Any:
         allowed = jax.dtypes.canonicalize_dtype(leaf.dtype)
@@ -209,7 +209,7 @@ def _arguments(params: Params, clusters: ClusterData, family: str | Family, n_ag
 
 
 def _mesh_for(clusters: ClusterData, mesh: Mesh) -> Mesh:
-    """``mesh``, once every bucket is seen to have as many blocks for one device as for the next."""
+    """``mesh``, after a check that the devices have equal numbers of blocks of every bucket."""
     mesh = plain_mesh(mesh)
     uneven = [n for n in (bucket.cluster_weight.shape[0] for bucket in clusters.buckets) if n % mesh.size]
     if uneven:
@@ -230,7 +230,7 @@ def value_and_gradient(
     *,
     prior: Prior = STANDARD_NORMAL,
 ) -> Evaluation:
-    """Log-likelihood and exact gradient at ``params``, the search for modes starting at ``modes``; ``spans`` as in ``sum_over_blocks``."""
+    """Log-likelihood and exact gradient at ``params``. The search for modes starts at ``modes``; ``spans``: see ``sum_over_blocks``."""
     of_block = lambda block, start: block_value_and_gradient(params, block, start, family, rule, prior)  # noqa: E731
     zero = (jnp.zeros((), params.beta.dtype), jax.tree.map(jnp.zeros_like, params))
     (value, gradient), modes, error = sum_over_blocks(of_block, zero, buckets, modes, spans)
@@ -248,8 +248,8 @@ def sum_over_blocks(
 
     Parameters
     ----------
-    of_block : of a block and of where to search for its modes; gives a tree shaped as ``zero``, the modes, and their error.
-    spans : one entry a bucket, by default all its blocks; modes of other blocks come back as they were.
+    of_block : takes a block and where the search for its modes begins; gives a tree shaped as ``zero``, the modes, and their error.
+    spans : the blocks to visit, one entry for each bucket; all blocks by default. Modes of other blocks come back as they were.
     """
     total, found = (zero, jnp.zeros((), modes[0].dtype)), []
     for bucket, start, span in zip(buckets, modes, spans or tuple(Span(0, len(b.cluster_weight), 1) for b in buckets), strict=True):
@@ -285,7 +285,7 @@ def block_value_and_gradient(
     (x, placement, base), pull_back, post = jax.vjp(prepare, params, has_aux=True)
     values, by = integrate_with_slopes(Integrand(family, prior, x, observed), placement, rule)
     weight = block.cluster_weight
-    # rows and phi belong to a lane, the placement of nodes to a cluster, which counts on its first lane only
+    # rows and phi belong to a lane; nodes are placed for a cluster, which counts on its first lane only
     eta, zl, phi = (over_lanes(observed, weight) * slope for slope in by[:3])
     placed = NodePlacement(weight * by.origin, weight * by.axes, weight, jnp.zeros_like(weight))
     (gradient,) = pull_back((Predictors(eta, zl, phi), placed, weight))

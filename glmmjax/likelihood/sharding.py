@@ -1,4 +1,4 @@
-"""Blocks of clusters over the devices of a mesh: how they are laid out, and how every device adds up its own.
+"""Blocks of clusters on the devices of a mesh: how they are laid out, and how every device adds up its own blocks.
 
 Blocks do not depend on each other, so an evaluation sends one sum between devices.
 """
@@ -83,7 +83,7 @@ def over_blocks(function: Callable[[Any, Any], Any], mesh: Mesh, returns: Any) -
 
     ``returns`` says by ``PartitionSpec`` which results are the same everywhere, as from ``sum_over_devices``, and which belong to blocks.
     """
-    # check_vma would refuse sums over blocks: they start at a constant that is the same on all devices, and end at one of each device
+    # check_vma would refuse sums over blocks, which start at a constant that all devices share and end at a number of each device
     return jax.shard_map(function, mesh=mesh, in_specs=(PartitionSpec(), by_block(mesh)), out_specs=returns, check_vma=False)
 
 

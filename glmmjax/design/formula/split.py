@@ -161,7 +161,7 @@ def _split_one_sided(text: str, argument: str) -> RightSide:
 
 
 def _with_random(right: RightSide, random: str | None, argument: str, formula: str) -> RightSide:
-    """``right`` with the random effects that an argument of their own gives."""
+    """``right`` with the random effects of a separate argument."""
     if random is None:
         return right
     if right.bars:

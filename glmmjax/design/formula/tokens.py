@@ -1,7 +1,7 @@
 """Reading of formula texts as Python tokens: brackets, top-level operators and the names used.
 
 Pure text. Tokens (and not characters or regular expressions) keep quotes, nested brackets and keyword arguments apart from
-operators of the formula. What the operators mean is the business of ``formula``.
+operators of the formula. ``split`` knows what the operators mean.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def split_at(text: str, operator: str) -> list[str]:
 
 
 def call_argument(text: str, function: str) -> str | None:
-    """What stands between the brackets when ``text`` as a whole is ``function(...)``, else None; ``""`` is a plain ``(...)``."""
+    """The text between the brackets when ``text`` as a whole is ``function(...)``, else None. ``function=""`` reads a plain ``(...)``."""
     text = text.strip()
     tokens = read_tokens(text)
     head = 1 if function else 0
@@ -150,7 +150,7 @@ def _python_tokens(text: str) -> list[tuple[int, str, int, int]]:
 
 
 def _is_callable(before: list[Token]) -> bool:
-    """Whether an opening bracket after these tokens calls or indexes what stands before it."""
+    """Whether an opening bracket after these tokens calls or indexes the name before it."""
     if not before:
         return False
     last = before[-1]

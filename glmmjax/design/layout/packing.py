@@ -18,7 +18,7 @@ __all__ = ["Columns", "cluster_data", "columns_of", "row_order"]
 
 
 class Columns(NamedTuple):
-    """Rows in the order of the table, one contiguous row of memory a column, which makes gathers fast.
+    """Columns of rows in the order of the table. Each is contiguous in memory, which makes gathers fast.
 
     Attributes
     ----------
@@ -57,7 +57,7 @@ def cluster_data(layout: Layout, columns: Columns, weight: np.ndarray) -> Cluste
     y, x, z, offset = (packed(sources) for sources in columns)
 
     def bucket(k: int, index: BucketLayout) -> Bucket:
-        arrays: dict[str, Any] = {  # numpy until all of them are put on the device
+        arrays: dict[str, Any] = {  # NumPy arrays until all of them are put on the device
             "y": y[k] if len(y[k]) > 1 else y[k][0],
             "X": x[k],
             "Z": z[k],

@@ -42,12 +42,12 @@ class Used(NamedTuple):
 
     @property
     def columns(self) -> list[str]:
-        """All of them, each once."""
+        """All of these columns, each once."""
         return list(dict.fromkeys([*self.variables, *(name for name in self[1:] if name is not None)]))
 
 
 class Scan(NamedTuple):
-    """What the first reading has found.
+    """The result of the first reading.
 
     Attributes
     ----------
@@ -165,7 +165,7 @@ def with_levels(frame: pd.DataFrame, used: Used, levels: Mapping[str, pd.Index])
 
 
 def _levels_seen(column: pd.Series, before: _Levels | None) -> _Levels | None:
-    """Levels with those of ``before``; None for a column of numbers."""
+    """The levels of a column together with those of ``before``; None for a column of numbers."""
     plain = plain_types(column.to_frame()).iloc[:, 0]
     if not isinstance(plain.dtype, pd.CategoricalDtype):
         return None

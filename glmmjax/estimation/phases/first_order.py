@@ -67,7 +67,7 @@ class Begun(NamedTuple):
 
 
 def begin(problem: Problem, start: Start, buckets: tuple[Bucket, ...]) -> Begun:
-    """``start``, and the state before the first evaluation, whose search for modes begins at zero."""
+    """``start``, and the state before the first evaluation. The first search for modes begins at zero."""
     return Begun(start, init(problem, start, start_modes(buckets, problem.layout.covariance.q)))
 
 
@@ -98,7 +98,7 @@ def progress(s: FirstOrderState) -> tuple[str, int]:
 
 
 def step(settings: FitSettings, start: Start, s: FirstOrderState, found: tuple[Evaluated, None]) -> tuple[FirstOrderState, Info]:
-    """What follows from the log-likelihood ``found`` at the proposed point."""
+    """The next state, from the log-likelihood ``found`` at the proposed point."""
     problem, options, theta = settings.problem, settings.options, s.theta + s.proposal
     new, _ = penalised(problem, theta, found)
     is_first = (s.n_em + s.n_quasi_newton) == 0
@@ -110,7 +110,7 @@ def step(settings: FitSettings, start: Start, s: FirstOrderState, found: tuple[E
     leave_em = s.in_em & ((n_em >= options.n_em) | (accepted & ~is_first & (gain < options.em_gain * start.total_weight)))
     at = choose(accepted, new, s.at)
     theta = jnp.where(accepted, theta, s.theta)
-    # the last EM step tells of the curvature along it, as every quasi-Newton step does
+    # the last EM step shows the curvature along it, as every quasi-Newton step does
     metric = jnp.where(leave_em, initial_metric(problem, start, theta), s.inverse)
     learns = accepted & ~is_first & (leave_em | ~s.in_em)
     inverse = jnp.where(learns, updated_metric(metric, s.proposal, s.at, new), metric)
