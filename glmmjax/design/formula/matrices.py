@@ -156,7 +156,7 @@ def _run(terms: str, formula: str, step: Callable[[], Any]) -> Any:
     try:
         with np.errstate(all="ignore"):
             return step()
-    except GlmmError:  # of the reader of the rows, which pass through
+    except GlmmError:  # errors of the reader of the rows pass through
         raise
     except Exception as error:  # an expression can raise anything
         raise FormulaError(f"{formula}: the terms {terms!r} cannot be evaluated: {_cause(error)}") from None
