@@ -1,6 +1,7 @@
 """Generalized linear mixed models by adaptive Gauss-Hermite quadrature, on JAX.
 
 The names below are all that is public; each is loaded when it is first used, so that ``import glmmjax`` costs next to nothing.
+Examples in docstrings take ``import glmmjax as gj`` for granted.
 """
 
 from __future__ import annotations

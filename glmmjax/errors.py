@@ -20,7 +20,6 @@ __all__ = [
     "OutcomeError",
     "RowsNotKeptError",
     "StorageError",
-    "warn_caller",
 ]
 
 _PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep

@@ -29,6 +29,11 @@ def load(path: str | os.PathLike[str], *, family: Family | None = None, trust: b
     trust : evaluate the formulas of the file whatever they are, as those of ``mixed_model``; names that are no columns (a function of your
         own) mean what they mean where ``load`` is called. Only for files that you have written.
 
+    Returns
+    -------
+    MixedModelResults
+        The fit.
+
     Raises
     ------
     StorageError
@@ -39,6 +44,14 @@ def load(path: str | os.PathLike[str], *, family: Family | None = None, trust: b
         For a formula that could run code, unless ``trust``; then for a name that is no column and not defined where ``load`` is called.
     DesignError
         When such a name, or the family, is not what it was for the fit.
+
+    Examples
+    --------
+    >>> data = gj.datasets.load_intro_binomial()
+    >>> fit = gj.mixed_model("y ~ sex * time", random="~ 1 | id", data=data, family="binomial")
+    >>> fit.save("visits.glmmjax")
+    >>> f"{gj.load('visits.glmmjax').llf:.4f}"
+    '-374.5197'
     """
     with jax.enable_x64(True):
         return MixedModelResults(read_fit(path, family, caller_namespace() if trust else None), refit)

@@ -21,7 +21,22 @@ _BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617
 
 @jax.custom_jvp
 def log_gamma(x: Array) -> Array:
-    """log Gamma(x)."""
+    """log Gamma(x) for x > 0, with derivatives several times faster than those of ``jax.scipy``.
+
+    Parameters
+    ----------
+    x : array of numbers > 0.
+
+    Returns
+    -------
+    Array
+        Of the shape and dtype of ``x``.
+
+    Examples
+    --------
+    >>> f"{gj.families.log_gamma(5.0):.4f}"  # log 24
+    '3.1781'
+    """
     is_small = x < _SHIFT
     product = functools.reduce(lambda p, k: p * (x + k), range(1, _SHIFT), x)
     large = jnp.where(is_small, x + _SHIFT, x)
@@ -69,7 +84,23 @@ def _log_gamma_excess_jvp(primals, tangents):
 
 
 def log_rising(a: Array, n: Array | float) -> Array:
-    """log Gamma(a + n) - log Gamma(a) for n >= 0 and its derivatives in a, without the cancellation of two large values; n is data."""
+    """log Gamma(a + n) - log Gamma(a) and its derivatives in a, without the cancellation of two large values.
+
+    Parameters
+    ----------
+    a : array of numbers > 0.
+    n : array of numbers >= 0; data, so its derivative is 0.
+
+    Returns
+    -------
+    Array
+        Of the common shape of ``a`` and ``n``.
+
+    Examples
+    --------
+    >>> f"{gj.families.log_rising(2.0, 3.0):.4f}"  # log(2 * 3 * 4)
+    '3.1781'
+    """
     return _rising(0, *jnp.broadcast_arrays(a, jnp.asarray(n, jnp.result_type(a))))
 
 

@@ -57,7 +57,24 @@ def _sigmoid_pair_jvp(primals, tangents):
 
 @jax.custom_jvp
 def softplus(x: Array) -> Array:
-    """log(1 + exp(x)); its derivative is written out because |x| has none at 0, where a fit without an intercept starts."""
+    """log(1 + exp(x)), exact in both tails.
+
+    Its derivative is written out because |x| has none at 0, where a fit without an intercept starts.
+
+    Parameters
+    ----------
+    x : array.
+
+    Returns
+    -------
+    Array
+        Of the shape and dtype of ``x``.
+
+    Examples
+    --------
+    >>> f"{gj.families.softplus(0.0):.4f}"  # log 2
+    '0.6931'
+    """
     return jnp.maximum(x, 0.0) + _log1p_tail(x)
 
 
@@ -95,7 +112,7 @@ def _log_cloglog_jvp(primals, tangents):
     return value, jnp.exp(x - capped_exp(x) - value) * dx
 
 
-_FAR = 12.0  # below -12 the normal tail is its asymptotic series, to 1e-16
+_FAR = 12.0  # below -12 the asymptotic series gives the normal tail to 1e-16
 _TAIL_SERIES = tuple((-1.0) ** k * math.prod(range(1, 2 * k + 2, 2)) for k in range(14))  # 1, -3, 15, -105, ...
 
 
