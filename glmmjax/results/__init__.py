@@ -13,6 +13,12 @@
 - ``exchange``: tidy tables, saving, other packages
 """
 
+from glmmjax.results.checking import QuantileResiduals as QuantileResiduals
 from glmmjax.results.comparison import AnovaResults as AnovaResults
 from glmmjax.results.comparison import anova as anova
+from glmmjax.results.inference import TestResults as TestResults
+from glmmjax.results.marginal_coefs import MarginalCoefsResults as MarginalCoefsResults
 from glmmjax.results.mixed_model import MixedModelResults as MixedModelResults
+from glmmjax.results.refitting import BootstrapResults as BootstrapResults
+from glmmjax.results.refitting import InfluenceResults as InfluenceResults
+from glmmjax.tables import Summary as Summary
