@@ -3,7 +3,6 @@
 import dataclasses
 import doctest
 import functools
-import importlib.util
 import inspect
 import re
 import sys
@@ -129,8 +128,6 @@ def figures_closed():
 @pytest.mark.usefixtures("compile_quickly", "figures_closed")
 @pytest.mark.parametrize("name", sorted(functions()))
 def test_examples_run(name, tmp_path, monkeypatch):
-    if name.endswith("to_marginaleffects") and importlib.util.find_spec("marginaleffects") is None:
-        pytest.skip("marginaleffects is not installed")
     monkeypatch.chdir(tmp_path)  # where examples write files
     (test,) = doctest.DocTestFinder(recurse=False).find(functions()[name], name, globs={"gj": gj})
     failures: list[str] = []

@@ -19,7 +19,7 @@ __all__ = ["Estimates"]
 
 
 class Estimates:
-    """The estimates, and how the search for them ended."""
+    """The estimates, the statistics of the fit, and the record of the search."""
 
     fitted_model: FittedModel
 

@@ -17,7 +17,7 @@ __all__ = ["Exchange"]
 
 
 class Exchange:
-    """How a fit leaves Python."""
+    """Methods that take a fit to other packages and to files."""
 
     fitted_model: FittedModel
 
@@ -137,9 +137,9 @@ class Exchange:
 
         Examples
         --------
-        >>> import marginaleffects
         >>> fit = gj.mixed_model("y ~ sex * time", random="~ 1 | id", data=gj.datasets.load_intro_binomial(), family="binomial")
-        >>> marginaleffects.avg_comparisons(fit.to_marginaleffects(), variables="sex")["contrast"].to_list()
+        >>> import marginaleffects  # doctest: +SKIP
+        >>> marginaleffects.avg_comparisons(fit.to_marginaleffects(), variables="sex")["contrast"].to_list()  # doctest: +SKIP
         ['female - male']
         """
         return marginaleffects_model(self.fitted_model, kind)

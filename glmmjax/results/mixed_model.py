@@ -1,4 +1,4 @@
-"""``MixedModelResults``: everything that can be asked of a fit, one base class a subject."""
+"""``MixedModelResults``: all methods of a fit, from one base class a subject."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ __all__ = ["Population"]
 
 
 class Population:
-    """What the model says of the population that clusters are drawn from."""
+    """Averages over the population that clusters are drawn from."""
 
     fitted_model: FittedModel
 

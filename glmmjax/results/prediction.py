@@ -16,7 +16,7 @@ __all__ = ["Prediction"]
 
 
 class Prediction:
-    """What the model says of clusters and of rows, old and new."""
+    """Predictions for clusters and rows, old and new."""
 
     fitted_model: FittedModel
 

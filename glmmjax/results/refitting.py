@@ -5,177 +5,21 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING
 
-from glmmjax import plots, tables
 from glmmjax.fitted import FittedModel
-from glmmjax.postfit.refitting import bootstrap as bootstraps
+from glmmjax.postfit.refitting.bootstrap import bootstrap
 from glmmjax.postfit.refitting.influence import Influence
+from glmmjax.results.bootstrap import BootstrapResults
+from glmmjax.results.influence import InfluenceResults
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-__all__ = ["BootstrapResults", "InfluenceResults", "Refitting"]
-
-
-class BootstrapResults:
-    """Refits to bootstrap data sets, as ``fit.bootstrap`` returns them; ``bootstrap`` holds the plain numbers."""
-
-    def __init__(self, fitted: FittedModel, bootstrap: bootstraps.Bootstrap):
-        self.fitted_model = fitted
-        self.bootstrap = bootstrap
-
-    @property
-    def params(self) -> pd.DataFrame:
-        """Estimates of every refit: DataFrame, one row a data set; coefficients, standard deviations, correlations and extra parameters."""
-        return tables.bootstrap_parameter_frame(self.fitted_model, self.bootstrap)
-
-    @property
-    def converged(self) -> pd.Series:
-        """Which refits are certified maxima: Series of bool by data set. The others are in ``params``, and not in ``conf_int``."""
-        return tables.bootstrap_converged_series(self.bootstrap)
-
-    def conf_int(self, level: float = 0.95) -> pd.DataFrame:
-        """Bootstrap standard errors and percentile intervals, from the refits that converged.
-
-        Parameters
-        ----------
-        level : coverage, between 0 and 1.
-
-        Returns
-        -------
-        DataFrame
-            One row a parameter, with columns ``estimate`` (that of the fit), ``std_error``, ``lower``, ``upper``.
-
-        Raises
-        ------
-        ArgumentError
-            For another ``level``.
-
-        Examples
-        --------
-        >>> fit = gj.mixed_model("y ~ sex * time", random="~ 1 | id", data=gj.datasets.load_intro_binomial(), family="binomial")
-        >>> fit.bootstrap(n=50).conf_int().loc[["time", "sd(Intercept)"]].round(2)
-                       estimate  std_error  lower  upper
-        time               0.29       0.04   0.23   0.36
-        sd(Intercept)      2.07       0.28   1.69   2.57
-        """
-        return tables.bootstrap_interval_frame(self.fitted_model, self.bootstrap, level)
-
-    def __repr__(self) -> str:
-        return tables.bootstrap_text(self.bootstrap)
-
-
-class InfluenceResults:
-    """How much each cluster moves the estimates, as ``fit.influence`` returns it: one set of refits serves all of its methods."""
-
-    def __init__(self, influence: Influence):
-        self.record = influence
-
-    def cooks_distance(self, method: str = "refit", part: str = "fixed", scaled: bool = False) -> pd.Series:
-        """Cook's distance of every cluster: how far the coefficients move when it is left out; see ``fit.cooks_distance``.
-
-        Parameters
-        ----------
-        method, part, scaled : as in ``fit.cooks_distance``.
-
-        Returns
-        -------
-        Series
-            One distance a cluster, by its label.
-
-        Raises
-        ------
-        ArgumentError, RowsNotKeptError
-            As ``fit.cooks_distance``.
-
-        Examples
-        --------
-        >>> fit = gj.mixed_model("y ~ sex * time", random="~ 1 | id", data=gj.datasets.load_intro_binomial(), family="binomial")
-        >>> fit.influence().cooks_distance("one_step").nlargest(3).round(2)
-        id
-        44    0.41
-        56    0.23
-        96    0.17
-        Name: cooks_distance, dtype: float64
-        """
-        return tables.cooks_series(self.record, method, part, scaled)
-
-    def dfbetas(self, method: str = "refit") -> pd.DataFrame:
-        """Change of every parameter when a cluster is left out, in standard errors; see ``fit.dfbetas``.
-
-        Parameters
-        ----------
-        method : as in ``fit.dfbetas``.
-
-        Returns
-        -------
-        DataFrame
-            One row a cluster, one column a parameter.
-
-        Raises
-        ------
-        ArgumentError, RowsNotKeptError
-            As ``fit.cooks_distance``.
-
-        Examples
-        --------
-        >>> fit = gj.mixed_model("y ~ sex * time", random="~ 1 | id", data=gj.datasets.load_intro_binomial(), family="binomial")
-        >>> fit.influence().dfbetas("one_step").loc[[44, 56]].round(1)
-            Intercept  sex[T.female]  time  sex[T.female]:time  sd(Intercept)
-        id
-        44        0.3           -0.2  -0.6                 0.4           -0.2
-        56        0.1            0.2  -0.1                -0.3           -0.2
-        """
-        return tables.dfbetas_frame(self.record, method)
-
-    def leave_cluster_out_score(self) -> pd.Series:
-        """Log marginal likelihood of every cluster at the estimates without it; see ``fit.leave_cluster_out_score``.
-
-        Returns
-        -------
-        Series
-            One score a cluster, by its label.
-
-        Examples
-        --------
-        >>> fit = gj.mixed_model("y ~ sex * time", random="~ 1 | id", data=gj.datasets.load_intro_binomial(), family="binomial")
-        >>> fit.influence().leave_cluster_out_score().nsmallest(3).round(2)
-        id
-        56   -8.09
-        44   -8.04
-        25   -7.43
-        Name: leave_cluster_out_score, dtype: float64
-        """
-        return tables.leave_cluster_out_series(self.record)
-
-    def plot(self, ax: Axes | None = None, method: str = "refit", part: str = "fixed", scaled: bool = False, n_labels: int = 5) -> Axes:
-        """Cook's distances by cluster; see ``fit.plot_influence``.
-
-        Parameters
-        ----------
-        ax, method, part, scaled, n_labels : as in ``fit.plot_influence``.
-
-        Returns
-        -------
-        matplotlib Axes
-
-        Raises
-        ------
-        ArgumentError, RowsNotKeptError
-            As ``fit.plot_influence``.
-
-        Examples
-        --------
-        >>> fit = gj.mixed_model("y ~ sex * time", random="~ 1 | id", data=gj.datasets.load_intro_binomial(), family="binomial")
-        >>> ax = fit.influence().plot(method="one_step")
-        >>> ax.get_xlabel(), ax.get_ylabel()
-        ('Number of the cluster (id)', "Cook's distance, one step")
-        """
-        return plots.plot_influence(self.record, ax, method, part, scaled, n_labels)
+__all__ = ["Refitting"]
 
 
 class Refitting:
-    """What changes when the data change."""
+    """Methods that refit the model to changed data."""
 
     fitted_model: FittedModel
 
@@ -361,4 +205,4 @@ class Refitting:
         >>> boot, boot.params.shape
         (parametric bootstrap, 50 data sets, seed 0, (50, 5))
         """
-        return BootstrapResults(self.fitted_model, bootstraps.bootstrap(self.fitted_model, n, kind, seed))
+        return BootstrapResults(self.fitted_model, bootstrap(self.fitted_model, n, kind, seed))

@@ -15,7 +15,7 @@ __all__ = ["Uncertainty"]
 
 
 class Uncertainty:
-    """How sure the estimates are."""
+    """Methods on the uncertainty of the estimates."""
 
     fitted_model: FittedModel
 
