@@ -18,12 +18,12 @@ __all__ = ["Discrete", "discrete_outcome", "highest_outcomes", "is_discrete", "l
 
 
 class Discrete(NamedTuple):
-    """Which values a discrete outcome can have; static, hashable.
+    """The values that a discrete outcome can have. Static and hashable.
 
     Attributes
     ----------
     lowest : 0, or 1 for a truncated count
-    n_columns : 2 for successes and failures
+    n_columns : number of outcome columns, 2 for successes and failures
     """
 
     lowest: float
@@ -31,17 +31,17 @@ class Discrete(NamedTuple):
 
 
 def is_discrete(fitted: FittedModel) -> bool:
-    """Whether the family says that outcomes are whole numbers: counts, successes, codes of levels."""
+    """Whether outcomes of the family are whole numbers: counts, successes, codes of levels."""
     return fitted.problem.family.is_discrete
 
 
 def discrete_outcome(fitted: FittedModel, name: str) -> Discrete:
-    """Which values the outcome of a model can have; ``name`` is the method that asks.
+    """The values that the outcome of a model can have; ``name`` is the method that asks.
 
     Raises
     ------
     ArgumentError
-        For a continuous outcome, of which a single value has no probability.
+        For a continuous outcome, whose single values have no probability.
     """
     if not is_discrete(fitted):
         raise ArgumentError(

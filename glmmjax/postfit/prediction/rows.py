@@ -24,7 +24,7 @@ def model_rows(rows: NewRows) -> ModelRows:
 
 
 def in_all_rows(values: np.ndarray, is_complete: np.ndarray, axis: int = -1) -> np.ndarray:
-    """Values of all rows from those of the complete rows, which are along ``axis``; NaN in the other rows."""
+    """Values of all rows, from those of the complete rows along ``axis``; NaN in the other rows."""
     by_row = np.moveaxis(values, axis, 0)
     full = np.full((len(is_complete), *by_row.shape[1:]), np.nan)
     full[is_complete] = by_row
