@@ -25,7 +25,6 @@ def load(path: str | os.PathLike[str], *, family: Family | None = None, trust: b
     ----------
     path : of the file.
     family : the family again, for a fit with one of your own (``glmmjax.families.Custom``), whose functions are not in the file.
-
     trust : evaluate the formulas of the file whatever they are, as those of ``mixed_model``; names that are no columns (a function of your
         own) mean what they mean where ``load`` is called. Only for files that you have written.
 
