@@ -15,7 +15,7 @@ from glmmjax.design.columns.outcome import check_outcome_columns, levels_used, r
 from glmmjax.design.columns.predictor import predictor_from
 from glmmjax.design.columns.predictors import build_predictors, names_of, predictor_functions, random_reach, structure_of
 from glmmjax.design.columns.recipe import Recipe
-from glmmjax.design.columns.table import Table, as_frame, column_of, complete_rows, describe_unknown, find_columns, plain_types
+from glmmjax.design.columns.table import Table, as_frame, column_of, complete_rows, describe_unknown, find_columns, levels_of, plain_types
 from glmmjax.design.design import Design, StreamedRows
 from glmmjax.design.formula.matrices import caller_namespace, evaluate, formula_namespace, names_used
 from glmmjax.design.formula.split import FormulaParts
@@ -264,7 +264,7 @@ def _columns(given: ModelArguments, used: _UsedRows) -> tuple[_ModelColumns, Col
         success_level=outcome.success_level,
         levels=outcome.levels,
         random_reach=random_reach(predictors),
-        recipe=Recipe.of(used.frame, functions, used.namespace, levels_used(values), given.offset_columns),
+        recipe=Recipe(functions, used.namespace, tuple(used.frame), levels_of(used.frame), levels_used(values), given.offset_columns),
     )
     return found, columns_of(outcome, predictors)
 

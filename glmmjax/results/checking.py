@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from glmmjax import plots, tables
 from glmmjax.fitted import FittedModel
+from glmmjax.plots import checking as plots
 from glmmjax.postfit.checking.quantile_residuals import QuantileResidualRecord, quantile_residuals
 from glmmjax.postfit.checking.scoring import scoring_rules
 from glmmjax.postfit.checking.simulate import SimulationSettings
+from glmmjax.tables import checking as tables
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from glmmjax import tables
 from glmmjax.estimation.convergence import Convergence
 from glmmjax.fitted import FittedModel
 from glmmjax.likelihood.params import Params
 from glmmjax.postfit.inference import information_criteria
-from glmmjax.tables import Summary
+from glmmjax.tables import frames, summary
+from glmmjax.tables.page import Summary
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,42 +26,42 @@ class Estimates:
     @property
     def fe_params(self) -> pd.Series:
         """Fixed effects (p,), by patsy's column names."""
-        return tables.coefficient_frame(self.fitted_model)["estimate"].rename("fe_params")
+        return frames.coefficient_frame(self.fitted_model)["estimate"].rename("fe_params")
 
     @property
     def bse_fe(self) -> pd.Series:
         """Standard errors of the fixed effects, from the exact Hessian; NaN where a fit without certificate has none."""
-        return tables.coefficient_frame(self.fitted_model)["std_error"].rename("bse_fe")
+        return frames.coefficient_frame(self.fitted_model)["std_error"].rename("bse_fe")
 
     @property
     def bse_re(self) -> pd.Series:
         """Standard errors of the random effects' standard deviations and correlations; NaN at a singular D."""
-        return tables.spread_frame(self.fitted_model)["std_error"].rename("bse_re")
+        return frames.spread_frame(self.fitted_model)["std_error"].rename("bse_re")
 
     @property
     def zvalues(self) -> pd.Series:
         """Fixed effects divided by their standard errors."""
-        return tables.coefficient_frame(self.fitted_model)["z"].rename("zvalues")
+        return frames.coefficient_frame(self.fitted_model)["z"].rename("zvalues")
 
     @property
     def pvalues(self) -> pd.Series:
         """Two-sided Wald p-values of the fixed effects, from the normal distribution."""
-        return tables.coefficient_frame(self.fitted_model)["p_value"].rename("pvalues")
+        return frames.coefficient_frame(self.fitted_model)["p_value"].rename("pvalues")
 
     @property
     def zi_params(self) -> pd.Series:
         """Fixed effects of the zero part; empty without one."""
-        return tables.coefficient_frame(self.fitted_model, "zero")["estimate"].rename("zi_params")
+        return frames.coefficient_frame(self.fitted_model, "zero")["estimate"].rename("zi_params")
 
     @property
     def phi(self) -> pd.Series:
         """Extra parameters of the family on their natural scale; empty for a family without."""
-        return tables.phi_frame(self.fitted_model)["estimate"].rename("phi")
+        return frames.phi_frame(self.fitted_model)["estimate"].rename("phi")
 
     @property
     def cov_re(self) -> pd.DataFrame:
         """Covariance matrix D (q, q) of the random effects."""
-        return tables.random_covariance_frame(self.fitted_model)
+        return frames.random_covariance_frame(self.fitted_model)
 
     @property
     def llf(self) -> float:
@@ -121,7 +121,7 @@ class Estimates:
     @property
     def tables(self) -> Mapping[str, pd.DataFrame]:
         """The tables of the summary as numbers, by name."""
-        return tables.summary(self.fitted_model).tables
+        return summary.summary(self.fitted_model).tables
 
     def summary(self) -> Summary:
         """The page that GLMMadaptive prints, with the certificate of the maximum and the quadrature error.
@@ -130,4 +130,4 @@ class Estimates:
         it converged. Its introductory Poisson example is one: it reports the log-likelihood -2782.306 (intercept 2.945), and
         the maximum is -2756.2984 (intercept 2.1110). At equal estimates the log-likelihoods agree.
         """
-        return tables.summary(self.fitted_model)
+        return summary.summary(self.fitted_model)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING
 
-from glmmjax import plots, tables
 from glmmjax.fitted import FittedModel
+from glmmjax.plots import refitting as plots
 from glmmjax.postfit.refitting import bootstrap as bootstraps
 from glmmjax.postfit.refitting.influence import Influence
+from glmmjax.tables import refitting as tables
 
 if TYPE_CHECKING:
     import pandas as pd
