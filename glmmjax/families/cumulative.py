@@ -120,9 +120,8 @@ class Cumulative(Family):
 
 
 def _distances(phi: Array) -> Array:
-    return jnp.exp(
-        jnp.minimum(phi[1:], 50.0)
-    )  # a larger distance gives one level all probability already, and sums of thresholds must not overflow
+    # a larger distance gives one level all probability already, and sums of thresholds must not overflow
+    return jnp.exp(jnp.minimum(phi[1:], 50.0))
 
 
 def _pick(index: Array, values: Array) -> Array:
