@@ -29,7 +29,7 @@ def test_averages_are_those_of_marginal_means(me, intro_fit, kind):
     own = intro_fit.marginal_means(by="sex", kind=kind)
     assert found["sex"].to_list() == list(own.index)
     np.testing.assert_allclose(found["estimate"], own["estimate"], rtol=1e-9)
-    np.testing.assert_allclose(found["std_error"], own["se"], rtol=1e-4)
+    np.testing.assert_allclose(found["std_error"], own["std_error"], rtol=1e-4)
 
 
 def test_contrasts_are_those_of_counterfactual_means(me, intro_fit, intro_binomial):

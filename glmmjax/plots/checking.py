@@ -21,7 +21,7 @@ _LEVELS = (0.25, 0.5, 0.75)
 
 
 def plot_qq(record: QuantileResidualRecord, ax: Any = None) -> Any:
-    """Ordered residuals against the quantiles that they have under the model; p-values of the tests stand in a corner."""
+    """Ordered residuals against their quantiles under the model, with the p-values of the tests in a corner."""
     ax = axes(ax)
     n = len(record.values)
     ax.plot([0, 1], [0, 1], color="0.5", linewidth=1.0, linestyle="--", label="uniform")
@@ -84,7 +84,7 @@ def _binned_quartiles(x: np.ndarray, residuals: np.ndarray, n_bins: int) -> tupl
 
 
 def plot_predictive(fitted: FittedModel, settings: SimulationSettings, ax: Any = None) -> Any:
-    """Distribution functions of simulated data sets in grey, their pointwise 95 % band in dashes, and that of the data in black."""
+    """Distribution functions: of simulated data sets in grey with a dashed pointwise 95 % band, and of the data in black."""
     found = predictive_ecdf(fitted, settings)
     ax = axes(ax)
     style: dict[str, Any] = {"drawstyle": "steps-post"} if found.is_step else {}
@@ -100,7 +100,7 @@ def plot_predictive(fitted: FittedModel, settings: SimulationSettings, ax: Any =
 
 
 def plot_rootogram(fitted: FittedModel, max_count: int | None = None, ax: Any = None) -> Any:
-    """Bars that end above the line of 0 stand for counts that are rarer than the model expects, below it for more frequent ones."""
+    """Hanging rootogram. Bars that end above 0 are counts rarer than the model expects; bars that end below 0 are more frequent."""
     found = rootogram(fitted, max_count)
     ax = axes(ax)
     height, top = np.sqrt(found.observed), np.sqrt(found.expected)

@@ -57,7 +57,7 @@ def plot_effects(
 
 
 def _axes_of(found: Effects, x: str | None, by: str | None) -> tuple[str, str | None]:
-    """The covariates along the axis and of the lines: those given, else those that vary."""
+    """The covariates of the axis and of the lines: those given, else those that vary."""
     frame = found.frame
     for argument, name in (("x", x), ("by", by)):
         if name is not None and name not in frame.columns:
@@ -133,7 +133,7 @@ def _draw(ax: Axes, lines: list[_Line]) -> None:
 
 
 def _label(fitted: FittedModel, scale: str, kinds: tuple[str, ...]) -> str:
-    """What the vertical axis shows."""
+    """Label of the vertical axis."""
     family, outcome = fitted.problem.family, fitted.design.outcome_name
     if family.is_ordinal:
         return "probability" if scale == "response" else "logit of probability"

@@ -52,7 +52,7 @@ def plot_random_effects(
 
 
 def _draw(ax: Axes, estimate: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> None:
-    """Intervals without 0 are black with filled marks, the others grey with open ones."""
+    """Draw the intervals: those without 0 black with filled marks, the others grey with open ones."""
     place, is_apart = np.arange(1, len(estimate) + 1), (lower > 0) | (upper < 0)
     thin = len(estimate) > 2 * _MOST_LABELS
     for chosen, colour, face in ((~is_apart, "0.55", "white"), (is_apart, "black", "black")):

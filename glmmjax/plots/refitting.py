@@ -17,7 +17,7 @@ __all__ = ["plot_influence"]
 def plot_influence(
     influence: Influence, ax: Any = None, method: str = "refit", part: str = "fixed", scaled: bool = False, n_labels: int = 5
 ) -> Any:
-    """A stem for each cluster, in the order of the data; see ``MixedModelResults.plot_influence``.
+    """Draw a stem for each cluster, in the order of the data; see ``MixedModelResults.plot_influence``.
 
     Raises
     ------

@@ -9,10 +9,18 @@
 - ``population``: marginal coefficients and means, contrasts, effects
 - ``marginal_coefs``: the record of marginal coefficients
 - ``checking``: simulation, quantile residuals, scores
+- ``quantile_residuals``: the record of quantile residuals
 - ``refitting``: influence and the bootstrap
+- ``influence``, ``bootstrap``: their records
 - ``exchange``: tidy tables, saving, other packages
 """
 
+from glmmjax.results.bootstrap import BootstrapResults as BootstrapResults
 from glmmjax.results.comparison import AnovaResults as AnovaResults
 from glmmjax.results.comparison import anova as anova
+from glmmjax.results.inference import TestResults as TestResults
+from glmmjax.results.influence import InfluenceResults as InfluenceResults
+from glmmjax.results.marginal_coefs import MarginalCoefsResults as MarginalCoefsResults
 from glmmjax.results.mixed_model import MixedModelResults as MixedModelResults
+from glmmjax.results.quantile_residuals import QuantileResiduals as QuantileResiduals
+from glmmjax.tables.page import Summary as Summary

@@ -6,61 +6,21 @@ from typing import TYPE_CHECKING, Any
 
 from glmmjax.fitted import FittedModel
 from glmmjax.plots import checking as plots
-from glmmjax.postfit.checking.quantile_residuals import QuantileResidualRecord, quantile_residuals
+from glmmjax.postfit.checking.quantile_residuals import quantile_residuals
 from glmmjax.postfit.checking.scoring import scoring_rules
 from glmmjax.postfit.checking.simulate import SimulationSettings
+from glmmjax.results.quantile_residuals import QuantileResiduals
 from glmmjax.tables import checking as tables
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-__all__ = ["Checking", "QuantileResiduals"]
-
-
-class QuantileResiduals:
-    """Randomised quantile residuals with their tests, as ``fit.quantile_residuals`` returns them; ``record`` holds the plain numbers."""
-
-    def __init__(self, record: QuantileResidualRecord):
-        self.record = record
-
-    @property
-    def values(self) -> pd.Series:
-        """Residuals in (0, 1), uniform under the model, by the labels of the rows used, in the caller's order."""
-        return tables.quantile_residual_series(self.record)
-
-    @property
-    def tests(self) -> pd.DataFrame:
-        """Tests of the fit, one row each: the statistic observed, its average over simulations, the p-value by simulation, and, where there
-        is one, the closed-form p-value for independent rows.
-
-        ``uniformity``: Kolmogorov-Smirnov distance from the uniform distribution (large ones only; the others are two-sided).
-        ``dispersion``: variance of the outcomes within clusters, each standardised by mean and standard deviation of its simulations,
-        divided by the same of simulated data; above 1 the data vary more than under the model. ``outliers``: outcomes outside all
-        simulated ones. ``zeros``: zeros. With ``new_random_effects=True`` p-values by simulation allow for the dependence within
-        clusters. With random effects drawn given the data they are too large, because such effects are already close to the outcomes.
-        """
-        return tables.residual_tests_frame(self.record)
-
-    def plot_qq(self, ax: Any = None) -> Axes:
-        """See ``fit.plot_qq``."""
-        return plots.plot_qq(self.record, ax)
-
-    def plot_residuals(self, against: Any = "fitted", n_bins: int = 10, ax: Any = None) -> Axes:
-        """See ``fit.plot_residuals``."""
-        return plots.plot_residuals(self.record, against, n_bins, ax)
-
-    def __str__(self) -> str:
-        return tables.residual_tests_text(self.record)
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        return tables.residual_tests_html(self.record)
+__all__ = ["Checking"]
 
 
 class Checking:
-    """Whether the model fits the data."""
+    """Checks whether the model fits the data."""
 
     fitted_model: FittedModel
 
@@ -73,27 +33,29 @@ class Checking:
         newdata: Any = None,
         robust: bool | str = False,
     ) -> pd.DataFrame:
-        """Outcomes drawn from the fitted model: one row a row of the data, one column a simulation.
+        """Outcomes drawn from the fitted model.
 
         Parameters
         ----------
         n : number of data sets, >= 1. The first of them are the same for every ``n``.
-        new_random_effects : True or ``"new"``: of each cluster drawn from N(0, D). False or ``"posterior"``: drawn from their distribution
-            given the data, by importance resampling (Rubin 1988). ``"mode"``: the conditional modes given the data at the estimates, in
-            spherical coordinates u, b = L u, as in GLMMadaptive. ``"zero"``: 0.
+        new_random_effects : True or ``"new"``: the random effects of each cluster are drawn from N(0, D). False or ``"posterior"``: they
+            are drawn from their distribution given the data, by importance resampling (Rubin 1988). ``"mode"``: they are the conditional
+            modes given the data at the estimates, in spherical coordinates u, b = L u, as in GLMMadaptive. ``"zero"``: they are 0.
         parameter_uncertainty : draw the parameters of each data set from the normal distribution around the estimates, with their
             covariance.
         seed : whole number >= 0; equal seeds give equal outcomes.
-        newdata : rows to simulate instead of those fitted. It has the columns of the formulas and the cluster variable, and for an outcome
-            in two columns these two, which hold the trials. Given the data, clusters that the fit knows have the outcomes fitted, and
-            others those of ``newdata``.
-        robust : covariance that ``parameter_uncertainty`` draws with: False, ``"CR0"`` (or True), ``"CR1"``, ``"CR2"`` or ``"CR3"``.
+        newdata : rows to simulate instead of those fitted. It has the columns of the formulas and the cluster variable; for an outcome
+            in two columns it has these two, which hold the trials. For random effects given the data, clusters that the fit knows have the
+            outcomes fitted, and others those of ``newdata``.
+        robust : covariance that ``parameter_uncertainty`` draws with, as in ``cov_params``.
 
         Returns
         -------
-        DataFrame with the caller's labels of the rows used (of all rows of ``newdata``, NaN where a needed value is missing). Of
-        ``cbind(successes, failures)`` the successes given the trials; of a two-level outcome 0 and 1, 1 for the second level; of an
-        ordinal one its levels, as ordered categories; of a censored one the values that censoring would have hidden.
+        DataFrame
+            One row a row of the data, one column a simulation, with the caller's labels of the rows used (of all rows of ``newdata``, NaN
+            where a needed value is missing). For ``cbind(successes, failures)`` the successes given the trials; for a two-level outcome 0
+            and 1, 1 for the second level; for an ordinal outcome its levels, as ordered categories; for a censored outcome the values that
+            censoring would have hidden.
 
         Raises
         ------
@@ -104,6 +66,16 @@ class Checking:
             For rows of ``newdata`` that the model cannot take.
         RowsNotKeptError
             For a streamed fit that needs its rows.
+
+        Examples
+        --------
+        >>> fit = gj.mixed_model("y ~ sex * time", random="~ 1 | id", data=gj.datasets.load_intro_binomial(), family="binomial")
+        >>> fit.simulate(n=3).mean().round(3)  # shares of ones; 0.354 in the data
+        simulation
+        0    0.354
+        1    0.345
+        2    0.359
+        dtype: float64
         """
         settings = SimulationSettings(n, new_random_effects, parameter_uncertainty, seed, robust)
         return tables.simulation_frame(self.fitted_model, settings, newdata)
@@ -116,7 +88,7 @@ class Checking:
         seed: int = 0,
         robust: bool | str = False,
     ) -> QuantileResiduals:
-        """Randomised quantile residuals and their tests: where each outcome stands among ``n`` simulated ones.
+        """Randomised quantile residuals and their tests: the place of each outcome among ``n`` simulated ones.
 
         Under the model they are uniform on (0, 1), whatever the family. Their resolution is 1 / (n + 1). A censored outcome is placed at
         random among the simulated ones that it may have been. ``n`` x rows numbers are held in memory.
@@ -127,12 +99,27 @@ class Checking:
         new_random_effects, parameter_uncertainty, seed, robust : as in ``simulate``. With new random effects (the default) the p-values
             of ``tests`` are right for known parameters, and slightly too large for estimated ones.
 
+        Returns
+        -------
+        QuantileResiduals
+            ``values``, ``tests``, ``plot_qq()``, ``plot_residuals()``.
+
         Raises
         ------
         ArgumentError, RowsNotKeptError
-            As ``simulate``.
+            As ``simulate``; for ``n`` below 20.
 
         Source: Dunn and Smyth (1996), JCGS 5, 236-244.
+
+        Examples
+        --------
+        >>> fit = gj.mixed_model("y ~ sex * time", random="~ 1 | id", data=gj.datasets.load_intro_binomial(), family="binomial")
+        >>> fit.quantile_residuals(n=50).tests.round(2)
+                    Observed  Simulated  p-value  p if independent
+        uniformity      0.04       0.04     0.35              0.18
+        dispersion      0.98       1.00     0.78               NaN
+        outliers       26.00      31.48     0.43              0.36
+        zeros         517.00     516.50     0.94               NaN
         """
         settings = SimulationSettings(n, new_random_effects, parameter_uncertainty, seed, robust)
         return QuantileResiduals(quantile_residuals(self.fitted_model, settings))
@@ -148,26 +135,39 @@ class Checking:
         Parameters
         ----------
         newdata : rows to score, with outcomes; the rows fitted when not given. A cluster that the fit knows is conditioned on the rows
-            fitted, another one on its own rows of ``newdata``.
+            fitted, another cluster on its own rows of ``newdata``.
         newdata2 : later rows to score; ``newdata`` is then the history that random effects are conditioned on.
         kind : ``"plug_in"``, the distribution at the conditional modes of the random effects, as GLMMadaptive has it; ``"integrated"``, its
             average over the random effects given their outcomes.
-        max_count : where the sums over counts give up; they end by themselves once every distribution is used up to 1e-7.
+        max_count : largest count at which the sums over counts may end. They end by themselves once every distribution is used up to 1e-7.
 
         Returns
         -------
-        DataFrame with the columns ``logarithmic``, ``quadratic``, ``spherical``, ``crps`` and the caller's labels of the rows; NaN where a
-        row has a missing value.
+        DataFrame
+            Columns ``logarithmic``, ``quadratic``, ``spherical``, ``crps``, by the caller's labels of the rows; NaN where a row has a
+            missing value.
 
         Raises
         ------
         ArgumentError
             For a continuous outcome, another ``kind`` or ``max_count``, a distribution that reaches beyond ``max_count``, and clusters
             without outcomes to condition on.
-        DesignError, FormulaError, OutcomeError, RowsNotKeptError
-            For rows that the model cannot take, and streamed fits that need theirs.
+        DesignError, FormulaError, OutcomeError
+            For rows that the model cannot take.
+        RowsNotKeptError
+            For a streamed fit that needs its rows.
 
         Source: Gneiting and Raftery (2007), JASA 102, 359-378.
+
+        Examples
+        --------
+        >>> fit = gj.mixed_model("y ~ sex * time", random="~ 1 | id", data=gj.datasets.load_intro_binomial(), family="binomial")
+        >>> fit.scoring_rules(kind="integrated").mean().round(3)
+        logarithmic   -0.335
+        quadratic      0.803
+        spherical      0.893
+        crps          -0.099
+        dtype: float64
         """
         return tables.scoring_frame(scoring_rules(self.fitted_model, newdata, newdata2, kind, max_count))
 
@@ -180,7 +180,29 @@ class Checking:
         robust: bool | str = False,
         ax: Any = None,
     ) -> Axes:
-        """Quantile residuals against the uniform distribution, with the p-values of their tests; arguments as ``quantile_residuals``."""
+        """Quantile residuals against the uniform distribution, with the p-values of their tests.
+
+        Parameters
+        ----------
+        n, new_random_effects, parameter_uncertainty, seed, robust : as in ``quantile_residuals``.
+        ax : matplotlib Axes to draw on; a new figure when not given.
+
+        Returns
+        -------
+        matplotlib Axes
+
+        Raises
+        ------
+        ArgumentError, RowsNotKeptError
+            As ``quantile_residuals``.
+
+        Examples
+        --------
+        >>> fit = gj.mixed_model("y ~ sex * time", random="~ 1 | id", data=gj.datasets.load_intro_binomial(), family="binomial")
+        >>> ax = fit.plot_qq(n=50)
+        >>> ax.get_xlabel(), ax.get_ylabel()
+        ('Expected quantile', 'Quantile residual')
+        """
         return self.quantile_residuals(n, new_random_effects, parameter_uncertainty, seed, robust).plot_qq(ax)
 
     def plot_residuals(
@@ -205,6 +227,24 @@ class Checking:
         n_bins : bins of equally many rows, at least 1; fewer are drawn where the variable has fewer values. Under the model the
             quartiles lie at 0.25, 0.5 and 0.75.
         ax : matplotlib Axes to draw on; a new figure when not given.
+
+        Returns
+        -------
+        matplotlib Axes
+
+        Raises
+        ------
+        ArgumentError
+            For another ``against`` or ``n_bins``, and as ``quantile_residuals``.
+        RowsNotKeptError
+            For a streamed fit.
+
+        Examples
+        --------
+        >>> fit = gj.mixed_model("y ~ sex * time", random="~ 1 | id", data=gj.datasets.load_intro_binomial(), family="binomial")
+        >>> ax = fit.plot_residuals("time", n=50)
+        >>> ax.get_xlabel(), [text.get_text() for text in ax.get_legend().get_texts()]
+        ('time', ['0.25', '0.5', '0.75'])
         """
         return self.quantile_residuals(n, new_random_effects, parameter_uncertainty, seed, robust).plot_residuals(against, n_bins, ax)
 
@@ -217,9 +257,32 @@ class Checking:
         robust: bool | str = False,
         ax: Any = None,
     ) -> Axes:
-        """The empirical distribution of the outcomes among those of ``n`` simulated data sets; arguments as ``simulate``.
+        """The empirical distribution of the outcomes among those of ``n`` simulated data sets.
 
-        Of successes out of trials, the proportions. A censored outcome is refused.
+        For successes out of trials it is the distribution of the proportions.
+
+        Parameters
+        ----------
+        n, new_random_effects, parameter_uncertainty, seed, robust : as in ``simulate``.
+        ax : matplotlib Axes to draw on; a new figure when not given.
+
+        Returns
+        -------
+        matplotlib Axes
+
+        Raises
+        ------
+        ArgumentError
+            For a censored outcome, and as ``simulate``.
+        RowsNotKeptError
+            For a streamed fit.
+
+        Examples
+        --------
+        >>> fit = gj.mixed_model("y ~ sex * time", random="~ 1 | id", data=gj.datasets.load_intro_binomial(), family="binomial")
+        >>> ax = fit.plot_predictive(n=50)
+        >>> ax.get_xlabel(), ax.get_ylabel()
+        ('y', 'Share of outcomes at or below')
         """
         settings = SimulationSettings(n, new_random_effects, parameter_uncertainty, seed, robust)
         return plots.plot_predictive(self.fitted_model, settings, ax)
@@ -235,6 +298,24 @@ class Checking:
         max_count : largest outcome shown; the largest observed when not given, 100 at most.
         ax : matplotlib Axes to draw on; a new figure when not given.
 
+        Returns
+        -------
+        matplotlib Axes
+
+        Raises
+        ------
+        ArgumentError
+            For another ``max_count``, and for a continuous outcome.
+        RowsNotKeptError
+            For a streamed fit.
+
         Source: Kleiber and Zeileis (2016), The American Statistician 70, 296-303.
+
+        Examples
+        --------
+        >>> fit = gj.mixed_model("y ~ sex * time", random="~ 1 | id", data=gj.datasets.load_intro_binomial(), family="binomial")
+        >>> ax = fit.plot_rootogram()
+        >>> ax.get_xlabel(), ax.get_ylabel()
+        ('y', 'Square root of frequency')
         """
         return plots.plot_rootogram(self.fitted_model, max_count, ax)

@@ -23,7 +23,7 @@ class AnovaResults:
 
     @property
     def table(self) -> pd.DataFrame:
-        """AIC, BIC, log-likelihood, and the test in the row of the larger model."""
+        """DataFrame, one row a fit: ``AIC``, ``BIC``, ``log.Lik``, and the test in the row of the larger model."""
         return tables.anova_frame(self.comparison)
 
     @property
@@ -33,7 +33,7 @@ class AnovaResults:
 
     @property
     def p_value(self) -> float | None:
-        """p-value of the test; None without one."""
+        """p-value of the test, from the chi-square or the chi-bar-square distribution; None without a test."""
         return self.comparison.p_value
 
     def __str__(self) -> str:
@@ -55,12 +55,28 @@ def anova(fit0: MixedModelResults, fit1: MixedModelResults, *, boundary: bool = 
         boundary of the parameter space. For one more random effect correlated with r others that is
         ``1/2 chi2(r) + 1/2 chi2(r + 1)``. The plain chi-square p-value is too large there.
 
+    Returns
+    -------
+    AnovaResults
+        ``table`` has one row a fit; ``statistic`` and ``p_value`` are those of the test, None where the fits allow none.
+
     Raises
     ------
     ArgumentError
-        For anything but two fits, fits of different data, a penalised fit, and a ``boundary`` test that no known mixture covers.
+        For arguments that are no fits, fits of different data, a penalised fit, and a ``boundary`` test that no known mixture covers.
 
     Source: Self and Liang (1987), JASA 82, 605-610; Stram and Lee (1994), Biometrics 50, 1171-1177.
+
+    Examples
+    --------
+    >>> fit = gj.mixed_model("y ~ sex * time", random="~ 1 | id", data=gj.datasets.load_intro_binomial(), family="binomial")
+    >>> gj.anova(fit.update(fixed="y ~ sex + time"), fit)
+    fit0: y ~ sex + time, ~ 1 | id
+    fit1: y ~ sex * time, ~ 1 | id
+    <BLANKLINE>
+             AIC     BIC  log.Lik   LRT df p-value
+    fit0  757.58  768.00  -374.79
+    fit1  759.04  772.07  -374.52  0.54  1  0.4614
     """
     for name, fit in (("fit0", fit0), ("fit1", fit1)):
         if not isinstance(fit, MixedModelResults):

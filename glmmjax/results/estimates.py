@@ -19,88 +19,88 @@ __all__ = ["Estimates"]
 
 
 class Estimates:
-    """The estimates, and how the search for them ended."""
+    """The estimates, the statistics of the fit, and the record of the search."""
 
     fitted_model: FittedModel
 
     @property
     def fe_params(self) -> pd.Series:
-        """Fixed effects (p,), by patsy's column names."""
+        """Fixed effects beta, on the scale of the link: Series (p,) by patsy's column names."""
         return frames.coefficient_frame(self.fitted_model)["estimate"].rename("fe_params")
 
     @property
     def bse_fe(self) -> pd.Series:
-        """Standard errors of the fixed effects, from the exact Hessian; NaN where a fit without certificate has none."""
+        """Standard errors of the fixed effects, from the exact Hessian: Series (p,) by patsy's column names; NaN where none is defined."""
         return frames.coefficient_frame(self.fitted_model)["std_error"].rename("bse_fe")
 
     @property
     def bse_re(self) -> pd.Series:
-        """Standard errors of the random effects' standard deviations and correlations; NaN at a singular D."""
+        """Standard errors of the standard deviations and correlations of the random effects: Series by label; NaN at a singular D."""
         return frames.spread_frame(self.fitted_model)["std_error"].rename("bse_re")
 
     @property
     def zvalues(self) -> pd.Series:
-        """Fixed effects divided by their standard errors."""
+        """Wald statistics of the fixed effects, ``fe_params / bse_fe``: Series (p,) by patsy's column names."""
         return frames.coefficient_frame(self.fitted_model)["z"].rename("zvalues")
 
     @property
     def pvalues(self) -> pd.Series:
-        """Two-sided Wald p-values of the fixed effects, from the normal distribution."""
+        """Two-sided Wald p-values of the fixed effects, from the normal distribution: Series (p,) by patsy's column names."""
         return frames.coefficient_frame(self.fitted_model)["p_value"].rename("pvalues")
 
     @property
     def zi_params(self) -> pd.Series:
-        """Fixed effects of the zero part; empty without one."""
+        """Fixed effects of the zero part, on the logit scale: Series by patsy's column names, empty for a model without a zero part."""
         return frames.coefficient_frame(self.fitted_model, "zero")["estimate"].rename("zi_params")
 
     @property
     def phi(self) -> pd.Series:
-        """Extra parameters of the family on their natural scale; empty for a family without."""
+        """Extra parameters of the family on their natural scale: Series by their names, empty for a family that has none."""
         return frames.phi_frame(self.fitted_model)["estimate"].rename("phi")
 
     @property
     def cov_re(self) -> pd.DataFrame:
-        """Covariance matrix D (q, q) of the random effects."""
+        """Covariance matrix D of the random effects, on the scale of the link: DataFrame (q, q) by their names."""
         return frames.random_covariance_frame(self.fitted_model)
 
     @property
     def llf(self) -> float:
-        """Log-likelihood, without the penalty of a penalised fit."""
+        """Log-likelihood at the estimates, without the penalty of a penalised fit."""
         return self.fitted_model.log_likelihood
 
     @property
     def penalized_llf(self) -> float:
-        """Log-likelihood plus log penalty, the objective of a penalised fit; equal to ``llf`` for other fits."""
+        """Log-likelihood plus log penalty: the objective of a penalised fit. For other fits it equals ``llf``."""
         return self.fitted_model.objective
 
     @property
     def aic(self) -> float:
-        """``-2 llf + 2 df_params``."""
+        """Akaike's criterion, ``-2 llf + 2 df_params``."""
         return information_criteria.aic(self.fitted_model)
 
     @property
     def bic(self) -> float:
-        """``-2 llf + df_params log(n_groups)``: the clusters are counted, not the rows."""
+        """Schwarz's criterion, ``-2 llf + df_params log(n_groups)``. It counts clusters, not rows."""
         return information_criteria.bic(self.fitted_model)
 
     @property
     def nobs(self) -> int:
-        """Rows used."""
+        """Number of rows used."""
         return information_criteria.n_rows(self.fitted_model)
 
     @property
     def n_groups(self) -> int:
-        """Clusters; without random effects every row is one."""
+        """Number of clusters; in a model without random effects every row is a cluster."""
         return information_criteria.n_groups(self.fitted_model)
 
     @property
     def df_params(self) -> int:
-        """Free parameters: fixed effects, free entries of D, extra parameters."""
+        """Number of free parameters: fixed effects of all parts, free entries of D, extra parameters."""
         return information_criteria.n_parameters(self.fitted_model)
 
     @property
     def params(self) -> Params:
-        """The estimates as ``log_likelihood`` takes them."""
+        """The estimates as ``Params``, the form that ``log_likelihood`` takes."""
         return self.fitted_model.params
 
     @property
@@ -110,17 +110,17 @@ class Estimates:
 
     @property
     def is_singular(self) -> bool:
-        """Whether D has lost rank: a variance of 0, or random effects that determine one another."""
+        """Whether D has lost rank: a variance is 0, or some random effects determine another one."""
         return self.fitted_model.is_singular
 
     @property
     def convergence(self) -> Convergence:
-        """Code, message, Newton decrement, gradient norm, counts of evaluations and quadrature error."""
+        """How the search ended: code, message, Newton decrement, gradient norm, numbers of evaluations and quadrature error."""
         return self.fitted_model.convergence
 
     @property
     def tables(self) -> Mapping[str, pd.DataFrame]:
-        """The tables of the summary as numbers, by name."""
+        """The tables of the summary as DataFrames of numbers, by name, such as ``"fixed effects"``."""
         return summary.summary(self.fitted_model).tables
 
     def summary(self) -> Summary:
@@ -129,5 +129,25 @@ class Estimates:
         GLMMadaptive may print other estimates for the same model because it can stop short of the maximum and still say that
         it converged. Its introductory Poisson example is one: it reports the log-likelihood -2782.306 (intercept 2.945), and
         the maximum is -2756.2984 (intercept 2.1110). At equal estimates the log-likelihoods agree.
+
+        Returns
+        -------
+        Summary
+            It prints as text and shows as HTML in notebooks. ``.tables`` has its numbers; ``.to_markdown()``, ``.to_latex()`` and
+            ``.to_html()`` write it for documents.
+
+        Examples
+        --------
+        >>> fit = gj.mixed_model("y ~ sex * time", random="~ 1 | id", data=gj.datasets.load_intro_binomial(), family="binomial")
+        >>> print(fit.summary())
+        Call:
+        ...
+        Fixed effects:
+                           Estimate Std.Err  z-value p-value
+        Intercept           -2.6193  0.4451  -5.8855  <1e-04
+        sex[T.female]       -1.3235  0.6439  -2.0556  0.0398
+        time                 0.2852  0.0396   7.2088  <1e-04
+        sex[T.female]:time   0.0401  0.0545   0.7360  0.4617
+        ...
         """
         return summary.summary(self.fitted_model)

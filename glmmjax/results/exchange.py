@@ -17,7 +17,7 @@ __all__ = ["Exchange"]
 
 
 class Exchange:
-    """How a fit leaves Python."""
+    """Methods that take a fit to other packages and to files."""
 
     fitted_model: FittedModel
 
@@ -29,81 +29,143 @@ class Exchange:
         Parameters
         ----------
         conf_int : add Wald limits, ``conf.low`` and ``conf.high``, as ``conf_int`` makes them.
-        level : their coverage.
-        exponentiate : exp of the coefficients and their limits (odds ratios, rate ratios); standard errors by the delta method.
-            Statistics and p-values are those of the coefficients.
-        effects : ``"fixed"`` for the coefficients of all linear predictors, told apart by ``component`` (``cond``, ``zi`` for the zero
+        level : coverage of the limits, between 0 and 1.
+        exponentiate : report exp of the coefficients and of their limits (odds ratios, rate ratios), with standard errors by the delta
+            method. Statistics and p-values stay those of the coefficients.
+        effects : ``"fixed"`` for the coefficients of all linear predictors, which ``component`` tells apart (``cond``, ``zi`` for the zero
             part, ``disp``); ``"ran_pars"`` for standard deviations and correlations of the random effects; ``"extra"`` for the extra
             parameters of the family; ``"all"`` for these three; ``"ran_vals"`` for the random effects of the clusters, with a
             column ``level`` and their conditional standard deviations.
-        robust : as in ``cov_params``.
+        robust : covariance of the estimates, as in ``cov_params``.
 
         Returns
         -------
-        DataFrame with ``effect``, ``component``, ``group``, ``term``, ``estimate``, ``std.error``, ``statistic``, ``p.value``. NaN for what
-        has no standard error or test, such as the random effects' parameters at a singular D.
+        DataFrame
+            Columns ``effect``, ``component``, ``group``, ``term``, ``estimate``, ``std.error``, ``statistic``, ``p.value``, numbered rows.
+            NaN where a parameter has no standard error or test, such as the parameters of the random effects at a singular D.
 
         Raises
         ------
         ArgumentError
+            For another ``effects``, ``level`` or ``robust``, and for ``"ran_vals"`` of a model without random effects.
+        RowsNotKeptError
+            For a robust covariance and for ``"ran_vals"`` of a streamed fit.
+
+        Examples
+        --------
+        >>> fit = gj.mixed_model("y ~ sex * time", random="~ 1 | id", data=gj.datasets.load_intro_binomial(), family="binomial")
+        >>> fit.tidy(conf_int=True, exponentiate=True)[["term", "estimate", "conf.low", "conf.high"]].round(2)
+                         term  estimate  conf.low  conf.high
+        0           Intercept      0.07      0.03       0.17
+        1       sex[T.female]      0.27      0.08       0.94
+        2                time      1.33      1.23       1.44
+        3  sex[T.female]:time      1.04      0.94       1.16
         """
         return tables.tidy_frame(self.fitted_model, conf_int, level, exponentiate, effects, robust)
 
     def glance(self) -> pd.DataFrame:
-        """One row: ``nobs``, ``n.groups``, ``df`` (parameters), ``df.residual``, ``logLik``, ``AIC``, ``BIC``, ``deviance`` (-2 logLik),
-        ``family``, ``link``, ``nAGQ``, ``converged``, ``singular``."""
+        """Statistics of the fit in one row, with the column names of R's broom.mixed.
+
+        Returns
+        -------
+        DataFrame
+            One row with ``nobs``, ``n.groups``, ``df`` (parameters), ``df.residual``, ``logLik``, ``AIC``, ``BIC``, ``deviance`` (-2
+            logLik), ``family``, ``link``, ``nAGQ``, ``converged``, ``singular``.
+
+        Examples
+        --------
+        >>> fit = gj.mixed_model("y ~ sex * time", random="~ 1 | id", data=gj.datasets.load_intro_binomial(), family="binomial")
+        >>> fit.glance()[["nobs", "n.groups", "logLik", "AIC", "BIC"]].round(2)
+           nobs  n.groups  logLik     AIC     BIC
+        0   800       100 -374.52  759.04  772.07
+        """
         return tables.glance_frame(self.fitted_model)
 
     def augment(self, newdata: Any = None, kind: str | None = None) -> pd.DataFrame:
-        """The rows used, or ``newdata``, with columns ``.fitted``, ``.fixed`` and, for the rows used, ``.resid``.
+        """The rows used, or ``newdata``, with what the model says of each row.
 
         Parameters
         ----------
         newdata : rows to predict; the rows used when not given.
-        kind : of ``.fitted`` and ``.resid``, as in ``predict``: by default ``"subject_specific"``, at the random effects of each cluster,
-            and for ``newdata`` ``"mean_subject"``. ``.fixed`` is at random effects of 0. All are means of the outcome, and ``.resid`` is
-            the outcome minus ``.fitted``.
+        kind : kind of ``.fitted`` and ``.resid``, as in ``predict``. The default for the rows used is ``"subject_specific"``, at the random
+            effects of each cluster; the default for ``newdata`` is ``"mean_subject"``.
+
+        Returns
+        -------
+        DataFrame
+            The rows with their columns and labels, and ``.fitted``, ``.fixed`` (at random effects of 0) and, for the rows used, ``.resid``.
+            All are means of the outcome, and ``.resid`` is the outcome minus ``.fitted``.
 
         Raises
         ------
         ArgumentError, DesignError, RowsNotKeptError
             As ``predict`` does.
+
+        Examples
+        --------
+        >>> fit = gj.mixed_model("y ~ sex * time", random="~ 1 | id", data=gj.datasets.load_intro_binomial(), family="binomial")
+        >>> fit.augment()[["id", "y", ".fitted", ".fixed", ".resid"]].head(3).round(2)
+           id  y  .fitted  .fixed  .resid
+        0   1  0     0.02    0.07   -0.02
+        1   1  0     0.02    0.07   -0.02
+        2   1  0     0.03    0.11   -0.03
         """
         return tables.augment_frame(self.fitted_model, newdata, kind)
 
     def to_marginaleffects(self, kind: str = "marginal") -> Any:
-        """The fit as a model of the package marginaleffects, for ``marginaleffects.avg_comparisons(model, variables="sex")`` and the like.
+        """The fit as a model of the package marginaleffects.
 
-        Standard errors are by its delta method, with finite differences in all parameters, those of D among them; its argument
-        ``vcov`` takes True, False, or ``"CR0"`` to ``"CR3"``. ``marginal_means`` and ``contrasts`` give such numbers without it, from exact
-        derivatives.
+        Standard errors are by its delta method, with finite differences in all parameters, those of D included. Its argument
+        ``vcov`` takes True, False, or ``"CR0"`` to ``"CR3"``. ``marginal_means`` and ``contrasts`` give such numbers without that package,
+        from exact derivatives.
 
         Parameters
         ----------
-        kind : what is predicted of a row: ``"marginal"``, the mean averaged over the random effects, or ``"mean_subject"``, at random
-            effects of 0. Of an ordinal outcome the probability of every level.
+        kind : what is predicted for a row: ``"marginal"``, the mean averaged over the random effects, or ``"mean_subject"``, the mean at
+            random effects of 0. For an ordinal outcome it is the probability of every level.
+
+        Returns
+        -------
+        Model for ``marginaleffects.avg_comparisons``, ``avg_predictions``, ``avg_slopes`` and the like.
 
         Raises
         ------
         ArgumentError
             Without that package, for another ``kind``, and for a fit whose rows are not kept.
+
+        Source: Arel-Bundock, Greifer and Heiss (2024), Journal of Statistical Software 111(9), 1-32.
+
+        Examples
+        --------
+        >>> fit = gj.mixed_model("y ~ sex * time", random="~ 1 | id", data=gj.datasets.load_intro_binomial(), family="binomial")
+        >>> import marginaleffects  # doctest: +SKIP
+        >>> marginaleffects.avg_comparisons(fit.to_marginaleffects(), variables="sex")["contrast"].to_list()  # doctest: +SKIP
+        ['female - male']
         """
         return marginaleffects_model(self.fitted_model, kind)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fit to a file, from which ``glmmjax.load(path)`` brings it back.
 
-        The file is a zip of JSON and arrays and holds no code: the columns that the model used, all rows of them, the arguments of
-        ``mixed_model``, the estimates and the record of convergence. Of a streamed fit it holds no rows. The functions of a family of
+        The file is a zip of JSON and arrays and holds no code. It has the columns that the model used, all their rows, the arguments of
+        ``mixed_model``, the estimates and the record of convergence. For a streamed fit it holds no rows. The functions of a family of
         your own, and functions that a formula calls, are code: ``load`` asks for them again. A function given as ``progress`` is left out.
 
         Parameters
         ----------
-        path : of the file, which is replaced if it is there; any name, such as ``"model.glmmjax"``.
+        path : name of the file, such as ``"model.glmmjax"``. A file of that name is replaced.
 
         Raises
         ------
         ArgumentError
-            For a path in no folder, a column or an argument that cannot be written, and data that have changed since the fit.
+            For a path in a folder that does not exist, a column or an argument that cannot be written, and data that have changed since the
+            fit.
+
+        Examples
+        --------
+        >>> fit = gj.mixed_model("y ~ sex * time", random="~ 1 | id", data=gj.datasets.load_intro_binomial(), family="binomial")
+        >>> fit.save("intro.glmmjax")
+        >>> gj.load("intro.glmmjax")
+        <MixedModelResults: binomial(logit), y ~ sex * time, ~ 1 | id; 800 rows in 100 clusters, log-likelihood -374.5197, converged>
         """
         save_fit(self.fitted_model, path)

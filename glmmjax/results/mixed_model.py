@@ -1,4 +1,4 @@
-"""``MixedModelResults``: everything that can be asked of a fit, one base class a subject."""
+"""``MixedModelResults``: all methods of a fit, from one base class a subject."""
 
 from __future__ import annotations
 
@@ -22,9 +22,11 @@ __all__ = ["MixedModelResults"]
 class MixedModelResults(Estimates, Uncertainty, Inference, Prediction, Population, Checking, Refitting, Exchange):
     """A fitted mixed model, as ``mixed_model`` returns it.
 
+    The examples of its methods assume ``import glmmjax as gj``. All of them fit the same model, which is compiled once.
+
     Parameters
     ----------
-    fitted : the record of the fit; everything below is computed from it, when asked for.
+    fitted : the record of the fit. Everything below is computed from it, when it is asked for.
     refit : function of a ``FittedModel`` and changed keywords, for ``update``.
     """
 
@@ -33,7 +35,30 @@ class MixedModelResults(Estimates, Uncertainty, Inference, Prediction, Populatio
         self._refit = refit
 
     def update(self, **changes: Any) -> MixedModelResults:
-        """Refit with changed keywords of ``mixed_model``, from these estimates when the parameters are the same."""
+        """Refit with changed keywords of ``mixed_model``. The search starts at these estimates when the parameters stay the same.
+
+        Parameters
+        ----------
+        **changes : keywords of ``mixed_model`` with their new values, such as ``fixed="y ~ sex + time"``; all others stay as they were.
+
+        Returns
+        -------
+        MixedModelResults
+            The new fit; this one stays as it is.
+
+        Raises
+        ------
+        ArgumentError
+            For a keyword that ``mixed_model`` does not have.
+        ArgumentError, FormulaError, DesignError, OutcomeError
+            As ``mixed_model`` raises them.
+
+        Examples
+        --------
+        >>> fit = gj.mixed_model("y ~ sex * time", random="~ 1 | id", data=gj.datasets.load_intro_binomial(), family="binomial")
+        >>> fit.update(fixed="y ~ sex + time")
+        <MixedModelResults: binomial(logit), y ~ sex + time, ~ 1 | id; 800 rows in 100 clusters, log-likelihood -374.7909, converged>
+        """
         return self._refit(self.fitted_model, changes)
 
     def __str__(self) -> str:

@@ -21,7 +21,7 @@ __all__ = ["Population"]
 
 
 class Population:
-    """What the model says of the population that clusters are drawn from."""
+    """Averages over the population that clusters are drawn from."""
 
     fitted_model: FittedModel
 
@@ -30,13 +30,14 @@ class Population:
 
         .. math:: \beta^{pop} = (X'X)^{-1} X' (g(m) - o), \qquad m_j = E_b[g^{-1}(x_j'\beta + o_j + z_j'b)],\ b \sim N(0, D)
 
-        over the rows fitted, each with weight 1. With a zero part m is the mean of the outcome, (1 - pi) times that of the other part, so
-        the coefficients include what moves pi; offsets o are no part of them. Of a log-normal family g is the logarithm.
+        The sums run over the rows fitted, each with weight 1. With a zero part m is the mean of the outcome, (1 - pi) times the mean of the
+        other part, so the coefficients include what moves pi. The offsets o are no part of them. For a log-normal family g is the
+        logarithm.
 
         Parameters
         ----------
-        robust : standard errors from a cluster-robust covariance: ``"CR0"`` (or True), ``"CR1"``, ``"CR2"``, ``"CR3"``. They are by the
-            delta method in all parameters, D and extra parameters included.
+        robust : covariance of the estimates, as in ``cov_params``. Standard errors are by the delta method in all parameters, D and extra
+            parameters included.
         se : False leaves standard errors out (NaN), which saves the derivatives.
 
         Returns
@@ -47,12 +48,22 @@ class Population:
         Raises
         ------
         ArgumentError
-            For an ordinal outcome.
+            For an ordinal outcome, and for another ``robust``.
         RowsNotKeptError
             For a streamed fit.
 
         Source: Hedeker, du Toit, Demirtas and Gibbons (2018), Biometrics 74, 354-361. GLMMadaptive estimates the same averages from
         random draws, adds the offset to the intercept, and takes (1 - pi) mu for the mean of a hurdle model of counts.
+
+        Examples
+        --------
+        >>> fit = gj.mixed_model("y ~ sex * time", random="~ 1 | id", data=gj.datasets.load_intro_binomial(), family="binomial")
+        >>> fit.marginal_coefs().table.round(2)
+                            estimate  std_error     z  p_value
+        Intercept              -1.59       0.27 -5.89     0.00
+        sex[T.female]          -0.89       0.44 -2.03     0.04
+        time                    0.17       0.02  7.30     0.00
+        sex[T.female]:time      0.03       0.04  0.90     0.37
         """
         return MarginalCoefsResults(marginal_coefs(self.fitted_model, robust, se))
 
@@ -72,20 +83,20 @@ class Population:
 
         Parameters
         ----------
-        newdata : table of rows; or a dict of values by covariate for all their combinations, where other covariates are at their mean or
-            most frequent level, and every combination is a group. None for the rows fitted.
-        by : column, or list of them, of ``newdata``: average over the rows with equal values. With several copies of the data, in each of
-            which the treatment is set to another value, ``by="treatment"`` gives standardised means (g-computation).
+        newdata : table of rows; or a dict of values by covariate for all their combinations, each of which is a group. Other covariates are
+            then at their mean or most frequent level. None for the rows fitted.
+        by : column, or list of columns, of ``newdata``: average over the rows with equal values. With several copies of the data, in each
+            of which the treatment is set to another value, ``by="treatment"`` gives standardised means (g-computation).
         average : average over all rows.
         kind : ``"marginal"``, or ``"mean_subject"`` for the mean at random effects of 0.
-        robust : see ``marginal_coefs``.
-        level : of the intervals. They are formed on a scale without bounds, mostly that of the link, and transformed back.
+        robust : covariance of the estimates, as in ``cov_params``.
+        level : coverage of the intervals. They are formed on a scale without bounds, mostly that of the link, and transformed back.
 
         Returns
         -------
         DataFrame
-            ``estimate``, ``std_error``, ``lower``, ``upper`` by row label, or by group with ``n``, its rows. Of an ordinal outcome they are
-            probabilities, one row a level. A row of ``newdata`` with a missing value that is needed has NaN.
+            ``estimate``, ``std_error``, ``lower``, ``upper`` by row label; or by group, and then with ``n``, the number of its rows. For an
+            ordinal outcome they are probabilities, one row a level. A row with a missing value that is needed has NaN.
 
         Raises
         ------
@@ -93,6 +104,18 @@ class Population:
             For unknown arguments, an average over rows with missing values, and a family without a mean.
         DesignError
             For a level that the rows fitted do not have, or a column that is missing.
+
+        Source: Hedeker, du Toit, Demirtas and Gibbons (2018), Biometrics 74, 354-361, for the means; Robins (1986), Mathematical
+        Modelling 7, 1393-1512, for g-computation.
+
+        Examples
+        --------
+        >>> fit = gj.mixed_model("y ~ sex * time", random="~ 1 | id", data=gj.datasets.load_intro_binomial(), family="binomial")
+        >>> fit.marginal_means({"sex": ["male", "female"], "time": [8]}).round(2)
+                estimate  std_error  lower  upper  n
+        sex
+        male        0.45       0.05   0.36   0.55  1
+        female      0.31       0.04   0.23   0.40  1
         """
         return tables.mean_frame(marginal_means(self.fitted_model, newdata, by, average=average, kind=kind, robust=robust, level=level))
 
@@ -120,18 +143,30 @@ class Population:
             also be a dict of weights by label.
         comparison : ``"difference"`` (h the identity), ``"ratio"`` (log), ``"odds_ratio"`` (logit), ``"link"`` (the link of the family).
             Ratios are reported as ratios; their z and interval are those of the logarithm.
-        level : of the intervals; with ``adjust`` it holds for all of them together, by Bonferroni's method.
-        adjust : p-values by the method of ``"bonferroni"`` or ``"holm"``, over all contrasts of one level of an ordinal outcome.
+        level : coverage of the intervals; with ``adjust`` it holds for all of them together, by Bonferroni's method.
+        adjust : None, or ``"bonferroni"`` or ``"holm"`` for p-values adjusted over all contrasts (of one level of an ordinal outcome).
 
         Returns
         -------
         DataFrame
-            ``estimate``, ``std_error``, ``z``, ``p_value``, ``lower``, ``upper`` by contrast; of an ordinal outcome one row a level.
+            ``estimate``, ``std_error``, ``z``, ``p_value``, ``lower``, ``upper`` by contrast; for an ordinal outcome one row a level.
 
         Raises
         ------
         ArgumentError
             As ``marginal_means``; for weights of another shape, fewer than two means, and means outside the range of ``comparison``.
+        DesignError
+            As ``marginal_means``.
+
+        Source: Holm (1979), Scandinavian Journal of Statistics 6, 65-70, for ``adjust="holm"``.
+
+        Examples
+        --------
+        >>> fit = gj.mixed_model("y ~ sex * time", random="~ 1 | id", data=gj.datasets.load_intro_binomial(), family="binomial")
+        >>> fit.contrasts({"sex": ["male", "female"], "time": [8]}, comparison="odds_ratio").round(2)
+                       estimate  std_error    z  p_value  lower  upper
+        contrast
+        female / male      0.55       0.16 -2.1     0.04   0.31   0.96
         """
         found = contrasts(
             self.fitted_model, newdata, contrast, by, comparison=comparison, kind=kind, robust=robust, level=level, adjust=adjust
@@ -146,14 +181,14 @@ class Population:
         Parameters
         ----------
         newdata : table of rows; or a dict of values by covariate, such as ``{"sex": ["male", "female"], "time": range(16)}``, for all
-            their combinations, the first name varying slowest, with other covariates at their mean (numbers) or most frequent
+            their combinations, the first name varying slowest. Other covariates are then at their mean (numbers) or most frequent
             level in the rows fitted.
         kind : ``"mean_subject"``, at random effects of 0, or ``"marginal"``, averaged over them.
-        scale : ``"response"``: the mean of the outcome, (1 - pi) times that of the other part with a zero part, and the probability of each
-            level of an ordinal outcome. ``"link"``: the linear predictor at random effects of 0, else the link of the mean; of an
-            ordinal outcome the logit of each probability.
-        robust : see ``marginal_coefs``.
-        level : of the intervals; on the response scale they are transformed from a scale without bounds.
+        scale : ``"response"``: the mean of the outcome (with a zero part, (1 - pi) times the mean of the other part), and the probability
+            of each level of an ordinal outcome. ``"link"``: the linear predictor at random effects of 0, or the link of the marginal mean;
+            for an ordinal outcome the logit of each probability.
+        robust : covariance of the estimates, as in ``cov_params``.
+        level : coverage of the intervals; on the response scale they are transformed from a scale without bounds.
 
         Returns
         -------
@@ -165,6 +200,16 @@ class Population:
         ------
         ArgumentError, DesignError
             As ``marginal_means``.
+
+        Examples
+        --------
+        >>> fit = gj.mixed_model("y ~ sex * time", random="~ 1 | id", data=gj.datasets.load_intro_binomial(), family="binomial")
+        >>> fit.effects({"sex": ["male", "female"], "time": [0, 8]}, kind="marginal").round(2)
+              sex  time  estimate  std_error  lower  upper
+        0    male     0      0.17       0.04   0.10   0.26
+        1    male     8      0.45       0.05   0.36   0.55
+        2  female     0      0.07       0.02   0.04   0.14
+        3  female     8      0.31       0.04   0.23   0.40
         """
         return tables.effect_frame(effects(self.fitted_model, newdata, kind, scale, robust, level))
 
@@ -185,19 +230,29 @@ class Population:
         Parameters
         ----------
         newdata, scale, robust, level : as in ``effects``.
-        x : covariate along the horizontal axis; the first number of ``newdata`` that varies, else the first column that does.
-        by : covariate with one line for each of its values; the other one that varies. It may not be given for an ordinal outcome, whose
-            lines are its levels.
-        kind : as in ``effects``, or both of them in a tuple: one line each.
-        ax : matplotlib axes to draw on; new ones by default.
+        x : covariate along the horizontal axis. The default is the first number of ``newdata`` that varies, else the first column that
+            does.
+        by : covariate with one line for each of its values. The default is the other covariate that varies. For an ordinal outcome it
+            cannot be given, because the lines are the levels.
+        kind : as in ``effects``, or both kinds in a tuple: one line each.
+        ax : matplotlib Axes to draw on; new ones when not given.
 
         Returns
         -------
-        Axes
+        matplotlib Axes
 
         Raises
         ------
         ArgumentError
-            Also when rows differ in more than ``x`` and ``by``.
+            As ``effects``; and when rows differ in more than ``x`` and ``by``.
+        DesignError
+            As ``effects``.
+
+        Examples
+        --------
+        >>> fit = gj.mixed_model("y ~ sex * time", random="~ 1 | id", data=gj.datasets.load_intro_binomial(), family="binomial")
+        >>> ax = fit.plot_effects({"sex": ["male", "female"], "time": range(16)}, kind=("mean_subject", "marginal"))
+        >>> ax.get_xlabel(), ax.get_ylabel(), [text.get_text() for text in ax.get_legend().get_texts()]
+        ('time', 'mean of y', ['male, random effects 0', ...])
         """
         return plots.plot_effects(self.fitted_model, newdata, x, by, kind=kind, scale=scale, robust=robust, level=level, ax=ax)

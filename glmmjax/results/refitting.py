@@ -6,68 +6,20 @@ import functools
 from typing import TYPE_CHECKING
 
 from glmmjax.fitted import FittedModel
-from glmmjax.plots import refitting as plots
-from glmmjax.postfit.refitting import bootstrap as bootstraps
+from glmmjax.postfit.refitting.bootstrap import bootstrap
 from glmmjax.postfit.refitting.influence import Influence
-from glmmjax.tables import refitting as tables
+from glmmjax.results.bootstrap import BootstrapResults
+from glmmjax.results.influence import InfluenceResults
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-__all__ = ["BootstrapResults", "InfluenceResults", "Refitting"]
-
-
-class BootstrapResults:
-    """Refits to bootstrap data sets, as ``fit.bootstrap`` returns them; ``bootstrap`` holds the plain numbers."""
-
-    def __init__(self, fitted: FittedModel, bootstrap: bootstraps.Bootstrap):
-        self.fitted_model = fitted
-        self.bootstrap = bootstrap
-
-    @property
-    def params(self) -> pd.DataFrame:
-        """Estimates of every refit, one row a data set: coefficients, standard deviations, correlations and extra parameters."""
-        return tables.bootstrap_parameter_frame(self.fitted_model, self.bootstrap)
-
-    @property
-    def converged(self) -> pd.Series:
-        """Which refits are certified maxima. The others are in ``params`` where they ended, and not in ``conf_int``."""
-        return tables.bootstrap_converged_series(self.bootstrap)
-
-    def conf_int(self, level: float = 0.95) -> pd.DataFrame:
-        """Estimates of the fit, bootstrap standard errors and percentile intervals, from the refits that converged."""
-        return tables.bootstrap_interval_frame(self.fitted_model, self.bootstrap, level)
-
-    def __repr__(self) -> str:
-        return tables.bootstrap_text(self.bootstrap)
-
-
-class InfluenceResults:
-    """How much each cluster moves the estimates, as ``fit.influence`` returns it: one set of refits serves all of its methods."""
-
-    def __init__(self, influence: Influence):
-        self.record = influence
-
-    def cooks_distance(self, method: str = "refit", part: str = "fixed", scaled: bool = False) -> pd.Series:
-        """See ``fit.cooks_distance``."""
-        return tables.cooks_series(self.record, method, part, scaled)
-
-    def dfbetas(self, method: str = "refit") -> pd.DataFrame:
-        """See ``fit.dfbetas``."""
-        return tables.dfbetas_frame(self.record, method)
-
-    def leave_cluster_out_score(self) -> pd.Series:
-        """See ``fit.leave_cluster_out_score``."""
-        return tables.leave_cluster_out_series(self.record)
-
-    def plot(self, ax: Axes | None = None, method: str = "refit", part: str = "fixed", scaled: bool = False, n_labels: int = 5) -> Axes:
-        """See ``fit.plot_influence``."""
-        return plots.plot_influence(self.record, ax, method, part, scaled, n_labels)
+__all__ = ["Refitting"]
 
 
 class Refitting:
-    """What changes when the data change."""
+    """Methods that refit the model to changed data."""
 
     fitted_model: FittedModel
 
@@ -81,8 +33,19 @@ class Refitting:
         Returns
         -------
         InfluenceResults
-            ``.cooks_distance()``, ``.dfbetas()``, ``.leave_cluster_out_score()``, ``.plot()``, which share the refits without each cluster.
-            They are made when a method first needs them, and kept as long as this fit.
+            ``cooks_distance()``, ``dfbetas()``, ``leave_cluster_out_score()``, ``plot()``, which share the refits without each cluster.
+            The refits are made when a method first needs them, and kept as long as this fit.
+
+        Source: Cook (1977), Technometrics 19, 15-18; Belsley, Kuh and Welsch (1980), Regression Diagnostics.
+
+        Examples
+        --------
+        >>> fit = gj.mixed_model("y ~ sex * time", random="~ 1 | id", data=gj.datasets.load_intro_binomial(), family="binomial")
+        >>> influence = fit.influence()
+        >>> influence.cooks_distance().nlargest(3).index.to_list()
+        [44, 56, 96]
+        >>> f"{influence.leave_cluster_out_score().sum():.2f}"
+        '-380.00'
         """
         return self._influence
 
@@ -94,14 +57,15 @@ class Refitting:
         Parameters
         ----------
         method : ``"refit"`` maximises the likelihood without each cluster (kept for later calls); ``"one_step"`` takes one Newton step
-            towards that from the cluster's score and Hessian at the estimates.
-        part : ``"fixed"``, ``"zero"`` for the coefficients of the zero part, ``"dispersion"``. V is their covariance in this fit.
+            towards that maximum from the cluster's score and Hessian at the estimates.
+        part : ``"fixed"``, ``"zero"`` for the coefficients of the zero part, or ``"dispersion"``. V is their covariance in this fit.
         scaled : divide by the number of coefficients.
 
         Returns
         -------
-        Series by cluster label. A cluster is left out with its whole weight. NaN, with a ``ConvergenceWarning``, for a cluster without
-        which the model has no maximum.
+        Series
+            One distance a cluster, by its label. A cluster is left out with its whole weight. NaN, with a ``ConvergenceWarning``, for a
+            cluster without which the model has no maximum.
 
         Raises
         ------
@@ -109,30 +73,105 @@ class Refitting:
             For another argument; for a fit without certificate, or of one cluster.
         RowsNotKeptError
             For a streamed fit.
+
+        Source: Cook (1977), Technometrics 19, 15-18; Pregibon (1981), Annals of Statistics 9, 705-724, for one step.
+
+        Examples
+        --------
+        >>> fit = gj.mixed_model("y ~ sex * time", random="~ 1 | id", data=gj.datasets.load_intro_binomial(), family="binomial")
+        >>> fit.cooks_distance().nlargest(3).round(2)
+        id
+        44    0.46
+        56    0.25
+        96    0.18
+        Name: cooks_distance, dtype: float64
         """
         return self.influence().cooks_distance(method, part, scaled)
 
     def dfbetas(self, method: str = "refit") -> pd.DataFrame:
         """Change of every parameter when a cluster is left out, in standard errors of this fit: (all clusters - without it) / se.
 
-        One row a cluster; columns are the coefficients, standard deviations and correlations of the random effects, extra parameters on
-        their natural scale, then the zero part (``zi_``) and the dispersion (``dispersion_``). At a singular D its standard
-        deviations and correlations have no standard error, and their columns are NaN. Arguments and errors as ``cooks_distance``.
+        Parameters
+        ----------
+        method : as in ``cooks_distance``.
+
+        Returns
+        -------
+        DataFrame
+            One row a cluster, one column a parameter: the coefficients, standard deviations and correlations of the random effects, extra
+            parameters on their natural scale, then the zero part (``zi_``) and the dispersion (``dispersion_``). At a singular D its
+            standard deviations and correlations have no standard error, and their columns are NaN.
+
+        Raises
+        ------
+        ArgumentError, RowsNotKeptError
+            As ``cooks_distance``.
+
+        Source: Belsley, Kuh and Welsch (1980), Regression Diagnostics.
+
+        Examples
+        --------
+        >>> fit = gj.mixed_model("y ~ sex * time", random="~ 1 | id", data=gj.datasets.load_intro_binomial(), family="binomial")
+        >>> fit.dfbetas().loc[[44, 56]].round(1)
+            Intercept  sex[T.female]  time  sex[T.female]:time  sd(Intercept)
+        id
+        44        0.3           -0.2  -0.7                 0.4           -0.2
+        56        0.1            0.2  -0.1                -0.3           -0.2
         """
         return self.influence().dfbetas(method)
 
     def leave_cluster_out_score(self) -> pd.Series:
-        """Log marginal likelihood of every cluster at the estimates without it, times its weight; Series by cluster label.
+        """Log marginal likelihood of every cluster at the estimates without it, times its weight.
 
-        ``.sum()`` is the log score of leave-one-cluster-out cross-validation: of models for the same outcomes the one with the largest
-        sum predicts new clusters best. NaN and errors as ``cooks_distance``; the refits are shared with it.
+        The sum of the scores is the log score of leave-one-cluster-out cross-validation. Among models for the same outcomes the one with
+        the largest sum predicts new clusters best. The refits are shared with ``cooks_distance``.
+
+        Returns
+        -------
+        Series
+            One score a cluster, by its label; NaN for a cluster without which the model has no maximum.
+
+        Raises
+        ------
+        ArgumentError, RowsNotKeptError
+            As ``cooks_distance``.
+
+        Examples
+        --------
+        >>> fit = gj.mixed_model("y ~ sex * time", random="~ 1 | id", data=gj.datasets.load_intro_binomial(), family="binomial")
+        >>> smaller = fit.update(fixed="y ~ sex + time")
+        >>> [f"{model.leave_cluster_out_score().sum():.2f}" for model in (fit, smaller)]
+        ['-380.00', '-378.95']
         """
         return self.influence().leave_cluster_out_score()
 
     def plot_influence(
         self, ax: Axes | None = None, method: str = "refit", part: str = "fixed", scaled: bool = False, n_labels: int = 5
     ) -> Axes:
-        """Cook's distances by cluster, the ``n_labels`` largest with their labels; returns the Axes. Arguments as ``cooks_distance``."""
+        """Cook's distances by cluster, the largest with their labels.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes to draw on; a new figure when not given.
+        method, part, scaled : as in ``cooks_distance``.
+        n_labels : number of clusters with a label, the largest first.
+
+        Returns
+        -------
+        matplotlib Axes
+
+        Raises
+        ------
+        ArgumentError, RowsNotKeptError
+            As ``cooks_distance``; for another ``n_labels``.
+
+        Examples
+        --------
+        >>> fit = gj.mixed_model("y ~ sex * time", random="~ 1 | id", data=gj.datasets.load_intro_binomial(), family="binomial")
+        >>> ax = fit.plot_influence(n_labels=3)
+        >>> ax.get_ylabel(), sorted(text.get_text() for text in ax.texts)
+        ("Cook's distance", ['44', '56', '96'])
+        """
         return self.influence().plot(ax, method, part, scaled, n_labels)
 
     def bootstrap(self, n: int = 1000, kind: str = "parametric", seed: int = 0) -> BootstrapResults:
@@ -140,14 +179,15 @@ class Refitting:
 
         Parameters
         ----------
-        n : data sets.
+        n : number of data sets, at least 1.
         kind : ``"parametric"`` draws random effects from N(0, D) and outcomes from the family, with the covariates, offsets, trials and
             weights as they are; ``"cluster"`` draws whole clusters with replacement, which does not rest on the model within clusters.
-        seed : whole number >= 0; the same one gives the same data sets.
+        seed : whole number >= 0; the same seed gives the same data sets.
 
         Returns
         -------
-        ``BootstrapResults``: ``.params``, ``.converged``, ``.conf_int(level)``.
+        BootstrapResults
+            ``params``, ``converged``, ``conf_int(level)``.
 
         Raises
         ------
@@ -155,5 +195,14 @@ class Refitting:
             For another argument, a fit without certificate, a family that cannot be simulated from, or clusters drawn from only one.
         RowsNotKeptError
             For a streamed fit.
+
+        Source: Davison and Hinkley (1997), Bootstrap Methods and their Application, sections 2.2 and 3.8.
+
+        Examples
+        --------
+        >>> fit = gj.mixed_model("y ~ sex * time", random="~ 1 | id", data=gj.datasets.load_intro_binomial(), family="binomial")
+        >>> boot = fit.bootstrap(n=50)
+        >>> boot, boot.params.shape
+        (parametric bootstrap, 50 data sets, seed 0, (50, 5))
         """
-        return BootstrapResults(self.fitted_model, bootstraps.bootstrap(self.fitted_model, n, kind, seed))
+        return BootstrapResults(self.fitted_model, bootstrap(self.fitted_model, n, kind, seed))

@@ -15,7 +15,7 @@ __all__ = ["Uncertainty"]
 
 
 class Uncertainty:
-    """How sure the estimates are."""
+    """Methods on the uncertainty of the estimates."""
 
     fitted_model: FittedModel
 
@@ -25,15 +25,18 @@ class Uncertainty:
         Parameters
         ----------
         robust : False for the inverse of the exact negative Hessian. ``"CR0"`` (also True) for the sandwich estimator with clusters as
-            units, which stays valid when the model is wrong within clusters; ``"CR1"``, ``"CR2"``, ``"CR3"`` correct it for few clusters.
-        which : ``"fixed"`` for the fixed effects (p, p), ``"all"`` for all parameters (P, P) on the scales on which they are free:
-            ``L[row,column]`` the entries of the factor L of D = L L' (``D[...]`` for other structures), ``phi[name]`` the extra parameters
-            (the logarithm of a positive one), ``zi_`` the zero part and ``dispersion_`` the dispersion.
+            units, which stays valid when the model is wrong within clusters. ``"CR1"``, ``"CR2"`` and ``"CR3"`` correct it for few
+            clusters.
+        which : ``"fixed"`` for the fixed effects (p, p). ``"all"`` for all parameters (P, P) on the scales on which they are free:
+            ``L[row,column]`` are the entries of the factor L of D = L L' (``D[...]`` for other structures), ``phi[name]`` the extra
+            parameters (the logarithm of a positive one), ``zi_`` begins the names of the zero part and ``dispersion_`` those of the
+            dispersion.
 
         Returns
         -------
-        DataFrame; NaN for what has no standard error (a fit without certificate). At a singular D it is the covariance inside the
-        set of matrices of that rank.
+        DataFrame
+            Rows and columns are the names of the parameters. NaN where a parameter has no standard error (a fit without certificate).
+            At a singular D it is the covariance inside the set of matrices of that rank.
 
         Raises
         ------
@@ -44,6 +47,16 @@ class Uncertainty:
 
         Source: White (1982), Econometrica 50, 1-25; Liang and Zeger (1986), Biometrika 73, 13-22; Kauermann and Carroll (2001), JASA 96,
         1387-1396; Bell and McCaffrey (2002), Survey Methodology 28, 169-181.
+
+        Examples
+        --------
+        >>> fit = gj.mixed_model("y ~ sex * time", random="~ 1 | id", data=gj.datasets.load_intro_binomial(), family="binomial")
+        >>> fit.cov_params("CR2").round(3)
+                            Intercept  sex[T.female]   time  sex[T.female]:time
+        Intercept               0.176         -0.126 -0.009               0.005
+        sex[T.female]          -0.126          0.301  0.005              -0.019
+        time                   -0.009          0.005  0.002              -0.002
+        sex[T.female]:time      0.005         -0.019 -0.002               0.004
         """
         return tables.covariance_frame(self.fitted_model, robust, which)
 
@@ -58,17 +71,17 @@ class Uncertainty:
         kind: str = "parametric",
         seed: int = 0,
     ) -> pd.DataFrame:
-        r"""Confidence intervals.
+        r"""Confidence intervals of the parameters.
 
         Parameters
         ----------
         which : ``"fixed"``, ``"random"`` (standard deviations and correlations of the random effects), ``"phi"`` (extra parameters on
-            their natural scale), ``"zero"`` (the zero part), ``"dispersion"``, or ``"all"``. Among all of them, labels of the zero part
+            their natural scale), ``"zero"`` (the zero part), ``"dispersion"``, or ``"all"``. With ``"all"`` the labels of the zero part
             begin with ``zi_`` and those of the dispersion with ``dispersion_``.
-        method : ``"wald"``: estimate plus and minus standard errors on a scale without bounds (log sd, Fisher's z of a correlation, the
-            free scale of an extra parameter; a threshold's own), the ends transformed back.
+        method : ``"wald"``: estimate plus and minus standard errors on a scale without bounds, transformed back. The scale is the
+            logarithm of a standard deviation, Fisher's z of a correlation, the free scale of an extra parameter, and a threshold's own.
             ``"profile"``: the values at which the log-likelihood (plus penalty), maximised over all other parameters, lies
-            :math:`\chi^2_1(level)/2` below its maximum; where it does not drop that far, the limit is the edge of the parameter
+            :math:`\chi^2_1(level)/2` below its maximum. Where it does not drop that far, the limit is the edge of the parameter
             space, such as 0 for a standard deviation. ``"bootstrap"``: percentiles of refits.
         level : coverage, between 0 and 1.
         robust : as in ``cov_params``; for ``method="wald"``.
@@ -76,21 +89,34 @@ class Uncertainty:
 
         Returns
         -------
-        DataFrame with columns ``estimate``, ``lower``, ``upper``; ``attrs`` holds ``level``, ``method``, and for a bootstrap ``n_used`` and
-        ``n_not_converged``. NaN, with a warning that names the parameters, for limits that do not exist or were not found.
+        DataFrame
+            One row a parameter, with columns ``estimate``, ``lower``, ``upper``. ``attrs`` holds ``level``, ``method``, and for a bootstrap
+            ``n_used`` and ``n_not_converged``. NaN, with a warning that names the parameters, for limits that do not exist or were not
+            found.
 
         Raises
         ------
         ArgumentError
-            For an argument that is not allowed, parameters that the model does not have, and when no Wald interval of what was asked
-            exists (standard deviations and correlations at a singular D).
+            For an argument that is not allowed, for parameters that the model does not have, and when none of the parameters has a Wald
+            interval (standard deviations and correlations at a singular D).
         RowsNotKeptError
-            For anything but plain Wald intervals of a streamed fit.
+            For all but plain Wald intervals of a streamed fit.
 
         Warns
         -----
         ConvergenceWarning
+            When limits do not exist or were not found.
 
         Source: Venzon and Moolgavkar (1988), Applied Statistics 37, 87-94; Davison and Hinkley (1997), Bootstrap Methods.
+
+        Examples
+        --------
+        >>> fit = gj.mixed_model("y ~ sex * time", random="~ 1 | id", data=gj.datasets.load_intro_binomial(), family="binomial")
+        >>> fit.conf_int().round(2)
+                            estimate  lower  upper
+        Intercept              -2.62  -3.49  -1.75
+        sex[T.female]          -1.32  -2.59  -0.06
+        time                    0.29   0.21   0.36
+        sex[T.female]:time      0.04  -0.07   0.15
         """
         return tables.interval_frame(confidence_intervals(self.fitted_model, which, method, level, robust, n=n, kind=kind, seed=seed))

@@ -23,7 +23,7 @@ __all__ = [
 
 
 def simulation_frame(fitted: FittedModel, settings: SimulationSettings, newdata: Any) -> pd.DataFrame:
-    """``simulate``, one column a simulation: whole numbers where outcomes are, levels where they are ordered categories."""
+    """``simulate``, one column a simulation, with integers for whole-number outcomes and ordered categories for ordinal ones."""
     simulated = simulate(fitted, settings, newdata)
     frame = pd.DataFrame(simulated.values, index=simulated.labels, columns=pd.RangeIndex(simulated.values.shape[1], name="simulation"))
     if fitted.design.levels:
@@ -43,24 +43,24 @@ def quantile_residual_series(record: QuantileResidualRecord) -> pd.Series:
 
 
 def residual_tests_frame(record: QuantileResidualRecord) -> pd.DataFrame:
-    """One row a test."""
+    """Tests of the fit, one row a test."""
     rows = [[test.statistic, test.expected, test.p_value, test.independent_p_value] for test in record.tests]
     columns = ["Observed", "Simulated", "p-value", "p if independent"]
     return pd.DataFrame(rows, index=pd.Index([test.name for test in record.tests]), columns=columns)
 
 
 def residual_tests_text(record: QuantileResidualRecord) -> str:
-    """The table of tests under a line that says of what."""
+    """The table of tests under a line that names rows and simulations."""
     head = f"Quantile residuals of {len(record.values)} rows from {record.n_simulations} simulations"
     return f"{head}\n\n{residual_tests_frame(record).to_string(float_format='{:.4g}'.format, na_rep='')}"
 
 
 def residual_tests_html(record: QuantileResidualRecord) -> str:
-    """The same for notebooks."""
+    """The table of tests for notebooks."""
     return residual_tests_frame(record).to_html(float_format="{:.4g}".format, na_rep="")
 
 
 def scoring_frame(found: Scores) -> pd.DataFrame:
-    """One row a row of the data."""
+    """Scores, one row a row of the data."""
     *columns, labels = found
     return pd.DataFrame(dict(zip(["logarithmic", "quadratic", "spherical", "crps"], columns, strict=True)), index=labels)

@@ -44,7 +44,7 @@ _STYLE = (
 
 
 def markdown_text(sections: tuple[Section, ...]) -> str:
-    """The sections as Markdown with pipe tables; a heading of the fourth level each."""
+    """The sections as Markdown with pipe tables, each under a heading of the fourth level."""
     return "\n\n".join(_markdown_section(section) for section in sections) + "\n"
 
 
@@ -54,7 +54,7 @@ def latex_text(sections: tuple[Section, ...]) -> str:
 
 
 def html_fragment(sections: tuple[Section, ...]) -> str:
-    """The sections as one ``<div>`` that looks the same in any page: its few styles are written into it."""
+    """The sections as one ``<div>`` that looks the same in any page, because it has its own styles."""
     return f'<div class="glmmjax-summary" style="{_STYLE[0]}">\n' + "\n".join(_html_section(section) for section in sections) + "\n</div>\n"
 
 
@@ -108,14 +108,14 @@ def _cells(frame: pd.DataFrame) -> list[list[str]]:
 
 
 def _latex_cell(text: str) -> str:
-    """With the sign of mathematics before a number."""
+    """The cell with a mathematical minus before a negative number."""
     return f"$-${_latex(text[1:])}" if re.match(r"-\d", text) else _latex(text)
 
 
 def _latex(text: str) -> str:
-    return "".join(_LATEX.get(character, character) for character in text).replace("--", "-{}-")  # two would make a dash
+    return "".join(_LATEX.get(character, character) for character in text).replace("--", "-{}-")  # LaTeX makes a dash of two hyphens
 
 
 def _markdown(text: str) -> str:
     escaped = "".join(f"\\{character}" if character in _MARKDOWN else character for character in text)
-    return re.sub(r"^([-+] )", r"\\\1", escaped)  # no item of a list
+    return re.sub(r"^([-+] )", r"\\\1", escaped)  # else Markdown makes it an item of a list

@@ -31,7 +31,7 @@ __all__ = [
 
 
 def coefficient_frame(fitted: FittedModel, part: str = "fixed") -> pd.DataFrame:
-    """Estimates with Wald tests, of the ``"fixed"`` effects, those of the ``"zero"`` part, or those on the ``"dispersion"``."""
+    """Estimates with Wald tests: the ``"fixed"`` effects, those of the ``"zero"`` part, or those on the ``"dispersion"``."""
     where, design = getattr(fitted.problem.layout, part), fitted.design
     names = {"fixed": design.fixed_names, "zero": design.zi_fixed_names, "dispersion": design.dispersion_names}[part]
     return wald_frame(fitted.theta[where], standard_errors(fitted)[where], names)

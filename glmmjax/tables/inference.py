@@ -27,7 +27,7 @@ def vif_frame(fitted: FittedModel) -> pd.DataFrame:
 
 
 def test_frame(test: WaldTest | ScoreTest) -> pd.DataFrame:
-    """One row a hypothesis or added column, each tested by itself."""
+    """Each hypothesis or added column tested by itself, one row each."""
     if isinstance(test, WaldTest):
         z = (test.estimates - test.values) / test.errors
         columns = {"estimate": test.estimates, "value": test.values, "std_error": test.errors, "z": z, "p_value": normal_two_sided(z)}
@@ -38,12 +38,12 @@ def test_frame(test: WaldTest | ScoreTest) -> pd.DataFrame:
 
 
 def test_text(test: WaldTest | ScoreTest) -> str:
-    """The joint test, and the rows below it."""
+    """The joint test above the table of single tests."""
     return f"{_title(test)}\n{_joint(test)}\n\n{_texts(test).to_string()}"
 
 
 def test_html(test: WaldTest | ScoreTest) -> str:
-    """The same for notebooks."""
+    """The joint test and the table as HTML for notebooks."""
     return f"<h4>{html.escape(_title(test))}</h4><p>{html.escape(_joint(test))}</p>{_texts(test).to_html(border=0)}"
 
 
@@ -81,7 +81,7 @@ def anova_text(comparison: Comparison) -> str:
 
 
 def anova_html(comparison: Comparison) -> str:
-    """The same for notebooks."""
+    """The comparison as HTML for notebooks."""
     above, below = ("<br>".join(map(html.escape, lines)) for lines in (_anova_formulas(comparison), comparison.notes))
     return f"<p>{above}</p>{_anova_texts(comparison).to_html(border=0)}<p>{below}</p>"
 

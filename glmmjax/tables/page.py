@@ -15,7 +15,13 @@ __all__ = ["Summary"]
 
 @dataclasses.dataclass(frozen=True)
 class Summary:
-    """The summary of a fit: printed as text, shown as HTML by notebooks, and as numbers in ``tables``."""
+    """The summary of a fit. It prints as text and shows as HTML in notebooks.
+
+    Attributes
+    ----------
+    sections : the parts of the page in their order
+    tables : the numbers on the page, DataFrames by name
+    """
 
     sections: tuple[Section, ...]
     tables: Mapping[str, pd.DataFrame]
@@ -29,13 +35,52 @@ class Summary:
         return "".join(section.html() for section in self.sections)
 
     def to_markdown(self) -> str:
-        """The page as Markdown with pipe tables, names escaped."""
+        r"""The page as Markdown with pipe tables, names escaped.
+
+        Returns
+        -------
+        str
+
+        Examples
+        --------
+        >>> fit = gj.mixed_model("y ~ sex * time", random="~ 1 | id", data=gj.datasets.load_intro_binomial(), family="binomial")
+        >>> print(fit.summary().to_markdown())
+        #### Call
+        ...
+        | Intercept | -2.6193 | 0.4451 | -5.8855 | \<1e-04 |
+        ...
+        """
         return markdown_text(self.sections)
 
     def to_latex(self) -> str:
-        r"""The page as LaTeX, names escaped: paragraphs and ``tabular`` environments for a document with ``\usepackage{booktabs}``."""
+        r"""The page as LaTeX, names escaped: paragraphs and ``tabular`` environments for a document with ``\usepackage{booktabs}``.
+
+        Returns
+        -------
+        str
+
+        Examples
+        --------
+        >>> fit = gj.mixed_model("y ~ sex * time", random="~ 1 | id", data=gj.datasets.load_intro_binomial(), family="binomial")
+        >>> print(fit.summary().to_latex())
+        \paragraph{Call}
+        ...
+        Intercept & $-$2.6193 & 0.4451 & $-$5.8855 & \textless{}1e-04 \\
+        ...
+        """
         return latex_text(self.sections)
 
     def to_html(self) -> str:
-        """The page as one ``<div>`` for any HTML document, with its own styles, names escaped."""
+        r"""The page as one ``<div>`` for any HTML document, with its own styles, names escaped.
+
+        Returns
+        -------
+        str
+
+        Examples
+        --------
+        >>> fit = gj.mixed_model("y ~ sex * time", random="~ 1 | id", data=gj.datasets.load_intro_binomial(), family="binomial")
+        >>> fit.summary().to_html()
+        '<div class="glmmjax-summary" ...<h4>Call</h4>...</div>\n'
+        """
         return html_fragment(self.sections)

@@ -56,7 +56,7 @@ def marginal_coefficient_summary(found: MarginalCoefficients) -> Summary:
 
 
 def mean_frame(found: Means) -> pd.DataFrame:
-    """One row a mean; of an ordinal outcome one for every mean and level."""
+    """Means, one row a mean; for an ordinal outcome one row a mean and level."""
     frame = _long(_columns(found), found.labels, found.levels)
     if found.counts is not None:
         frame.insert(len(frame.columns), "n", np.repeat(found.counts, max(1, len(found.levels))))
@@ -64,12 +64,12 @@ def mean_frame(found: Means) -> pd.DataFrame:
 
 
 def contrast_frame(found: Contrasts) -> pd.DataFrame:
-    """One row a contrast; of an ordinal outcome one for every contrast and level."""
+    """Contrasts, one row a contrast; for an ordinal outcome one row a contrast and level."""
     return _long(_columns(found), pd.Index(found.names, name="contrast"), found.levels)
 
 
 def effect_frame(found: Effects) -> pd.DataFrame:
-    """The rows with their estimates; of an ordinal outcome every row once for each level, which is in the column ``level``."""
+    """The rows with their estimates. For an ordinal outcome every row stands once for each level, in the column ``level``."""
     repeats = max(1, len(found.levels))
     frame = found.frame.iloc[np.repeat(np.arange(len(found.frame)), repeats)]
     columns: dict[str, Any] = {name: values.T.ravel() for name, values in _columns(found).items()}
@@ -84,7 +84,7 @@ def _columns(found: Means | Contrasts | Effects) -> dict[str, np.ndarray]:
 
 
 def _long(columns: dict[str, np.ndarray], labels: pd.Index, levels: tuple[Any, ...]) -> pd.DataFrame:
-    """(O, G) arrays as columns, the levels of a label together."""
+    """(O, G) arrays as columns of one table, in which the levels of a label follow one another."""
     if levels:
         keys = [(*(label if isinstance(label, tuple) else (label,)), level) for label in labels for level in levels]
         labels = pd.MultiIndex.from_tuples(keys, names=[*labels.names, "level"])

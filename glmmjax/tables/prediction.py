@@ -17,7 +17,7 @@ __all__ = ["cluster_coefs_frame", "fitted_table", "prediction_table", "random_ef
 
 
 def random_effects_table(fitted: FittedModel, kind: str = "mode", level: float = 0.95) -> pd.DataFrame:
-    """One row a cluster and random effect, index (cluster, effect)."""
+    """Random effects with intervals, one row a cluster and random effect, index (cluster, effect)."""
     found, names = random_effects_intervals(fitted, kind, level), list(fitted.design.random_names)
     m = len(fitted.design.groups)
     labels = fitted.design.groups.repeat(len(names))
@@ -27,7 +27,7 @@ def random_effects_table(fitted: FittedModel, kind: str = "mode", level: float =
 
 
 def cluster_coefs_frame(fitted: FittedModel) -> pd.DataFrame:
-    """One row a cluster, one column a coefficient."""
+    """Coefficients of the clusters, one row a cluster, one column a coefficient."""
     values, names = cluster_coefficients(fitted)
     return pd.DataFrame(values, index=fitted.design.groups, columns=list(names))
 
@@ -35,7 +35,7 @@ def cluster_coefs_frame(fitted: FittedModel) -> pd.DataFrame:
 def prediction_table(
     fitted: FittedModel, newdata: Any, newdata2: Any, kind: str, scale: str, settings: IntervalSettings | None
 ) -> pd.Series | pd.DataFrame:
-    """A Series, or a DataFrame for several values a row or, with settings, for intervals."""
+    """Predictions as a Series, or as a DataFrame when a row has several values or ``settings`` ask for intervals."""
     if settings is None:
         found = predict(fitted, newdata, newdata2, kind, scale)
         return _table(fitted, found.values, found.labels, scale, "prediction")

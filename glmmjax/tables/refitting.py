@@ -37,7 +37,7 @@ def leave_cluster_out_series(found: influence.Influence) -> pd.Series:
 
 
 def bootstrap_parameter_frame(fitted: FittedModel, found: Bootstrap) -> pd.DataFrame:
-    """Estimates of every refit, on the scale of summaries, one row a data set."""
+    """Estimates of every refit, on the scales that are reported, one row a data set."""
     return pd.DataFrame(reported_values(fitted, found.theta), index=_data_sets(found), columns=list(reported(fitted).labels))
 
 
@@ -55,7 +55,7 @@ def bootstrap_interval_frame(fitted: FittedModel, found: Bootstrap, level: float
 
 
 def bootstrap_text(found: Bootstrap) -> str:
-    """One line on a bootstrap."""
+    """A bootstrap in one line."""
     lost = int((~found.converged).sum())
     text = f"{found.kind} bootstrap, {len(found.theta)} data sets, seed {found.seed}"
     return text + (f"; {lost} refits without a certified maximum" if lost else "")

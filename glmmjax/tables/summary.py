@@ -24,7 +24,7 @@ _SINGULAR_NOTE = "On this boundary StdDev and Corr have no standard errors, and 
 
 
 def summary(fitted: FittedModel) -> Summary:
-    """Everything that a fit reports on one page."""
+    """The summary of a fit, on one page."""
     parts = [
         ("fit statistics", statistics_frame(fitted), _statistics_section),
         ("random effects", spread_frame(fitted), _random_section),
@@ -41,7 +41,7 @@ def summary(fitted: FittedModel) -> Summary:
 
 
 def one_line(fitted: FittedModel) -> str:
-    """What a fit is, for ``repr``."""
+    """A fit in one line, for ``repr``."""
     family, outcome = fitted.problem.family, "converged" if fitted.convergence.has_converged else "NOT CONVERGED"
     formula = ", ".join(text for text in (fitted.request.fixed, fitted.request.random) if text)
     size = f"{n_rows(fitted)} rows" + (f" in {n_groups(fitted)} clusters" if fitted.design.group_name is not None else "")
@@ -109,7 +109,7 @@ def _statistics_section(fitted: FittedModel, frame: pd.DataFrame) -> Section:
 
 
 def _random_section(fitted: FittedModel, numbers: pd.DataFrame) -> Section:
-    """Standard deviations down, correlations to the right of them; standard errors in brackets."""
+    """Section with the standard deviations in a column and the correlations to their right; standard errors are in brackets."""
     names, q = fitted.design.random_names, len(fitted.design.random_names)
     without_variance = [f"sd({names[lost.effect]})" for lost in lost_effects(fitted) if fitted.is_singular and not lost.given]
     texts = number_texts(numbers.assign(estimate=numbers["estimate"].where(~numbers.index.isin(without_variance), 0.0)))

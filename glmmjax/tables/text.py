@@ -19,7 +19,15 @@ _WIDTH = 100
 
 @dataclasses.dataclass(frozen=True)
 class Section:
-    """One part of a summary: lines of text, then a table of texts, then notes."""
+    """One part of a summary: lines of text, then a table of texts, then notes.
+
+    Attributes
+    ----------
+    title : heading
+    lines : text above the table
+    frame : table of texts; None without one
+    notes : text below the table
+    """
 
     title: str
     lines: tuple[str, ...] = ()
@@ -51,7 +59,7 @@ def coefficient_texts(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def number_texts(frame: pd.DataFrame) -> pd.DataFrame:
-    """Four decimals, more where the smallest standard error (or estimate) would have less than two digits; under printed headings."""
+    """Numbers with four decimals, or more so that the smallest standard error (or estimate) has two digits; with printed headings."""
     reference = frame["std_error"] if frame["std_error"].notna().any() else frame["estimate"]
     sizes = [abs(value) for value in reference if math.isfinite(value) and value != 0.0]
     decimals = min(10, max(4, 1 - math.floor(math.log10(min(sizes))))) if sizes else 4

@@ -1,4 +1,4 @@
-"""A fit as the three tables of R's broom: one row a parameter (``tidy``), one row (``glance``), one row a row of data (``augment``).
+"""A fit as the three tables of R's broom: a row a parameter (``tidy``), a single row (``glance``), a row a row of data (``augment``).
 
 Column names are those of broom and broom.mixed, so that tables of different packages can be stacked.
 """
@@ -93,7 +93,7 @@ def glance_frame(fitted: FittedModel) -> pd.DataFrame:
 
 
 def augment_frame(fitted: FittedModel, newdata: Any = None, kind: str | None = None) -> pd.DataFrame:
-    """The rows with what the model says of them; see ``MixedModelResults.augment``."""
+    """The rows with predictions and residuals; see ``MixedModelResults.augment``."""
     if newdata is None:
         kind = "subject_specific" if kind is None else kind
         data = data_of(fitted, needed=not fitted.design.is_streamed)
@@ -108,7 +108,7 @@ def augment_frame(fitted: FittedModel, newdata: Any = None, kind: str | None = N
 
 
 def _components(fitted: FittedModel, parameters: Reported) -> list[str]:
-    """The part of the model that each parameter belongs to; ``zi`` too for the random effects of the zero part among themselves."""
+    """The part of the model that each parameter belongs to. Effects of the zero part, and correlations of two of them, have ``zi``."""
     of_zero = [fitted.problem.family.has_zero_part and name.startswith("zi_") for name in fitted.design.random_names]
     random = [*of_zero, *(of_zero[r] and of_zero[c] for r, c in parameters.pairs)]
     found = iter(random)

@@ -14,7 +14,7 @@ __all__ = ["covariance_frame", "interval_frame"]
 
 
 def covariance_frame(fitted: FittedModel, robust: bool | str = False, which: str = "fixed") -> pd.DataFrame:
-    """Covariance of the fixed effects, or of all of theta."""
+    """Covariance of the fixed effects, or of all parameters on their free scales."""
     if which not in ("fixed", "all"):
         raise ArgumentError(f"which={which!r} must be 'fixed' (the fixed effects) or 'all' (all parameters, on their free scales).")
     names, full = theta_names(fitted), covariance(fitted, robust)

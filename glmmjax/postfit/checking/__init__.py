@@ -1,10 +1,10 @@
-"""Whether the model fits the data: simulation, residuals, scores.
+"""Checks whether the model fits the data: simulation, residuals, scores.
 
 - ``predictive_checks``: Empirical distribution of the outcomes beside those of data sets simulated from the model
 - ``quantile_residuals``: Randomised quantile residuals, by simulation
 - ``residual_tests``: Tests of quantile residuals: uniformity, dispersion, outliers, zeros
 - ``residuals``: Residuals of the rows fitted: raw, Pearson and deviance residuals
 - ``rootogram``: Observed and expected frequencies of counts
-- ``scoring``: Proper scoring rules of discrete outcomes: how well predictive distributions fit the outcomes
+- ``scoring``: Proper scoring rules of predictive distributions of discrete outcomes
 - ``simulate``: Outcomes drawn from the fitted model, for the rows fitted or for new ones
 """

@@ -14,17 +14,17 @@ from glmmjax.postfit.prediction.rows import own_outcome
 
 __all__ = ["PredictiveECDF", "predictive_ecdf"]
 
-_MOST_POINTS = 512  # of the grid
+_MOST_POINTS = 512  # the grid has no more
 
 
 class PredictiveECDF(NamedTuple):
-    """Shares of outcomes at or below the values of a grid. Of successes out of trials, the outcome is the proportion.
+    """Shares of outcomes at or below the values of a grid. For successes out of trials the outcome is the proportion.
 
     Attributes
     ----------
-    grid : (g,)
-    observed : (g,)
-    simulated : (n, g)
+    grid : (g,) outcome values, increasing
+    observed : (g,) shares of the data
+    simulated : (n, g) shares of each simulated data set
     is_step : whether outcomes are whole numbers
     """
 
@@ -61,7 +61,7 @@ def predictive_ecdf(fitted: FittedModel, settings: SimulationSettings) -> Predic
 
 
 def _grid(observed: np.ndarray, simulated: np.ndarray) -> np.ndarray:
-    """The values that occur, or quantiles of them where they are many; simulated ones beyond 99.9 % of all are left out."""
+    """The values that occur, or quantiles of them where there are many. The largest 0.1 % of the simulated values are left out."""
     top = max(observed.max(), np.quantile(simulated, 0.999))
     bottom = min(observed.min(), np.quantile(simulated, 0.001))
     values = np.unique(np.concatenate([observed, simulated.ravel()]))

@@ -1,8 +1,8 @@
-r"""Randomised quantile residuals: where each outcome stands among outcomes simulated from the model.
+r"""Randomised quantile residuals: the place of each outcome among outcomes simulated from the model.
 
-With r_j the number of n simulated outcomes of row j below the observed one, ties in random order, and v_j uniform on (0, 1), the residual
+Of the n simulated outcomes of row j, r_j lie below the observed one, with ties in random order. With v_j uniform on (0, 1), the residual
 :math:`(r_j + v_j) / (n + 1)` is uniform on (0, 1) when the model holds, for continuous and discrete outcomes alike. Its resolution is
-1 / (n + 1): no residual says more than that an outcome lies outside all simulated ones.
+1 / (n + 1), so all outcomes outside the simulated ones look alike.
 Source: Dunn and Smyth (1996), JCGS 5, 236-244; the form by simulation is that of the R package DHARMa.
 """
 
@@ -33,8 +33,8 @@ class QuantileResidualRecord(NamedTuple):
     ----------
     values : (n_rows,) in (0, 1)
     fitted_means : (n_rows,) means at random effects 0, on the response scale
-    tests
-    n_simulations
+    tests : the tests that apply to the outcome
+    n_simulations : number n of simulated data sets
     labels : (n_rows,) pandas Index
     columns : fixed-effects columns (n_rows,), by patsy's names
     """

@@ -2,8 +2,8 @@
 
 Under the model the observed data and the simulated ones are exchangeable, so the place of the observed statistic among those of the
 simulated data sets gives a p-value that holds whatever the dependence between the rows of a cluster (Dufour 2006, Journal of Econometrics
-133, 443-477). The closed-form p-values beside them take rows as independent, which rows of a cluster are not when random effects are
-simulated too.
+133, 443-477). The closed-form p-values beside them assume independent rows. When random effects are simulated too, the rows of a cluster
+are dependent.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ class ResidualTest(NamedTuple):
 
     Attributes
     ----------
-    name
-    statistic
+    name : such as "uniformity"
+    statistic : of the observed data
     expected : mean of the statistic over the simulated data sets
     p_value : by simulation
     independent_p_value : in closed form, for independent rows; NaN where there is no such form
@@ -50,10 +50,10 @@ def residual_tests(
 
     Returns
     -------
-    ``uniformity``: Kolmogorov-Smirnov distance, large values against the model. ``dispersion``: variance within clusters of the outcomes,
-    each standardised by mean and standard deviation of its row, divided by its average over simulations (the variance between clusters is
-    that of the random effects, which hides the rest). ``outliers``: number of outcomes outside all simulated ones. ``zeros``: number of
-    zeros. All but the first are two-sided. Tests of a statistic that cannot vary are left out.
+    ``uniformity``: Kolmogorov-Smirnov distance; large values speak against the model. ``dispersion``: variance within clusters of the
+    outcomes, each standardised by mean and standard deviation of its row, divided by its average over simulations. (The variance between
+    clusters is mostly that of the random effects, which would hide the rest.) ``outliers``: number of outcomes outside all simulated
+    ones. ``zeros``: number of zeros. All but the first are two-sided. Tests of a statistic that cannot vary are left out.
     """
     n_rows, n = values.shape[0], values.shape[1] - 1
     distances, outside = uniform_distances(values), is_outside.sum(0)
@@ -78,7 +78,7 @@ def residual_tests(
 
 
 def _spread_within(outcomes: np.ndarray, clusters: np.ndarray) -> np.ndarray:
-    """(1 + n,) variance of standardised outcomes within clusters; of all rows where no cluster has two."""
+    """(1 + n,) variance of standardised outcomes within clusters, or over all rows when every cluster has a single one."""
     away, deviation = outcomes - outcomes.mean(1, keepdims=True), outcomes.std(1, keepdims=True)
     z = np.divide(away, deviation, out=np.zeros_like(away), where=deviation > 0)
     sizes = np.bincount(clusters)
@@ -90,7 +90,7 @@ def _spread_within(outcomes: np.ndarray, clusters: np.ndarray) -> np.ndarray:
 
 
 def _simulated_p_value(statistics: np.ndarray, is_one_sided: bool) -> float:
-    """The share of data sets with a statistic as extreme as that of the first, itself included."""
+    """The share of data sets whose statistic is at least as extreme as that of the first; the first is counted too."""
     above, below = np.mean(statistics >= statistics[0]), np.mean(statistics <= statistics[0])
     return float(above if is_one_sided else min(1.0, 2.0 * min(above, below)))
 
@@ -107,7 +107,7 @@ def kolmogorov_p_value(distance: float, n: int) -> float:
 
     .. math:: 2 \sum_{k \ge 1} (-1)^{k-1} e^{-2 k^2 t^2}, \quad t = x + \frac{1}{6 \sqrt n} + \frac{x - 1}{4 n}, \quad x = \sqrt n\, D_n
 
-    Right to about 2e-3 for n = 10 and 1e-4 for n = 100.
+    The error is about 2e-3 for n = 10 and 1e-4 for n = 100.
     Source: Vrbik (2018), Pioneer Journal of Theoretical and Applied Statistics 15, 15-23.
     """
     x = math.sqrt(n) * distance

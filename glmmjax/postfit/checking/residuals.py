@@ -3,8 +3,8 @@ r"""Residuals of the rows fitted: raw, Pearson and deviance residuals.
 .. math:: r = y - \mu, \qquad r_P = \frac{y - \mu}{\sqrt{\mathrm{Var}(y)}}, \qquad
           r_D = \mathrm{sign}(y - \mu) \sqrt{2 \{\log p(y \mid \mu = y) - \log p(y \mid \mu)\}}
 
-McCullagh and Nelder (1989), Generalized Linear Models, section 2.4. Extra parameters are at their estimates. Quantile residuals, which
-are normal for every family, are another subject.
+Extra parameters are at their estimates. ``quantile_residuals`` has residuals with one distribution for every family.
+Source: McCullagh and Nelder (1989), Generalized Linear Models, section 2.4.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ def residuals(fitted: FittedModel, kind: str = "raw", at: str = "subject_specifi
     Raises
     ------
     ArgumentError
-        For another ``kind`` or ``at``, outcomes that may be censored, a family without a variance (``"pearson"``), and one that is no
-        exponential dispersion model (``"deviance"``).
+        For another ``kind`` or ``at``, outcomes that may be censored, a family without a variance (``"pearson"``), and a family that is
+        no exponential dispersion model (``"deviance"``).
     RowsNotKeptError
         For a streamed fit.
     """
@@ -62,7 +62,7 @@ def residuals(fitted: FittedModel, kind: str = "raw", at: str = "subject_specifi
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2))
 def _residuals(family: Family, kind: str, of_population: bool, params: Params, chunks: tuple[ModelRows, Array | None, Any]) -> Array:
-    """(S, R) of chunks of rows: the rows, their random effects u, and their outcomes."""
+    """(S, R) residuals of chunks of rows. A chunk has the rows, their random effects u, and their outcomes."""
 
     def of_chunk(chunk: tuple[ModelRows, Array | None, Any]) -> Array:
         rows, u, y = chunk

@@ -1,7 +1,7 @@
 r"""Observed and expected frequencies of counts.
 
-The expected frequency of the count k is :math:`\sum_j E_b\, p(k \mid x_j' \beta + z_j' b)` over the rows, b ~ N(0, D), by deterministic
-quadrature: no simulation. Source: Kleiber and Zeileis (2016), The American Statistician 70, 296-303.
+The expected frequency of the count k is :math:`\sum_j E_b\, p(k \mid x_j' \beta + z_j' b)` over the rows, b ~ N(0, D). It is computed by
+quadrature, without simulation. Source: Kleiber and Zeileis (2016), The American Statistician 70, 296-303.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from glmmjax.postfit.prediction.rows import own_outcome, own_rows
 
 __all__ = ["RootogramFrequencies", "rootogram"]
 
-_MOST_SHOWN = 100  # counts, unless asked for more
+_MOST_SHOWN = 100  # counts, unless ``max_count`` asks for more
 
 
 class RootogramFrequencies(NamedTuple):
-    """Rows with each outcome, as the data have it and as the model expects it.
+    """Number of rows with each outcome, in the data and as the model expects it.
 
     Attributes
     ----------
     counts : (K,) 0, 1, ...
-    observed : (K,)
-    expected : (K,)
+    observed : (K,) numbers of rows
+    expected : (K,) expected numbers of rows
     """
 
     counts: np.ndarray
@@ -71,7 +71,7 @@ def rootogram(fitted: FittedModel, max_count: int | None = None) -> RootogramFre
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
 def _expected(problem: Problem, kind: Discrete, theta: Array, rows: ModelRows, highest: Array, counts: Array) -> Array:
-    """(K,) sums over rows."""
+    """(K,) expected frequencies, summed over the rows."""
     params = problem.layout.params(theta)
 
     def frequencies(eta: Array) -> Array:

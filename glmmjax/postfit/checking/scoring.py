@@ -1,12 +1,12 @@
-r"""Proper scoring rules of discrete outcomes: how well predictive distributions fit the outcomes.
+r"""Proper scoring rules of predictive distributions of discrete outcomes.
 
-With the predictive probabilities p_k of a row, their cumulative sums P_k, and the outcome y, all of them larger for better predictions:
+A row has the predictive probabilities p_k, their cumulative sums P_k, and the outcome y. All scores are larger for better predictions:
 
 .. math::
     \text{logarithmic } \log p_y, \quad \text{quadratic (Brier) } 2 p_y - \sum_k p_k^2, \quad
     \text{spherical } p_y \Big/ \sqrt{\textstyle\sum_k p_k^2}, \quad \text{CRPS } -\sum_k (P_k - 1[y \le k])^2
 
-Source: Gneiting and Raftery (2007), JASA 102, 359-378, for the signs too; Czado, Gneiting and Held (2009), Biometrics 65, 1254-1261.
+Source: Gneiting and Raftery (2007), JASA 102, 359-378, also for the signs; Czado, Gneiting and Held (2009), Biometrics 65, 1254-1261.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from glmmjax.postfit.prediction.subjects import modes_of, posterior_rule, subjec
 __all__ = ["Scores", "scoring_rules"]
 
 _KINDS = ("plug_in", "integrated")
-_TAIL = 1e-7  # probability beyond the largest count that is looked at
+_TAIL = 1e-7  # probability that may lie beyond the largest count in the sums
 
 
 class Scores(NamedTuple):
@@ -43,9 +43,9 @@ class Scores(NamedTuple):
     Attributes
     ----------
     logarithmic : (n_rows,)
-    quadratic
-    spherical
-    crps
+    quadratic : (n_rows,) Brier score
+    spherical : (n_rows,)
+    crps : (n_rows,) continuous ranked probability score
     labels : (n_rows,) pandas Index
     """
 
@@ -57,7 +57,7 @@ class Scores(NamedTuple):
 
 
 class _Sums(NamedTuple):
-    """What has been added up of each row's predictive distribution over the counts below ``k``."""
+    """Sums over the counts below ``k`` of each row's predictive distribution."""
 
     k: Array  # ()
     total: Array  # (n,) probability
@@ -132,7 +132,7 @@ def _all_nodes(given: Conditional, z: np.ndarray) -> tuple[Array, Array]:
 
 
 def _check_reach(sums: _Sums, labels: Any, max_count: int) -> None:
-    """Refuse sums that leave out a part of a distribution."""
+    """Refuse sums that do not reach the end of a distribution."""
     short = np.flatnonzero(~(np.abs(1.0 - sums.total) <= _TAIL))
     if len(short):
         row = short[np.argmin(sums.total[short])]
@@ -169,5 +169,5 @@ def _sums(problem: Problem, discrete: Discrete, theta: Array, scored: _Scored, m
 
     zero = jnp.zeros_like(y)
     found = jax.lax.while_loop(is_left, step, _Sums(jnp.zeros((), y.dtype), zero, zero, zero, predictive(y)))
-    # beyond the last count the distribution function is 1: each count below the outcome adds 1
+    # Beyond the last count the distribution function is 1, so each count below the outcome adds 1.
     return found._replace(distance=found.distance + jnp.maximum(y - found.k, 0.0))

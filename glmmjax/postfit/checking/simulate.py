@@ -29,7 +29,7 @@ from glmmjax.postfit.uncertainty.vcov import covariance
 
 __all__ = ["SimulationSettings", "Simulations", "drawn_parameters", "simulate"]
 
-_Simulations = tuple[Array, Array | None, tuple[Array, Array]]  # theta, random effects, keys of effects and of outcomes; n of each
+_Simulations = tuple[Array, Array | None, tuple[Array, Array]]  # theta, random effects, keys of effects and of outcomes; all have n entries
 _KINDS = ("new", "posterior", "mode", "zero")
 
 
@@ -58,7 +58,7 @@ class SimulationSettings:
 
     @property
     def effects(self) -> str:
-        """Which random effects: ``"new"``, ``"posterior"``, ``"mode"`` or ``"zero"``."""
+        """Source of the random effects: ``"new"``, ``"posterior"``, ``"mode"`` or ``"zero"``."""
         given = self.new_random_effects
         if isinstance(given, bool | np.bool_):
             return "new" if given else "posterior"
@@ -100,7 +100,7 @@ def simulate(fitted: FittedModel, settings: SimulationSettings, newdata: Any = N
 def drawn_parameters(fitted: FittedModel, n: int, seed: int, robust: bool | str = False) -> np.ndarray:
     """(n, P) draws from the normal distribution around the estimates with their covariance.
 
-    At a singular D, the directions in which D cannot move have no variance, and stay where they are.
+    At a singular D, theta stays fixed in the directions that do not move D, because these have no variance.
 
     Raises
     ------
@@ -126,7 +126,7 @@ def _keys(seed: int, stream: int, n: int) -> Array:
 def _rows_and_effects(fitted: FittedModel, kind: str, newdata: Any, thetas: Array, keys: Array) -> tuple[NewRows, np.ndarray, Array | None]:
     """Rows to simulate, the cluster of each, and random effects (n, q, m) in coordinates u; None for new ones.
 
-    ``thetas`` (n, P), or (1, P) where all simulations have the same.
+    ``thetas`` is (n, P), or (1, P) where all simulations have the same parameters.
     """
     n, q = len(keys), fitted.params.chol.shape[0]
     if newdata is None:
@@ -152,7 +152,7 @@ def _rows_and_effects(fitted: FittedModel, kind: str, newdata: Any, thetas: Arra
 
 
 def _posterior_draws(fitted: FittedModel, clusters: ClusterData, thetas: Array, keys: Array, number: int) -> Array:
-    """(T, r, q, m) for the clusters of one source; touching the buckets of a stream is an error that says so."""
+    """(T, r, q, m) draws for the clusters of one source. The buckets of a stream raise an error."""
     _ = clusters.buckets
     keys = jax.vmap(jax.vmap(lambda key: jax.random.fold_in(key, number)))(keys)
     return posterior_draws(fitted.problem, thetas, keys, clusters)

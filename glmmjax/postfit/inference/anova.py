@@ -21,7 +21,7 @@ from glmmjax.postfit.uncertainty.p_values import mixture_tail
 
 __all__ = ["Comparison", "Row", "compare"]
 
-_LRT_SLACK = 1e-3  # a larger model may lie below the smaller one by the certificate and by quadrature error
+_LRT_SLACK = 1e-3  # certificate and quadrature error can put a larger model this far below the smaller one
 _USE_PLAIN = "Use boundary=False for the plain chi-square test, which is conservative when variances are added."
 
 
@@ -32,11 +32,11 @@ class Row:
     Attributes
     ----------
     name : "fit0" or "fit1", as passed
-    formula
-    aic
-    bic
-    log_likelihood
-    n_parameters
+    formula : fixed and random formulas of the fit
+    aic : Akaike's criterion
+    bic : Schwarz's criterion
+    log_likelihood : without a penalty
+    n_parameters : number of free parameters
     """
 
     name: str
@@ -53,13 +53,13 @@ class Comparison:
 
     Attributes
     ----------
-    smaller
-    larger
-    statistic
-    df
-    p_value
-    weights : df -> weight of the mixture that the p-value comes from; {df: 1.0} for a plain chi-square
-    notes
+    smaller : the fit with fewer parameters
+    larger : the fit with more parameters
+    statistic : likelihood ratio, twice the difference of the log-likelihoods
+    df : difference of the numbers of parameters
+    p_value : from the mixture of chi-square distributions
+    weights : df -> weight in the mixture that the p-value comes from; {df: 1.0} for a plain chi-square
+    notes : sentences below the table
     """
 
     smaller: Row
@@ -141,8 +141,11 @@ def _certificate_note(name: str, fit: FittedModel) -> str:
 
 
 def _not_comparable(smaller: FittedModel, larger: FittedModel) -> str:
-    """Why the smaller model is no special case of the larger one, or its log-likelihood another kind of number; else nothing."""
-    # a dispersion may be a constant in one and have a predictor in the other
+    """The reason why the two fits allow no test; empty when they do.
+
+    The smaller model may be no special case of the larger one, or its log-likelihood may be another kind of number.
+    """
+    # a dispersion may be a constant in one fit and have a predictor in the other
     if smaller.problem.family.plain != larger.problem.family.plain:
         return f"No test: the families or links differ ({_family_text(smaller)} and {_family_text(larger)}), so the models are not nested."
     if smaller.n_agq != larger.n_agq and smaller.design.random_names and larger.design.random_names:

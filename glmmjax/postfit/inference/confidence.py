@@ -1,4 +1,4 @@
-"""Confidence intervals: Wald, profile likelihood, bootstrap percentiles. The scales on which they are made: ``parameters``."""
+"""Confidence intervals: Wald, profile likelihood, bootstrap percentiles. ``parameters`` has the scales on which they are made."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from glmmjax.postfit.uncertainty.vcov import covariance
 __all__ = ["METHODS", "Intervals", "confidence_intervals"]
 
 METHODS = ("wald", "profile", "bootstrap")
-_MANY_LOST = 0.05  # share of bootstrap refits without certificate from which there is a warning
+_MANY_LOST = 0.05  # a larger share of bootstrap refits without certificate gives a warning
 
 
 class Intervals(NamedTuple):
@@ -27,14 +27,14 @@ class Intervals(NamedTuple):
 
     Attributes
     ----------
-    labels
-    estimates : (k,)
-    lower : (k,)
-    upper : (k,)
-    level
-    method
-    n_used : bootstrap refits that the percentiles are of
-    n_lost : refits without certificate, left out
+    labels : (k,) names of the parameters
+    estimates : (k,) on the scales that are reported
+    lower : (k,) lower limits
+    upper : (k,) upper limits
+    level : coverage
+    method : "wald", "profile" or "bootstrap"
+    n_used : number of bootstrap refits behind the percentiles; None for other methods
+    n_lost : number of refits left out because they have no certificate
     """
 
     labels: tuple[str, ...]
@@ -87,7 +87,7 @@ def _wald(fitted: FittedModel, parameters: Reported, chosen: np.ndarray, level: 
     """Limits by the standard error on the working scale."""
     at = working_at(parameters, fitted.theta)
     is_lost = np.array(parameters.kinds) == "random" if fitted.is_singular else np.zeros(len(at), bool)
-    # lost parameters have no finite derivatives; 0 keeps NaN out of the others
+    # Parameters of a singular D have no finite derivatives; 0 in their place keeps NaN out of the others.
     jacobian = np.where(is_lost[:, None], 0.0, working_jacobian(parameters, fitted.theta))
     errors = np.sqrt(propagated_variances(jacobian, covariance(fitted, robust)))
     errors[is_lost] = np.nan
@@ -99,7 +99,7 @@ def _wald(fitted: FittedModel, parameters: Reported, chosen: np.ndarray, level: 
 
 
 def _report_undefined(fitted: FittedModel, parameters: Reported, chosen: np.ndarray, is_undefined: np.ndarray) -> None:
-    """An error when nothing that was asked for has a standard error, a warning when some of it has none."""
+    """Raise an error when none of the chosen parameters has a standard error, and warn when some have none."""
     lost = [parameters.labels[k] for k in chosen if is_undefined[k]]
     if not lost:
         return
@@ -118,7 +118,7 @@ def _report_undefined(fitted: FittedModel, parameters: Reported, chosen: np.ndar
 def _percentiles(
     fitted: FittedModel, parameters: Reported, chosen: np.ndarray, level: float, how: tuple[int, str, int]
 ) -> tuple[np.ndarray, np.ndarray, tuple[int, int]]:
-    """Percentiles of the refits with a certificate, on the scale that is reported."""
+    """Percentiles of the refits with a certificate, on the scales that are reported."""
     n, kind, seed = how
     refits = bootstrap(fitted, n, kind=kind, seed=seed)
     used, lost = int(refits.converged.sum()), int((~refits.converged).sum())

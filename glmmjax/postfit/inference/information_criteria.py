@@ -1,4 +1,4 @@
-"""What the fit statistics count: parameters, rows, clusters; AIC and BIC."""
+"""Numbers of parameters, rows and clusters; AIC and BIC."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ __all__ = ["aic", "bic", "n_groups", "n_parameters", "n_rows"]
 
 
 def n_parameters(fitted: FittedModel) -> int:
-    """Free parameters: fixed effects, entries of D, extra parameters. A singular D has no fewer."""
+    """Number of free parameters: fixed effects, entries of D, extra parameters. A singular D has as many as a regular one."""
     return fitted.problem.layout.size
 
 
 def n_rows(fitted: FittedModel) -> int:
-    """Rows used."""
+    """Number of rows used."""
     return len(fitted.design.row_labels)
 
 
 def n_groups(fitted: FittedModel) -> int:
-    """Clusters; without random effects every row is one."""
+    """Number of clusters; without random effects every row is a cluster."""
     return len(fitted.design.groups)
 
 

@@ -1,4 +1,4 @@
-r"""Profile-likelihood limits of every parameter that is reported, both sides, in one compiled run.
+r"""Profile-likelihood limits of all parameters that are reported, both sides, in one compiled run.
 
 The limits of a parameter c are the two values where the maximum of the objective l over all other parameters lies
 :math:`\chi^2_1(level) / 2` below its maximum. Every point on such a profile satisfies :math:`\nabla l = \lambda \nabla c`, so a side is
@@ -6,8 +6,8 @@ one search for the root of
 
 .. math:: \nabla l(\theta) = \lambda \nabla c(\theta), \qquad l(\theta) = l_{max} - \tfrac12 \chi^2_1(level)
 
-with exact gradients and Hessians (Venzon and Moolgavkar 1988, Applied Statistics 37, 87-94). The search follows the profile: at every point
-the profile's value, slope and curvature there are known from the quadratic model on the surface c = constant, and give the step; a trust
+with exact gradients and Hessians (Venzon and Moolgavkar 1988, Applied Statistics 37, 87-94). The search follows the profile. At every
+point a quadratic model on the surface c = constant gives value, slope and curvature of the profile, and these give the step. A trust
 region keeps the steps where the model holds. The equations are verified at the end.
 """
 
@@ -41,29 +41,29 @@ _SOLVED = 1e-7  # log-likelihood units in which the equations must hold
 _ACCEPTED = 1e-4  # those in which a limit is still returned
 _LARGEST_STEP = 4.0  # standard errors
 _SMALLEST_STEP = 1e-4
-_LARGEST_CHANGE = 0.7  # of log sd or atanh of a correlation
-_FLOOR = 1e-3  # least curvature across the profile that a step is made with, that of the maximum being 1
+_LARGEST_CHANGE = 0.7  # in one step, of log sd or atanh of a correlation
+_FLOOR = 1e-3  # least curvature across the profile in a step, relative to that at the maximum
 _FLAT = 0.02  # slope, per standard error, below which the rest of the drop is out of reach
 _EDGE = (9.0, 7.6)  # distance of log sd from its estimate, and |atanh| of a correlation, that count as the boundary
 
 
 class Search(NamedTuple):
-    """One side of one profile; all in the scaled coordinates x with theta = centre + scale x.
+    """The search for one limit, in the scaled coordinates x with theta = centre + scale x.
 
     Attributes
     ----------
     x : (P,) the last point accepted
     step : (P,) to the next point
     value : () objective at x
-    rise : () its change along the step, first order
-    bend : () the same, second order
-    radius : ()
-    modes
-    n : () evaluations
-    is_solved : () bool
+    rise : () change of the objective along the step, to first order
+    bend : () second-order term of that change
+    radius : () of the trust region
+    modes : conditional modes at x, where the next search for modes starts
+    n : () number of evaluations
+    is_solved : () bool: whether the equations hold at x
     is_flat : () bool: the profile is flat, or at the boundary, before it has dropped far enough
-    misfit : () log-likelihood units by which the equations fail at x
-    c : () the parameter at x, working scale
+    misfit : () error of the equations at x, in log-likelihood units
+    c : () the parameter at x, on its working scale
     """
 
     x: Array
@@ -81,7 +81,7 @@ class Search(NamedTuple):
 
 
 class _Setting(NamedTuple):
-    """What all searches of a fit share."""
+    """Values that all searches of a fit share."""
 
     centre: Array  # (P,) the estimates
     scale: Array  # (P, P) of the coordinates x
@@ -91,13 +91,13 @@ class _Setting(NamedTuple):
 
 
 class Side(NamedTuple):
-    """What a search looks for.
+    """The limit that a search looks for.
 
     Attributes
     ----------
     start : (P,) first point
-    number : () of the parameter
-    sign : () -1 for the lower limit, 1 for the upper, 0 for one that was not asked for
+    number : () number of the parameter
+    sign : () -1 for the lower limit, 1 for the upper, 0 for a limit that was not asked for
     edge : () value of the parameter on the working scale that counts as the boundary
     reach : () largest change of the parameter in one step, working scale: a larger one could pass through the boundary
     """
@@ -159,14 +159,14 @@ def profile_limits(fitted: FittedModel, parameters: Reported, chosen: np.ndarray
 
 
 def _outermost(limits: np.ndarray) -> np.ndarray:
-    """(2, k) of the limits (starts, 2, k): a profile is the highest of its branches. NaN where no search ended."""
+    """(2, k) outermost of the limits (starts, 2, k), because a profile is the highest of its branches. NaN where no search ended."""
     lower, upper = limits[:, 0], limits[:, 1]
     swap = lower > upper  # by a decreasing transformation
     return np.stack([np.fmin.reduce(np.where(swap, upper, lower)), np.fmax.reduce(np.where(swap, lower, upper))])
 
 
 def _sides(parameters: Reported, chosen: np.ndarray, known: np.ndarray, starts: np.ndarray) -> Side:
-    """For each start the lower sides, then the upper ones; all of them, so that one program serves every choice."""
+    """For each start the lower sides of all parameters, then the upper ones. One program then serves every choice of parameters."""
     numbers, kinds, is_correlation = np.arange(len(known)), np.array(parameters.kinds), _is_correlation(parameters)
     with np.errstate(divide="ignore"):
         logs = np.maximum(np.log(np.abs(known)), -50.0)
@@ -218,7 +218,7 @@ def _starts(fitted: FittedModel, scale: np.ndarray) -> np.ndarray:
 
 
 def _at_the_boundary(fitted: FittedModel, parameters: Reported, known: np.ndarray, limits: np.ndarray) -> np.ndarray:
-    """The limits (2, N) with those of estimates that are on the boundary themselves."""
+    """The limits (2, N), completed for estimates that lie on the boundary."""
     if not fitted.is_singular:
         return limits
     is_correlation, reach = _is_correlation(parameters), np.zeros(len(known))
@@ -241,7 +241,7 @@ def _report_missing(parameters: Reported, chosen: np.ndarray, lower: np.ndarray,
 
 @functools.cache
 def _program(small: bool, platform: str) -> Any:
-    """``_searches`` compiled quickly for small data, where a user waits for the compiler, else compiled to run quickly."""
+    """``_searches``, compiled quickly for small data and to run quickly for large data."""
     return jax.jit(_searches, static_argnums=0, compiler_options=(quick_to_compile if small else quick_to_run)(platform))
 
 
@@ -286,7 +286,7 @@ def _advance(parameters: Reported, setting: _Setting, side: Side, s: Search) -> 
 
 
 def _model(value: Array, gradient: Array, information: Array, normal: Array, bend: Array) -> _QuadraticModel:
-    """From the derivatives of the objective, ``information`` the negative Hessian, and of the parameter."""
+    """The model, from the derivatives of the objective (``information`` is the negative Hessian) and of the parameter."""
     size = jnp.sqrt((normal**2).sum())
     n = normal / size
     bordered = information + (n @ gradient / size) * bend  # of the Lagrangian
@@ -300,12 +300,12 @@ def _model(value: Array, gradient: Array, information: Array, normal: Array, ben
 
 
 def _next_step(model: _QuadraticModel, above: Array, sign: Array, radius: Array, reach: Array) -> Array:
-    """The step to where the model has the target, inside the trust region."""
+    """The step to the point where the model reaches the target, inside the trust region."""
     longest = jnp.minimum(radius, reach / model.size)
     inside = model.slope**2 - 2.0 * model.curvature * above
     down = -model.slope + sign * jnp.sqrt(jnp.maximum(inside, 0.0))
     h = jnp.where(down * sign > 0, 2.0 * above / jnp.where(down * sign > 0, down, 1.0), sign * radius)
-    h = jnp.where((inside < 0) & (above > 0), sign * radius, h)  # the profile flattens out in the model, and goes on falling perhaps
+    h = jnp.where((inside < 0) & (above > 0), sign * radius, h)  # the model never falls to the target, the profile may
     h = jnp.where(model.gain > 0.5, 0.0, jnp.clip(h, -longest, longest))
     step = model.across + model.along * h
     return step * jnp.minimum(1.0, radius / jnp.sqrt((step**2).sum() + 1e-300))

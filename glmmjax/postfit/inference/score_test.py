@@ -1,10 +1,10 @@
 r"""Rao's score test for fixed effects that the model does not have, without a refit.
 
-At the estimates of the model, extended by k coefficients of 0, with U the score of these and I the information of the extended model,
+The model is extended by k coefficients of 0. U is their score and I the information of the extended model, both at the estimates:
 
 .. math:: S = U' \big(I_{22} - I_{21} V I_{12}\big)^{-1} U \sim \chi^2_k,
 
-V the covariance of the parameters of the model (Rao 1948, Proceedings of the Cambridge Philosophical Society 44, 50-57). Score and
+V is the covariance of the parameters of the model (Rao 1948, Proceedings of the Cambridge Philosophical Society 44, 50-57). Score and
 information are exact derivatives of the log-likelihood of the extended model.
 """
 
@@ -47,13 +47,13 @@ class ScoreTest:
 
     Attributes
     ----------
-    names : (k,)
-    scores : (k,) derivatives of the log-likelihood
-    variances : (k,) of the scores
-    one_step : (k,) coefficients after one Newton step, about what a refit gives
-    statistic
-    df
-    p_value
+    names : (k,) names of the columns
+    scores : (k,) derivatives of the log-likelihood in the new coefficients
+    variances : (k,) variances of the scores
+    one_step : (k,) coefficients after one Newton step; a refit gives nearly the same
+    statistic : chi-square statistic S
+    df : its degrees of freedom, k
+    p_value : from the chi-square distribution
     """
 
     names: tuple[str, ...]
@@ -66,7 +66,7 @@ class ScoreTest:
 
 
 def score_test(fitted: FittedModel, terms: Any, part: str = "fixed", env: Mapping[str, Any] | None = None) -> ScoreTest:
-    """Test the terms together; the arguments are those of ``MixedModelResults.score_test``, ``env`` the caller's names."""
+    """Test the terms together. The arguments are those of ``MixedModelResults.score_test``; ``env`` has the names of the caller."""
     kind = _kind(fitted, part)
     with jax.enable_x64(True):
         own = np.asarray(own_rows(fitted).X[list(fitted.design.formula.right_sides).index(kind)]).T
@@ -89,7 +89,7 @@ def score_test(fitted: FittedModel, terms: Any, part: str = "fixed", env: Mappin
 
 
 def _kind(fitted: FittedModel, part: str) -> str:
-    """The predictor that ``part`` means."""
+    """The predictor that ``part`` stands for."""
     present = fitted.design.formula.right_sides
     if _PARTS.get(part) not in present:
         allowed = ", ".join(repr(name) for name, kind in _PARTS.items() if kind in present)
@@ -103,7 +103,7 @@ def _kind(fitted: FittedModel, part: str) -> str:
 
 
 def _extended(fitted: FittedModel, kind: str, k: int) -> tuple[Problem, np.ndarray, np.ndarray]:
-    """The extended problem, its theta with zeros for the new coefficients, and where these stand."""
+    """The extended problem, its theta with zeros for the new coefficients, and the places of these in theta."""
     layout = fitted.problem.layout
     wider: Theta = dataclasses.replace(layout, **{_SIZES[kind]: getattr(layout, _SIZES[kind]) + k})
     first = {"main": layout.fixed.stop, "zero": layout.zero.stop, "dispersion": layout.dispersion.stop}[kind]
@@ -132,7 +132,7 @@ def _with_columns(fitted: FittedModel, e: int, columns: np.ndarray) -> tuple[Buc
 
 @functools.cache
 def _program(small: bool, platform: str) -> Any:
-    """``_score_and_hessian`` compiled for its one run, or to run quickly on large data."""
+    """``_score_and_hessian``, compiled quickly for small data and to run quickly for large data."""
     return jax.jit(_score_and_hessian, static_argnums=0, compiler_options=(run_once if small else quick_to_run)(platform))
 
 

@@ -19,9 +19,9 @@ class Inflation(NamedTuple):
 
     Attributes
     ----------
-    terms
-    factors : (k,)
-    df : (k,) columns of each term
+    terms : (k,) names of the terms
+    factors : (k,) generalised factors, at least 1
+    df : (k,) number of columns of each term
     """
 
     terms: tuple[str, ...]
@@ -30,11 +30,11 @@ class Inflation(NamedTuple):
 
 
 def variance_inflation(fitted: FittedModel) -> Inflation:
-    r"""How much larger the confidence region of a term is than without correlation with the other terms.
+    r"""Factor by which correlation with the other terms inflates the (generalised) variance of each term.
 
     .. math:: GVIF = \det(R_{11}) \det(R_{22}) / \det(R),
 
-    R the correlation matrix of the estimates without the intercept, R11 its block of the term, R22 that of the other terms.
+    R is the correlation matrix of the estimates without the intercept, R11 its block of the term, R22 its block of the other terms.
 
     Raises
     ------

@@ -28,10 +28,10 @@ class WaldTest:
     estimates : (k,) left sides at the estimates
     values : (k,) right sides
     errors : (k,) standard errors of the left sides
-    statistic
-    df
-    p_value
-    robust
+    statistic : chi-square statistic W
+    df : its degrees of freedom, k
+    p_value : from the chi-square distribution
+    robust : kind of the covariance, as it was given
     """
 
     hypotheses: tuple[str, ...]
@@ -62,7 +62,7 @@ def wald_test(fitted: FittedModel, hypotheses: Any, robust: bool | str = False) 
 
 
 def theta_names(fitted: FittedModel) -> tuple[str, ...]:
-    """(P,) labels of theta: the names of ``conf_int(which="all")``, but for D and the extra parameters, which stand on their free scale."""
+    """(P,) labels of theta: the names of ``conf_int(which="all")``, except for D and extra parameters, which are on their free scale."""
     parameters, design = reported(fitted), fitted.design
     by_kind: dict[str, list[str]] = {}
     for kind, label in zip(parameters.kinds, parameters.labels, strict=True):
@@ -73,7 +73,7 @@ def theta_names(fitted: FittedModel) -> tuple[str, ...]:
 
 
 def _check_covariance(fitted: FittedModel, matrix: np.ndarray, names: tuple[str, ...], of_left: np.ndarray) -> None:
-    """Refuse a test without a covariance, and one with less information than hypotheses."""
+    """Refuse hypotheses without a covariance, and more hypotheses than the covariance has directions."""
     random = fitted.problem.layout.random
     if not np.isfinite(of_left).all() or (fitted.is_singular and matrix[:, random].any()):
         used = [names[k] for k in np.flatnonzero(matrix.any(axis=0))]

@@ -1,7 +1,7 @@
 """Averages over the distribution of the random effects: marginal coefficients, means, contrasts, effects.
 
 - ``contrasts``: Differences, ratios and odds ratios of means, with tests and intervals
-- ``effects``: The numbers behind an effect plot: the model's means along chosen covariates, with pointwise intervals
+- ``effects``: The numbers behind an effect plot: means along chosen covariates, with pointwise intervals
 - ``marginal_coefs``: Fixed effects on the population's scale
 - ``marginal_means``: Means of rows and of groups of rows, with their derivatives in theta
 """

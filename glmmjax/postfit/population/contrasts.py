@@ -31,15 +31,15 @@ class Contrasts(NamedTuple):
 
     Attributes
     ----------
-    estimate
-    error
-    z : of a ratio: log(ratio) divided by the standard error of log(ratio)
-    p_value
-    lower
-    upper
-    names : (k,)
-    comparison
-    levels : (O,) of an ordinal outcome, else ()
+    estimate : differences, or ratios
+    error : standard errors by the delta method, on the scale of the estimates
+    z : estimate divided by its standard error; for a ratio log(ratio) divided by the standard error of log(ratio)
+    p_value : two-sided, after any adjustment
+    lower : lower limits
+    upper : upper limits
+    names : (k,) such as "female - male"
+    comparison : "difference", "ratio", "odds_ratio" or "link"
+    levels : (O,) levels of an ordinal outcome, else ()
     """
 
     estimate: np.ndarray
@@ -81,7 +81,7 @@ def _on_comparison(family: Family, comparison: str, means: Values) -> Values:
     Raises
     ------
     ArgumentError
-        When a mean is not inside the range of that scale, and for missing values.
+        When a mean is outside the range of that scale, and for missing values.
     """
     if np.isnan(means.values).any():
         raise ArgumentError("newdata has rows with missing values, which no contrast can use; fill them in, or leave them out first.")
@@ -101,7 +101,7 @@ def weights_of(contrast: Any, texts: list[str], labels: list[Any], sign: str) ->
     Raises
     ------
     ArgumentError
-        For a text that is not known, weights of another shape, and labels that are not there.
+        For a text that is not known, weights of another shape, and labels that no mean has.
     """
     n = len(texts)
     if isinstance(contrast, str):

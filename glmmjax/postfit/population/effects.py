@@ -1,4 +1,4 @@
-"""The numbers behind an effect plot: the model's means along chosen covariates, with pointwise intervals."""
+"""The numbers behind an effect plot: means along chosen covariates, with pointwise intervals."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ class Effects(NamedTuple):
 
     Attributes
     ----------
-    estimate
-    error
-    lower
-    upper
-    frame : (n rows) pandas DataFrame: the rows they are of
-    levels : (O,) of an ordinal outcome, else ()
+    estimate : means or probabilities, or these on the scale of the link
+    error : standard errors, on the scale of the estimates
+    lower : lower limits
+    upper : upper limits
+    frame : pandas DataFrame with n rows, the rows of the effects
+    levels : (O,) levels of an ordinal outcome, else ()
     """
 
     estimate: np.ndarray

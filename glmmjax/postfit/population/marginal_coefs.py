@@ -36,11 +36,11 @@ class MarginalCoefficients(NamedTuple):
 
     Attributes
     ----------
-    estimate : (p,)
-    covariance : (p, p)
-    names
-    link
-    robust : kind of the sandwich
+    estimate : (p,) on the scale of the link
+    covariance : (p, p) by the delta method
+    names : (p,) patsy's column names
+    link : name of the link g
+    robust : kind of the sandwich; None for the inverse of the information
     """
 
     estimate: np.ndarray
@@ -90,5 +90,5 @@ def marginal_coefficients(problem: Problem, theta: Array, rows: ModelRows) -> Ar
 
 @functools.partial(jax.jit, static_argnums=0)
 def _with_jacobian(problem: Problem, theta: Array, rows: ModelRows) -> tuple[Array, Array]:
-    """(p,) and (p, P)."""
+    """Marginal coefficients (p,) and their derivatives (p, P) in theta."""
     return with_jacobian(lambda theta: marginal_coefficients(problem, theta, rows), theta)

@@ -1,6 +1,6 @@
 """Means of rows, and of groups of rows, over the population of clusters or at random effects of 0, with their derivatives in theta.
 
-Everything that is made of such means (their intervals, contrasts, effects) starts from ``mean_values`` and is plain linear algebra.
+Intervals, contrasts and effects start from these means (``grouped_values``) and are plain linear algebra.
 """
 
 from __future__ import annotations
@@ -43,16 +43,16 @@ __all__ = [
 ]
 
 MEAN_KINDS = ("marginal", "mean_subject")
-_FEWEST_ROWS = 64  # fewer are filled up, so that small tables share one compiled program
+_FEWEST_ROWS = 64  # smaller tables are filled up to this number, so that they share one compiled program
 
 
 class Values(NamedTuple):
-    """A quantity of G rows or groups; O is the number of levels of an ordinal outcome, else 1.
+    """A quantity for G rows or groups; O is the number of levels of an ordinal outcome, else 1.
 
     Attributes
     ----------
-    values : (O, G)
-    jacobian : (O, G, P) in theta
+    values : (O, G) on the scale of the quantity
+    jacobian : (O, G, P) derivatives in theta
     """
 
     values: np.ndarray
@@ -64,13 +64,13 @@ class Means(NamedTuple):
 
     Attributes
     ----------
-    estimate
-    error
-    lower
-    upper
-    labels : (G,) pandas Index, of rows or groups
-    counts : (G,) rows in a group; None for single rows
-    levels : (O,) of an ordinal outcome, else ()
+    estimate : means on the response scale, or probabilities of levels
+    error : standard errors by the delta method
+    lower : lower limits
+    upper : upper limits
+    labels : (G,) pandas Index of rows or groups
+    counts : (G,) numbers of rows in the groups; None for single rows
+    levels : (O,) levels of an ordinal outcome, else ()
     """
 
     estimate: np.ndarray
@@ -93,12 +93,12 @@ def marginal_means(fitted: FittedModel, newdata: Any, by: Any, *, average: bool,
 
 
 class Averaged(NamedTuple):
-    """What the values of ``grouped_values`` are of.
+    """The rows or groups that the values of ``grouped_values`` belong to.
 
     Attributes
     ----------
-    codes : (n,) groups of the rows; None for single rows
-    labels : (G,)
+    codes : (n,) group of each row; None for single rows
+    labels : (G,) pandas Index of rows or groups
     """
 
     codes: np.ndarray | None
@@ -131,7 +131,7 @@ def grouped_values(fitted: FittedModel, newdata: Any, by: Any, average: bool, ki
 
 
 def _rows_and_groups(fitted: FittedModel, newdata: Any, by: Any, average: bool) -> tuple[NewRows, RowGroups | None]:
-    """Rows as the model takes them. A dict stands for a grid, whose rows are groups by the names that vary unless ``by`` is given."""
+    """Rows as the model takes them, and their groups. A dict stands for a grid. Its rows are groups, unless ``by`` is given."""
     if newdata is None and by is None:
         rows = read_own_rows(fitted)
         return rows, one_group(len(rows.labels)) if average else None
@@ -164,7 +164,7 @@ def data_of(fitted: FittedModel, needed: bool = False) -> Any:
 
 
 def mean_quantity(fitted: FittedModel) -> str:
-    """What stands for the mean, by its name in ``quantities``: the probabilities of the levels for an ordinal outcome."""
+    """Name in ``quantities`` of the mean; for an ordinal outcome the probabilities of the levels take its place."""
     return "probabilities" if fitted.problem.family.is_ordinal else "mean"
 
 

@@ -1,7 +1,7 @@
-"""Means, outcomes and random effects of clusters, and the rows that they belong to.
+"""Predictions of means, outcomes and random effects, and the rows and clusters that they belong to.
 
 - ``discrete``: Probabilities of single values of a discrete outcome, from the family's log density
-- ``jit_by_work``: Compiling for the amount of work: small predictions wait for the compiler, large ones for the program
+- ``jit_by_work``: Compilation by the amount of work: fast compiling for small predictions, fast programs for large ones
 - ``posterior_draws``: Draws of random effects from their distribution given outcomes
 - ``predict``: Predictions of rows at the estimates
 - ``prediction_draws``: Quantiles of new outcomes, from draws
@@ -10,6 +10,6 @@
 - ``random_effects``: Modes, means and covariances of the random effects of each cluster
 - ``row_blocks``: Rows to predict beside the blocks of clusters that inform them
 - ``rows``: The rows of a fit, and rows of new data, as the arrays that predictions take
-- ``subjects``: Rows to predict, their clusters, and the random effects of these given outcomes
+- ``subjects``: Rows to predict, their clusters, and the random effects of the clusters given outcomes
 - ``t_proposals``: Candidates for random effects given outcomes, and their weights
 """

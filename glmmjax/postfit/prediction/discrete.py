@@ -18,12 +18,12 @@ __all__ = ["Discrete", "discrete_outcome", "highest_outcomes", "log_masses"]
 
 
 class Discrete(NamedTuple):
-    """Which values a discrete outcome can have; static, hashable.
+    """The values that a discrete outcome can have. Static and hashable.
 
     Attributes
     ----------
     lowest : 0, or 1 for a truncated count
-    n_columns : 2 for successes and failures
+    n_columns : number of outcome columns, 2 for successes and failures
     """
 
     lowest: float
@@ -31,12 +31,12 @@ class Discrete(NamedTuple):
 
 
 def discrete_outcome(fitted: FittedModel, name: str) -> Discrete:
-    """Which values the outcome of a model can have; ``name`` is the method that asks.
+    """The values that the outcome of a model can have; ``name`` is the method that asks.
 
     Raises
     ------
     ArgumentError
-        For a continuous outcome, of which a single value has no probability.
+        For a continuous outcome, whose single values have no probability.
     """
     if not fitted.problem.family.is_discrete:
         raise ArgumentError(

@@ -1,4 +1,4 @@
-"""Compiling for the amount of work: small predictions wait for the compiler, large ones for the program."""
+"""Compilation by the amount of work: fast compiling for small predictions, fast programs for large ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Draws of random effects from their distribution given outcomes: each is one of 32 candidates, chosen by its weight (``t_proposals``)."""
+"""Draws of random effects from their distribution given outcomes. Each is one of 32 candidates, chosen by its weight (``t_proposals``)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from glmmjax.postfit.prediction.t_proposals import log_weight, t_draws
 
 __all__ = ["posterior_draws"]
 
-_N_CANDIDATES = 32  # the density of a draw is off by a share of about var(weight) / 32
+_N_CANDIDATES = 32  # the density of a draw has a relative error of about var(weight) / 32
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -26,7 +26,7 @@ def posterior_draws(problem: Problem, thetas: Array, keys: Array, clusters: Clus
     Parameters
     ----------
     thetas : (T, P) parameter vectors.
-    keys : (T, r) keys of ``jax.random``, of r draws with each of them.
+    keys : (T, r) keys of ``jax.random``, for r draws with each parameter vector.
     """
 
     def of_theta(theta_and_keys: tuple[Array, Array]) -> Array:
@@ -58,7 +58,7 @@ def _resampled(f: Integrand, post: Posterior, key: Array) -> Array:
     """(q, B) one draw for each cluster of a block."""
 
     def consider(k: Array, chosen: tuple[Array, Array]) -> tuple[Array, Array]:
-        """Draw another candidate. It replaces the one held with a probability: its share of all weights so far."""
+        """Draw another candidate. It replaces the one held with a probability equal to its share of all weights so far."""
         held, log_total = chosen
         for_z, for_choice = jax.random.split(jax.random.fold_in(key, k))
         for_normal, for_scale = jax.random.split(for_z)

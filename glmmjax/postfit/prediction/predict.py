@@ -1,4 +1,4 @@
-"""Predictions of rows, old and new: at which random effects, and which function of the linear predictors."""
+"""Predictions of rows, old and new, at given random effects or averaged over them."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ __all__ = [
 
 KINDS = ("mean_subject", "subject_specific", "marginal", "zero_part", "zero_part_subject_specific")
 SCALES = ("response", "link", "probability")
-_CHUNK = 4096  # rows that are worked on together
-_STEPS = 8  # of the ladder of array sizes
+_CHUNK = 4096  # number of rows that are worked on together
+_STEPS = 8  # sizes of arrays between two powers of two
 
 
 class Request(NamedTuple):
@@ -49,9 +49,9 @@ class Request(NamedTuple):
 
     Attributes
     ----------
-    effects : random effects: "none" (b = 0), "subject", "population" (averaged over)
-    quantity : see ``quantities``
-    on_link : report the interval link of the quantity
+    effects : random effects: "none" (b = 0), "subject" (those of the cluster), "population" (averaged over)
+    quantity : name of the quantity, see ``quantities``
+    on_link : whether the quantity is reported on the scale of its intervals
     """
 
     effects: str

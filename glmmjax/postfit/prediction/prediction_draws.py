@@ -36,16 +36,16 @@ from glmmjax.postfit.uncertainty.parameter_draws import normal_draws
 
 __all__ = ["Quantiles", "flat_quantiles", "subject_quantiles"]
 
-_WORK_OF_DRAW = 25  # densities that take as long as a draw of an outcome
+_WORK_OF_DRAW = 25  # a draw of an outcome takes as long as this many densities
 
 
 class Quantiles(NamedTuple):
-    """Of draws of the outcome, (n,) each.
+    """Quantiles and standard deviations of draws of the outcome, (n,) each.
 
     Attributes
     ----------
-    lower
-    upper
+    lower : quantile at half of 1 - level
+    upper : quantile at half of 1 + level
     deviation : standard deviation of the draws
     """
 
@@ -55,7 +55,7 @@ class Quantiles(NamedTuple):
 
 
 class _Draws(NamedTuple):
-    """Static: how many draws, and the tail probability on each side."""
+    """Number of draws, and the tail probability on each side. Static."""
 
     n: int
     tail: float
@@ -78,7 +78,7 @@ class _Given(NamedTuple):
 
 
 def subject_quantiles(fitted: FittedModel, targets: Targets, covariance: np.ndarray, settings: IntervalSettings) -> Quantiles:
-    """Of new outcomes of subjects given their outcomes."""
+    """Quantiles of new outcomes of subjects given their outcomes."""
     found = np.zeros((3, len(targets.codes)))
     points = posterior_points(fitted)
     with jax.enable_x64(True):
@@ -91,7 +91,7 @@ def subject_quantiles(fitted: FittedModel, targets: Targets, covariance: np.ndar
 
 
 def flat_quantiles(fitted: FittedModel, request: Request, rows: NewRows, covariance: np.ndarray, settings: IntervalSettings) -> Quantiles:
-    """Of new outcomes of subjects with b = 0, or of subjects of the population."""
+    """Quantiles of new outcomes of subjects with b = 0, or of new subjects of the population."""
     with jax.enable_x64(True):
         (chunks, _), n_rows = in_chunks(rows, width=MOST_ROWS)
         outcome = (
@@ -114,7 +114,7 @@ def _theta_draws(fitted: FittedModel, covariance: np.ndarray, settings: Interval
 
 
 def _flat(problem: Problem, request: Request, draws: _Draws, thetas: _ThetaDraws, chunks: tuple[Array, ModelRows, Any]) -> Array:
-    """(S, 3, R) of chunks of rows: a key, the rows, and their outcome columns."""
+    """(S, 3, R) summaries of chunks of rows. A chunk has a key, the rows, and their outcome columns."""
     params = jax.vmap(problem.layout.params)(thetas.centre + thetas.moves)
 
     def of_chunk(chunk: tuple[Array, ModelRows, Any]) -> Array:
@@ -187,7 +187,7 @@ def _resampled(weights: Array, level: Array) -> Array:
 
 
 def _outcomes(family: Family, draws: _Draws, key: Array, params: Params, given: _Given) -> Array:
-    """(M, R) outcomes drawn at M parameter vectors, and random effects (M, q, R); of trials, the share of successes."""
+    """(M, R) outcomes drawn at M parameter vectors and random effects (M, q, R); with trials, the shares of successes."""
     (rows, b, y), n = given, len(params.beta)
     width = rows.offset.shape[-1]
     eta = jax.vmap(predictors_at, (0, None), 1)(params, rows)
@@ -195,7 +195,7 @@ def _outcomes(family: Family, draws: _Draws, key: Array, params: Params, given: 
         eta = eta + jax.vmap(random_part, (None, 0), 1)(rows, b)
     phi = jnp.broadcast_to(params.phi.T[:, :, None], (params.phi.shape[-1], n, width))
     template = tuple(jnp.broadcast_to(column, (n, width)) for column in y) or (jnp.ones((n, width), eta[0].dtype),) * draws.n_columns
-    if family.is_binary and not y:  # 0/1 outcomes: the mean says it all, and the sampler of many trials is slow
+    if family.is_binary and not y:  # the mean determines 0/1 outcomes, and the sampler of many trials is slow
         return (jax.random.uniform(key, (n, width), eta[0].dtype) < family.mean(eta[0], phi, *eta[1:])).astype(eta[0].dtype)
     drawn = family.sample(key, template if len(template) > 1 else template[0], eta[0], phi, *eta[1:])
     if not isinstance(drawn, tuple):
@@ -204,7 +204,7 @@ def _outcomes(family: Family, draws: _Draws, key: Array, params: Params, given: 
 
 
 def _summary(draws: _Draws, values: Array) -> Array:
-    """(3, R) quantiles, each the nearest draw outside of it, and standard deviations of values (M, R)."""
+    """(3, R) lower and upper quantiles, each the nearest draw outside of it, and standard deviations of the values (M, R)."""
     ordered = jnp.sort(values, axis=0)
     last = draws.n - 1
     low, high = int(np.floor(draws.tail * last)), int(np.ceil((1.0 - draws.tail) * last))

@@ -1,14 +1,14 @@
 r"""Intervals around predictions: confidence intervals of a mean, and prediction intervals of a new outcome.
 
-The interval of a quantity h(theta, b) is formed on a scale without bounds, and transformed. With the random effects of a subject given
-its outcomes, its variance is, to first order,
+The interval of a quantity h(theta, b) is formed on a scale without bounds, and transformed back. For a subject with outcomes y, the
+variance of h is, to first order,
 
 .. math:: \mathrm{Var}(h \mid y) \approx \mathrm{Var}(h \mid y, \hat\theta) + J V J', \quad
           J = \partial E(h \mid y, \theta) / \partial \theta \text{ at } \hat\theta,
 
 the law of total variance with theta normal around its estimate (Kass and Steffey 1989, JASA 84, 717-726). Both terms are computed by
 quadrature on the adaptive nodes, and J includes the movement of nodes and weights. With b = 0, and for means of the population, the
-first term is 0, and the delta method is left. Outcomes are drawn: ``prediction_draws``.
+first term is 0, and the second is the delta method. ``prediction_draws`` makes the intervals of outcomes.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ class IntervalPredictions(NamedTuple):
     ----------
     values : (O, all rows) the predictions; O is the number of levels for probabilities of levels, else 1
     std_errors : (O, all rows) on the scale of the predictions
-    lower : (O, all rows)
-    upper : (O, all rows)
+    lower : (O, all rows) lower limits
+    upper : (O, all rows) upper limits
     labels : (all rows,) pandas Index
     """
 
@@ -69,8 +69,8 @@ class Moments(NamedTuple):
 
     Attributes
     ----------
-    mean
-    variance : sum of both terms
+    mean : posterior mean for a subject with outcomes, else the value at the estimates
+    variance : variance given the outcomes plus that of the estimates
     """
 
     mean: np.ndarray
@@ -119,7 +119,7 @@ def predict_with_intervals(
 
 
 def flat_moments(fitted: FittedModel, request: Request, rows: NewRows, known: np.ndarray) -> Moments:
-    """By the delta method: b = 0, or an average over the population."""
+    """Moments by the delta method, at b = 0 or averaged over the population."""
     with jax.enable_x64(True):
         chunks, n = in_chunks(rows)
         program = _flat_moments(n * len(fitted.theta) * (1 if request.effects == "none" else 200))
@@ -128,7 +128,7 @@ def flat_moments(fitted: FittedModel, request: Request, rows: NewRows, known: np
 
 
 def subject_moments(fitted: FittedModel, request: Request, targets: Targets, known: np.ndarray) -> Moments:
-    """By quadrature over the random effects of every subject given its outcomes, and the delta method for theta."""
+    """Moments by quadrature over the random effects of every subject given its outcomes, and by the delta method for theta."""
     points = posterior_points(fitted)
     total = Moments(*np.zeros((2, n_values(fitted.problem.family, request.quantity), len(targets.codes))))
     with jax.enable_x64(True):
@@ -187,7 +187,7 @@ def _expectations(
     def at(u: Array) -> Array:
         return link.link(values_at(problem.family, request.quantity, params, fixed + (slopes * u[:, block.clusters]).sum(1)))
 
-    centre = jax.lax.stop_gradient(at(conditional_means(given, rule)))  # moments around it, which lose no digits
+    centre = jax.lax.stop_gradient(at(conditional_means(given, rule)))  # moments around a centre lose no digits
 
     def add(sums: tuple[Array, Array], node: tuple[Array, Array]) -> tuple[tuple[Array, Array], None]:
         z, weight = node
@@ -223,7 +223,7 @@ def known_covariance(fitted: FittedModel, robust: bool | str, with_random: bool 
     Raises
     ------
     ArgumentError
-        Where an estimate has none, which is named; of entries of D only ``with_random``.
+        Where an estimate has no covariance; the message names it. Entries of D are checked only ``with_random``.
     """
     found, layout = covariance(fitted, robust), fitted.problem.layout
     is_lost = np.isnan(np.diagonal(found))
@@ -243,5 +243,5 @@ def known_covariance(fitted: FittedModel, robust: bool | str, with_random: bool 
 
 
 def _has_trials(fitted: FittedModel) -> bool:
-    """Whether the outcome is a number of successes, whose share needs a number of trials."""
+    """Whether the outcome is a number of successes, so that its share needs a number of trials."""
     return len(fitted.design.formula.outcome_columns) == 2 and fitted.problem.family.has_trials

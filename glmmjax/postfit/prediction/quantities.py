@@ -1,7 +1,7 @@
-"""What is predicted of a row, as a function of its linear predictors, and the scale without bounds on which its intervals are formed.
+"""Quantities that are predicted for a row, from its linear predictors, and the scales without bounds on which intervals are formed.
 
-A quantity has a name: ``"mean"`` of the outcome, ``"predictor"`` of the mean, ``"zero"`` (probability of a structural zero),
-``"zero_predictor"`` (its logit) and ``"probabilities"`` of the levels of an ordinal outcome.
+The quantities are ``"mean"`` (of the outcome), ``"predictor"`` (of the mean), ``"zero"`` (probability of a structural zero),
+``"zero_predictor"`` (its logit) and ``"probabilities"`` (of the levels of an ordinal outcome).
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class _Share(Link):
 
 
 def values_at(family: Family, quantity: str, params: Params, eta: Array) -> Array:
-    """(O, n) values of a quantity at linear predictors ``eta`` (E, n); O is 1 but for ``"probabilities"``."""
+    """(O, n) values of a quantity at linear predictors ``eta`` (E, n); O is 1 except for ``"probabilities"``."""
     if quantity == "probabilities":
         return family.probabilities(eta[0], phi_of_rows(params, eta.shape[-1]))
     if quantity == "mean":
@@ -75,10 +75,10 @@ def n_values(family: Family, quantity: str) -> int:
 
 
 def interval_link(family: Family, quantity: str) -> Link:
-    """The monotone function of a quantity whose values have no bounds.
+    """The monotone function that takes a quantity to a scale without bounds.
 
-    It is the link of the family for a mean that the link maps to the whole line; the logarithm for other means that are positive; and the
-    logit for probabilities, and for the expected code of an ordinal outcome divided by the largest.
+    For a mean that the link of the family maps to the whole line it is that link, and for other positive means the logarithm. For
+    probabilities it is the logit, and for the expected code of an ordinal outcome the logit of its share of the largest code.
     """
     if quantity.endswith("predictor"):
         return Identity()

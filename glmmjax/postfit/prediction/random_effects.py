@@ -1,7 +1,7 @@
 """The random effects of each cluster given its outcomes, at the estimates: modes and means, covariances, intervals.
 
-The mode b = L u_hat goes with ``L H^-1 L'``, H the negative Hessian of the log joint density in u at the mode; mean and covariance are
-moments of the distribution itself, by quadrature. Both are conditional on the estimates: they leave out how sure these are.
+The mode b = L u_hat has the covariance ``L H^-1 L'``, with H the negative Hessian of the log joint density in u at the mode. Mean and
+covariance of the distribution itself are by quadrature. Both are conditional on the estimates and leave out the uncertainty of these.
 """
 
 from __future__ import annotations
@@ -36,7 +36,15 @@ __all__ = [
 
 
 class EffectIntervals(NamedTuple):
-    """Random effects with intervals, (m, q) each, in the order of ``design.groups`` and ``design.random_names``."""
+    """Random effects with intervals, (m, q) each, in the order of ``design.groups`` and ``design.random_names``.
+
+    Attributes
+    ----------
+    estimate : conditional modes or posterior means, on the scale of the link
+    std_error : standard deviations given the outcomes, at the estimates
+    lower : lower limits
+    upper : upper limits
+    """
 
     estimate: np.ndarray
     std_error: np.ndarray
@@ -97,8 +105,8 @@ def random_effects_intervals(fitted: FittedModel, kind: str = "mode", level: flo
 def cluster_coefficients(fitted: FittedModel) -> tuple[np.ndarray, tuple[str, ...]]:
     """(m, k) coefficients of every cluster, fixed effect plus conditional mode, and their names.
 
-    Those of the main part come first, then those of the zero part under names that begin with ``zi_``. A random effect whose column is no
-    column of the fixed part has a coefficient of its own, with a fixed effect of 0.
+    The coefficients of the main part come first, then those of the zero part under names that begin with ``zi_``. A random effect whose
+    column is no column of the fixed part has a coefficient of its own, with a fixed effect of 0.
     """
     design, values = fitted.design, []
     names: list[str] = []
@@ -121,7 +129,7 @@ def cluster_coefficients(fitted: FittedModel) -> tuple[np.ndarray, tuple[str, ..
 
 
 def _n_effects(fitted: FittedModel, prefix: str) -> int:
-    """Random effects of the main part, or of the zero part."""
+    """Number of random effects of the main part (no prefix) or of the zero part."""
     of_zero = sum(name.startswith("zi_") for name in fitted.design.random_names) if fitted.problem.family.has_zero_part else 0
     return of_zero if prefix else len(fitted.design.random_names) - of_zero
 
@@ -147,7 +155,7 @@ def _moments(fitted: FittedModel) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _moments_of_bucket(problem: Problem, n_points: int, params: Params, bucket: Bucket, start: Array) -> tuple[Array, Array, Array]:
-    """(S, q, B), (S, q, q, B) and (S, q, q, B)."""
+    """Posterior means (S, q, B) and covariances (S, q, q, B) of b, and covariances (S, q, q, B) from the curvature at the modes."""
     rule = tensor_rule(n_points, params.chol.shape[0], problem.prior)
 
     def turned(of_u: Array) -> Array:

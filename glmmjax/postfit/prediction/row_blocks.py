@@ -1,4 +1,4 @@
-"""Rows to predict beside the blocks of clusters that inform them, so that memory stays at one block whatever their number."""
+"""Rows to predict, each beside the block of clusters that has its own, so that one block at a time is in memory."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from glmmjax.postfit.prediction.subjects import Targets, blocks_of_modes
 
 __all__ = ["MOST_ROWS", "BlockRows", "rows_by_bucket"]
 
-MOST_ROWS = 1024  # that are worked on together where each has many draws
-_STEPS = 8  # of the ladder of array sizes
+MOST_ROWS = 1024  # most rows that are worked on together where each has many draws
+_STEPS = 8  # sizes of arrays between two powers of two
 
 
 class BlockRows(NamedTuple):
-    """A bucket of clusters with the rows to predict of each of its S blocks, R of them at most.
+    """A bucket of clusters, with at most R rows to predict for each of its S blocks.
 
     Attributes
     ----------
-    bucket
-    start : (S, q, B) where the searches for modes begin
-    rows : (S, ..., R); padding repeats a row
+    bucket : the clusters with their outcomes
+    start : (S, q, B) points at which the searches for modes begin, in coordinates u
+    rows : (S, ..., R) rows to predict; padding repeats a row
     clusters : (S, R) place in the block of the row's cluster
     outcome : (S, R) outcome columns of the rows, () where they were not read
     """
@@ -55,10 +55,10 @@ class _Numbered(NamedTuple):
 
 
 def rows_by_bucket(fitted: FittedModel, targets: Targets) -> Iterator[_Numbered]:
-    """The rows of the targets, for every bucket that has some; call it inside ``jax.enable_x64(True)``.
+    """The rows of the targets, for every bucket that has any; call it inside ``jax.enable_x64(True)``.
 
-    R is a number of a ladder, and a multiple of ``MOST_ROWS`` above that. Searches start at coordinates u, b = L u, of the factor L that
-    theta has, ``layout.params(theta).chol``.
+    R is a step of a ladder of sizes, and a multiple of ``MOST_ROWS`` above that number. Searches start at coordinates u, b = L u, with the
+    factor L of theta, ``layout.params(theta).chol``.
     """
     layout = fitted.problem.layout
     _, rotation = lower_factor(np.asarray(layout.covariance.factor(jnp.asarray(fitted.theta[layout.random]))))

@@ -25,7 +25,7 @@ def model_rows(rows: NewRows) -> ModelRows:
 
 
 def in_all_rows(values: np.ndarray, is_complete: np.ndarray, axis: int = -1) -> np.ndarray:
-    """Values of all rows from those of the complete rows, which are along ``axis``; NaN in the other rows."""
+    """Values of all rows, from those of the complete rows along ``axis``; NaN in the other rows."""
     by_row = np.moveaxis(values, axis, 0)
     full = np.full((len(is_complete), *by_row.shape[1:]), np.nan)
     full[is_complete] = by_row
@@ -75,7 +75,7 @@ def read_own_rows(fitted: FittedModel) -> NewRows:
 
 
 def read_rows(fitted: FittedModel, newdata: Any, newdata2: Any, with_outcome: bool = False) -> NewRows:
-    """The rows to predict, without clusters: the last argument that was given, or the rows fitted."""
+    """The rows to predict, without clusters: ``newdata2``, else ``newdata``, else the rows fitted."""
     if newdata is None and newdata2 is None:
         return read_own_rows(fitted)
     argument, data = ("newdata", newdata) if newdata2 is None else ("newdata2", newdata2)

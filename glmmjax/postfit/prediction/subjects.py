@@ -1,6 +1,6 @@
-"""Rows to predict, the cluster of each, and the random effects of these clusters given outcomes.
+"""Rows to predict, their clusters, and the random effects of these clusters given outcomes.
 
-Outcomes come from one of three places: a history that was passed (dynamic prediction), the fit's own rows, or the rows that are predicted.
+Outcomes come from one of three places: a history that was passed (dynamic prediction), the rows fitted, or the rows to predict.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ __all__ = [
     "targets_for",
 ]
 
-_LARGE_FIT = 50_000  # rows; of a smaller fit all clusters are conditioned on, which reuses the fit's arrays, and their compiled programs
+_LARGE_FIT = 50_000  # rows; a smaller fit conditions on all clusters, because that reuses its arrays and compiled programs
 
 
 class Source(NamedTuple):
@@ -51,8 +51,8 @@ class Source(NamedTuple):
 
     Attributes
     ----------
-    rows
-    modes : (m, q) conditional modes in coordinates u, b = L u; None where they are still to be found
+    rows : their rows, with outcomes
+    modes : (m, q) conditional modes in coordinates u, b = L u; None where no search has been made
     """
 
     rows: ClusterData | StreamedRows
@@ -65,14 +65,14 @@ class Source(NamedTuple):
 
 
 class Targets(NamedTuple):
-    """Rows to predict, and what their ``m`` clusters are conditioned on.
+    """Rows to predict, and the outcomes that their ``m`` clusters are conditioned on.
 
     Attributes
     ----------
     rows : rows to predict
     codes : (n,) cluster of each row
     labels : (m,) pandas Index: labels of the clusters, in the order of first appearance in the rows
-    sources
+    sources : clusters with outcomes
     source_of : (m,) number of the source that has the cluster
     number_of : (m,) number of the cluster in its source
     """
@@ -109,8 +109,8 @@ def subjects_for(fitted: FittedModel, newdata: Any = None, newdata2: Any = None)
     ----------
     newdata : rows to predict; None for the rows fitted. A cluster whose label the fit knows is taken for that cluster, and conditioned on
         the rows fitted, not on those of ``newdata``. Another cluster is conditioned on its rows of ``newdata`` that have an outcome.
-    newdata2 : rows to predict in the place of those of ``newdata``, which are then a history: random effects of all clusters, known to the
-        fit or not, are conditioned on the rows of ``newdata`` alone.
+    newdata2 : rows to predict in place of those of ``newdata``. ``newdata`` is then a history, and the random effects of all clusters,
+        known to the fit or not, are conditioned on it alone.
 
     Raises
     ------
@@ -131,9 +131,9 @@ def subjects_for(fitted: FittedModel, newdata: Any = None, newdata2: Any = None)
 
 
 def targets_for(fitted: FittedModel, newdata: Any = None, newdata2: Any = None, with_outcome: bool = False) -> Targets:
-    """``subjects_for`` without the distributions, which some predictions need block by block only.
+    """``subjects_for`` without the distributions, which some predictions need only block by block.
 
-    ``with_outcome`` reads the outcomes of the rows to predict too, such as for their numbers of trials.
+    ``with_outcome`` reads the outcomes of the rows to predict too, for instance for their numbers of trials.
     """
     with jax.enable_x64(True):  # the arrays of new clusters are made in the widest type in force
         return _targets(fitted, newdata, newdata2, with_outcome)
@@ -169,8 +169,7 @@ def _targets(fitted: FittedModel, newdata: Any, newdata2: Any, with_outcome: boo
 
 
 def posterior_points(fitted: FittedModel) -> int:
-    """Points per dimension for moments of random effects: those of the fit, and at least 7 (3 for more than two random effects), because
-    one point has no variance."""
+    """Points per dimension for moments: those of the fit, but at least 7, or 3 for q > 2, because one point has no variance."""
     return max(fitted.n_agq, 7 if fitted.params.chol.shape[0] <= 2 else 3)
 
 
@@ -192,7 +191,7 @@ def blocks_of_modes(modes: np.ndarray, clusters: ClusterData) -> Modes:
 
 
 def _own_or_new(fitted: FittedModel, newdata: Any, with_outcome: bool) -> Targets:
-    """Clusters of the fit by its rows, others by their own outcomes."""
+    """Targets that take clusters of the fit from its rows, and others from their own outcomes."""
     design = fitted.design
     rows = read_new_rows(design, newdata, with_outcome=with_outcome, with_groups=True)
     known = design.groups.get_indexer(_groups(rows).labels)
@@ -209,7 +208,7 @@ def _own_or_new(fitted: FittedModel, newdata: Any, with_outcome: bool) -> Target
 
 
 def _own_history(fitted: FittedModel, newdata: Any, rows: NewRows, is_new: np.ndarray) -> NewRows:
-    """The rows of clusters that the fit does not know, those that have an outcome."""
+    """The rows with an outcome of clusters that the fit does not know."""
     design, data = fitted.design, as_frame(newdata)
     advice = (
         "Predict without random effects, kind='mean_subject' or kind='marginal', or give outcomes: in newdata, or as a history in newdata "
@@ -238,13 +237,13 @@ def _groups(rows: NewRows) -> Groups:
 
 
 def _named(design: Any, labels: Any) -> str:
-    """Clusters by their labels, as messages show them."""
+    """Labels of clusters, as messages show them."""
     shown = ", ".join(show_label(label) for label in labels[:3]) + (", ..." if len(labels) > 3 else "")
     return f"cluster {design.group_name} = {shown}" if len(labels) == 1 else f"{len(labels)} clusters ({design.group_name} = {shown})"
 
 
 def _chosen_source(fitted: FittedModel, chosen: np.ndarray) -> tuple[Source, np.ndarray]:
-    """The fit's clusters of these numbers, or all of them, and the numbers that the chosen ones have there."""
+    """The clusters of the fit with these numbers, or all its clusters, and the numbers of the chosen ones among them."""
     design = fitted.design
     if design.is_streamed or len(design.row_labels) < _LARGE_FIT or 4 * len(chosen) > len(design.groups):
         return Source(fitted.design.rows, fitted.modes), chosen
@@ -258,7 +257,7 @@ def _chosen_source(fitted: FittedModel, chosen: np.ndarray) -> tuple[Source, np.
 
 
 def _selected(targets: Targets, by_source: list[np.ndarray]) -> np.ndarray:
-    """(..., m) of the targets' clusters from one (..., m_s) array a source."""
+    """(..., m) values of the targets' clusters, from one (..., m_s) array a source."""
     starts = np.cumsum([0, *(leaf.shape[-1] for leaf in by_source)])
     joined = by_source[0] if len(by_source) == 1 else np.concatenate(by_source, axis=-1)
     return joined[..., starts[targets.source_of] + targets.number_of]
@@ -270,7 +269,7 @@ def _given(fitted: FittedModel, source: Source) -> Conditional:
 
 
 def _source_modes(fitted: FittedModel, source: Source) -> np.ndarray:
-    """(m, q)"""
+    """(m, q) conditional modes of the clusters of a source in coordinates u."""
     if source.modes is not None:
         return source.modes
     with jax.enable_x64(True):

@@ -15,7 +15,7 @@ from glmmjax.likelihood.rows import Integrand, from_first_lane, log_joint
 
 __all__ = ["log_weight", "t_draws"]
 
-_DF = 4.0  # of the t distribution; the chi-square variable in it is then twice the sum of two exponential ones
+_DF = 4.0  # degrees of freedom; the chi-square variable in t is then twice the sum of two exponential variables
 
 
 def t_draws(for_normal: Array, for_scale: Array, f: Integrand, shape: tuple[int, ...]) -> Array:
@@ -27,5 +27,5 @@ def t_draws(for_normal: Array, for_scale: Array, f: Integrand, shape: tuple[int,
 
 
 def log_weight(f: Integrand, u: Array, z: Array) -> Array:
-    """(B,) log importance weights, up to a constant, of the candidates u (q, B) that the t draws z (q, B) became."""
+    """(B,) log importance weights, up to a constant, of the candidates u (q, B) made from the t draws z (q, B)."""
     return log_joint(f, u) + 0.5 * (_DF + len(z)) * jnp.log1p((z * z).sum(0) / _DF)

@@ -35,17 +35,17 @@ _KINDS = ("parametric", "cluster")
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Bootstrap:
-    """Refits to ``R`` bootstrap data sets. Those without certificate are kept, and marked.
+    """Refits to ``R`` bootstrap data sets. Refits without certificate are kept, and marked.
 
     Attributes
     ----------
     theta : (R, P) estimates, the diagonal of L non-negative
-    converged : (R,) bool: a certified maximum, on the boundary or inside
-    log_likelihood : (R,) of each data set at its estimates, without the penalty
+    converged : (R,) bool: whether the refit is a certified maximum, on the boundary or inside
+    log_likelihood : (R,) log-likelihood of each data set at its estimates, without the penalty
     code : (R,) ``Code`` of each refit as an integer
     information : (R, P, P) negative Hessian of each refit
     kind : "parametric" or "cluster"
-    seed
+    seed : of the draws
     """
 
     theta: np.ndarray
@@ -65,7 +65,7 @@ def bootstrap(fitted: FittedModel, n: int = 1000, kind: str = "parametric", seed
     n : data sets, at least 1.
     kind : ``"parametric"`` draws new random effects from N(0, D) and new outcomes from the family, with the covariates, offsets, trials
         and weights as they are. ``"cluster"`` draws the m clusters with replacement: their counts multiply the weights.
-    seed : whole number >= 0; the same one gives the same data sets, the first of them whatever ``n`` is.
+    seed : whole number >= 0; the same seed gives the same data sets, and the first of them are the same for every ``n``.
 
     Raises
     ------
@@ -98,7 +98,7 @@ def percentile_limits(values: np.ndarray, level: float) -> np.ndarray:
 
 
 def origin_of(fitted: FittedModel) -> Origin:
-    """Where refits of the model start; call it inside ``jax.enable_x64(True)``.
+    """The point from which refits of the model start; call it inside ``jax.enable_x64(True)``.
 
     Raises
     ------
@@ -125,7 +125,7 @@ def check_is_maximum(fitted: FittedModel, what: str) -> None:
 
 
 def reported_values(fitted: FittedModel, theta: np.ndarray) -> np.ndarray:
-    """(R, N) parameters as they are reported, in the order of ``parameters.reported``, of free vectors (R, P)."""
+    """(R, N) parameters of free vectors (R, P), on the scales that are reported, in the order of ``parameters.reported``."""
     parameters = reported(fitted)
     return natural_values(parameters, working_at(parameters, theta), fitted.theta)
 

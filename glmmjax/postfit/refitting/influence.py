@@ -1,7 +1,7 @@
-r"""How much each cluster moves the estimates: the fit without it, exactly or by one Newton step.
+r"""Influence of each cluster on the estimates: the fit without it, exactly or by one Newton step.
 
-One step uses the scores ``s_i`` and Hessians ``H_i`` of the clusters at the estimates: without cluster i the gradient there is
-``-w_i s_i`` and the information ``I + w_i H_i``, so :math:`\hat\theta_{(i)} \approx \hat\theta - (I + w_i H_i)^{-1} w_i s_i`.
+One step uses the scores ``s_i`` and Hessians ``H_i`` of the clusters at the estimates. Without cluster i the gradient there is
+``-w_i s_i`` and the information is ``I + w_i H_i``, so :math:`\hat\theta_{(i)} \approx \hat\theta - (I + w_i H_i)^{-1} w_i s_i`.
 
 Source: Cook (1977), Technometrics 19, 15-18; Pregibon (1981), Annals of Statistics 9, 705-724; Belsley, Kuh and Welsch (1980).
 """
@@ -42,8 +42,8 @@ class LeaveOut:
 
     Attributes
     ----------
-    theta : (m, P)
-    converged : (m,) bool; of one step: its information is positive definite
+    theta : (m, P) estimates
+    converged : (m,) bool: whether the refit is a certified maximum; for one step whether the information is positive definite
     method : "refit" or "one_step"
     """
 
@@ -101,7 +101,7 @@ def dfbetas(influence: Influence, method: str = "refit") -> np.ndarray:
     r"""(m, N) :math:`(\hat\psi - \hat\psi_{(i)}) / \mathrm{se}(\hat\psi)` of the N parameters that are reported, on the scale of summaries.
 
     The standard errors are those of the fit of all clusters; at a singular D its standard deviations and correlations have none (NaN).
-    ``method``, what is NaN besides, and errors as in ``cooks_distances``.
+    ``method``, other values that are NaN, and errors are as in ``cooks_distances``.
     """
     found, fitted = leave_cluster_out(influence, method), influence.fitted
     parameters = reported(fitted)
@@ -113,7 +113,7 @@ def leave_cluster_out_scores(influence: Influence) -> np.ndarray:
     r"""(m,) :math:`w_i \log \int \prod_j p(y_{ij} \mid b)\, N(b; 0, D)\, db` at the estimates without cluster i.
 
     Their sum is the log score of leave-one-cluster-out cross-validation, an estimate of how well the model predicts new clusters.
-    NaN and errors as in ``cooks_distances``.
+    NaN and errors are as in ``cooks_distances``.
     """
     found, fitted = leave_cluster_out(influence), influence.fitted
     with jax.enable_x64(True):
@@ -132,7 +132,7 @@ def leave_cluster_out(influence: Influence, method: str = "refit") -> LeaveOut:
     if method not in _METHODS:
         raise ArgumentError(f"method={method!r} must be 'refit' (the exact fit without each cluster) or 'one_step' (one Newton step).")
     fitted = influence.fitted
-    _ = fitted.design.clusters  # of a stream an error
+    _ = fitted.design.clusters  # raises the error of a stream
     check_is_maximum(fitted, "influence")
     if len(fitted.design.cluster_sizes) < 2:
         raise ArgumentError("influence leaves out one cluster at a time, and the fit has only one.")
@@ -159,10 +159,10 @@ def refitted_without(fitted: FittedModel) -> LeaveOut:
 
 
 def _one_step(fitted: FittedModel) -> LeaveOut:
-    """One Newton step in the directions that have a variance: of a singular D those that keep it singular."""
+    """One Newton step in the directions that have a variance. At a singular D these are the directions that keep it singular."""
     weights, root = cluster_weights_of(fitted), covariance_root(np.nan_to_num(theta_covariance(fitted)), 1e3 * FLAT)
     gradient = -weights[:, None] * (cluster_scores(fitted) @ root)
-    # the information of all clusters is the identity in these coordinates, except for coordinates without variance, which do not move
+    # In these coordinates the information of all clusters is the identity. Coordinates without variance do not move.
     information = np.eye(root.shape[1]) + weights[:, None, None] * (root.T @ cluster_hessians(fitted) @ root)
     values, vectors = np.linalg.eigh(information)
     positive = values[:, 0] > 1e3 * FLAT

@@ -29,7 +29,7 @@ def propagated(jacobian: Any, covariance: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     jacobian : (k, P) derivatives in theta.
-    covariance : (P, P) of theta; NaN rows and columns belong to what has no standard error, and make NaN only what depends on it.
+    covariance : (P, P) of theta. It has NaN for parameters without standard error; functions that depend on them are NaN, others are not.
     """
     jacobian, known, is_lost = _split(jacobian, covariance)
     found = jacobian @ known @ jacobian.T
@@ -45,7 +45,7 @@ def propagated_variances(jacobian: Any, covariance: np.ndarray) -> np.ndarray:
 
 
 def _split(jacobian: Any, covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The Jacobian, the covariance with 0 for NaN, and which rows depend on what has none."""
+    """The Jacobian, the covariance with 0 for NaN, and which rows depend on parameters without a covariance."""
     jacobian = np.asarray(jacobian, float)
     undefined = np.isnan(np.diagonal(covariance))
     size = np.abs(jacobian).max(axis=1, initial=0.0)

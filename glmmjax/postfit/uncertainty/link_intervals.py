@@ -42,5 +42,5 @@ def _inverse(link: Link, values: Array) -> Array:
 
 
 def normal_quantile(level: float) -> float:
-    """Standard errors to each side of an interval with this level."""
+    """Half the width of a normal interval with this level, in standard errors."""
     return statistics.NormalDist().inv_cdf(0.5 + 0.5 * level)

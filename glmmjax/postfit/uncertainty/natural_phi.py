@@ -13,7 +13,7 @@ __all__ = ["natural_phi"]
 
 
 def natural_phi(fitted: FittedModel, covariance: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """(n_phi,) estimates and standard errors, by the ``covariance`` (P, P) of theta or the inverse of its information."""
+    """(n_phi,) estimates and standard errors, from the ``covariance`` (P, P) of theta or, without it, the inverse of its information."""
     layout, family = fitted.problem.layout, fitted.problem.family
     if not layout.n_phi:
         return np.zeros(0), np.zeros(0)

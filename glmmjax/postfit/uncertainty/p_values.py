@@ -1,4 +1,4 @@
-"""Tail probabilities of the reference distributions, in closed form: scipy is no dependency."""
+"""Tail probabilities of the reference distributions, in closed form, because scipy is no dependency."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def normal_two_sided(z: np.ndarray) -> np.ndarray:
 
 
 def chi_square_tail(x: float, df: int) -> float:
-    r"""P(X >= x) for a chi-square X with a whole number of degrees of freedom; 0 of them is a point mass at 0.
+    r"""P(X >= x) for a chi-square X with a whole number of degrees of freedom; with 0 of them X is always 0.
 
     .. math:: Q(a, h) = Q(a_0, h) + e^{-h} \sum_{k=0}^{\lfloor df/2 \rfloor - 1} \frac{h^{a_0 + k}}{\Gamma(a_0 + k + 1)}, \quad h = x / 2
 

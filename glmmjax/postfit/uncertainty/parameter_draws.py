@@ -1,4 +1,4 @@
-"""Draws from the normal distribution of the estimates, and the root of a covariance matrix that they are made with."""
+"""Draws from the normal distribution of the estimates, and the root of a covariance matrix behind them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["covariance_root", "normal_draws"]
 
 
 def covariance_root(covariance: np.ndarray, least: float = 0.0) -> np.ndarray:
-    """K (P, P) with ``K K'`` the covariance, from the eigenvectors of the correlation matrix: scales of entries may differ widely.
+    """K (P, P) with ``K K'`` the covariance, from the eigenvectors of the correlation matrix, because scales may differ widely.
 
     Columns of eigenvalues below ``least`` are 0. So are the rows of entries without variance.
     """

@@ -1,9 +1,10 @@
 r"""The parameters of a fit as they are reported, and the scales on which intervals for them are made.
 
-Reported: coefficients as they are, standard deviations and correlations of the random effects, extra parameters on their natural scale.
+The parameters reported are the coefficients, the standard deviations and correlations of the random effects, and the extra parameters on
+their natural scale.
 Intervals are made on a working scale that cannot leave the parameter space: log sd, atanh of a correlation (Fisher's z), and the free
-scale of an extra parameter. An extra parameter that depends on several free entries (a threshold: the first one plus distances) is its own
-working scale.
+scale of an extra parameter. An extra parameter that depends on several free entries keeps its natural scale; a threshold is one, because
+it is the first threshold plus distances.
 """
 
 from __future__ import annotations
@@ -36,9 +37,9 @@ class Reported:
 
     Attributes
     ----------
-    problem
+    problem : family, penalty and layout of theta
     kinds : (N,) one of ``WHICH`` each, without "all"
-    names : (N,) without the part of the model that they belong to
+    names : (N,) without the prefix for the part of the model
     pairs : (row, column) of the correlations that D has
     is_own : (n_phi,) extra parameters that depend on their own free entry only
     """
@@ -134,7 +135,7 @@ def natural_values(parameters: Reported, working: np.ndarray, theta: np.ndarray)
 
 
 def estimates(fitted: FittedModel, parameters: Reported) -> np.ndarray:
-    """(N,) as they are reported."""
+    """(N,) estimates of the parameters, on the scales that are reported."""
     found = natural_values(parameters, working_at(parameters, fitted.theta), fitted.theta)
     deviations, correlations = spread(fitted)  # exact zeros and ones of a singular D
     found[np.array(parameters.kinds) == "random"] = [*deviations, *(correlations[pair] for pair in parameters.pairs)]
@@ -142,7 +143,7 @@ def estimates(fitted: FittedModel, parameters: Reported) -> np.ndarray:
 
 
 def errors_of(fitted: FittedModel, parameters: Reported, theta_covariance: np.ndarray) -> np.ndarray:
-    """(N,) standard errors as they are reported, by the covariance (P, P) of theta; NaN where there are none."""
+    """(N,) standard errors on the scales that are reported, from the covariance (P, P) of theta; NaN where there are none."""
     layout, deviations = fitted.problem.layout, np.sqrt(np.diagonal(theta_covariance))
     found = spread_errors(fitted, theta_covariance)
     lost = np.full(parameters.kinds.count("random"), np.nan)

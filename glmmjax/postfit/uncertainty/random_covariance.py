@@ -1,4 +1,4 @@
-"""The random effects' covariance matrix D = L L' on the scale of standard deviations and correlations, and how D lost rank."""
+"""The covariance matrix D = L L' of the random effects as standard deviations and correlations, and the effects that lost it rank."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _NEGLIGIBLE = 1e-4  # relative size below which an entry of L counts as 0, as in
 
 
 class Spread(NamedTuple):
-    """Standard deviations and correlations of the random effects. NaN for a correlation that the structure or a zero variance rules out.
+    """Standard deviations and correlations of the random effects.
 
     Attributes
     ----------
-    deviations : (q,)
-    correlations : (q, q)
+    deviations : (q,) on the scale of the link
+    correlations : (q, q); NaN for a correlation that the structure rules out, or a variance of 0
     """
 
     deviations: np.ndarray
@@ -35,8 +35,8 @@ class LostEffect(NamedTuple):
 
     Attributes
     ----------
-    effect
-    given : the effects that determine it; () when its variance is 0
+    effect : number of the effect
+    given : numbers of the effects that determine it; () when its variance is 0
     """
 
     effect: int

@@ -1,7 +1,7 @@
 r"""Cluster-robust ("sandwich") covariances CR0 to CR3, from the scores and information of the clusters. Arrays in, arrays out.
 
-With V the inverse of the information H of all clusters (penalty included), s_i the score of cluster i, H_i its information, both times
-its weight, and A_i its share of the information:
+V is the inverse of the information H of all clusters (penalty included). Cluster i has the score s_i and the information H_i, both times
+its weight, and the share A_i of the information:
 
 .. math:: CR0 = V \Big(\sum_i s_i s_i'\Big) V, \quad CR1 = \frac{m}{m - 1} CR0, \quad
           CR2, CR3: s_i \to V^{-1/2} (I - A_i)^{-c} V^{1/2} s_i, \quad A_i = V^{1/2} H_i V^{1/2}, \quad c = \tfrac12, 1
@@ -76,7 +76,7 @@ def _corrected(scores: np.ndarray, shares: np.ndarray, power: float, kind: str) 
     """(m, k) ``(I - A_i)^-power s_i``."""
     values, vectors = np.linalg.eigh(np.eye(scores.shape[1]) - 0.5 * (shares + shares.swapaxes(1, 2)))
     inside = np.einsum("ikj,ik->ij", vectors, scores)
-    # a direction that one cluster alone informs has a score of 0 at the maximum, because the others have none there
+    # In a direction that only one cluster informs, the other scores are 0, so its own score is 0 at the maximum.
     alone = values < _NOTHING_LEFT
     if (alone & (np.abs(inside) > 1e-4)).any():
         row = int(np.flatnonzero((alone & (np.abs(inside) > 1e-4)).any(axis=1))[0])

@@ -1,7 +1,7 @@
-"""What each cluster contributes to the log-likelihood and its first two derivatives at the estimates.
+"""Contribution of each cluster to the log-likelihood and its first two derivatives at the estimates.
 
-The log-likelihood is a sum over clusters, so these are what robust covariances, influence measures and score tests are made of. They are
-exact derivatives of the quadrature log-likelihood, of each cluster with weight 1 and without the penalty.
+The log-likelihood is a sum over clusters. Robust covariances, influence measures and score tests are made of its summands. The
+derivatives are exact for the quadrature log-likelihood, for each cluster with weight 1 and without the penalty.
 """
 
 from __future__ import annotations

@@ -25,16 +25,16 @@ def covariance(fitted: FittedModel, robust: bool | str = False) -> np.ndarray:
     ----------
     robust : False for the inverse of the exact information; ``"CR0"`` (also True), ``"CR1"``, ``"CR2"`` or ``"CR3"`` for the sandwich with
         clusters as units, see ``sandwich``. A cluster's score and information count with its weight. The penalty of a penalised fit
-        is a constant of the sample: it is in the information, and in no cluster's score.
+        does not vary between samples: it is in the information, and in no cluster's score.
 
     Returns
     -------
-    (P, P) array, NaN in the rows and columns of what has no standard error.
+    (P, P) array, NaN in the rows and columns of parameters without standard error.
 
     Raises
     ------
     ArgumentError
-        For any other ``robust``, and where the sandwich asked for does not exist.
+        For another ``robust``, and where that sandwich does not exist.
     RowsNotKeptError
         For a robust covariance of a streamed fit.
     """
@@ -96,7 +96,7 @@ def _identified(fitted: FittedModel) -> np.ndarray:
 
 
 def _inverse_root(information: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """A root of the inverse over the directions of positive information, and which coordinates have no part in any other direction."""
+    """A root of the inverse over the directions of positive information, and which coordinates lie in these directions alone."""
     size = len(information)
     if not np.isfinite(information).all():
         return np.full((size, size), np.nan), np.zeros(size, bool)

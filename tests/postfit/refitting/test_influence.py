@@ -16,7 +16,7 @@ import glmmjax as gj
 from glmmjax.errors import ArgumentError, ConvergenceWarning, RowsNotKeptError
 from glmmjax.postfit.refitting import influence
 from glmmjax.postfit.refitting.influence import Influence, cooks_distances, leave_cluster_out, refitted_without
-from glmmjax.results.refitting import InfluenceResults
+from glmmjax.results import InfluenceResults
 from tests.reference_cases import FOLDER, load_case
 
 mpl.use("Agg")
