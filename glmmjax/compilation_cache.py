@@ -14,7 +14,7 @@ __all__ = ["enable_compilation_cache"]
 def enable_compilation_cache(path: str | os.PathLike[str] | None = None) -> Path:
     """Keep compiled programs on disk, for this process and later ones; call it before the first fit.
 
-    The setting is JAX's own and holds for everything that the process compiles.
+    The setting is JAX's own and holds for everything that the process compiles, until ``jax_compilation_cache_dir`` has another value.
 
     Parameters
     ----------
@@ -22,7 +22,21 @@ def enable_compilation_cache(path: str | os.PathLike[str] | None = None) -> Path
 
     Returns
     -------
-    The folder. It may be deleted at any time.
+    Path
+        The folder. It may be deleted at any time.
+
+    Raises
+    ------
+    OSError
+        Where the folder cannot be made.
+
+    Examples
+    --------
+    >>> import jax
+    >>> before = jax.config.jax_compilation_cache_dir
+    >>> gj.enable_compilation_cache("compiled").name
+    'compiled'
+    >>> jax.config.update("jax_compilation_cache_dir", before)  # and no longer
     """
     folder = Path(path).expanduser() if path is not None else _user_cache() / "glmmjax"
     folder.mkdir(parents=True, exist_ok=True)

@@ -39,9 +39,16 @@ def cr_setup(y: Any, direction: Literal["forward", "backward"] = "forward") -> p
 
     Examples
     --------
-    >>> cr = cr_setup(data["rating"])
-    >>> expanded = data.iloc[cr["row"]].reset_index(drop=True).assign(y=cr["y"], cohort=cr["cohort"])
-    >>> fit = glmmjax.mixed_model("y ~ cohort + temp", random="~ 1 | judge", data=expanded, family="binomial")
+    >>> import pandas as pd
+    >>> data = pd.DataFrame({"judge": [1, 1, 2], "rating": [0, 2, 1]})
+    >>> cr = gj.cr_setup(data["rating"])
+    >>> data.iloc[cr["row"]].reset_index(drop=True).assign(y=cr["y"], cohort=cr["cohort"])  # data for family="binomial"
+       judge  rating  y cohort
+    0      1       0  1    all
+    1      1       2  0    all
+    2      1       2  0   y>=1
+    3      2       1  0    all
+    4      2       1  1   y>=1
     """
     _check_direction(direction)
     codes, levels = _read(y)
@@ -77,6 +84,12 @@ def cr_marg_probs(eta: Any, direction: Literal["forward", "backward"] = "forward
     ArgumentError
         For an ``eta`` that is no table of at least 2 columns of numbers, missing values, the wrong number of levels, or an unknown
         direction.
+
+    Examples
+    --------
+    >>> gj.cr_marg_probs([[0.0, 1.0]], levels=["low", "mid", "high"]).round(3)
+       low    mid   high
+    0  0.5  0.366  0.134
     """
     _check_direction(direction)
     try:

@@ -15,7 +15,7 @@ from glmmjax.estimation.xla.compiler_options import device_in_force
 
 __all__ = ["Placement", "automatic", "on_device", "placement", "portable", "resolve_devices"]
 
-_SMALL_WORK = 10_000_000  # rows x nodes of one evaluation, some 50 ms of a CPU core: an accelerator would spend them on starting kernels
+_SMALL_WORK = 10_000_000  # rows x nodes of one evaluation, some 50 ms of a CPU core; an accelerator would need as long to start its kernels
 _PLATFORMS = ("cpu", "gpu", "tpu")
 _AXIS = ("blocks",)
 _ALLOWED = (
@@ -29,9 +29,9 @@ class Placement(NamedTuple):
 
     Attributes
     ----------
-    device : holds the data and runs everything
-    mesh : its devices share the blocks of clusters
-    text : for people: "cpu", "4 x cpu"
+    device : the device that holds the data and runs everything
+    mesh : devices that share the blocks of clusters
+    text : in words: "cpu", "4 x cpu"
     """
 
     device: jax.Device | None
@@ -40,7 +40,7 @@ class Placement(NamedTuple):
 
 
 def placement(mesh: Mesh | None, work: int | None) -> Placement:
-    """Where a fit runs that asked for the devices of ``mesh``; ``work`` is rows x nodes of one evaluation, None for a stream."""
+    """Where a fit runs for which ``mesh`` was asked; ``work`` is rows x nodes of one evaluation, None for a stream."""
     default = device_in_force()
     if mesh is None:
         return Placement(None, None, default.platform) if work is None else automatic(default, work)

@@ -19,7 +19,6 @@ __all__ = [
     "GlmmError",
     "OutcomeError",
     "RowsNotKeptError",
-    "warn_caller",
 ]
 
 _PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep

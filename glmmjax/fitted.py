@@ -1,4 +1,4 @@
-"""``FittedModel``: the one record of a fit, without methods; what every post-fit function takes."""
+"""``FittedModel``: the one record of a fit, without methods. Every post-fit function takes it."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ class FittedModel:
 
     Attributes
     ----------
-    design
-    problem : family, layout of theta, penalty
-    options
-    n_agq : points per dimension in use, also after n_agq="auto"
-    theta : (P,) free vector: beta, free entries of L by row, phi, gamma; the diagonal of L is non-negative
-    params : the same as beta (p,), chol (q, q), phi (n_phi,), gamma (p_zi,)
-    information : (P, P) negative Hessian in theta of the penalised log-likelihood
-    log_likelihood : without the penalty
-    objective : with it; the same number without a penalty
-    modes : (m, q) conditional modes in spherical coordinates u; b = L u; in the order of design.groups
-    is_singular : D has lost rank
-    convergence
-    request : the arguments of mixed_model, for update()
+    design : arrays of the model with their labels
+    problem : family, layout of theta, penalty and prior
+    options : settings of the fit
+    n_agq : quadrature points per random effect in use, also after n_agq="auto"
+    theta : (P,) free vector: beta, free vector of D, phi, gamma, delta; the diagonal of L is non-negative
+    params : the same as ``Params``
+    information : (P, P) negative Hessian of the penalised log-likelihood in theta
+    log_likelihood : log-likelihood without the penalty
+    objective : log-likelihood with the penalty
+    modes : (m, q) conditional modes in spherical coordinates u, with b = L u; in the order of ``design.groups``
+    is_singular : whether D has lost rank
+    convergence : how the fit ended
+    request : the arguments of ``mixed_model``, for ``update``
     """
 
     design: Design

@@ -26,6 +26,11 @@ def load(path: str | os.PathLike[str], *, family: Family | None = None) -> Mixed
     path : of the file.
     family : the family again, for a fit with one of your own (``glmmjax.families.Custom``), whose functions are not in the file.
 
+    Returns
+    -------
+    MixedModelResults
+        The fit.
+
     Raises
     ------
     ArgumentError
@@ -35,6 +40,14 @@ def load(path: str | os.PathLike[str], *, family: Family | None = None) -> Mixed
         For a name in a formula that is no column and not defined where ``load`` is called.
     DesignError
         When such a name, or the family, is not what it was for the fit.
+
+    Examples
+    --------
+    >>> data = gj.datasets.load_intro_binomial()
+    >>> fit = gj.mixed_model("y ~ sex * time", random="~ 1 | id", data=data, family="binomial")
+    >>> fit.save("visits.glmmjax")
+    >>> f"{gj.load('visits.glmmjax').llf:.4f}"
+    '-374.5197'
     """
     with jax.enable_x64(True):
         return MixedModelResults(read_fit(path, family, caller_namespace()), refit)

@@ -34,7 +34,7 @@ __all__ = ["mixed_model", "refit"]
 
 _DEFAULTS = Options()
 
-_Run = Callable[[int, np.ndarray | None], Maximum]  # a fit by so many points, from these initial values
+_Run = Callable[[int, np.ndarray | None], Maximum]  # (points per random effect, initial values) -> fit
 
 
 def mixed_model(
@@ -109,6 +109,15 @@ def mixed_model(
         When the fit carries no certificate of a maximum, or ``n_agq="auto"`` did not settle. A singular fit is neither.
     DesignWarning
         When no cluster has two rows, or there is one cluster only.
+
+    Examples
+    --------
+    >>> data = gj.datasets.load_intro_binomial()
+    >>> fit = gj.mixed_model("y ~ sex * time", random="~ 1 | id", data=data, family="binomial")
+    >>> f"{fit.llf:.4f}"
+    '-374.5197'
+    >>> fit.fe_params.round(2).to_dict()
+    {'Intercept': -2.62, 'sex[T.female]': -1.32, 'time': 0.29, 'sex[T.female]:time': 0.04}
     """
     request = FitRequest(
         fixed=fixed, random=random, data=data, family=family, weights=weights, offset=offset, zi_fixed=zi_fixed, zi_random=zi_random,
@@ -119,7 +128,7 @@ def mixed_model(
 
 
 def refit(fitted: FittedModel, changes: Mapping[str, Any]) -> MixedModelResults:
-    """``MixedModelResults.update``: names in the formulas mean what they mean to its caller."""
+    """``MixedModelResults.update``. Names in the formulas have the meaning that they have for its caller."""
     return _fit(updated(fitted.request, changes), caller_namespace(1), fitted)
 
 
@@ -165,7 +174,7 @@ def _settled(maximum: Maximum, run: _Run, q: int, options: Options) -> Maximum:
     n_agq = maximum.convergence.n_agq
     while _is_unsettled(maximum.convergence, options) and n_agq < options.max_agq:
         n_agq = min(finer(n_agq, q), options.max_agq)
-        # the coarser rule may have lost a rank that is there after all, and from which a search is slow to come back
+        # the coarser rule may have lost a rank that D has, and a search comes back slowly from there
         again = None if maximum.convergence.code is Code.CONVERGED_ON_BOUNDARY else maximum.theta
         before, maximum = maximum, run(n_agq, again)
         maximum = maximum._replace(convergence=_with_evaluations_of(before.convergence, maximum.convergence))

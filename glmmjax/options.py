@@ -19,14 +19,25 @@ class Options:
     n_em : largest number of EM steps before quasi-Newton.
     em_gain : EM gives way to quasi-Newton once a step gains less than this, in log-likelihood units a cluster.
     n_quasi_newton : largest number of quasi-Newton evaluations.
-    quasi_newton_gain : quasi-Newton gives way to Newton once a step promises less than this.
+    quasi_newton_gain : quasi-Newton gives way to Newton once a step promises less than this, in log-likelihood units.
     n_newton : largest number of evaluations of the exact Hessian.
     certificate : a fit is converged when its Newton decrement, in log-likelihood units, is below this.
     max_block_rows : rows of one block, the unit that stays in cache and bounds memory.
-    quadrature_tolerance : ``n_agq="auto"`` raises the number of points until the log-likelihood moves by less.
+    quadrature_tolerance : ``n_agq="auto"`` raises the number of points until the log-likelihood moves by less than this.
     quadrature_limit : a fit by more than one point is not converged when a finer rule moves its log-likelihood by more than this
-        times the square root of the number of clusters, which is when estimates begin to feel it.
-    max_agq : the largest number of points per dimension that ``n_agq="auto"`` tries.
+        times the square root of the number of clusters: estimates then begin to feel the difference.
+    max_agq : the largest number of points per random effect that ``n_agq="auto"`` tries.
+
+    Raises
+    ------
+    ArgumentError
+        For a number outside its range.
+
+    Examples
+    --------
+    >>> options = gj.Options(max_agq=101, n_newton=50)  # for mixed_model(..., n_agq="auto", options=options)
+    >>> options == gj.Options(n_newton=50, max_agq=101)
+    True
     """
 
     n_em: int = 30
@@ -56,10 +67,22 @@ class StudentTPenalty:
 
     Attributes
     ----------
-    mean, scale, df : of the t distribution of every penalised coefficient.
+    mean : centre of the t distribution of every penalised coefficient, on the scale of the coefficient.
+    scale : its scale, > 0, in the same units.
+    df : its degrees of freedom, > 0.
     include_intercept : also penalise the intercept.
-    joint : the kernel of one multivariate t over ALL coefficients, intercept included and without its constant,
+    joint : take the kernel of one multivariate t over ALL coefficients, intercept included and without its constant,
         ``-(df + p)/2 log(1 + sum(((beta - mean)/scale)^2)/df)``: what GLMMadaptive's ``penalized = TRUE`` adds.
+
+    Raises
+    ------
+    ArgumentError
+        For a scale or degrees of freedom that are not positive, and a mean that is not finite.
+
+    Examples
+    --------
+    >>> gj.StudentTPenalty(scale=2.5)  # for mixed_model(..., penalized=gj.StudentTPenalty(scale=2.5))
+    StudentTPenalty(mean=0.0, scale=2.5, df=3.0, include_intercept=False, joint=False)
     """
 
     mean: float = 0.0

@@ -1,4 +1,4 @@
-"""``FitRequest``: the arguments of ``mixed_model``, checked and resolved once; what lies below takes it or a part of it."""
+"""``FitRequest``: the arguments of ``mixed_model``, checked and resolved once. The layers below take it or a part of it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from glmmjax.progress import Watch
 
 __all__ = ["FitRequest", "RuleRequest", "updated"]
 
-_MOST_NODES = 200_000  # of a rule: each is evaluated for every row
+_MOST_NODES = 200_000  # largest size of a rule; each node is evaluated for every row
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +30,7 @@ class RuleRequest:
     Attributes
     ----------
     n_points : per random effect; None where the number of random effects decides
-    is_automatic : take more points until the log-likelihood settles
+    is_automatic : whether to take more points until the log-likelihood settles
     """
 
     n_points: int | None = None

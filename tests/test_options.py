@@ -1,9 +1,11 @@
 """Settings are checked when they are made, and are equal by value."""
 
+import doctest
 from typing import Any
 
 import pytest
 
+import glmmjax as gj
 from glmmjax.errors import ArgumentError
 from glmmjax.options import Options, StudentTPenalty, default_n_agq
 
@@ -37,3 +39,12 @@ def test_penalty_names_what_is_wrong(changes: dict[str, Any], name):
 def test_default_points_keep_the_number_of_nodes_in_reach():
     assert [default_n_agq(q) for q in (0, 1, 2, 3)] == [11, 11, 11, 7]
     assert all(default_n_agq(q) ** q <= 1000 for q in range(20))
+
+
+@pytest.mark.parametrize("record", [gj.Options, gj.Params, gj.StudentTPenalty], ids=lambda record: record.__name__)
+def test_the_examples_of_records_run(record):
+    (test,) = doctest.DocTestFinder(recurse=False).find(record, record.__name__, globs={"gj": gj})
+    failures: list[str] = []
+    result = doctest.DocTestRunner().run(test, out=failures.append)
+    assert result.attempted > 0
+    assert result.failed == 0, "".join(failures)

@@ -13,50 +13,117 @@ _SEX = {"sex": ("male", "female")}
 
 
 def load_intro_binomial() -> pd.DataFrame:
-    """A longitudinal binary outcome: 100 subjects (``id``), 8 visits (``time``, 0 to 15), ``sex``, ``y``; 800 rows.
+    """A longitudinal binary outcome: 100 subjects with 8 visits each.
 
-    Source: simulated by the recipe, seed included, of the introductory vignette of the R package GLMMadaptive (D. Rizopoulos;
-    the package is GPL (>= 3)). Licence: numbers drawn by a program, shipped under the licence of glmmjax.
+    Returns
+    -------
+    DataFrame
+        (800, 4): subject ``id``, ``time`` of the visit from 0 to 15, ``sex``, and ``y``, 0 or 1.
+
+    References
+    ----------
+    Simulated by the recipe, seed included, of the introductory vignette of the R package GLMMadaptive (D. Rizopoulos; the package is
+    GPL (>= 3)). Licence: numbers drawn by a program, shipped under the licence of glmmjax.
+
+    Examples
+    --------
+    >>> gj.datasets.load_intro_binomial().head(2).round(3)
+       id   time   sex  y
+    0   1  0.000  male  0
+    1   1  0.142  male  0
     """
     return _read("intro_binomial", _SEX)
 
 
 def load_intro_poisson() -> pd.DataFrame:
-    """A longitudinal count: 100 subjects (``id``), 8 visits (``time``, 0 to 15), ``sex``, ``y``; 800 rows.
+    """A longitudinal count: 100 subjects with 8 visits each.
 
-    Source: simulated by the recipe, seed included, of the introductory vignette of the R package GLMMadaptive (D. Rizopoulos;
-    the package is GPL (>= 3)). Licence: numbers drawn by a program, shipped under the licence of glmmjax.
+    Returns
+    -------
+    DataFrame
+        (800, 4): subject ``id``, ``time`` of the visit from 0 to 15, ``sex``, and the count ``y``.
+
+    References
+    ----------
+    Simulated by the recipe, seed included, of the introductory vignette of the R package GLMMadaptive (D. Rizopoulos; the package is
+    GPL (>= 3)). Licence: numbers drawn by a program, shipped under the licence of glmmjax.
+
+    Examples
+    --------
+    >>> gj.datasets.load_intro_poisson().head(2).round(3)
+       id   time   sex  y
+    0   1  0.000  male  2
+    1   1  0.142  male  1
     """
     return _read("intro_poisson", _SEX)
 
 
 def load_cbpp() -> pd.DataFrame:
-    """Contagious bovine pleuropneumonia: new cases (``incidence``) and the other animals (``noninc``) of 15 herds in 4 periods.
+    """Contagious bovine pleuropneumonia in 15 herds in 4 periods.
 
-    Source: Lesnoff et al. (2004), Preventive Veterinary Medicine 64, 27-40; as ``cbpp`` in the R package lme4, where ``size`` is
+    Returns
+    -------
+    DataFrame
+        (56, 4): ``herd``, new cases ``incidence``, the other animals ``noninc``, ``period``.
+
+    References
+    ----------
+    Lesnoff et al. (2004), Preventive Veterinary Medicine 64, 27-40; as ``cbpp`` in the R package lme4, where ``size`` is
     ``incidence + noninc``. Licence: lme4 is GPL (>= 2); these are the published counts.
+
+    Examples
+    --------
+    >>> gj.datasets.load_cbpp().head(2)
+       herd  incidence  noninc period
+    0     1          2      12      1
+    1     1          3       9      2
     """
     return _read("cbpp", {"period": ("1", "2", "3", "4")})
 
 
 def load_epil() -> pd.DataFrame:
-    """Seizures (``y``) of 59 epileptics (``subject``) in four two-week periods under placebo or progabide (``trt``); 236 rows.
+    """Seizures of 59 epileptics in four two-week periods under placebo or progabide.
 
-    ``lbase`` and ``lage`` are the centred logs of baseline count and age; ``V4`` marks the fourth period.
+    Returns
+    -------
+    DataFrame
+        (236, 7): ``subject``, count ``y``, treatment ``trt``, centred logs of baseline count ``lbase`` and age ``lage``, ``V4``, 1 in the
+        fourth period, and ``period``.
 
-    Source: Thall and Vail (1990), Biometrics 46, 657-671; as ``epil`` in the R package MASS (Venables and Ripley 2002).
-    Licence: MASS is GPL-2 or GPL-3; these are the published counts.
+    References
+    ----------
+    Thall and Vail (1990), Biometrics 46, 657-671; as ``epil`` in the R package MASS (Venables and Ripley 2002). Licence: MASS is GPL-2
+    or GPL-3; these are the published counts.
+
+    Examples
+    --------
+    >>> gj.datasets.load_epil().head(2).round(3)
+       subject  y      trt  lbase   lage  V4  period
+    0        1  5  placebo -0.756  0.114   0       1
+    1        1  3  placebo -0.756  0.114   0       2
     """
     return _read("epil", {"trt": ("placebo", "progabide")})
 
 
 def load_bacteria() -> pd.DataFrame:
-    """Presence of H. influenzae (``y``, 1 is present) in 50 children (``ID``) after drug treatments (``trt``); 220 rows.
+    """Presence of H. influenzae in 50 children after drug treatments.
 
-    ``week2`` is 1 after the second week of the test.
+    Returns
+    -------
+    DataFrame
+        (220, 5): child ``ID``, ``y``, 1 where bacteria are present, treatment ``trt``, ``week2``, 1 after the second week, and ``week``.
 
-    Source: Dr Amanda Leach via James McBroom, Menzies School of Health Research 1999-2000 Annual Report, p. 20; as ``bacteria`` in
-    the R package MASS (Venables and Ripley 2002). Licence: MASS is GPL-2 or GPL-3; these are the recorded outcomes.
+    References
+    ----------
+    Dr Amanda Leach via James McBroom, Menzies School of Health Research 1999-2000 Annual Report, p. 20; as ``bacteria`` in the R package
+    MASS (Venables and Ripley 2002). Licence: MASS is GPL-2 or GPL-3; these are the recorded outcomes.
+
+    Examples
+    --------
+    >>> gj.datasets.load_bacteria().head(2)
+        ID  y      trt  week2  week
+    0  X01  1  placebo      0     0
+    1  X01  1  placebo      0     2
     """
     return _read("bacteria", {"trt": ("placebo", "drug", "drug+")})
 

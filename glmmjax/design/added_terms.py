@@ -26,7 +26,7 @@ class AddedColumns(NamedTuple):
     Attributes
     ----------
     values : (n, k) in the order of the rows used
-    names : (k,)
+    names : (k,) names of the columns, as patsy writes them
     """
 
     values: np.ndarray
@@ -41,7 +41,7 @@ def read_added_columns(design: Design, own: np.ndarray, terms: Any, data: Any, p
     terms : text of a right side, evaluated together with the formula of the fit, so that factors are coded as in a refit; or columns
         (n, k), a DataFrame, Series or array with a row for each row used or each row of ``data``.
     data : the table that was fitted.
-    env : what names in ``terms`` mean that are no columns.
+    env : the meaning of names in ``terms`` that are no columns.
 
     Raises
     ------

@@ -32,7 +32,7 @@ from glmmjax.options import Options
 
 __all__ = ["KeptOfStream", "RowLabels", "build_design", "make_design", "stored_design", "streamed_design"]
 
-_ARGUMENT = "argument "  # with it, no column can be taken for a variable of a formula
+_ARGUMENT = "argument "  # a prefix, so that the column of an argument is never taken for a variable of a formula
 
 
 class RowLabels(NamedTuple):
@@ -40,10 +40,10 @@ class RowLabels(NamedTuple):
 
     Attributes
     ----------
-    groups : (m,)
-    cluster_sizes : (m,)
-    row_labels : (n,)
-    n_dropped
+    groups : (m,) cluster labels, in order of first appearance
+    cluster_sizes : (m,) rows of each cluster
+    row_labels : (n,) the caller's labels of the rows used
+    n_dropped : rows dropped for missing values
     """
 
     groups: pd.Index
@@ -53,22 +53,22 @@ class RowLabels(NamedTuple):
 
 
 class KeptOfStream(NamedTuple):
-    """What the arguments of a streamed fit do not give again: enough to build its design without its rows.
+    """The parts of a streamed fit that its arguments do not give again. With them its design is built without its rows.
 
     Attributes
     ----------
-    rows
-    labels
-    covariance
-    fixed_names
-    random_names
-    success_level
-    random_reach : (q,)
-    learned : what the formula learned from the rows
+    rows : places of the clusters and digests of the rows
+    labels : labels of rows and clusters
+    covariance : structure of D
+    fixed_names : (p,) columns of X
+    random_names : (q,) columns of Z
+    success_level : level counted as 1 of a two-level or boolean outcome, else None
+    random_reach : (q,) largest absolute value of each random-effects column
+    learned : levels, means and knots that the formula took from the rows
     columns : variables of the formulas
-    levels
-    outcome_levels
-    offsets
+    levels : by variable, for those that have levels
+    outcome_levels : failure and success of a two-level outcome, else None
+    offsets : by predictor, the column that an offset argument names; None where it was numbers
     """
 
     rows: StreamedRows
@@ -155,13 +155,22 @@ def make_design(
     -----
     DesignWarning
         When no cluster has two rows, or there is one cluster only.
+
+    Examples
+    --------
+    >>> data = gj.datasets.load_intro_binomial()
+    >>> design = gj.make_design("y ~ sex * time", random="~ 1 | id", data=data, family="binomial")
+    >>> design.fixed_names
+    ('Intercept', 'sex[T.female]', 'time', 'sex[T.female]:time')
+    >>> len(design.groups), len(design.row_labels)
+    (100, 800)
     """
     given = ModelArguments(fixed, random, data, family, weights, offset, zi_fixed, zi_random, zi_offset, dispersion, covariance)
     return build_design(given, caller_namespace(), options)
 
 
 def build_design(given: ModelArguments, env: Any, options: Options | None = None) -> Design:
-    """The design of a table in memory; ``env`` is what names in the formulas mean that are no columns."""
+    """The design of a table in memory; ``env`` gives the meaning of names in the formulas that are no columns."""
     formula, family = given.formula, given.resolved_family
     check_outcome_columns(formula, family)
     used = _used_rows(given, formula_namespace(env))
@@ -175,12 +184,12 @@ def build_design(given: ModelArguments, env: Any, options: Options | None = None
     weight = cluster_weights(weights, groups, table.frame[weights] if isinstance(weights, str) else None)
     layout = group_rows(groups.codes, n_groups, (options or Options()).max_block_rows)
     labels = RowLabels(groups.labels, np.bincount(groups.codes, minlength=n_groups), table.labels, table.n_dropped)
-    del used, table, groups  # see cluster_data
+    del used, table, groups  # frees memory: see cluster_data
     return _design(formula, columns, labels, cluster_data(layout, arrays, weight), row_order(layout))
 
 
 def streamed_design(given: ModelArguments, env: Any, options: Options) -> AbstractContextManager[tuple[Design, BlockFiles]]:
-    """The design of a stream, and its rows in files that are there until the context ends."""
+    """The design of a stream, and its rows in files that exist until the context ends."""
     model = scan_stream(given, formula_namespace(env))
     _warn_of_clusters(given.formula, len(model.scan.labels), model.scan.n_rows)
     return _written_design(given, model, options)

@@ -20,13 +20,13 @@ __all__ = ["Design", "StreamedRows", "in_memory"]
 
 
 class StreamedRows(NamedTuple):
-    """What is kept of rows that were read from a stream, and are in memory no more.
+    """The part that is kept of rows that were read from a stream and are no longer in memory.
 
     Attributes
     ----------
     slots : (m,) where cluster i stands in the buckets laid end to end
-    outcome_digest : of the outcome columns in the order of the rows
-    weights_digest : of each row's cluster weight
+    outcome_digest : digest of the outcome columns in the order of the rows
+    weights_digest : digest of each row's cluster weight
     """
 
     slots: np.ndarray
@@ -40,20 +40,20 @@ class Design:
 
     Attributes
     ----------
-    rows : the rows in blocks of clusters, or what is kept of those of a stream
+    rows : the rows in blocks of clusters; of a stream, what is kept of them
     formula : the formulas in pieces of plain text
-    family : as given, with what only the data show: the number of levels, a predictor for the dispersion
-    covariance : of D
+    family : the family given, with the number of levels that the data show, and a predictor for the dispersion where one is asked for
+    covariance : structure of D, the covariance matrix of the random effects
     fixed_names : (p,) columns of X, patsy's names
     random_names : (q,) columns of Z
     zi_fixed_names : (p_zi,), () without a zero part
     dispersion_names : (p_disp,), () where the extra parameters are constants
     success_level : level counted as 1 of a two-level or boolean outcome, else None
-    levels : of an ordinal outcome, in order; else ()
+    levels : levels of an ordinal outcome, in order; else ()
     groups : (m,) pandas Index: cluster labels, in order of first appearance
     cluster_sizes : (m,) numpy int, rows of each cluster
     row_labels : (n,) pandas Index: the caller's labels of the rows used, in the caller's order
-    order : ``RowOrder``: where each row used stands in ``clusters``; None for a stream
+    order : ``RowOrder`` that says where each row used stands in ``clusters``; None for a stream
     n_dropped : rows dropped for missing values
     random_reach : (q,) numpy: largest absolute value of each random-effects column
     recipe : what makes the same columns of other rows
@@ -110,7 +110,7 @@ class Design:
         return (len(self.fixed_names), *(len(names) for names in others if names))
 
     def with_offset(self, values: Any, part: str = "main") -> ClusterData:
-        """The clusters with ``values`` as offset, in the place of the one that formula and arguments gave, which is not added.
+        """The clusters with ``values`` as offset. They replace the offset that formula and arguments gave; nothing is added to it.
 
         Works inside ``jit``, ``grad`` and ``vmap``; derivatives of ``log_likelihood`` in ``values`` are exact.
 
@@ -118,11 +118,12 @@ class Design:
         ----------
         values : (n,) one number for each row of ``row_labels``, on the scale of the linear predictor; a NumPy or JAX array, traced or not,
             such as the output of a network.
-        part : the linear predictor that it is added to, ``"main"``, ``"zero"`` or ``"dispersion"``.
+        part : the linear predictor that gets the offset, ``"main"``, ``"zero"`` or ``"dispersion"``.
 
         Returns
         -------
-        ``ClusterData`` for ``log_likelihood``, ``cluster_log_likelihoods`` and ``fit_params``.
+        ClusterData
+            For ``log_likelihood``, ``cluster_log_likelihoods`` and ``fit_params``.
 
         Raises
         ------
@@ -130,6 +131,15 @@ class Design:
             For another shape or type, or a part that the model does not have.
         RowsNotKeptError
             For a stream.
+
+        Examples
+        --------
+        >>> import jax.numpy as jnp
+        >>> data = gj.datasets.load_intro_binomial()
+        >>> design = gj.make_design("y ~ sex * time", random="~ 1 | id", data=data, family="binomial")
+        >>> params = gj.Params(beta=jnp.array([-2.6, -1.3, 0.28, 0.04]), chol=jnp.array([[2.0]]))
+        >>> f"{gj.log_likelihood(params, design.with_offset(jnp.full(800, 0.5)), 'binomial'):.2f}"
+        '-376.72'
         """
         parts = list(self.formula.right_sides)
         if part not in parts:
@@ -137,7 +147,7 @@ class Design:
         return with_new_offset(self.clusters, self.order, parts.index(part), values)
 
     def with_outcome(self, values: Any) -> ClusterData:
-        """The clusters with other outcomes, which works inside ``jit`` and ``vmap``. Derivatives in ``values`` are 0.
+        """The clusters with other outcomes. Works inside ``jit`` and ``vmap``; derivatives in ``values`` are 0.
 
         Parameters
         ----------
@@ -146,7 +156,8 @@ class Design:
 
         Returns
         -------
-        ``ClusterData`` for ``log_likelihood``, ``cluster_log_likelihoods`` and ``fit_params``.
+        ClusterData
+            For ``log_likelihood``, ``cluster_log_likelihoods`` and ``fit_params``.
 
         Raises
         ------
@@ -154,19 +165,30 @@ class Design:
             For another shape, type or number of columns.
         RowsNotKeptError
             For a stream.
+
+        Examples
+        --------
+        >>> import jax.numpy as jnp
+        >>> data = gj.datasets.load_intro_binomial()
+        >>> design = gj.make_design("y ~ sex * time", random="~ 1 | id", data=data, family="binomial")
+        >>> params = gj.Params(beta=jnp.array([-2.6, -1.3, 0.28, 0.04]), chol=jnp.array([[2.0]]))
+        >>> f"{gj.log_likelihood(params, design.with_outcome(1.0 - data['y'].to_numpy()), 'binomial'):.2f}"
+        '-812.85'
         """
         return with_new_outcome(self.clusters, self.order, values)
 
     def with_weights(self, values: Any) -> ClusterData:
-        """The clusters with other weights. Works inside ``jit``, ``grad`` and ``vmap``.
+        """The clusters with other weights. Works inside ``jit``, ``grad`` and ``vmap``; derivatives in ``values`` are exact.
 
         Parameters
         ----------
-        values : (m,) one number >= 0 for each cluster, in the order of ``groups``. Traced or not, only their shape is checked.
+        values : (m,) one number >= 0 for each cluster, in the order of ``groups``; a NumPy or JAX array, traced or not. Only its shape is
+            checked.
 
         Returns
         -------
-        ``ClusterData`` for ``log_likelihood`` and ``fit_params``; ``cluster_log_likelihoods`` does not weigh.
+        ClusterData
+            For ``log_likelihood`` and ``fit_params``; ``cluster_log_likelihoods`` does not weigh.
 
         Raises
         ------
@@ -174,11 +196,20 @@ class Design:
             For another shape or type.
         RowsNotKeptError
             For a stream.
+
+        Examples
+        --------
+        >>> import jax.numpy as jnp
+        >>> data = gj.datasets.load_intro_binomial()
+        >>> design = gj.make_design("y ~ sex * time", random="~ 1 | id", data=data, family="binomial")
+        >>> params = gj.Params(beta=jnp.array([-2.6, -1.3, 0.28, 0.04]), chol=jnp.array([[2.0]]))
+        >>> f"{gj.log_likelihood(params, design.with_weights(jnp.full(100, 2.0)), 'binomial'):.2f}"
+        '-749.13'
         """
         return with_new_weights(self.clusters, values)
 
     def __getstate__(self) -> dict[str, Any]:
-        """For pickling: numpy arrays, because JAX reads its own back in 32 bits wherever 64 are not switched on."""
+        """NumPy arrays for pickling, because JAX reads its own arrays back in 32 bits where 64 bits are not switched on."""
         return {**vars(self), "rows": self.rows if self.is_streamed else jax.tree.map(np.asarray, self.rows)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -23,9 +23,9 @@ class Hypotheses(NamedTuple):
 
     Attributes
     ----------
-    matrix : (k, n)
-    values : (k,)
-    texts : (k,) how each reads
+    matrix : (k, n) coefficients of the n parameters
+    values : (k,) right sides
+    texts : (k,) each hypothesis in words
     """
 
     matrix: np.ndarray
@@ -79,7 +79,7 @@ def _from_text(hypotheses: Any, names: Sequence[str]) -> tuple[np.ndarray, np.nd
         raise ArgumentError(f"hypotheses is empty; write one or more, {_EXAMPLE}.")
     try:
         found = patsy.DesignInfo(list(names)).linear_constraint(text)
-    except Exception as error:  # patsy raises errors of its own, and any other for a strange value
+    except Exception as error:  # patsy raises its own errors, and for a strange value any other
         reason = str(getattr(error, "message", error)).strip().splitlines() or [type(error).__name__]
         raise ArgumentError(
             f"hypotheses={hypotheses!r} cannot be read: {reason[0]}.{_close_to(text, names)} Write equations of names of parameters, "
@@ -89,7 +89,7 @@ def _from_text(hypotheses: Any, names: Sequence[str]) -> tuple[np.ndarray, np.nd
 
 
 def _close_to(text: Any, names: Sequence[str]) -> str:
-    """A name that was probably meant."""
+    """The name that was probably meant."""
     words = list(text) if not isinstance(text, str) else [part.split("=")[0].strip() for part in text.split(",")]
     unknown = [word for word in words if isinstance(word, str) and word not in names]
     close = [match for word in unknown for match in difflib.get_close_matches(word, names, n=1, cutoff=0.75)]

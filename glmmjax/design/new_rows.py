@@ -30,9 +30,9 @@ class NewRows(NamedTuple):
     ----------
     X : per predictor (p_e, n), fixed-effects columns
     Z : per predictor (q_e, n), random-effects columns
-    offset : (E, n)
-    outcome : (n,) each; () when it was not asked for
-    groups : clusters in order of first appearance; None when they were not asked for, and in a model without
+    offset : (E, n) offsets, on the scale of the linear predictors
+    outcome : (n,) for each outcome column; () when it was not asked for
+    groups : clusters in order of first appearance; None when they were not asked for, and in a model without random effects
     is_complete : (all rows,) bool: which rows of the new data these are
     labels : (all rows,) labels of the rows of the new data
     """
@@ -54,7 +54,7 @@ def read_new_rows(
     Raises
     ------
     ArgumentError, FormulaError, DesignError
-        For data that are no table, lack a column, or have a level that the rows fitted do not have; offsets that were no column.
+        For data that are no table, lack a column, or have a level that the rows fitted do not have; for offsets that were given as numbers.
     OutcomeError
         With ``with_outcome``: for an outcome that the family cannot have produced.
     """
@@ -86,7 +86,7 @@ def read_new_rows(
 
 
 def cluster_rows(rows: NewRows, options: Options) -> ClusterData:
-    """Rows with outcomes and groups as the likelihood takes them, every cluster with weight 1, in the order of ``rows.groups``."""
+    """Rows with outcomes and groups, as the likelihood takes them. Every cluster has weight 1; the order is that of ``rows.groups``."""
     if rows.groups is None:
         raise ValueError("the rows were read without their clusters")
     layout = group_rows(rows.groups.codes, len(rows.groups.labels), options.max_block_rows)
@@ -136,7 +136,7 @@ def _check_levels(name: str, column: pd.Series, levels: pd.Index, labels: pd.Ind
 
 
 def _outcome(design: Design, frame: pd.DataFrame, labels: pd.Index) -> Outcome:
-    """The outcome as the fit codes it."""
+    """The outcome in the coding of the fit."""
     parts, recipe = design.formula, design.recipe
     values = tuple(evaluate(column, frame, recipe.namespace, parts.text) for column in parts.outcome_columns)
     if not design.levels:

@@ -1,4 +1,4 @@
-"""Rows at which a fitted model is looked at: all combinations of chosen values, the other covariates held, and groups of such rows."""
+"""Rows for a look at a fitted model: all combinations of chosen values with the other covariates held fixed, and groups of such rows."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class RowGroups(NamedTuple):
     Attributes
     ----------
     codes : (n,) number of the group of each row
-    labels : (G,)
+    labels : (G,) label of each group: its values in the columns that make it
     """
 
     codes: np.ndarray
@@ -32,7 +32,7 @@ class RowGroups(NamedTuple):
 
 
 def covariates_of(design: Design) -> tuple[str, ...]:
-    """Columns on the right sides of the formulas, and those of offset arguments; without the cluster variable, unless it is one of them."""
+    """Columns on the right sides of the formulas and in offset arguments. The cluster variable counts only where it is one of them."""
     parts, recipe = design.formula, design.recipe
     used = {name.text for e in parts.expressions if e not in parts.outcome_columns for name in names_in(e)}
     offsets = [name for name in recipe.offsets.values() if name is not None]
@@ -40,7 +40,7 @@ def covariates_of(design: Design) -> tuple[str, ...]:
 
 
 def reference_grid(design: Design, data: Any, values: Mapping[str, Any], argument: str = "newdata") -> pd.DataFrame:
-    """Every combination of ``values``, the first name varying slowest; other covariates at typical values.
+    """Every combination of ``values``, where the first name varies slowest; other covariates have typical values.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def reference_grid(design: Design, data: Any, values: Mapping[str, Any], argumen
     Raises
     ------
     ArgumentError
-        For a name that is no covariate, no value, and a covariate without data to hold it at.
+        For a name that is no covariate, for no values, and for a covariate whose typical value is unknown because no data are kept.
     """
     names = covariates_of(design)
     chosen = {name: _several(name, value, names, argument) for name, value in values.items()}
@@ -69,7 +69,7 @@ def varying(values: Mapping[str, Any]) -> list[str]:
 
 
 def groups_of_rows(data: pd.DataFrame, by: str | list[str] | tuple[str, ...], argument: str = "by") -> RowGroups:
-    """Groups of rows with equal values in the columns ``by``, which were passed as ``argument``.
+    """Groups of rows with equal values in the columns ``by``; ``argument`` is the argument that named them.
 
     Raises
     ------
@@ -114,7 +114,7 @@ def _several(name: str, value: Any, names: tuple[str, ...], argument: str) -> li
 
 
 def _typical(design: Design, data: Any, name: str, argument: str) -> Any:
-    """What a covariate is held at."""
+    """The value at which a covariate is held."""
     if data is None or name not in as_frame(data).columns:
         raise ArgumentError(f"{argument} needs values for {name!r}: the fit keeps no rows from which a typical value could be taken.")
     column = fitted_frame(design, data)[name]

@@ -1,4 +1,4 @@
-"""Maximising the marginal likelihood, and saying whether that has been done.
+"""Maximising the marginal likelihood, and certifying the maximum.
 
 Folders: ``phases`` (which step to take), ``evaluators`` (where the likelihood is evaluated), ``xla`` (what is compiled, and how).
 
@@ -8,7 +8,7 @@ Folders: ``phases`` (which step to take), ``evaluators`` (where the likelihood i
 - ``glm``: The model without random effects, where the search for starting values begins
 - ``linear_algebra``: Linear equations of the size of the parameter vector
 - ``maximise``: A fit from Python: starting values, a sample where the data are large, the ascent
-- ``maximum``: What a fit from Python is asked for and gives back, and how its end is judged
+- ``maximum``: What a fit from Python takes and gives back, and how its end is judged
 - ``objective``: What estimation maximises, as a function of the free vector theta
 - ``penalty``: The Student's t penalty on fixed effects
 - ``refits``: Fits of one model to many changed data sets

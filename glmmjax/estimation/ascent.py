@@ -18,7 +18,7 @@ Report = Callable[[Phase, Any], None]  # of a phase and its state
 
 
 def ascend(evaluator: Evaluator, begun: Begun, report: Report | None = None) -> End:
-    """Both phases, the second from where the first ends.
+    """Run both phases; the second begins where the first ends.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def _to_the_end(evaluator: Evaluator, phase: Phase, start: Start, state: Any, re
     """The last state of a phase, and what follows."""
     if evaluator.runs_whole_phases:
         return evaluator.advance(phase, start, state)
-    follows: Any = Code.NOT_FINITE  # where the first phase has found no value, the second is done before its first step
+    follows: Any = Code.NOT_FINITE  # where the first phase has found no finite value, the second phase ends before its first step
     while not state.is_done:
         state, follows = evaluator.advance(phase, start, state)
         if report is not None:

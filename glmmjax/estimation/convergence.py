@@ -1,4 +1,4 @@
-"""What the end of a fit means: codes, their texts, and the certificate that alone makes a fit ``converged``."""
+"""How a fit ended: codes, their texts, and the certificate. Only a fit with a certificate is ``converged``."""
 
 from __future__ import annotations
 
@@ -14,13 +14,25 @@ from glmmjax.estimation.starting_values import Start
 
 __all__ = ["Code", "Convergence", "code_of", "is_singular"]
 
-_MODE_ERROR = 1e-8  # squared posterior standard deviations; a Newton step from a warm start leaves far less
+_MODE_ERROR = 1e-8  # in squared posterior standard deviations; a Newton step from a warm start leaves a far smaller error
 _DIVERGING = 0.01  # change of a linear predictor that a last Newton step may still ask for
 _SINGULAR = 1e-4  # relative size of a diagonal entry of L below which D counts as singular
 
 
 class Code(enum.IntEnum):
-    """Outcome of a fit; ``text`` says what was seen and what to try."""
+    """How a fit ended; ``text`` says what was seen and what to try.
+
+    Attributes
+    ----------
+    CONVERGED : certified maximum
+    CONVERGED_ON_BOUNDARY : certified maximum with a singular covariance matrix of the random effects
+    DECREMENT_TOO_LARGE : another Newton step still promises a gain
+    NOT_A_MAXIMUM : the Hessian is not negative definite
+    DIVERGING : an estimate runs off to infinity
+    MODES_NOT_FOUND : conditional modes of some clusters are not exact
+    NOT_FINITE : the log-likelihood or its Hessian is not finite
+    QUADRATURE_NOT_SETTLED : a finer rule moves the log-likelihood by too much
+    """
 
     CONVERGED = 0
     CONVERGED_ON_BOUNDARY = 1
@@ -76,18 +88,18 @@ class Convergence:
 
     Attributes
     ----------
-    code
-    message
-    newton_decrement : log-likelihood units; exact Hessian, modes re-solved, at the reported parameters
+    code : ``Code``: how the fit ended
+    message : the text of the code: what was seen and what to try
+    newton_decrement : in log-likelihood units, by the exact Hessian at the reported parameters, with modes found again
     gradient_norm : largest absolute entry of the gradient in theta
     n_em : evaluations of value and gradient in the EM phase
-    n_quasi_newton : and in the quasi-Newton phase
-    n_newton : evaluations of value, gradient and Hessian
-    quadrature_error : log-likelihood by a finer rule minus the reported one, at the estimates
-    n_agq
-    finer_n_agq
-    n_on_sample : evaluations on a sample of the clusters, from which a fit of large data started
-    device : where it ran: "cpu", "4 x cpu", "2 processes, 8 x gpu"
+    n_quasi_newton : evaluations of value and gradient in the quasi-Newton phase
+    n_newton : evaluations of value, gradient and Hessian in the Newton phase
+    quadrature_error : log-likelihood by the finer rule minus the reported one, at the estimates
+    n_agq : quadrature points per random effect
+    finer_n_agq : points per random effect of the finer rule
+    n_on_sample : evaluations on a sample of the clusters, with which a fit of large data starts
+    device : where the fit ran: "cpu", "4 x cpu", "2 processes, 8 x gpu"
     """
 
     code: Code
@@ -121,7 +133,7 @@ def is_singular(chol: Array, reach: Array) -> Array:
     """
     if chol.shape[0] == 0:
         return jnp.array(False)
-    lower = jnp.linalg.qr(chol.T, mode="r").T  # the same D by its lower factor, whatever root the structure takes
+    lower = jnp.linalg.qr(chol.T, mode="r").T  # the lower factor of the same D, whatever root the structure uses
     diagonal = jnp.abs(jnp.diagonal(lower))
     deviation = jnp.sqrt((chol * chol).sum(1))
     return jnp.any((diagonal < _SINGULAR * deviation) | (deviation * reach < _SINGULAR))

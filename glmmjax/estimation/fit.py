@@ -36,11 +36,11 @@ class FitInfo(NamedTuple):
     ----------
     code : () ``Code`` as an integer: 0 and 1 are certified maxima
     log_likelihood : () without the penalty
-    objective : () with it
-    newton_decrement : ()
-    gradient : (P,) in the free vector (beta, free entries of chol by row, phi, gamma)
-    hessian : (P, P) of the objective
-    n_evaluations : ()
+    objective : () log-likelihood with the penalty
+    newton_decrement : () in log-likelihood units: what another Newton step promises
+    gradient : (P,) of the objective in the free vector (beta, free vector of D, phi, gamma, delta)
+    hessian : (P, P) of the objective in the same vector
+    n_evaluations : () evaluations of the likelihood with derivatives
     """
 
     code: Array
@@ -67,21 +67,37 @@ def fit_params(
 
     Parameters
     ----------
-    clusters : ``design.clusters``; the fit runs in its dtype, and float64 is what the certificate is meant for.
-    family, options, n_agq, covariance, penalty, is_intercept : static. ``covariance`` is the structure of D
-        (``design.covariance``; unstructured when not given), ``is_intercept`` marks the coefficient that a penalty spares.
+    clusters : ``design.clusters``. The fit runs in its dtype; the certificate is meant for float64.
+    family : a ``Family``, or its name; static under ``jit``, as are all arguments but ``clusters`` and ``init``.
     init : starting values; found from the data when not given.
+    options : ``Options``.
+    n_agq : quadrature points per random effect; 1 is Laplace's method.
+    covariance : the structure of D, ``design.covariance``; unstructured when not given.
+    penalty : Student's t densities on the fixed effects, or None.
+    is_intercept : (p,) True for the coefficient that a penalty spares.
 
     Returns
     -------
-    ``Params`` with a non-negative diagonal of ``chol``, and ``FitInfo``. Derivatives of the ``Params`` in the floating-point
-    leaves of ``clusters`` follow from the implicit function theorem, ``d theta = -H^-1 d(gradient)``, exact at a certified
-    maximum; ``FitInfo`` is closed to differentiation.
+    params : Params
+        The estimates, with a non-negative diagonal of ``chol``. Their derivatives in the floating-point leaves of ``clusters`` follow from
+        the implicit function theorem, ``d theta = -H^-1 d(gradient)``, and are exact at a certified maximum.
+    info : FitInfo
+        How the fit ended; no derivative is taken of it.
 
     Raises
     ------
     ArgumentError
         For clusters, shapes, family, penalty or ``n_agq`` that do not fit.
+
+    Examples
+    --------
+    >>> import jax
+    >>> data = gj.datasets.load_intro_binomial()
+    >>> with jax.enable_x64(True):
+    ...     design = gj.make_design("y ~ sex * time", random="~ 1 | id", data=data, family="binomial")
+    ...     params, info = gj.fit_params(design.clusters, "binomial")
+    >>> int(info.code), f"{info.log_likelihood:.4f}"
+    (0, '-374.5197')
     """
     if not isinstance(clusters, ClusterData):
         raise ArgumentError(f"clusters must be a ClusterData, not {type(clusters).__name__}; pass design.clusters of make_design.")

@@ -1,8 +1,8 @@
-"""The model without random effects, from the data alone: where the search for starting values begins.
+"""The model without random effects, fitted from the data alone. The search for starting values begins here.
 
 Iteratively reweighted least squares on the observed curvature of the family's own log density, for every linear predictor at once, with
-Newton steps for the extra parameters. Information between predictors is left out, which slows the last steps and misleads none: a step
-that lowers the likelihood is halved.
+Newton steps for the extra parameters. Information between predictors is left out. This slows the last steps, and misleads none, because a
+step that lowers the likelihood is halved.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from glmmjax.likelihood.rows import Observed, along, coordinates, observed_of, o
 
 __all__ = ["RowTerms", "fit_glm", "row_terms"]
 
-_STEPS = 12  # also bound a separated fit
-_STEPS_OF_MANY = 30  # where blocks of parameters wait for each other
-_LEAST_CURVATURE = 0.1  # of the mean of a block
-_LONGEST_PHI_STEP = 1.0  # of a logarithm, as most extra parameters are
+_STEPS = 12  # the limit also ends a fit with separation
+_STEPS_OF_MANY = 30  # more steps where several blocks of parameters settle in turn
+_LEAST_CURVATURE = 0.1  # as a fraction of the mean curvature of a block
+_LONGEST_PHI_STEP = 1.0  # most extra parameters are logarithms
 
 
 class RowTerms(NamedTuple):
@@ -33,9 +33,9 @@ class RowTerms(NamedTuple):
 
     Attributes
     ----------
-    value : (w, B)
-    score : (E, w, B)
-    weight : (E, w, B) curvature, kept above 0
+    value : (w, B) weighted log density
+    score : (E, w, B) its slope in each predictor
+    weight : (E, w, B) minus its curvature, kept above 0
     """
 
     value: Array
@@ -68,7 +68,7 @@ def fit_glm(family: Family, layout: Theta, buckets: tuple[Bucket, ...]) -> tuple
 
     def step(s: _Iterate) -> _Iterate:
         normal = _normal_equations(family, layout, buckets, s.theta, s.n_steps == 0)
-        # the first pass uses eta near the outcomes, so its value is no yardstick
+        # the first pass uses eta near the outcomes, so later values do not compare with its value
         good = (s.n_steps < 2) | (normal.value >= s.value - 1e-8 * jnp.abs(s.value))
         information = _with_safe_phi(layout, normal.information)
         proposal = _proposal(layout, s.theta, information, normal.right, s.n_steps == 0)
@@ -123,7 +123,7 @@ def _normal_equations(family: Family, layout: Theta, buckets: tuple[Bucket, ...]
         for e, (where, x) in enumerate(zip(layout.by_predictor, block.X, strict=True)):
             score, weight = rows.score[e], rows.weight[e]
             if where == layout.dispersion and layout.p_disp:
-                # at the outcomes a scale would be 0; and far from its maximum the likelihood of a scale is flat
+                # with predictors at the outcomes a scale would be 0, and far from its maximum the likelihood of a scale is flat
                 score = jnp.where(at_outcome, 0.0, score)
                 weight = jnp.maximum(weight, 0.5 * observed.row_weight * cluster_weight)
             information = information.at[where, where].set(jnp.einsum("awb,cwb->ac", x, weight * x))

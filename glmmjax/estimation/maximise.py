@@ -32,8 +32,8 @@ def maximise(
 ) -> Maximum:
     """Maximise the penalised log-likelihood from ``initial`` (P,), or from starting values of its own.
 
-    Runs under the precision of ``buckets``. ``monitor`` is called whenever compiled code comes back: after every step with
-    ``every_step`` or on large data, after a phase otherwise. With ``mesh`` its devices share the blocks, whatever the size of the data.
+    Call it under the precision of ``buckets``. ``monitor`` is called whenever compiled code returns: after every step with ``every_step``
+    or on large data, otherwise after a phase. The devices of ``mesh`` share the blocks, whatever the size of the data.
     """
     settings, integral = fit_settings(problem, options), Integral(buckets, padded_rule(n_agq, problem.layout.covariance.q))
     fits_one_program = is_small(problem, buckets, n_agq)
@@ -67,7 +67,7 @@ def _maximise(asked: Asked, data: Data) -> Maximum:
 
 
 def _climb(asked: Asked, data: Data) -> tuple[End, int]:
-    """The end of an ascent on all data, and the number of evaluations on a sample before it."""
+    """The end of an ascent on all data, and the number of evaluations that a sample took before it."""
     begun, report = data.begin(asked.initial), asked.report
     if data.sample is None or asked.initial is not None:
         return ascend(data.whole, begun, report), 0

@@ -1,4 +1,4 @@
-"""What a fit from Python is asked for and gives back, and how its end is judged."""
+"""What a fit from Python takes and gives back, and how its end is judged."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class Progress(NamedTuple):
     Attributes
     ----------
     phase : "EM", "quasi-Newton" or "Newton"
-    iteration
-    log_likelihood
-    gradient_norm
+    iteration : evaluations of the phase so far
+    log_likelihood : at the best point so far, without the penalty
+    gradient_norm : largest absolute entry of the gradient there
     """
 
     phase: str
@@ -39,12 +39,12 @@ class Maximum(NamedTuple):
 
     Attributes
     ----------
-    theta : (P,)
+    theta : (P,) the free vector
     hessian : (P, P) of the objective
-    log_likelihood
+    log_likelihood : without the penalty
     objective : with the penalty
-    modes : (S, q, B) a bucket
-    convergence
+    modes : (S, q, B) for each bucket
+    convergence : how the fit ended
     """
 
     theta: np.ndarray
@@ -59,14 +59,14 @@ Monitor = Callable[[Progress], None]
 
 
 class Asked(NamedTuple):
-    """What a fit from Python is asked for.
+    """The request for a fit from Python.
 
     Attributes
     ----------
-    options
-    n_agq
-    initial : (P,)
-    monitor
+    options : settings of the fit
+    n_agq : quadrature points per random effect
+    initial : (P,) free vector to start from, None for starting values from the data
+    monitor : called with a ``Progress`` between steps; None for no call
     """
 
     options: Options
@@ -107,7 +107,7 @@ def maximum(
 
 
 def _judged(code: Code, quadrature_error: float, asked: Asked, n_clusters: float) -> Code:
-    """``code``, unless a certified maximum of a rule with several points says little on the integral."""
+    """``code``, or ``QUADRATURE_NOT_SETTLED`` for a certified maximum where a finer rule differs by too much."""
     is_certified = code in (Code.CONVERGED, Code.CONVERGED_ON_BOUNDARY)
     is_settled = asked.n_agq == 1 or abs(quadrature_error) < asked.options.quadrature_limit * n_clusters**0.5
     return Code.QUADRATURE_NOT_SETTLED if is_certified and not is_settled else code

@@ -1,4 +1,4 @@
-"""What estimation maximises: marginal log-likelihood plus penalty, as a function of the free vector theta."""
+"""The objective of a fit: marginal log-likelihood plus penalty, as a function of the free vector theta."""
 
 from __future__ import annotations
 
@@ -35,7 +35,16 @@ __all__ = [
 
 @dataclasses.dataclass(frozen=True)
 class Problem:
-    """The static part of a fit; equal by value, so that a second fit of the same kind traces nothing."""
+    """The static part of a fit; equal by value, so that a second fit of the same kind traces nothing.
+
+    Attributes
+    ----------
+    family : density of the outcome
+    layout : where parameters stand in theta
+    penalty : on the fixed effects, None for none
+    is_intercept : (p,) True for the coefficient that a penalty spares; () without a penalty
+    prior : law of the random effects
+    """
 
     family: Family
     layout: Theta
@@ -46,11 +55,11 @@ class Problem:
 
 @dataclasses.dataclass(frozen=True)
 class FitSettings:
-    """What is maximised, and how: all that is static in the programs of a fit.
+    """What is maximised, and how. Everything here is static in the programs of a fit.
 
     Attributes
     ----------
-    problem
+    problem : what is maximised
     options : as ``compiled_options`` gives them
     """
 
@@ -59,7 +68,13 @@ class FitSettings:
 
 
 class Integral(NamedTuple):
-    """The data, and the rule that integrates over their random effects."""
+    """The data, and the rule that integrates over their random effects.
+
+    Attributes
+    ----------
+    buckets : blocks of clusters
+    rule : nodes and log weights
+    """
 
     buckets: tuple[Bucket, ...]
     rule: Rule
@@ -71,11 +86,11 @@ class Evaluated(NamedTuple):
     Attributes
     ----------
     value : () penalised log-likelihood
-    gradient : (P,)
+    gradient : (P,) of the penalised log-likelihood
     log_likelihood : () without the penalty
     chol_gradient : (q, q) derivative of the log-likelihood in every entry of L, which an EM step needs
-    modes
-    mode_error : () see marginal.Evaluation
+    modes : conditional modes found, where the next search begins
+    mode_error : () largest squared Newton step left in any mode, in posterior standard deviations
     """
 
     value: Array
@@ -87,7 +102,7 @@ class Evaluated(NamedTuple):
 
 
 def fit_settings(problem: Problem, options: Options) -> FitSettings:
-    """``problem`` with those of ``options`` that compiled programs read."""
+    """``problem`` with the options that compiled programs read."""
     return FitSettings(problem, compiled_options(options))
 
 
@@ -126,7 +141,7 @@ def likelihood_with_hessian(
             found = block_value_and_gradient(layout.params(theta), block, start, problem.family, rule, problem.prior)
             return layout.gradient(theta, found[0][1]), found
 
-        # differentiated block by block: through the loop over blocks, JAX would trace the block several times over
+        # differentiated block by block, because JAX would trace a block several times through the loop over blocks
         hessian, (first, mode, error) = jax.jacfwd(gradient, has_aux=True)(theta)
         return (*first, hessian), mode, error
 

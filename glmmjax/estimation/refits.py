@@ -38,8 +38,8 @@ from glmmjax.options import Options
 
 __all__ = ["Changes", "Origin", "Refits", "refit_all", "refit_in_chunks", "with_outcomes", "with_weights"]
 
-_CHUNK = 64  # refits of one call on an accelerator
-_LEAST_CURVATURE = 1e-3  # of the information at a unit diagonal: a direction without any is explored in steps of this metric
+_CHUNK = 64  # number of refits in one call on an accelerator
+_LEAST_CURVATURE = 1e-3  # of the information scaled to a unit diagonal, so that steps along a direction without information stay finite
 _SETTLED = (Code.CONVERGED, Code.CONVERGED_ON_BOUNDARY, Code.DIVERGING)  # codes of refits that need no second attempt
 
 
@@ -48,13 +48,13 @@ class Origin(NamedTuple):
 
     Attributes
     ----------
-    problem
-    options
-    n_agq
-    buckets
-    theta : (P,)
-    information : (P, P) negative Hessian there
-    modes : (S, q, B) a bucket; where searches for modes begin
+    problem : what is maximised
+    options : settings of the fit
+    n_agq : quadrature points per random effect
+    buckets : blocks of clusters with the original data
+    theta : (P,) estimates in the free vector
+    information : (P, P) negative Hessian at the estimates
+    modes : (S, q, B) for each bucket, where searches for modes begin
     """
 
     problem: Problem
@@ -71,9 +71,9 @@ class Changes(NamedTuple):
 
     Attributes
     ----------
-    n
-    change : buckets with other values
-    values : of data set r, one entry a bucket
+    n : number of data sets
+    change : gives the buckets with these values in the place of their own
+    values : takes the number of a data set and gives its values, one entry for each bucket
     """
 
     n: int
@@ -104,13 +104,13 @@ class Refits(NamedTuple):
 
 
 def with_weights(clusters: ClusterData, n: int, weights: Callable[[int], np.ndarray]) -> Changes:
-    """``n`` data sets of other cluster weights: ``weights(r)`` gives those (m,) of data set r, in the order of ``design.groups``."""
+    """``n`` data sets with other cluster weights; ``weights(r)`` (m,) are those of data set r, in the order of ``design.groups``."""
     starts = cluster_starts(clusters)
     return Changes(n, replace_weights, lambda r: weights_in_blocks(starts, weights(r)))
 
 
 def with_outcomes(n: int, draw: Callable[[int], tuple[Any, ...]]) -> Changes:
-    """``n`` data sets of other outcomes: ``draw(r)`` gives the ``y`` of every bucket, in the form and shape that it has."""
+    """``n`` data sets with other outcomes; ``draw(r)`` gives the ``y`` of every bucket, in its form and shape."""
     return Changes(n, replace_outcomes, draw)
 
 
@@ -138,11 +138,11 @@ def _changed(origin: Origin, changes: Changes, r: int) -> tuple[Bucket, ...]:
 
 
 def _refit_side_by_side(origin: Origin, changes: Changes) -> list[Estimate]:
-    """One thread a core, each refit two calls of compiled programs."""
+    """One thread for each core; each refit takes two calls of compiled programs."""
     settings, run = fit_settings(origin.problem, origin.options), programs(is_small=True)
     as_fitted = OneProgram(settings, _integral(origin), run.run_phase, ALL_STEPS)
     as_fitted.precompile(origin.buckets)
-    # on the device once: to hand numpy arrays over takes as long as a step
+    # put on the device once, because handing over numpy arrays takes as long as a step
     begun, rule, max_steps = jax.tree.map(jnp.asarray, (_begun(origin, as_fitted), as_fitted.integral.rule, ALL_STEPS))
 
     def one(r: int) -> Estimate:
@@ -151,7 +151,7 @@ def _refit_side_by_side(origin: Origin, changes: Changes) -> list[Estimate]:
             last = ascend(dataclasses.replace(as_fitted, integral=integral, max_steps=max_steps), begun)
             return jax.tree.map(np.asarray, last.estimate)
 
-    first = one(0)  # alone, so that no program is compiled twice
+    first = one(0)  # the first refit runs alone, so that no program is compiled twice
     with Workers(n_cores()) as workers:
         running = [workers.start(one, r) for r in range(1, changes.n)]
         return [first, *(refit.result() for refit in running)]
@@ -170,7 +170,7 @@ def refit_in_chunks(origin: Origin, changes: Changes, size: int = _CHUNK) -> lis
 
 
 def _refit_large(origin: Origin, buckets: tuple[Bucket, ...]) -> Estimate:
-    """Steps decided in Python, the log-likelihood in parts, one core each."""
+    """Python decides the steps; the log-likelihood is evaluated in parts, one for each core."""
     data = in_memory(fit_settings(origin.problem, origin.options), _integral(origin._replace(buckets=buckets)))
     try:
         data.whole.precompile(data.begin_with)
@@ -186,7 +186,7 @@ def _integral(origin: Origin) -> Integral:
 
 
 def _begun(origin: Origin, evaluator: OneProgram) -> Begun:
-    """Where every refit of small data begins."""
+    """The state in which every refit of small data begins."""
     given = given_theta(origin.problem, origin.theta)
     start, state = evaluator.begin(programs(is_small=True).begin, origin.problem, origin.buckets, given)
     return Begun(start, _warm(state, origin))
@@ -215,7 +215,7 @@ def _collected(layout: Theta, ends: list[Estimate]) -> Refits:
     theta = np.array([end.theta for end in ends]).reshape(-1, size)
     hessian = np.array([end.hessian for end in ends]).reshape(-1, size, size)
     sign = np.ones_like(theta)
-    sign[:, layout.random] = layout.covariance.signs(theta[:, layout.random])  # as the record of a fit has it
+    sign[:, layout.random] = layout.covariance.signs(theta[:, layout.random])  # with the signs that the record of a fit has
     code, log_likelihood = np.array([int(end.code) for end in ends], int), np.array([float(end.log_likelihood) for end in ends])
     return Refits(theta * sign, code, log_likelihood, -hessian * sign[:, :, None] * sign[:, None, :])
 

@@ -31,7 +31,7 @@ class Start(NamedTuple):
 
     Attributes
     ----------
-    theta : (P,)
+    theta : (P,) starting values in the free vector
     information : (C, C) of all of theta but the free vector of D, with the random effects integrated out
     moment_information : (q, q) clusters that inform entry (r, c) of D: sum over clusters of reliability r times c
     total_weight : () sum of the cluster weights
@@ -98,7 +98,7 @@ def _fit_working_model(problem: Problem, buckets: tuple[Bucket, ...], glm: Array
     parts = [_cluster_statistics(problem, bucket, glm) for bucket in buckets]
     clusters = _Clusters(*(jnp.concatenate(arrays, axis=-1) for arrays in zip(*parts, strict=True)))
     mask = jnp.array(problem.layout.covariance.mask(), dtype)
-    # prior information equal to a cluster's mean information: the scale of z, whatever its unit
+    # prior information equal to a cluster's mean information, which follows the scale of z in any unit
     mean = (jnp.stack([clusters.zwz[a, a] for a in range(q)]) * clusters.weight).sum(-1) / clusters.weight.sum()
     first = _Working(jnp.diag(1.0 / jnp.sqrt(jnp.maximum(mean, 1e-10))), jnp.zeros_like(glm), information, jnp.zeros((q, q), dtype))
     step = lambda _, s: _working_step(clusters, information, mask, s)  # noqa: E731
@@ -127,7 +127,7 @@ def _working_step(c: _Clusters, glm_information: Array, mask: Array, s: _Working
 
 
 def _cluster_statistics(problem: Problem, bucket: Bucket, glm: Array) -> _Clusters:
-    """Statistics of the clusters of a bucket at the GLM's linear predictors; nothing is known between two predictors."""
+    """Statistics of the clusters of a bucket at the GLM's linear predictors; information between two predictors is left out."""
     layout, q = problem.layout.without_random, problem.layout.covariance.q
     params = layout.params(glm)
 

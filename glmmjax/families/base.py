@@ -45,13 +45,13 @@ class Family(abc.ABC):
         and the family has ``probabilities`` and ``with_levels``.
     is_discrete : every outcome (the first column of several) is a whole number.
     lowest : the smallest outcome of a discrete family.
-    is_censored : an outcome of several columns says with the later ones which values were censored; see ``limits``.
+    is_censored : in an outcome of several columns, the later ones say which values were censored; see ``limits``.
     has_trials : an outcome of two columns counts successes and failures, and ``mean`` is that of the share of successes.
     has_zero_part : the density has a second predictor ``eta_zi``, the logit of the probability of a zero; it comes after ``phi`` in
         ``log_density``, ``mean`` and ``sample``.
     has_dispersion : the last predictor is the one extra parameter on its free scale, which then has no entry in ``phi``.
     has_deviance : the density of an outcome is largest where the mean equals the outcome, whatever ``phi``; see ``deviance``.
-    support : what the outcome may be, in words, and where to turn when it is not: the end of an ``OutcomeError``.
+    support : the outcomes allowed, in words, and the families to try for others; it ends the text of an ``OutcomeError``.
     """
 
     name: ClassVar[str]
@@ -81,7 +81,7 @@ class Family(abc.ABC):
 
     @property
     def plain(self) -> Family:
-        """The family whose extra parameters are constants: this one, unless a wrapper has given one a predictor."""
+        """The family with constant extra parameters: this one, or the one inside ``WithDispersion``."""
         return self
 
     @property
@@ -91,13 +91,13 @@ class Family(abc.ABC):
 
     @property
     def mean_scale(self) -> Link:
-        """The link that maps the range of the mean to the whole line; the identity where nothing is known of that range."""
+        """The link that maps the range of the mean to the whole line; the identity where that range is not known."""
         return self.mean_link
 
     def log_density(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
         """Log density of one row, constants included.
 
-        A family defines this, or ``log_kernel`` and ``log_base`` whose sum it is.
+        A family defines this function, or its two summands ``log_kernel`` and ``log_base``.
 
         Parameters
         ----------
@@ -142,7 +142,7 @@ class Family(abc.ABC):
         )
 
     def response(self, y: Any) -> Any:
-        """The numbers that ``mean`` is the mean of: the outcome, its first column, or the share of successes."""
+        """The numbers whose mean ``mean`` gives: the outcome, its first column, or the share of successes."""
         if not isinstance(y, tuple):
             return y
         return y[0] / (y[0] + y[1]) if self.has_trials else y[0]

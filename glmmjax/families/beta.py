@@ -20,12 +20,22 @@ class Beta(Family):
 
     .. math:: \log p(y \mid \mu) = (a - 1) \log y + (b - 1) \log(1 - y) - \log B(a, b), \quad a = \mu \kappa,\ b = (1 - \mu) \kappa
 
+    Outcome: numbers between 0 and 1, neither of them included. Extra parameter: ``precision``, its logarithm on the free scale.
+
     Parameters
     ----------
     link : ``"logit"`` (default), ``"probit"``, ``"cloglog"``, or the link object.
 
-    Extra parameter: ``precision``, its logarithm on the free scale. Outcome: numbers between 0 and 1, neither of them included.
-    Source: Ferrari and Cribari-Neto (2004), equation (4).
+    References
+    ----------
+    Ferrari and Cribari-Neto (2004), Journal of Applied Statistics 31, 799-815, equation (4).
+
+    Examples
+    --------
+    >>> import jax.numpy as jnp
+    >>> family = gj.families.Beta(link="probit")
+    >>> f"{family.log_density(0.3, 0.0, jnp.log(jnp.array([5.0]))):.4f}"  # y = 0.3, mean 1/2, precision 5
+    '0.2677'
     """
 
     name: ClassVar[str] = "beta"

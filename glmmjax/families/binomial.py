@@ -20,11 +20,22 @@ class Binomial(Family):
 
     .. math:: \log p(s \mid \mu) = \log\binom{n}{s} + s \log \mu + f \log(1 - \mu)
 
+    Outcome: 0/1, boolean or two-level (one column), or ``cbind(successes, failures)``.
+
     Parameters
     ----------
     link : ``"logit"`` (default), ``"probit"``, ``"cloglog"``, ``"cauchit"``, ``"log"``, or the link object.
 
-    Outcome: 0/1, boolean or two-level (one column), or ``cbind(successes, failures)``.
+    References
+    ----------
+    McCullagh and Nelder (1989), Generalized Linear Models, 2nd edition, chapter 4.
+
+    Examples
+    --------
+    >>> import jax.numpy as jnp
+    >>> family = gj.families.Binomial(link="probit")
+    >>> f"{family.log_density((3.0, 5.0), 0.5, jnp.array([])):.4f}"  # 3 of 8, mean Phi(0.5)
+    '-2.9610'
     """
 
     name: ClassVar[str] = "binomial"

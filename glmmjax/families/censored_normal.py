@@ -28,12 +28,23 @@ class CensoredNormal(Family):
         1 - \Phi(r) & 2: \text{true value above } v \\ \Phi(r_u) - \Phi(r) & 3: \text{true value between } v \text{ and } u \end{cases}
         \quad r = (v - \mu) / \mathrm{sd},\ r_u = (u - \mu) / \mathrm{sd}
 
+    Outcome: ``cbind(value, status)``, or ``cbind(value, status, upper)``. ``upper`` counts for status 3 only, but must be a finite number
+    in every row. Extra parameter: ``sd``, its logarithm on the free scale.
+
     Parameters
     ----------
     link : ``"identity"``, or the link object.
 
-    Extra parameter: ``sd``, its logarithm on the free scale. Outcome: ``cbind(value, status)``, or ``cbind(value, status, upper)``
-    where ``upper`` counts for status 3 only, but must be a finite number in every row.
+    References
+    ----------
+    Tobin (1958), Econometrica 26, 24-36; Amemiya (1984), Journal of Econometrics 24, 3-61.
+
+    Examples
+    --------
+    >>> import jax.numpy as jnp
+    >>> family = gj.families.CensoredNormal()
+    >>> f"{family.log_density((1.5, 1.0), 1.0, jnp.log(jnp.array([2.0]))):.4f}"  # below 1.5, mean 1, sd 2
+    '-0.5130'
     """
 
     name: ClassVar[str] = "censored_normal"

@@ -24,13 +24,24 @@ class Cumulative(Family):
 
     .. math:: P(y \le k) = F(\theta_{k+1} - \eta), \quad \theta_1 < \dots < \theta_{K-1}
 
+    Outcome: a factor, or its codes. Extra parameters: the K - 1 thresholds, named ``"1|2"``, ``"2|3"``, ...; on the free scale the first
+    threshold, and then the logarithms of the distances between neighbours. The signs are those of R's ``ordinal::clmm``.
+
     Parameters
     ----------
     link : ``"logit"`` (default), ``"probit"``, ``"cloglog"`` (:math:`F(x) = 1 - \exp(-\exp x)`), or the link object: the inverse of F.
     n_levels : K. None, the default, is for ``mixed_model``, which counts the levels of the outcome.
 
-    Extra parameters: the K - 1 thresholds, named ``"1|2"``, ``"2|3"``, ...; on the free scale the first threshold, and then the logarithms
-    of the distances. Outcome: a factor, or its codes. Source: McCullagh (1980), with the signs of R's ``ordinal::clmm``.
+    References
+    ----------
+    McCullagh (1980), Journal of the Royal Statistical Society B 42, 109-142.
+
+    Examples
+    --------
+    >>> import jax.numpy as jnp
+    >>> family = gj.families.Cumulative(n_levels=3)
+    >>> f"{family.log_density(1.0, 0.5, jnp.array([-1.0, jnp.log(2.0)])):.4f}"  # level 1, thresholds -1 and 1
+    '-0.8209'
     """
 
     name: ClassVar[str] = "cumulative"

@@ -48,6 +48,15 @@ class Custom(Family):
     ArgumentError
         For arguments of another kind. ``mixed_model`` raises it for a function that cannot be traced, that gives more than one number, or
         that is not finite at the start (eta = 0, phi = 0).
+
+    Examples
+    --------
+    >>> import jax.numpy as jnp
+    >>> def log_density(y, eta, phi):  # exponential times with mean exp(eta)
+    ...     return -eta - y * jnp.exp(-eta)
+    >>> family = gj.families.Custom(log_density, link="log", is_log_concave=True)
+    >>> f"{family.log_density(1.5, jnp.log(2.0), jnp.array([])):.4f}"
+    '-1.4431'
     """
 
     name: ClassVar[str] = "custom"

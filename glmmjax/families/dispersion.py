@@ -20,11 +20,23 @@ _OWN_TRAITS = ("links", "phi_names", "has_dispersion")
 class WithDispersion(Family):
     """``part``, whose extra parameter on its free scale (mostly a logarithm) is the last linear predictor.
 
-    Its ``log_density``, ``mean`` and ``sample`` take that predictor after those of ``part`` and no ``phi``.
+    Its ``log_density``, ``mean`` and ``sample`` take that predictor after those of ``part``, and no ``phi``. ``mixed_model`` makes this
+    family from the argument ``dispersion``.
 
     Parameters
     ----------
     part : a family with one extra parameter.
+
+    References
+    ----------
+    Smyth (1989), Journal of the Royal Statistical Society B 51, 47-60.
+
+    Examples
+    --------
+    >>> import jax.numpy as jnp
+    >>> family = gj.families.WithDispersion(gj.families.Gaussian())
+    >>> f"{family.log_density(1.5, 1.0, jnp.array([]), jnp.log(2.0)):.4f}"  # mean 1, sd 2
+    '-1.6433'
     """
 
     links: ClassVar[tuple[type[Link], ...]] = ()

@@ -21,12 +21,23 @@ class Exponential(Family):
 
     .. math:: \log p(y \mid \mu) = -\delta \log \mu - y / \mu
 
+    Outcome: times > 0, all observed, or ``cbind(time, status)`` with status 1 for an event and 0 for a time that it exceeds. The hazard
+    ratio of a covariate is exp(-beta).
+
     Parameters
     ----------
     link : ``"log"``, or the link object. Where y / mu > exp(50) the log density falls linearly in eta.
 
-    Outcome: times > 0, all observed, or ``cbind(time, status)`` with status 1 for an event and 0 for a time that it exceeds. The
-    hazard ratio of a covariate is exp(-beta).
+    References
+    ----------
+    Kalbfleisch and Prentice (2002), The Statistical Analysis of Failure Time Data, 2nd edition, chapter 2.
+
+    Examples
+    --------
+    >>> import jax.numpy as jnp
+    >>> family = gj.families.Exponential()
+    >>> f"{family.log_density((1.5, 0.0), jnp.log(2.0), jnp.array([])):.4f}"  # later than 1.5, mean 2
+    '-0.7500'
     """
 
     name: ClassVar[str] = "exponential"

@@ -22,12 +22,23 @@ class Gamma(Family):
 
     .. math:: \log p(y \mid \mu) = k \log(k y / \mu) - k y / \mu - \log y - \log \Gamma(k)
 
+    Outcome: numbers > 0. Extra parameter: ``shape``, its logarithm on the free scale.
+
     Parameters
     ----------
-    link : ``"log"`` (default), ``"inverse"``, or the link object. With the inverse link an eta below 1e-10 is held there; with the
-        log link a mean below exp(-50) y meets a density that falls linearly in eta.
+    link : ``"log"`` (default), ``"inverse"``, or the link object. With the inverse link an eta below 1e-10 is held there. With the log link
+        the density falls linearly in eta where the mean is below exp(-50) y.
 
-    Extra parameter: ``shape``, its logarithm on the free scale. Outcome: numbers > 0.
+    References
+    ----------
+    McCullagh and Nelder (1989), Generalized Linear Models, 2nd edition, chapter 8.
+
+    Examples
+    --------
+    >>> import jax.numpy as jnp
+    >>> family = gj.families.Gamma(link="inverse")
+    >>> f"{family.log_density(1.5, 0.5, jnp.log(jnp.array([3.0]))):.4f}"  # mean 2, shape 3
+    '-0.9158'
     """
 
     name: ClassVar[str] = "gamma"

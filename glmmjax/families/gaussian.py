@@ -21,11 +21,22 @@ class Gaussian(Family):
 
     .. math:: \log p(y \mid \mu) = -\tfrac{1}{2} (y - \mu)^2 / \mathrm{sd}^2 - \log \mathrm{sd} - \tfrac{1}{2} \log 2\pi
 
+    Outcome: any finite number. Extra parameter: ``sd``, its logarithm on the free scale.
+
     Parameters
     ----------
     link : ``"identity"``, or the link object.
 
-    Extra parameter: ``sd``, its logarithm on the free scale. Outcome: any finite number.
+    References
+    ----------
+    Laird and Ware (1982), Biometrics 38, 963-974.
+
+    Examples
+    --------
+    >>> import jax.numpy as jnp
+    >>> family = gj.families.Gaussian()
+    >>> f"{family.log_density(1.5, 1.0, jnp.log(jnp.array([2.0]))):.4f}"  # mean 1, sd 2
+    '-1.6433'
     """
 
     name: ClassVar[str] = "gaussian"

@@ -18,9 +18,22 @@ class HurdleBeta(Hurdle):
     .. math:: p(0) = \pi, \qquad
         p(y) = (1 - \pi) \frac{y^{\mu\kappa - 1} (1 - y)^{(1 - \mu)\kappa - 1}}{B(\mu\kappa, (1 - \mu)\kappa)} \quad (0 < y < 1)
 
+    Outcome: numbers 0 <= y < 1. Extra parameter: ``precision``, its logarithm on the free scale.
+
     Parameters
     ----------
     link : of mu, as for ``Beta``; ``eta_zi`` is the logit of pi.
+
+    References
+    ----------
+    Ospina and Ferrari (2010), Statistical Papers 51, 111-126.
+
+    Examples
+    --------
+    >>> import jax.numpy as jnp
+    >>> family = gj.families.HurdleBeta(link="probit")
+    >>> f"{family.log_density(0.3, 0.0, jnp.log(jnp.array([5.0])), -1.0):.4f}"  # mean 1/2, precision 5, logit(pi) = -1
+    '-0.0455'
     """
 
     name: ClassVar[str] = "hurdle_beta"

@@ -18,9 +18,22 @@ class HurdleGamma(Hurdle):
     .. math:: p(0) = \pi, \qquad
         p(y) = (1 - \pi) \frac{(\alpha / \mu)^\alpha}{\Gamma(\alpha)} y^{\alpha - 1} e^{-\alpha y / \mu} \quad (y > 0)
 
+    Outcome: numbers >= 0. Extra parameter: ``shape``, its logarithm on the free scale.
+
     Parameters
     ----------
     link : of mu, as for ``Gamma``; ``eta_zi`` is the logit of pi.
+
+    References
+    ----------
+    Mullahy (1986), Journal of Econometrics 33, 341-365.
+
+    Examples
+    --------
+    >>> import jax.numpy as jnp
+    >>> family = gj.families.HurdleGamma()
+    >>> f"{family.log_density(0.0, jnp.log(2.0), jnp.log(jnp.array([3.0])), -1.0):.4f}"  # log(pi) for logit(pi) = -1
+    '-1.3133'
     """
 
     name: ClassVar[str] = "hurdle_gamma"

@@ -17,11 +17,23 @@ class HurdleLognormal(Hurdle):
 
     .. math:: p(0) = \pi, \qquad p(y) = (1 - \pi) \, N(\log y; \eta, \sigma^2) / y \quad (y > 0)
 
-    This is the density of y; GLMMadaptive takes that of log y, without the factor 1/y.
+    Outcome: numbers >= 0. Extra parameter: ``sd`` of log y, its logarithm on the free scale. This is the density of y; GLMMadaptive takes
+    that of log y, without the factor 1/y.
 
     Parameters
     ----------
     link : ``"identity"``, of the mean of log y; ``eta_zi`` is the logit of pi.
+
+    References
+    ----------
+    Duan, Manning, Morris and Newhouse (1983), Journal of Business and Economic Statistics 1, 115-126.
+
+    Examples
+    --------
+    >>> import jax.numpy as jnp
+    >>> family = gj.families.HurdleLognormal()
+    >>> f"{family.log_density(1.5, 0.5, jnp.log(jnp.array([2.0])), -1.0):.4f}"  # sd 2, logit(pi) = -1
+    '-2.3319'
     """
 
     name: ClassVar[str] = "hurdle_lognormal"

@@ -17,11 +17,23 @@ class HurdlePoisson(Hurdle):
 
     .. math:: p(0) = \pi, \qquad p(y) = (1 - \pi) \frac{\mu^y e^{-\mu}}{y! \, (1 - e^{-\mu})}
 
-    The mean of a positive count is :math:`\mu / (1 - e^{-\mu})`, mu being the mean before the zero is taken out.
+    The mean of a positive count is :math:`\mu / (1 - e^{-\mu})`, where mu is the mean before the zero is taken out. Outcome: whole
+    numbers >= 0.
 
     Parameters
     ----------
     link : of mu, as for ``TruncatedPoisson``; ``eta_zi`` is the logit of pi.
+
+    References
+    ----------
+    Mullahy (1986), Journal of Econometrics 33, 341-365.
+
+    Examples
+    --------
+    >>> import jax.numpy as jnp
+    >>> family = gj.families.HurdlePoisson()
+    >>> f"{family.log_density(3.0, jnp.log(4.0), jnp.array([]), -1.0):.4f}"  # mu 4, logit(pi) = -1
+    '-1.9277'
     """
 
     name: ClassVar[str] = "hurdle_poisson"

@@ -22,12 +22,23 @@ class InverseGaussian(Family):
 
     .. math:: \log p(y \mid \mu) = -\tfrac{1}{2} (y / \mu - 1)^2 / (d y) - \tfrac{1}{2} \log(2 \pi d y^3)
 
+    Outcome: numbers > 0. Extra parameter: ``dispersion``, its logarithm on the free scale.
+
     Parameters
     ----------
-    link : ``"log"`` (default), ``"inverse"``, or the link object. With the inverse link an eta below 1e-10 is held there; with the
-        log link y / mu above exp(30) is held linear in eta.
+    link : ``"log"`` (default), ``"inverse"``, or the link object. With the inverse link an eta below 1e-10 is held there. With the log link
+        y / mu is linear in eta above exp(30).
 
-    Extra parameter: ``dispersion``, its logarithm on the free scale. Outcome: numbers > 0.
+    References
+    ----------
+    Tweedie (1957), Annals of Mathematical Statistics 28, 362-377.
+
+    Examples
+    --------
+    >>> import jax.numpy as jnp
+    >>> family = gj.families.InverseGaussian()
+    >>> f"{family.log_density(1.5, jnp.log(2.0), jnp.log(jnp.array([0.5]))):.4f}"  # mean 2, dispersion 1/2
+    '-1.2222'
     """
 
     name: ClassVar[str] = "inverse_gaussian"

@@ -21,12 +21,23 @@ class Lognormal(Family):
 
     .. math:: \log p(y \mid \eta) = -\tfrac{1}{2} (\log y - \eta)^2 / \mathrm{sd}^2 - \log \mathrm{sd} - \tfrac{1}{2} \log 2\pi - \log y
 
+    Outcome: numbers > 0. Extra parameter: ``sd`` of log y, its logarithm on the free scale. The density is that of y, so that its
+    log-likelihood compares with those of other families for y, and differs from a Gaussian fit of log y by the sum of log y.
+
     Parameters
     ----------
     link : ``"identity"``, or the link object; it acts on the mean of log y.
 
-    Extra parameter: ``sd`` of log y, its logarithm on the free scale. Outcome: numbers > 0. The density is that of y, so that its
-    log-likelihood compares with those of other families for y, and differs from a Gaussian fit of log y by the sum of log y.
+    References
+    ----------
+    Aitchison and Brown (1957), The Lognormal Distribution, Cambridge University Press.
+
+    Examples
+    --------
+    >>> import jax.numpy as jnp
+    >>> family = gj.families.Lognormal()
+    >>> f"{family.log_density(1.5, 0.5, jnp.log(jnp.array([2.0]))):.4f}"  # sd of log y 2
+    '-2.0187'
     """
 
     name: ClassVar[str] = "lognormal"

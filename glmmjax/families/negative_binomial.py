@@ -39,11 +39,22 @@ class NegativeBinomial(Family):
 
     .. math:: \log p(y \mid \mu, k) = \log\frac{\Gamma(k + y)}{\Gamma(k)\, y!} + y \log\frac{\mu}{k + \mu} + k \log\frac{k}{k + \mu}
 
+    Outcome: whole numbers >= 0. Extra parameter: ``size`` k, its logarithm on the free scale.
+
     Parameters
     ----------
     link : ``"log"``, or the link object.
 
-    Extra parameter: ``size`` k, on the log scale. Outcome: whole numbers >= 0.
+    References
+    ----------
+    Lawless (1987), Canadian Journal of Statistics 15, 209-225.
+
+    Examples
+    --------
+    >>> import jax.numpy as jnp
+    >>> family = gj.families.NegativeBinomial()
+    >>> f"{family.log_density(3.0, jnp.log(4.0), jnp.log(jnp.array([2.0]))):.4f}"  # mean 4, size 2
+    '-2.0273'
     """
 
     name: ClassVar[str] = "negative_binomial"

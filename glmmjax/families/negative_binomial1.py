@@ -23,11 +23,22 @@ class NegativeBinomial1(Family):
     .. math:: \log p(y \mid \mu, \alpha) = \log\frac{\Gamma(\mu / \alpha + y)}{\Gamma(\mu / \alpha)\, y!} + y \log\frac{\alpha}{1 + \alpha}
               - \frac{\mu}{\alpha} \log(1 + \alpha)
 
+    Outcome: whole numbers >= 0. Extra parameter: ``dispersion`` alpha, its logarithm on the free scale.
+
     Parameters
     ----------
     link : ``"log"``, or the link object.
 
-    Extra parameter: ``dispersion`` alpha, on the log scale. Outcome: whole numbers >= 0.
+    References
+    ----------
+    Cameron and Trivedi (1986), Journal of Applied Econometrics 1, 29-53.
+
+    Examples
+    --------
+    >>> import jax.numpy as jnp
+    >>> family = gj.families.NegativeBinomial1()
+    >>> f"{family.log_density(3.0, jnp.log(4.0), jnp.log(jnp.array([2.0]))):.4f}"  # mean 4, variance 12
+    '-2.0273'
     """
 
     name: ClassVar[str] = "negative_binomial1"

@@ -23,12 +23,23 @@ class OrderedBeta(Family):
     .. math:: P(0) = 1 - \sigma(\eta - c_0), \qquad P(1) = \sigma(\eta - c_1), \qquad
         p(y) = \{\sigma(\eta - c_0) - \sigma(\eta - c_1)\}\, \mathrm{Beta}(y \mid \mu \kappa, (1 - \mu) \kappa), \quad \mu = \sigma(\eta)
 
+    Outcome: numbers from 0 to 1. Extra parameters: ``precision`` :math:`\kappa` and the cutpoints ``cutpoint_0`` < ``cutpoint_1``,
+    :math:`c_0 < c_1`; on the free scale the log precision, the first cutpoint and the logarithm of their distance.
+
     Parameters
     ----------
     link : ``"logit"``, the only one: :math:`\sigma(\eta) = 1 / (1 + e^{-\eta})`.
 
-    Extra parameters: the precision :math:`\kappa` and the cutpoints :math:`c_0 < c_1`; on the free scale the log precision, the first
-    cutpoint and the logarithm of their distance. Outcome: numbers from 0 to 1. Source: Kubinec (2022), equation (5).
+    References
+    ----------
+    Kubinec (2023), Political Analysis 31, 519-536, equation (5).
+
+    Examples
+    --------
+    >>> import jax.numpy as jnp
+    >>> family = gj.families.OrderedBeta()
+    >>> f"{family.log_density(1.0, 0.5, jnp.array([jnp.log(5.0), -1.0, jnp.log(2.0)])):.4f}"  # cutpoints -1 and 1
+    '-0.9741'
     """
 
     name: ClassVar[str] = "ordered_beta"

@@ -23,10 +23,23 @@ class Poisson(Family):
 
     .. math:: \log p(y \mid \mu) = y \log \mu - \mu - \log y!
 
+    Outcome: whole numbers >= 0.
+
     Parameters
     ----------
     link : ``"log"`` (default), ``"sqrt"``, ``"identity"``, or the link object. With the identity link a mean below
         1e-10 is held there, so that the density of a positive count is a wall and not an error.
+
+    References
+    ----------
+    McCullagh and Nelder (1989), Generalized Linear Models, 2nd edition, chapter 6.
+
+    Examples
+    --------
+    >>> import jax.numpy as jnp
+    >>> family = gj.families.Poisson(link="sqrt")
+    >>> f"{family.log_density(3.0, 2.0, jnp.array([])):.4f}"  # mean 4
+    '-1.6329'
     """
 
     name: ClassVar[str] = "poisson"

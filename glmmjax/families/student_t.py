@@ -28,13 +28,24 @@ class StudentT(Family):
     .. math:: \log p(y \mid \eta) = \log \frac{\Gamma((\nu + 1) / 2)}{\Gamma(\nu / 2) \sqrt{\nu \pi}\, s}
         - \tfrac{\nu + 1}{2} \log\bigl(1 + (y - \eta)^2 / (\nu s^2)\bigr)
 
+    Outcome: any finite number. Extra parameters: ``scale``, and ``df`` where it is estimated; their logarithms on the free scale. The
+    standard deviation is s sqrt(df / (df - 2)) for df > 2.
+
     Parameters
     ----------
     df : degrees of freedom > 0; None to estimate them.
     link : ``"identity"``, or the link object.
 
-    Extra parameters: ``scale``, and ``df`` where it is estimated; their logarithms on the free scale. The standard deviation is
-    s sqrt(df / (df - 2)) for df > 2. Outcome: any finite number.
+    References
+    ----------
+    Lange, Little and Taylor (1989), Journal of the American Statistical Association 84, 881-896.
+
+    Examples
+    --------
+    >>> import jax.numpy as jnp
+    >>> family = gj.families.StudentT(df=3)
+    >>> f"{family.log_density(1.5, 1.0, jnp.log(jnp.array([2.0]))):.4f}"  # scale 2
+    '-1.7353'
     """
 
     name: ClassVar[str] = "student_t"

@@ -95,7 +95,7 @@ def _log_cloglog_jvp(primals, tangents):
     return value, jnp.exp(x - capped_exp(x) - value) * dx
 
 
-_FAR = 12.0  # below -12 the normal tail is its asymptotic series, to 1e-16
+_FAR = 12.0  # below -12 the asymptotic series gives the normal tail to 1e-16
 _TAIL_SERIES = tuple((-1.0) ** k * math.prod(range(1, 2 * k + 2, 2)) for k in range(14))  # 1, -3, 15, -105, ...
 
 

@@ -26,13 +26,22 @@ class TruncatedNegativeBinomial(Family):
     .. math:: \log p(y \mid \mu, k) = \log p_{NB}(y \mid \mu, k) - \log(1 - p_0), \qquad
               p_0 = \left(\frac{k}{k + \mu}\right)^k, \quad y \ge 1
 
-    The mean is :math:`\mu / (1 - p_0)`.
+    The mean is :math:`\mu / (1 - p_0)`. Outcome: whole numbers >= 1. Extra parameter: ``size`` k, its logarithm on the free scale.
 
     Parameters
     ----------
     link : ``"log"``, or the link object.
 
-    Extra parameter: ``size`` k, on the log scale. Outcome: whole numbers >= 1.
+    References
+    ----------
+    Sampford (1955), Biometrika 42, 58-69.
+
+    Examples
+    --------
+    >>> import jax.numpy as jnp
+    >>> family = gj.families.TruncatedNegativeBinomial()
+    >>> f"{family.log_density(3.0, jnp.log(4.0), jnp.log(jnp.array([2.0]))):.4f}"  # mu 4, size 2
+    '-1.9095'
     """
 
     name: ClassVar[str] = "truncated_negative_binomial"

@@ -18,15 +18,26 @@ __all__ = ["TruncatedPoisson"]
 
 
 class TruncatedPoisson(Family):
-    r"""Poisson counts of which zeros are never seen; mu is the mean BEFORE the truncation, and :math:`\mu / (1 - e^{-\mu})` that after it.
+    r"""Poisson counts of which zeros are never seen; mu is the mean BEFORE the truncation.
 
     .. math:: \log p(y \mid \mu) = y \log \mu - \mu - \log y! - \log(1 - e^{-\mu}), \qquad y \ge 1
+
+    The mean is :math:`\mu / (1 - e^{-\mu})`. Outcome: whole numbers >= 1.
 
     Parameters
     ----------
     link : ``"log"``, or the link object.
 
-    Outcome: whole numbers >= 1.
+    References
+    ----------
+    Cohen (1960), Biometrics 16, 203-211.
+
+    Examples
+    --------
+    >>> import jax.numpy as jnp
+    >>> family = gj.families.TruncatedPoisson()
+    >>> f"{family.log_density(3.0, jnp.log(4.0), jnp.array([])):.4f}"  # mu 4
+    '-1.6144'
     """
 
     name: ClassVar[str] = "truncated_poisson"

@@ -21,12 +21,22 @@ class UnitLindley(Family):
     .. math:: \log f(y \mid \mu) = 2 \log \theta - \log(1 + \theta) - 3 \log(1 - y) - \frac{\theta y}{1 - y},
               \qquad \theta = \frac{1 - \mu}{\mu}
 
+    Outcome: 0 < y < 1. The mean is 1 / (1 + theta).
+
     Parameters
     ----------
     link : ``"logit"``, or the link object.
 
-    Outcome: 0 < y < 1. Source: Mazucheli, Menezes and Chakraborty (2019), Journal of Applied Statistics 46, 700-714, where the mean is
-    1 / (1 + theta).
+    References
+    ----------
+    Mazucheli, Menezes and Chakraborty (2019), Journal of Applied Statistics 46, 700-714.
+
+    Examples
+    --------
+    >>> import jax.numpy as jnp
+    >>> family = gj.families.UnitLindley()
+    >>> f"{family.log_density(0.3, 0.0, jnp.array([])):.4f}"  # mean 1/2
+    '-0.0517'
     """
 
     name: ClassVar[str] = "unit_lindley"

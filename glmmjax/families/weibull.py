@@ -22,13 +22,24 @@ class Weibull(Family):
 
     .. math:: \log p(y \mid \eta) = \delta (\log k + t - \log y) - e^t, \quad t = k (\log y - \eta)
 
+    Outcome: times > 0, all observed, or ``cbind(time, status)`` with status 1 for an event and 0 for a time that it exceeds. Extra
+    parameter: ``shape``, its logarithm on the free scale. The mean is :math:`\exp(\eta)\, \Gamma(1 + 1/k)`, and the hazard ratio of a
+    covariate is exp(-k beta).
+
     Parameters
     ----------
-    link : ``"log"``, or the link object; it acts on the scale. The mean is :math:`\exp(\eta)\, \Gamma(1 + 1/k)`. Where t > 50 the
-        log density falls linearly in t.
+    link : ``"log"``, or the link object; it acts on the scale. Where t > 50 the log density falls linearly in t.
 
-    Extra parameter: ``shape``, its logarithm on the free scale. Outcome: times > 0, all observed, or ``cbind(time, status)`` with
-    status 1 for an event and 0 for a time that it exceeds. The hazard ratio of a covariate is exp(-k beta).
+    References
+    ----------
+    Kalbfleisch and Prentice (2002), The Statistical Analysis of Failure Time Data, 2nd edition, chapter 2.
+
+    Examples
+    --------
+    >>> import jax.numpy as jnp
+    >>> family = gj.families.Weibull()
+    >>> f"{family.log_density((1.5, 0.0), jnp.log(2.0), jnp.log(jnp.array([3.0]))):.4f}"  # later than 1.5, scale 2, shape 3
+    '-0.4219'
     """
 
     name: ClassVar[str] = "weibull"

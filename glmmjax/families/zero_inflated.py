@@ -29,7 +29,7 @@ class ZeroInflated(Family):
 
     @property
     def part(self) -> Family:
-        """The family f of the outcomes that are no extra zeros."""
+        """The family f of the outcomes other than extra zeros."""
         return self.part_type(self.link)
 
     def log_kernel(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
@@ -66,8 +66,8 @@ class ZeroInflated(Family):
         return self.part.initial_phi()
 
     def initial_eta(self, y: Any) -> Array:
-        # most zeros are extra ones and say little about the mean: a zero is replaced by the least outcome that must come from the part, or
-        # by half of the trials, so that many zeros do not drag the first fit towards a mean of 0
+        # most zeros are extra zeros and say little about the mean. A zero is replaced by the smallest outcome that must come from the
+        # part, or by half of the trials, so that many zeros do not drag the first fit towards a mean of 0
         if isinstance(y, tuple):
             trials = y[0] + y[1]
             successes = jnp.where(y[0] == 0, 0.5 * trials, y[0])

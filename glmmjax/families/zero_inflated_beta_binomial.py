@@ -21,11 +21,22 @@ class ZeroInflatedBetaBinomial(ZeroInflated):
     .. math:: p(0) = \pi + (1 - \pi) f(0), \qquad p(s) = (1 - \pi) f(s), \qquad
         f(s) = \binom{n}{s} \frac{B(s + \mu\kappa, \, n - s + (1 - \mu)\kappa)}{B(\mu\kappa, \, (1 - \mu)\kappa)}
 
+    Outcome: ``cbind(successes, failures)``. Extra parameter: ``precision``, its logarithm on the free scale.
+
     Parameters
     ----------
     link : of mu, as for ``BetaBinomial``; ``eta_zi`` is the logit of pi.
 
-    Outcome: as for ``BetaBinomial``.
+    References
+    ----------
+    Hall (2000), Biometrics 56, 1030-1039, with the beta-binomial in the place of the binomial.
+
+    Examples
+    --------
+    >>> import jax.numpy as jnp
+    >>> family = gj.families.ZeroInflatedBetaBinomial()
+    >>> f"{family.log_density((3.0, 5.0), 0.0, jnp.log(jnp.array([4.0])), -1.0):.4f}"  # mean 1/2, precision 4
+    '-2.2412'
     """
 
     name: ClassVar[str] = "zero_inflated_beta_binomial"

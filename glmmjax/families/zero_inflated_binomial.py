@@ -17,11 +17,22 @@ class ZeroInflatedBinomial(ZeroInflated):
 
     .. math:: p(0) = \pi + (1 - \pi)(1 - \mu)^n, \qquad p(s) = (1 - \pi) \binom{n}{s} \mu^s (1 - \mu)^f
 
+    Outcome: as for ``Binomial``. With single trials pi and mu are told apart by their covariates alone.
+
     Parameters
     ----------
     link : of mu, as for ``Binomial``; ``eta_zi`` is the logit of pi.
 
-    Outcome: as for ``Binomial``. With single trials pi and mu are told apart by their covariates alone.
+    References
+    ----------
+    Hall (2000), Biometrics 56, 1030-1039.
+
+    Examples
+    --------
+    >>> import jax.numpy as jnp
+    >>> family = gj.families.ZeroInflatedBinomial()
+    >>> f"{family.log_density((0.0, 5.0), 0.0, jnp.array([]), -1.0):.4f}"  # 0 of 5, mean 1/2, logit(pi) = -1
+    '-1.2317'
     """
 
     name: ClassVar[str] = "zero_inflated_binomial"

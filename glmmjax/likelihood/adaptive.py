@@ -23,15 +23,15 @@ __all__ = ["Slopes", "integrate", "integrate_with_slopes"]
 
 
 class Slopes(NamedTuple):
-    """Derivative of each cluster's log sum over nodes; that of ``log_scale`` is 1.
+    """Derivative of each cluster's log sum over nodes. The derivative in ``log_scale`` is 1 and is left out.
 
     Attributes
     ----------
-    eta : (E, w, B)
-    zl : (E, q, w, B)
-    phi : (n_phi, B), of the rows in each lane
-    origin : (q, B)
-    axes : (q, q, B)
+    eta : (E, w, B) in the linear predictors at u = 0
+    zl : (E, q, w, B) in the random-effects columns times L
+    phi : (n_phi, B) in the extra parameters, of the rows in each lane
+    origin : (q, B) in the placement's origin
+    axes : (q, q, B) in the placement's axes
     """
 
     eta: Array
@@ -47,7 +47,7 @@ def integrate(f: Integrand, placement: NodePlacement, rule: Rule) -> Array:
 
 
 def integrate_with_slopes(f: Integrand, placement: NodePlacement, rule: Rule) -> tuple[Array, Slopes]:
-    """``integrate`` and its slopes; the same numbers that differentiating it gives, without tracing through the rule."""
+    """``integrate`` and its slopes: the numbers that its derivative gives, without tracing through the rule."""
     value, slopes = _sum_and_slopes(_static_count(rule), f, placement, rule)
     return placement.log_scale + value, slopes
 
@@ -83,7 +83,7 @@ def _sum_and_slopes(count: int | None, f: Integrand, placement: NodePlacement, r
     scale = 1.0 / total
     score = [s * scale for s in sums.score]
     pull = sums.pull
-    if pull is None:  # the gradient is linear: its sums are those of u
+    if pull is None:  # the gradient is linear in u, so its sums are those of u
         pull = f.prior.negative_gradient(jnp.stack([in_u(of_u, a, sums.moments) for a in range(q)]) if q else placement.origin)
     pull = pull * scale
     origin, axes = from_columns(lambda a, b: over_rows(f.observed, zl[:, a] * score[b]) - pull[a, b], jnp.zeros_like(total), q)

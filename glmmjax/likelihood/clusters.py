@@ -4,7 +4,8 @@ A bucket holds the clusters whose number of rows is padded to the same width ``w
 ``(blocks, ..., w, B)`` with the ``B`` clusters of a block on the minor axis, so that every elementwise operation runs over
 contiguous clusters and one block stays in cache. Padding rows repeat a real row with ``row_weight`` 0 (always inside the
 family's domain); padding clusters repeat a real cluster with ``cluster_weight`` 0. Long clusters of very different sizes share a
-bucket in which a cluster spans several lanes of the minor axis: what belongs to a cluster stands on all its lanes, its weight on the first.
+bucket in which a cluster spans several lanes of the minor axis. Values of a cluster then stand on all its lanes; its weight stands on the
+first.
 
 ``from_rows``, ``to_rows``, ``from_clusters`` and ``to_clusters`` are gathers, so they work under ``jit``, ``grad`` and ``vmap``. NumPy
 arrays come back as NumPy arrays, whatever precision is in force, and JAX arrays as JAX arrays. ``design.layout`` chooses the blocks and
@@ -54,9 +55,9 @@ class Bucket(NamedTuple):
     Attributes
     ----------
     y : (S, w, B) outcome, or a tuple of such arrays for several outcome columns
-    X : per predictor (S, p, w, B), fixed-effects columns
-    Z : per predictor (S, q_e, w, B), random-effects columns; sum of q_e is q
-    offset : (S, E, w, B), added to the linear predictors
+    X : (S, p, w, B) for each predictor: fixed-effects columns
+    Z : (S, q_e, w, B) for each predictor: random-effects columns; the sum of q_e is q
+    offset : (S, E, w, B) offsets, on the scale of the linear predictors
     row_weight : (S, w, B), 0 for padding rows, else 1
     cluster_weight : (S, B), 0 for padding clusters, else the cluster's weight
     lane_clusters : (S, B) int32 where long clusters span several lanes of the last axis: the first lane of the cluster that a lane
@@ -82,7 +83,7 @@ class ClusterData(NamedTuple):
 
     Attributes
     ----------
-    buckets : by increasing width
+    buckets : ``Bucket`` tuples, by increasing width
     slots : (m,) int32: where cluster i stands in the buckets laid end to end, each flattened to (S * B,)
     """
 
@@ -95,7 +96,7 @@ class RowOrder(NamedTuple):
 
     Attributes
     ----------
-    rows : a bucket (S, w, B): the caller's row that stands there; padding repeats a row
+    rows : (S, w, B) for each bucket: the caller's row that stands there; padding repeats a row
     row_slots : (n,) where a row stands in the buckets laid end to end, each flattened to (S * w * B,)
     """
 
@@ -127,17 +128,17 @@ class Place(NamedTuple):
 
 
 def from_rows(order: RowOrder, values: Any) -> tuple[Any, ...]:
-    """One (S, ..., w, B) array a bucket of values (..., n) in the caller's order of rows. Padding repeats the value of a real row."""
+    """Values (..., n) in the caller's order of rows as one (S, ..., w, B) array for each bucket. Padding repeats a real row's value."""
     return tuple(_moved(_taken(values, rows), -3, 0) for rows in order.rows)
 
 
 def to_rows(order: RowOrder, blocks: Sequence[Any]) -> Any:
-    """(..., n) in the caller's order of rows from one (S, ..., w, B) array a bucket."""
+    """Values (..., n) in the caller's order of rows, from one (S, ..., w, B) array for each bucket."""
     return _taken(_end_to_end(blocks, 3), order.row_slots)
 
 
 def from_clusters(clusters: ClusterData, values: Any) -> tuple[Any, ...]:
-    """One (S, ..., B) array a bucket of values (..., m) of clusters.
+    """Values (..., m) of clusters as one (S, ..., B) array for each bucket.
 
     A value stands on all lanes of its cluster. Padding repeats the value of a real cluster.
     """
@@ -145,7 +146,7 @@ def from_clusters(clusters: ClusterData, values: Any) -> tuple[Any, ...]:
 
 
 def to_clusters(clusters: HasSlots, blocks: Sequence[Any]) -> Any:
-    """(..., m) values of clusters from one (S, ..., B) array a bucket; of ``clusters`` only its places are used."""
+    """Values (..., m) of clusters, from one (S, ..., B) array for each bucket. Only the places of ``clusters`` are used, not its arrays."""
     return _taken(_end_to_end(blocks, 2), clusters.slots)
 
 
@@ -161,7 +162,7 @@ def cluster_weights(clusters: ClusterData) -> Any:
 
 
 def cluster_starts(clusters: ClusterData) -> tuple[Any, ...]:
-    """One (S, B) array a bucket: number of the cluster whose first lane it is, -1 on other lanes and for padding."""
+    """One (S, B) array for each bucket: on the first lane of a cluster its number; -1 on other lanes and for padding."""
     slots, sizes = _on_host(clusters.slots), _sizes(clusters.buckets)
     names = _functions(slots)
     flat, numbers = names.full(sum(sizes), -1, names.int32), names.arange(len(slots), dtype=names.int32)
@@ -174,7 +175,7 @@ def cluster_starts(clusters: ClusterData) -> tuple[Any, ...]:
 
 
 def weights_in_blocks(starts: Sequence[Any], weights: Any) -> tuple[Any, ...]:
-    """Weights (m,) as the buckets have them, for the ``cluster_starts`` of these: on first lanes, and 0 elsewhere."""
+    """Weights (m,) as the buckets hold them, by their ``cluster_starts``: on the first lane of each cluster, and 0 elsewhere."""
     return tuple(_functions(weights, start).where(start < 0, 0.0, _taken(weights, start)) for start in starts)
 
 
@@ -197,7 +198,7 @@ def on_all_lanes(bucket: Bucket, values: Any) -> Any:
 
 
 def outcome_columns(clusters: ClusterData) -> list[tuple[Any, ...]]:
-    """For every outcome column one (S, w, B) array a bucket."""
+    """For every outcome column, one (S, w, B) array for each bucket."""
     return list(zip(*(jax.tree.leaves(bucket.y) for bucket in clusters.buckets), strict=True))
 
 
@@ -212,13 +213,13 @@ def total_weight(buckets: Iterable[Bucket]) -> float:
 
 
 def replace_offset(buckets: tuple[Bucket, ...], e: int, blocks: Iterable[Any]) -> tuple[Bucket, ...]:
-    """The buckets with another offset of predictor ``e``, one (S, w, B) array a bucket."""
+    """The buckets with another offset of predictor ``e``; ``blocks`` are one (S, w, B) array for each bucket."""
     pairs = zip(buckets, blocks, strict=True)
     return tuple(bucket._replace(offset=bucket.offset.astype(values.dtype).at[:, e].set(values)) for bucket, values in pairs)
 
 
 def replace_outcomes(buckets: tuple[Bucket, ...], blocks: Iterable[Any]) -> tuple[Bucket, ...]:
-    """The buckets with other outcomes, for each one in the form that it has."""
+    """The buckets with other outcomes; each of ``blocks`` has the form of the bucket's own ``y``."""
     return tuple(bucket._replace(y=y) for bucket, y in zip(buckets, blocks, strict=True))
 
 
@@ -241,7 +242,7 @@ def in_longer_buckets(clusters: ClusterData, buckets: tuple[Bucket, ...]) -> Clu
 
 
 def _numbers(clusters: ClusterData) -> tuple[Any, ...]:
-    """One (S, B) array a bucket: number of the cluster that a lane belongs to; of padding, that of the first cluster in the bucket."""
+    """One (S, B) array for each bucket: the number of each lane's cluster. Padding has the number of the first cluster in the bucket."""
     pairs = zip(clusters.buckets, cluster_starts(clusters), strict=True)
     found = [on_all_lanes(bucket, start) for bucket, start in pairs]
     return tuple(_functions(number).where(number < 0, number[0, 0], number) for number in found)
@@ -270,12 +271,12 @@ def _sizes(buckets: Iterable[Bucket]) -> list[int]:
 
 
 def _starts(sizes: Sequence[int]) -> list[int]:
-    """Where parts of these sizes begin that are laid end to end."""
+    """Where each part begins when parts of these sizes are laid end to end."""
     return list(itertools.accumulate(sizes, initial=0))[:-1]
 
 
 def _on_host(index: Any) -> Any:
-    """An index as a NumPy array, where no operation is compiled for each new shape; as it is when it is traced."""
+    """An index as a NumPy array, because NumPy compiles nothing for a new shape; a traced index stays as it is."""
     return index if isinstance(index, jax.core.Tracer) else jax.device_get(index)
 
 

@@ -41,12 +41,12 @@ class Conditional(NamedTuple):
 def conditional(
     params: Params, clusters: ClusterData, family: Family, rule: Rule, starts: Modes | None = None, prior: Prior = STANDARD_NORMAL
 ) -> Conditional:
-    """Nodes and weights of every cluster; forward mode differentiates them, the movement of mode and scale included.
+    """Nodes and weights of every cluster. Forward mode differentiates them, including the movement of mode and scale.
 
     Parameters
     ----------
     rule : of fixed length, ``tensor_rule(n_agq, q)``.
-    starts : (S, q, B) a bucket, where the searches for modes begin; 0 when not given.
+    starts : (S, q, B) for each bucket, where the searches for modes begin; 0 when not given.
     """
 
     def of_block(block_and_start: tuple[Bucket, Array]) -> Conditional:
@@ -62,7 +62,7 @@ def conditional(
 def block_conditional(
     params: Params, block: Bucket, start: Array, family: Family, rule: Rule, prior: Prior = STANDARD_NORMAL
 ) -> tuple[Posterior, Conditional]:
-    """Mode and scale of the clusters of one block, the search beginning at ``start`` (q, B), and their nodes and weights (..., B)."""
+    """Mode and scale of the clusters of one block, with their nodes and weights (..., B). The search begins at ``start`` (q, B)."""
     nodes, log_weights = jnp.asarray(rule.nodes, params.beta.dtype), jnp.asarray(rule.log_weights, params.beta.dtype)
     f = integrand(params, block, family, prior)
     post = posterior(f, start)

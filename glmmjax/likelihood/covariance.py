@@ -31,7 +31,7 @@ __all__ = [
 
 @dataclasses.dataclass(frozen=True)
 class Structure(abc.ABC):
-    """A set of covariance matrices D (q, q), by a free vector (n_free,).
+    """A set of covariance matrices D (q, q), each given by a free vector (n_free,).
 
     Every other layer asks these methods, and never which structure it has.
 
@@ -54,7 +54,7 @@ class Structure(abc.ABC):
 
     @property
     def entries(self) -> tuple[tuple[int, int], ...] | None:
-        """(row, column) of L that each number of the free vector is; None for a structure whose numbers are something else."""
+        """The entry (row, column) of L that each number of the free vector is; None where the numbers are no entries of L."""
         return None
 
     @property
@@ -64,7 +64,7 @@ class Structure(abc.ABC):
 
     @abc.abstractmethod
     def free_names(self, effects: tuple[str, ...]) -> tuple[str, ...]:
-        """(n_free,) what the numbers of the free vector are called in tables and hypotheses; ``effects`` (q,) names the random effects."""
+        """(n_free,) names of the free vector's numbers in tables and hypotheses; ``effects`` (q,) are the names of the random effects."""
 
     def signs(self, free: np.ndarray) -> np.ndarray:
         """(..., n_free) factors 1 or -1 that give the free vectors (..., n_free) of the same D that are reported."""
@@ -76,7 +76,7 @@ class Structure(abc.ABC):
 
     @abc.abstractmethod
     def free(self, chol: Array) -> Array:
-        """(n_free,) free vector of a factor (q, q); it gives the same D if the structure has it, and else one close to it."""
+        """(n_free,) free vector of a factor (q, q). It gives the same D where the structure has that D, and otherwise one close to it."""
 
     def pull_back(self, free: Array, slope: Array) -> Array:
         """(n_free,) gradient in the free vector of a function whose gradient in L is ``slope`` (q, q)."""
@@ -103,7 +103,12 @@ class Structure(abc.ABC):
 
 @dataclasses.dataclass(frozen=True)
 class BlockDiagonal(Structure):
-    """Independent unstructured blocks of the given sizes: (q,) is an unstructured D, (1, ..., 1) a diagonal one."""
+    """Independent unstructured blocks of the given sizes: (q,) is an unstructured D, (1, ..., 1) a diagonal one.
+
+    Attributes
+    ----------
+    sizes : numbers of random effects in the blocks; their sum is q
+    """
 
     sizes: tuple[int, ...]
 
@@ -165,7 +170,12 @@ class BlockDiagonal(Structure):
 
 @dataclasses.dataclass(frozen=True)
 class _TwoNumbers(Structure):
-    """Structures of any size whose free vector has two numbers."""
+    """Structures of any size whose free vector has two numbers.
+
+    Attributes
+    ----------
+    size : number of random effects q
+    """
 
     fewest: ClassVar[int] = 2
 
@@ -186,6 +196,10 @@ class CompoundSymmetry(_TwoNumbers):
 
     The free vector holds signed square roots of the two eigenvalues of D: that of the mean of the effects, ``s^2 (1 + (q - 1) r)``, and
     that of contrasts between them, ``s^2 (1 - r)``.
+
+    Attributes
+    ----------
+    size : number of random effects q
     """
 
     def free_names(self, effects: tuple[str, ...]) -> tuple[str, ...]:
@@ -209,6 +223,10 @@ class Autoregressive(_TwoNumbers):
     """One variance, and the correlation ``r^|i - j|`` of the effects i and j, in the order of their columns.
 
     The free vector is (s, atanh r) with a signed standard deviation s.
+
+    Attributes
+    ----------
+    size : number of random effects q
     """
 
     def free_names(self, effects: tuple[str, ...]) -> tuple[str, ...]:
@@ -242,7 +260,7 @@ def diagonal(q: int) -> BlockDiagonal:
     return BlockDiagonal((1,) * q)
 
 
-# name of the argument ``covariance`` -> the structure for q random effects; the one place to register a structure, by one line
+# from the argument ``covariance`` to the structure for q random effects; this is the one place to register a structure, by one line
 STRUCTURES: dict[str, Callable[[int], Structure]] = {
     "unstructured": unstructured,
     "diagonal": diagonal,

@@ -23,8 +23,8 @@ from glmmjax.likelihood.rule import NodePlacement, Rule
 
 __all__ = ["GaussHermite", "Rule", "check_n_agq", "finer", "padded_rule", "tensor_rule"]
 
-_MOST_NODES = 50_000  # of a rule that only judges another
-_MOST_POINTS = 200  # weights of much longer rules underflow
+_MOST_NODES = 50_000  # largest size of a rule that only judges another one
+_MOST_POINTS = 200  # points per dimension; the weights of much longer rules underflow
 
 
 class GaussHermite(NamedTuple):
@@ -32,8 +32,8 @@ class GaussHermite(NamedTuple):
 
     Attributes
     ----------
-    nodes : (K, q)
-    log_weights : (K,)
+    nodes : (K, q) standard nodes z_k
+    log_weights : (K,) with the constant of the prior among them
     count : number of nodes in use: a Python int (loop of fixed length) or a traced scalar
     """
 
@@ -42,7 +42,7 @@ class GaussHermite(NamedTuple):
     count: Any
 
     def place(self, posterior: Posterior) -> NodePlacement:
-        """Around the mode, at the scale of the posterior; f at the mode is the largest f, so the sum needs no running maximum."""
+        """Nodes around the mode, at the scale of the posterior. f is largest at the mode, so the sum needs no running maximum."""
         return NodePlacement(posterior.mode, posterior.root, posterior.log_det, posterior.value)
 
 
@@ -52,14 +52,14 @@ def tensor_rule(n_agq: int, q: int, prior: Prior = STANDARD_NORMAL) -> GaussHerm
     Exact for a polynomial of degree ``2 n_agq - 1`` times the adapted normal density, in each dimension.
     """
     nodes, log_weights = _tensor(n_agq, q, prior)
-    # JAX keeps the constant that it made of an array, in the precision of that time: a rule used in 32 bits would stay so in 64
+    # JAX keeps the constant that it makes of an array in the precision of that moment: a rule first used in 32 bits would stay in 32 bits
     return GaussHermite(nodes.copy(), log_weights.copy(), n_agq**q)
 
 
 @functools.lru_cache(maxsize=64)
 def _tensor(n_agq: int, q: int, prior: Prior) -> tuple[np.ndarray, np.ndarray]:
     z, w = np.polynomial.hermite_e.hermegauss(n_agq)
-    log_w = np.log(w) + 0.5 * z**2 + prior.log_constant(q) / max(q, 1)  # the constant in equal shares for the dimensions
+    log_w = np.log(w) + 0.5 * z**2 + prior.log_constant(q) / max(q, 1)  # the dimensions share the constant equally
     nodes = np.array(list(itertools.product(z, repeat=q))).reshape(n_agq**q, q)
     log_weights = np.array([sum(term) for term in itertools.product(log_w, repeat=q)], dtype=float)
     return nodes, log_weights
@@ -80,7 +80,7 @@ def padded_rule(n_agq: int, q: int, prior: Prior = STANDARD_NORMAL) -> GaussHerm
 
 
 def finer(n_agq: int, q: int) -> int:
-    """Points per dimension of the rule that judges ``n_agq``: half as many again, at least four more, odd; fewer for a large q."""
+    """Points per dimension of the rule that judges ``n_agq``: odd, half as many again and at least four more; fewer for a large q."""
     wanted = (n_agq + max(4, n_agq // 2)) | 1
     affordable = [n for n in range(wanted, n_agq, -1) if n**q <= max(_MOST_NODES, n_agq**q)]
     return affordable[0] if affordable else n_agq + 1

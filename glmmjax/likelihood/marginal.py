@@ -1,4 +1,4 @@
-"""The marginal log-likelihood of all clusters: the only place that batches over blocks and buckets.
+"""The marginal log-likelihood of all clusters. No other file batches over blocks and buckets.
 
 ``log_likelihood`` and ``cluster_log_likelihoods`` are the public pure functions; ``value_and_gradient`` is the same number with
 its gradient taken block by block, so that memory stays at one block whatever the number of rows.
@@ -43,7 +43,7 @@ __all__ = [
     "value_and_gradient",
 ]
 
-Modes = tuple[Array, ...]  # one (S, q, B) array a bucket
+Modes = tuple[Array, ...]  # one (S, q, B) array for each bucket
 
 
 class Evaluation(NamedTuple):
@@ -51,8 +51,8 @@ class Evaluation(NamedTuple):
 
     Attributes
     ----------
-    value : ()
-    gradient : d value / d params, for every entry of chol
+    value : () log-likelihood
+    gradient : derivatives in the ``Params``, those in chol for every entry of it
     modes : where the next evaluation starts its search
     mode_error : () largest squared Newton step left in any mode, in posterior standard deviations
     """
@@ -64,7 +64,14 @@ class Evaluation(NamedTuple):
 
 
 class Span(NamedTuple):
-    """Blocks ``first, first + stride, ...`` of a bucket, ``count`` of them; whole numbers, traced or not."""
+    """Some blocks of a bucket: ``first, first + stride, ...``. Whole numbers, traced or not.
+
+    Attributes
+    ----------
+    first : () number of the first block
+    count : () number of blocks
+    stride : () from one block to the next
+    """
 
     first: Any
     count: Any
@@ -78,7 +85,8 @@ def log_likelihood(params: Params, clusters: ClusterData, family: str | Family, 
 
     Parameters
     ----------
-    params : ``Params``; ``beta`` (p,), ``chol`` (q, q) with D = L L', ``phi`` (n_phi,) on the free scale, ``gamma`` (p_zi,).
+    params : ``Params``; ``beta`` (p,), ``chol`` (q, q) with D = L L', ``phi`` (n_phi,) on the free scale, ``gamma`` (p_zi,), ``delta``
+        (p_disp,).
     clusters : ``design.clusters`` of ``make_design``, or a ``ClusterData`` made by hand.
     family : a ``Family``, or its name; static under ``jit``.
     n_agq : points per dimension, 1 is Laplace's method; static under ``jit``.
@@ -86,23 +94,36 @@ def log_likelihood(params: Params, clusters: ClusterData, family: str | Family, 
 
     Returns
     -------
-    Scalar in the dtype of the data. ``jit``, ``vmap``, ``grad``, ``hessian`` work in ``params`` and in the floating-point
-    leaves of ``clusters`` but ``y`` and ``row_weight``, whose derivative is taken as 0. The derivative includes the movement of
-    mode and scale.
+    Array
+        A scalar in the dtype of the data. ``jit``, ``vmap``, ``grad``, ``hessian`` work in ``params`` and in the floating-point leaves of
+        ``clusters`` but ``y`` and ``row_weight``, whose derivatives are taken as 0. The derivative includes the movement of mode and
+        scale.
 
     Raises
     ------
     ArgumentError
         For a shape, family, ``n_agq`` or mesh that does not fit.
 
-    Source: Pinheiro and Bates (1995), JCGS 4, 12-35; Pinheiro and Chao (2006), JCGS 15, 58-81.
+    References
+    ----------
+    Pinheiro and Bates (1995), Journal of Computational and Graphical Statistics 4, 12-35; Pinheiro and Chao (2006), the same journal 15,
+    58-81.
+
+    Examples
+    --------
+    >>> import jax.numpy as jnp
+    >>> data = gj.datasets.load_intro_binomial()
+    >>> design = gj.make_design("y ~ sex * time", random="~ 1 | id", data=data, family="binomial")
+    >>> params = gj.Params(beta=jnp.array([-2.6, -1.3, 0.28, 0.04]), chol=jnp.array([[2.0]]))
+    >>> f"{gj.log_likelihood(params, design.clusters, 'binomial'):.2f}"
+    '-374.57'
     """
     arguments = _arguments(params, clusters, family, n_agq)
     return _log_likelihood(*arguments) if mesh is None else _log_likelihood_on_mesh(*arguments, _mesh_for(clusters, mesh))
 
 
 def log_likelihood_by_rule(params: Params, clusters: ClusterData, family: Family, rule: Rule, prior: Prior = STANDARD_NORMAL) -> Array:
-    """``log_likelihood`` with a rule made for ``prior`` in place of ``n_agq``; a ``padded_rule`` as a traced argument serves many."""
+    """``log_likelihood`` with a rule made for ``prior`` in place of ``n_agq``. One program takes any ``padded_rule`` as traced argument."""
     total = jnp.zeros((), params.beta.dtype)
     for bucket in clusters.buckets:
 
@@ -114,11 +135,36 @@ def log_likelihood_by_rule(params: Params, clusters: ClusterData, family: Family
 
 
 def cluster_log_likelihoods(params: Params, clusters: ClusterData, family: str | Family, n_agq: int = 11) -> Array:
-    """(m,) log marginal likelihood of each cluster, unweighted, in the order of ``design.groups``; see ``log_likelihood``."""
+    """Log marginal likelihood of each cluster, by the quadrature of ``log_likelihood``.
+
+    Parameters
+    ----------
+    params, clusters, family, n_agq : as for ``log_likelihood``.
+
+    Returns
+    -------
+    Array
+        (m,) in the order of ``design.groups``; weights of clusters are not applied.
+
+    Raises
+    ------
+    ArgumentError
+        For a shape, family or ``n_agq`` that does not fit.
+
+    Examples
+    --------
+    >>> import jax.numpy as jnp
+    >>> data = gj.datasets.load_intro_binomial()
+    >>> design = gj.make_design("y ~ sex * time", random="~ 1 | id", data=data, family="binomial")
+    >>> params = gj.Params(beta=jnp.array([-2.6, -1.3, 0.28, 0.04]), chol=jnp.array([[2.0]]))
+    >>> values = gj.cluster_log_likelihoods(params, design.clusters, "binomial")
+    >>> [f"{value:.2f}" for value in values[:3]]
+    ['-2.88', '-3.22', '-5.59']
+    """
     return _cluster_log_likelihoods(*_arguments(params, clusters, family, n_agq))
 
 
-# compiled once for eager callers too; inside another program they are inlined there
+# compiled once for eager callers too; inside another program they become part of it
 @functools.partial(jax.jit, static_argnums=(2, 3))
 def _log_likelihood(params: Params, clusters: ClusterData, family: Family, n_agq: int) -> Array:
     return log_likelihood_by_rule(params, clusters, family, tensor_rule(n_agq, params.chol.shape[-1]))
@@ -140,7 +186,7 @@ def _cluster_log_likelihoods(params: Params, clusters: ClusterData, family: Fami
 
 
 def in_ambient_precision(tree: Any) -> Any:
-    """Floating-point leaves in the precision that is in force: float64 data of another context would be mixed with float32."""
+    """Floating-point leaves in the precision in force, so that float64 data of another context do not mix with float32."""
 
     def convert(leaf: Any) -> Any:
         allowed = jax.dtypes.canonicalize_dtype(leaf.dtype)
@@ -163,7 +209,7 @@ def _arguments(params: Params, clusters: ClusterData, family: str | Family, n_ag
 
 
 def _mesh_for(clusters: ClusterData, mesh: Mesh) -> Mesh:
-    """``mesh``, once every bucket is seen to have as many blocks for one device as for the next."""
+    """``mesh``, after a check that the devices have equal numbers of blocks of every bucket."""
     mesh = plain_mesh(mesh)
     uneven = [n for n in (bucket.cluster_weight.shape[0] for bucket in clusters.buckets) if n % mesh.size]
     if uneven:
@@ -184,7 +230,7 @@ def value_and_gradient(
     *,
     prior: Prior = STANDARD_NORMAL,
 ) -> Evaluation:
-    """Log-likelihood and exact gradient at ``params``, the search for modes starting at ``modes``; ``spans`` as in ``sum_over_blocks``."""
+    """Log-likelihood and exact gradient at ``params``. The search for modes starts at ``modes``; ``spans``: see ``sum_over_blocks``."""
     of_block = lambda block, start: block_value_and_gradient(params, block, start, family, rule, prior)  # noqa: E731
     zero = (jnp.zeros((), params.beta.dtype), jax.tree.map(jnp.zeros_like, params))
     (value, gradient), modes, error = sum_over_blocks(of_block, zero, buckets, modes, spans)
@@ -202,8 +248,8 @@ def sum_over_blocks(
 
     Parameters
     ----------
-    of_block : of a block and of where to search for its modes; gives a tree shaped as ``zero``, the modes, and their error.
-    spans : one entry a bucket, by default all its blocks; modes of other blocks come back as they were.
+    of_block : takes a block and where the search for its modes begins; gives a tree shaped as ``zero``, the modes, and their error.
+    spans : the blocks to visit, one entry for each bucket; all blocks by default. Modes of other blocks come back as they were.
     """
     total, found = (zero, jnp.zeros((), modes[0].dtype)), []
     for bucket, start, span in zip(buckets, modes, spans or tuple(Span(0, len(b.cluster_weight), 1) for b in buckets), strict=True):
@@ -239,7 +285,7 @@ def block_value_and_gradient(
     (x, placement, base), pull_back, post = jax.vjp(prepare, params, has_aux=True)
     values, by = integrate_with_slopes(Integrand(family, prior, x, observed), placement, rule)
     weight = block.cluster_weight
-    # rows and phi belong to a lane, the placement of nodes to a cluster, which counts on its first lane only
+    # rows and phi belong to a lane; nodes are placed for a cluster, which counts on its first lane only
     eta, zl, phi = (over_lanes(observed, weight) * slope for slope in by[:3])
     placed = NodePlacement(weight * by.origin, weight * by.axes, weight, jnp.zeros_like(weight))
     (gradient,) = pull_back((Predictors(eta, zl, phi), placed, weight))

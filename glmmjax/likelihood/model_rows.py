@@ -1,4 +1,4 @@
-"""Linear predictors, of rows and of blocks; and rows as predictions see them: without clusters and padding, on the last axis.
+"""Linear predictors of rows and of blocks; and the rows of predictions, which have no clusters and no padding.
 
 ``E`` predictors (main part, zero part, dispersion), ``q`` random effects in all, ``n`` rows.
 """
@@ -24,7 +24,7 @@ class ModelRows(NamedTuple):
     ----------
     X : per predictor (p_e, n), fixed-effects columns
     Z : per predictor (q_e, n), random-effects columns; sum of q_e is q
-    offset : (E, n)
+    offset : (E, n) offsets, on the scale of the linear predictors
     """
 
     X: tuple[Array, ...]
@@ -57,7 +57,7 @@ def random_columns(params: Params, columns: ModelRows | Bucket) -> Array:
     """(E, q, n) or (E, q, w, B) random-effects columns times L: the predictors are linear in u with these slopes."""
     slopes, first = [], 0
     for z in columns.Z:
-        # a matrix product, because its derivative in L is one too and not a slow sum over rows
+        # a matrix product: its derivative in L is a matrix product too, and not a slow sum over rows
         slopes.append(jnp.tensordot(params.chol[first : first + len(z)].T, z, 1))
         first += len(z)
     return jnp.stack(slopes)

@@ -1,8 +1,8 @@
 """Conditional modes u_hat = argmax f(u) of a block of clusters, by damped Newton steps, with exact derivatives.
 
-Derivatives of the mode are decided here and nowhere else: the implicit function theorem on grad f(u_hat) = 0, stated as a
-differentiation rule that contains the mode itself, so it can be differentiated again (a Hessian at 1 or 2 nodes needs the
-second derivative of the mode; one differentiable Newton step would give only the first).
+This file alone decides the derivatives of the mode. They follow from the implicit function theorem for grad f(u_hat) = 0, stated as a
+differentiation rule that contains the mode itself, so that it can be differentiated again: a Hessian at 1 or 2 nodes needs the second
+derivative of the mode, and one differentiable Newton step would give only the first.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ class Peak(NamedTuple):
 
     Attributes
     ----------
-    mode : (q, B)
+    mode : (q, B) where f is largest
     hessian : negative Hessian of f there
-    value : (B,) closed to differentiation
-    gradient : 0 up to rounding, closed to differentiation
+    value : (B,) f at the mode; no derivative is taken of it
+    gradient : q arrays (B,), 0 up to rounding; no derivative is taken of them
     """
 
     mode: Array
@@ -52,7 +52,7 @@ class Peak(NamedTuple):
 
 @jax.custom_jvp
 def find_peak(f: Integrand, start: Array) -> Peak:
-    """The peak of f in each cluster, the search starting at ``start`` (q, B); mode and Hessian are differentiable in ``f.x``."""
+    """The peak of f in each cluster. The search starts at ``start`` (q, B); mode and Hessian are differentiable in ``f.x``."""
     mode = _search(f, from_first_lane(f.observed, start))
     value, gradient, hessian = log_joint_derivatives(f, mode)
     return Peak(mode, hessian, value, gradient)
@@ -66,7 +66,7 @@ def _find_peak_jvp(primals, tangents):
     if start.shape[0] == 0:
         return peak, jax.tree.map(jnp.zeros_like, peak)
     (_, hessian), linear = jax.linearize(lambda x, u: log_joint_derivatives(dataclasses.replace(f, x=x), u)[1:], f.x, peak.mode)
-    # the rule needs the exact Hessian: at a mode it is positive definite up to ties, and no smaller substitute is right
+    # the rule needs the exact Hessian, which is positive definite at a mode up to ties; no smaller substitute is right
     d_mode = jnp.stack(solve_cholesky(cholesky(hessian), linear(tangents[0].x, still)[0]))
     d_hessian = linear(tangents[0].x, d_mode)[1]
     return peak, Peak(d_mode, d_hessian, jnp.zeros_like(peak.value), jax.tree.map(jnp.zeros_like, peak.gradient))

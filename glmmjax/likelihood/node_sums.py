@@ -38,9 +38,9 @@ class NodeSums(NamedTuple):
     Attributes
     ----------
     moments : (1 + q, 1 + q, B) sum p z~ z~'
-    score : 1 + q arrays (E, w, B), sum p s z~_a: apart, because XLA splits an array above some 64 KiB over threads
+    score : 1 + q arrays (E, w, B), sum p s z~_a; not one array, because XLA splits an array above some 64 KiB over threads
     phi : (n_phi, B) sum p d/d phi
-    pull : (q, 1 + q, B) sum p g(u) z~', g the prior's negative gradient; None where g is linear: moments then give it
+    pull : (q, 1 + q, B) sum p g(u) z~', with the prior's negative gradient g; None where g is linear, because moments then give it
     """
 
     moments: Array
@@ -52,7 +52,7 @@ class NodeSums(NamedTuple):
 class _Shared(NamedTuple):
     """Sums that all directions of a derivative share; second derivatives of the weighted log density of a row."""
 
-    by_eta: tuple[tuple[tuple[Array, ...], ...], ...]  # [a][b][e], b <= a: (E, w, B) sum p z~_a z~_b d s / d eta_e
+    by_eta: tuple[tuple[tuple[Array, ...], ...], ...]  # [a][b][e] for b <= a: (E, w, B) sum p z~_a z~_b d s / d eta_e
     by_phi: tuple[tuple[Array, ...], ...]  # [a][j]: (E, w, B) sum p z~_a d s / d phi_j
 
 
@@ -132,7 +132,7 @@ def _sum_over_nodes_jvp(count, primals, tangents):
 
 
 def _node_slopes(x: Predictors, dx: Predictors, placement: NodePlacement, change: NodePlacement) -> tuple[list[Array], list[Array]]:
-    """Tangents of the predictors and of u at a node as ``sum_b z~_b slope_b``: 1 + q arrays (E, w, B), and as many (q, B)."""
+    """Tangents of the predictors and of u at a node as ``sum_b z~_b slope_b``: 1 + q arrays (E, w, B) and 1 + q arrays (q, B)."""
     q, still = len(placement.origin), jnp.zeros_like(placement.shift)
     slopes, u_slopes = [], [change.origin]
     for b, (column, d_column) in enumerate(zip(columns(placement), columns(change), strict=True)):
@@ -144,7 +144,7 @@ def _node_slopes(x: Predictors, dx: Predictors, placement: NodePlacement, change
 
 
 def _added(sums: NodeSums, p: Array, z: Array, score: Array, by_phi: Array, pull: Array | None) -> NodeSums:
-    """``sums`` with one more node of weight ``p`` (B,); ``by_phi`` and ``pull`` have the weight in them."""
+    """``sums`` with one more node of weight ``p`` (B,); ``by_phi`` and ``pull`` are multiplied by the weight already."""
     return NodeSums(
         moments=sums.moments + (z[:, None] * z)[:, :, None] * p,
         score=tuple(total + (z[a] * p) * score for a, total in enumerate(sums.score)),

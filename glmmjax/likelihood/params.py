@@ -22,11 +22,18 @@ class Params(NamedTuple):
 
     Attributes
     ----------
-    beta : (p,) fixed effects
-    chol : (q, q) factor L of D = L L'; lower triangular, its diagonal may have any sign
-    phi : (n_phi,) extra parameters on the free scale (log of a positive one)
-    gamma : (p_zi,) fixed effects of the zero part
+    beta : (p,) fixed effects, on the scale of the linear predictor
+    chol : (q, q) factor L of D = L L', the covariance matrix of the random effects; lower triangular, its diagonal may have any sign
+    phi : (n_phi,) extra parameters of the family on the free scale: the logarithm of one that is positive
+    gamma : (p_zi,) fixed effects of the zero part, on the logit of the probability of a zero
     delta : (p_disp,) coefficients of the extra parameter on its free scale, which then has no entry in phi
+
+    Examples
+    --------
+    >>> import jax.numpy as jnp
+    >>> params = gj.Params(beta=jnp.array([-2.6, 0.3]), chol=jnp.array([[2.0]]))
+    >>> (params.chol @ params.chol.T).tolist()  # D
+    [[4.0]]
     """
 
     beta: Array
@@ -38,7 +45,16 @@ class Params(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Theta:
-    """Layout of the free vector theta = (beta, free vector of D, phi, gamma, delta); static, hashable."""
+    """Layout of the free vector theta = (beta, free vector of D, phi, gamma, delta); static, hashable.
+
+    Attributes
+    ----------
+    p : number of fixed effects
+    covariance : structure of D
+    n_phi : number of extra parameters
+    p_zi : fixed effects of the zero part
+    p_disp : coefficients of the extra parameter
+    """
 
     p: int
     covariance: Structure

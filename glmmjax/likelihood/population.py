@@ -1,4 +1,4 @@
-r"""Averages over the law of the random effects, N(0, D) where u is standard normal, by deterministic quadrature.
+r"""Averages over the law of the random effects by deterministic quadrature. The law is N(0, D) where u is standard normal.
 
 However many random effects there are, they enter a row through one number for each linear predictor that has some, so the integral has
 one or two dimensions. The rule is the trapezoid, which for a normal weight converges geometrically: the error of a logistic mean is of
@@ -24,9 +24,9 @@ from glmmjax.likelihood.prior import STANDARD_NORMAL, Prior
 
 __all__ = ["population_average", "population_mean", "population_probabilities"]
 
-_MOST_SHIFT = 12.0  # a log link moves the weight up by the standard deviation of the predictor: the grid reaches further by as much
-_STEP = {1: 0.3, 2: 0.4}  # by dimension: of a predictor with standard deviation 1 or less, else of its standard deviation
-_MOST_POINTS = {1: 4000, 2: 150}  # to each side; reached at standard deviations of about 60 and 3.5
+_MOST_SHIFT = 12.0  # a log link moves the weight up by the standard deviation of the predictor, so the grid reaches further by as much
+_STEP = {1: 0.3, 2: 0.4}  # by dimension, in units of the predictor's standard deviation, or of 1 where that is smaller
+_MOST_POINTS = {1: 4000, 2: 150}  # by dimension, to each side; standard deviations of about 60 and 3.5 need as many
 
 _FIXED_SHIFT = {1: 3.5, 2: 0.5}
 _FIXED_STEP = {1: 0.125, 2: 0.25}
@@ -40,7 +40,7 @@ def population_mean(params: Params, rows: ModelRows, family: Family, prior: Prio
     rows : X and Z with the rows on the last axis, a pair of them for each linear predictor, such as
         ``ModelRows(X=(X.T,), Z=(Z.T,), offset=jnp.zeros((1, n)))``.
     family : as ``design.family`` has it, with the levels of an ordinal outcome counted.
-    prior : a law of u whose density depends on the length of u alone; static.
+    prior : a law of u whose density depends on the length of u alone; static under ``jit``.
 
     Forward and reverse mode differentiate it, also where variances are 0; twice in forward mode, or forward over reverse.
     """
@@ -53,7 +53,7 @@ def population_probabilities(params: Params, rows: ModelRows, family: Any, prior
 
 
 class _Average(NamedTuple):
-    """The static part: m values of a row, each of its own slice of (E, m, n) predictors and (n_phi, m, n)."""
+    """The static part of an average: m values of a row, each from its own slice of predictors (E, m, n) and phi (n_phi, m, n)."""
 
     function: Callable[..., Array]  # of family, eta and phi
     n_values: int
@@ -79,7 +79,7 @@ def _averages(what: _Average, params: Params, rows: ModelRows) -> Array:
 
 
 def _for_each(n_values: int, *arrays: Array) -> list[Array]:
-    """(k, n) arrays as (k, m, n), so that each of m values of a row has arguments of its own."""
+    """Arrays (k, n) as (k, m, n), so that each of the m values of a row has its own arguments."""
     return [jnp.broadcast_to(array[:, None], (len(array), n_values, array.shape[-1])) for array in arrays]
 
 
@@ -92,7 +92,7 @@ def _average(what: _Average, eta: Array, directions: Array, phi: Array) -> Array
 
 @_average.defjvp
 def _average_jvp(what: _Average, primals: Any, tangents: Any) -> tuple[Array, Array]:
-    """One pass over the grid, for any number of parameters: it finds the slopes in the few numbers that are a row's own."""
+    """One pass over the grid for any number of parameters: it finds the slopes in the few numbers that belong to a row."""
     eta, directions, phi = primals
 
     def with_slopes(at: Array, z: Array) -> tuple[Array, Array, Array, Array]:
@@ -106,7 +106,7 @@ def _average_jvp(what: _Average, primals: Any, tangents: Any) -> tuple[Array, Ar
 
 
 def _sum_over_grid(prior: Prior, function: Callable[[Array, Array], Any], eta: Array, directions: Array) -> Any:
-    """Weighted mean over the grid of ``function``, of predictors (E, n) and the node z (d,) where they are taken."""
+    """Weighted mean over the grid of ``function``, which takes predictors (E, n) and the node z (d,) where they hold."""
     d = directions.shape[1]
     spread = jnp.nan_to_num(jax.lax.stop_gradient(jnp.abs(directions).max((0, 2), initial=0.0)))
     half = prior.reach + jnp.minimum(spread, _MOST_SHIFT)
@@ -122,7 +122,7 @@ def _sum_over_grid(prior: Prior, function: Callable[[Array, Array], Any], eta: A
             weight = jnp.exp(prior.log_density(z))
             return jax.tree.map(lambda t, v: t + weight * v, total, (jnp.ones((), eta.dtype), value))
 
-        return jax.lax.cond(((z / half) ** 2).sum() <= 1.0 + 1e-6, with_node, lambda: total)  # corners weigh nothing
+        return jax.lax.cond(((z / half) ** 2).sum() <= 1.0 + 1e-6, with_node, lambda: total)  # the corners of the grid have no weight
 
     shapes = jax.eval_shape(function, eta, jnp.zeros(d, eta.dtype))
     zero = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), (jax.ShapeDtypeStruct((), eta.dtype), shapes))
@@ -135,7 +135,7 @@ def population_average(function: Callable[[Array], Any], params: Params, rows: M
 
     Parameters
     ----------
-    function : of eta (E, n); gives an array, or a tree of arrays, whose last axis is that of the rows.
+    function : takes eta (E, n) and gives an array, or a tree of arrays, with the rows on the last axis.
 
     Returns
     -------
@@ -170,7 +170,7 @@ def _rule(n_dimensions: int, prior: Prior) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _directions(params: Params, rows: ModelRows) -> Array:
-    """(E, d, n) slopes of the predictors in d variables with the prior's law, which give them the distribution that they have."""
+    """(E, d, n) slopes of the predictors in d variables of the prior's law, such that the predictors keep their distribution."""
     slopes = random_columns(params, rows)
     has_effects = [e for e, z in enumerate(rows.Z) if len(z)]
     if slopes.shape[1] <= len(has_effects):
@@ -179,7 +179,7 @@ def _directions(params: Params, rows: ModelRows) -> Array:
     first, *others = has_effects
     sd = _root((slopes[first] ** 2).sum(0))
     placed = placed.at[first, 0].set(sd)
-    for second in others:  # one at most: only main part and zero part have random effects
+    for second in others:  # at most one, because only the main part and the zero part have random effects
         along = (slopes[first] * slopes[second]).sum(0) / jnp.where(sd > 0, sd, 1.0)
         rest = slopes[second] - along / jnp.where(sd > 0, sd, 1.0) * slopes[first]
         placed = placed.at[second, 0].set(along).at[second, 1].set(_root((rest**2).sum(0)))

@@ -1,4 +1,4 @@
-"""Mode and scale of the random effects of each cluster given its outcomes: what rules place their nodes by.
+"""Mode and scale of the random effects of each cluster given its outcomes. Rules place their nodes by them.
 
 Per cluster: the mode u_hat, the negative Hessian ``H = C C'`` there, and ``R = C^-T`` (upper triangular, ``R R' = H^-1``, the Cholesky
 root in the spherical coordinates u).
@@ -24,10 +24,10 @@ class Posterior(NamedTuple):
 
     Attributes
     ----------
-    mode : (q, B) u_hat
-    root : (q, q, B) upper triangular R, R R' the inverse negative Hessian at the mode
+    mode : (q, B) conditional mode u_hat
+    root : (q, q, B) upper triangular R; R R' is the inverse negative Hessian at the mode
     log_det : (B,) log|det R|
-    value : (B,) f at the mode, closed to differentiation
+    value : (B,) f at the mode; no derivative is taken of it
     mode_error : (B,) squared length of one more Newton step in posterior standard deviations: 0 at an exact mode
     """
 

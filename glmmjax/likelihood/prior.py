@@ -1,4 +1,4 @@
-"""The law of the spherical random effects ``u`` of a cluster, ``b = L u``: the one place that knows what it is.
+"""The law of the spherical random effects ``u`` of a cluster, where ``b = L u``. No other file knows what it is.
 
 The integrand, the search for its mode, the rules' weights, averages over the population and draws of new clusters all ask a ``Prior``.
 A law is a frozen dataclass: hashable, equal by value, static under ``jit``.
@@ -28,8 +28,8 @@ class Prior(abc.ABC):
     them out where that is shorter or faster.
     """
 
-    has_linear_gradient: ClassVar[bool] = False  # the gradient is a matrix times u: sums over nodes then follow from moments of the nodes
-    reach: ClassVar[float]  # further from 0 than this, along one axis, the density is less than 1e-15 of its peak
+    has_linear_gradient: ClassVar[bool] = False  # whether it is a matrix times u; moments of the nodes then give sums over nodes
+    reach: ClassVar[float]  # along one axis, the density is below 1e-15 of its peak further from 0 than this
 
     @abc.abstractmethod
     def log_density(self, u: Any) -> Any:
@@ -37,11 +37,11 @@ class Prior(abc.ABC):
 
     @abc.abstractmethod
     def log_constant(self, q: int) -> float:
-        """What ``log_density`` leaves out for q random effects. Rules hold it in their log weights, so that no program adds it."""
+        """The constant that ``log_density`` leaves out for q random effects. Rules hold it in their log weights; no program adds it."""
 
     @abc.abstractmethod
     def sample(self, key: Array, shape: tuple[int, ...], dtype: Any) -> Array:
-        """Independent draws; ``shape`` is (..., q, n), with the random effects on the axis before the last."""
+        """Independent draws of shape ``shape``, which is (..., q, n): the random effects are on the axis before the last."""
 
     def negative_gradient(self, u: Array) -> Array:
         """(q, ...) minus the gradient of ``log_density``: how strongly the law pulls each random effect back."""

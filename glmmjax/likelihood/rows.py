@@ -52,7 +52,7 @@ class Predictors(NamedTuple):
     ----------
     eta : (E, w, B) fixed part and offset
     zl : (E, q, w, B) random-effects columns times L
-    phi : (n_phi, B) extra parameters, one copy a cluster
+    phi : (n_phi, B) extra parameters on the free scale, one copy for each cluster
     """
 
     eta: Array
@@ -65,9 +65,9 @@ class Observed(NamedTuple):
 
     Attributes
     ----------
-    y : (w, B), or a pair of them
-    row_weight : (w, B)
-    lanes : None where every lane is a cluster
+    y : (w, B) outcome, or a tuple of such arrays for several outcome columns
+    row_weight : (w, B) 0 for padding rows, else 1
+    lanes : how clusters share lanes; None where every lane is a cluster
     """
 
     y: Any
@@ -91,7 +91,15 @@ class Lanes(NamedTuple):
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Integrand:
-    """f of every cluster of a block. Family and prior are static; predictors and data are arrays."""
+    """f of every cluster of a block. Family and prior are static, the rest are arrays.
+
+    Attributes
+    ----------
+    family : density of the outcome
+    prior : law of the random effects
+    x : the part that depends on the parameters
+    observed : outcomes and weights
+    """
 
     family: Family = dataclasses.field(metadata={"static": True})
     prior: Prior = dataclasses.field(metadata={"static": True})
@@ -112,7 +120,7 @@ def predictors_of(params: Params, block: Bucket) -> Predictors:
 
 
 def observed_of(block: Bucket) -> Observed:
-    """Outcomes and row weights of a block, closed to differentiation."""
+    """Outcomes and row weights of a block; no derivative is taken with respect to them."""
     return jax.lax.stop_gradient(Observed(block.y, block.row_weight, _lanes_of(block)))
 
 
@@ -134,19 +142,19 @@ def over_lanes(observed: Observed, sums: Array) -> Array:
 
 
 def from_first_lane(observed: Observed, values: Array) -> Array:
-    """Values (..., B) of clusters as their first lanes have them, on all lanes."""
+    """Values (..., B) of the first lane of each cluster, on all its lanes."""
     return values if observed.lanes is None else over_lanes(observed, values * observed.lanes.is_first)
 
 
 def materialized(function: Callable[[Integrand, Array], Any], f: Integrand, u: Array) -> Any:
     """``function(f, u)`` with every result written to memory before it is used; ``function`` is jitted.
 
-    XLA's CPU compiler inlines a density into the sums over rows that use it, several times over, in loops that do not vectorise:
-    twice the time. The branch of a conditional is the one boundary that it does not fuse across. A GPU wants the fusion.
+    XLA's CPU compiler inlines a density into each sum over rows that uses it, in loops that do not vectorise, which takes twice the
+    time. Only the branch of a conditional stops this. A GPU gains by the fusion.
     """
 
     def on_cpu(f: Integrand, u: Array) -> Any:
-        always = f.observed.row_weight.ravel()[0] >= 0  # which the compiler cannot know
+        always = f.observed.row_weight.ravel()[0] >= 0  # always true, which the compiler cannot know
         return jax.lax.cond(always, function, zeros, f, u)
 
     # ``function`` is jitted, so that it is traced once for all its branches
@@ -237,7 +245,7 @@ def _rows_at(f: Integrand, u: Array) -> _RowDerivatives:
 
 @jax.jit
 def _slopes_at(f: Integrand, u: Array) -> tuple[_RowDerivatives, tuple[tuple[Array, ...], ...], tuple[_RowDerivatives, ...]]:
-    """Derivatives of every row; for each of their curvatures its slopes in every predictor; and all their slopes in every phi."""
+    """Derivatives of every row, the slopes of each of their curvatures in every predictor, and the slopes of all of them in every phi."""
     eta, phi = at(f.x, u), f.x.phi
     rows, slopes = along(lambda eta, phi: _derivatives(f.family, f.observed, eta, phi), (eta, phi), coordinates(eta, phi))
     by_predictor = [slope.curvature for slope in slopes[: len(eta)]]
@@ -264,7 +272,7 @@ def along(function: Callable[..., Any], primals: tuple[Array, ...], directions: 
 
 
 def coordinates(*arrays: Array) -> list[tuple[Array, ...]]:
-    """For each entry of the leading axis of each array the direction, in all arrays, in which it alone grows."""
+    """For each entry of the leading axis of each array, the direction in all arrays in which only this entry grows."""
     still = [jnp.zeros_like(a) for a in arrays]
     return [
         (*still[:k], still[k].at[e].set(1.0) if len(a) > 1 else jnp.ones_like(a), *still[k + 1 :])
@@ -283,7 +291,7 @@ def _negative_hessian(observed: Observed, zl: Array, curvature: tuple[Array, ...
 
 
 def _cut_off(curvature: tuple[Array, ...]) -> tuple[Array, ...]:
-    """Each predictor's own curvature, no higher than 0; cross terms between predictors are left out."""
+    """The curvature in each predictor, cut off at 0; cross terms between predictors are left out."""
     return tuple(jnp.zeros_like(second).at[e].set(jnp.minimum(second[e], 0.0)) for e, second in enumerate(curvature))
 
 

@@ -1,4 +1,4 @@
-"""What an integration rule is: standard nodes with log weights, and a way to place them in each cluster.
+"""The contract of an integration rule: standard nodes with log weights, and a way to place them in each cluster.
 
 Every rule places its nodes by an affine map, ``u_k = origin + axes z_k``, which it makes from the cluster's posterior. Sums over nodes,
 their derivatives and posterior moments need the map only, and do not know whether it comes from mode and scale or from bounds.
@@ -22,10 +22,10 @@ class NodePlacement(NamedTuple):
 
     Attributes
     ----------
-    origin : (q, B)
-    axes : (q, q, B) upper triangular
+    origin : (q, B) where the node z = 0 lies
+    axes : (q, q, B) upper triangular, the linear part of the map
     log_scale : (B,) is added to the log of the sum over nodes
-    shift : (B,) about the largest term's logarithm, closed to differentiation; the result does not depend on it
+    shift : (B,) about the logarithm of the largest term; the result does not depend on it, and no derivative is taken of it
     """
 
     origin: Array
@@ -64,7 +64,7 @@ def node(placement: NodePlacement, z: Array) -> Array:
 
 
 def columns(placement: NodePlacement) -> list[list[Array]]:
-    """1 + q lists of (B,) arrays: entries ``a`` of the slope of u in ``z~_b``. A list stops where its entries become 0."""
+    """1 + q lists of (B,) arrays. List b has the entries ``a`` of the slope of u in ``z~_b`` and stops where they become 0."""
     q = placement.origin.shape[0]
     return [[placement.origin[a] for a in range(q)], *([placement.axes[a, b] for a in range(b + 1)] for b in range(q))]
 

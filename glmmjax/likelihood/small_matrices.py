@@ -1,7 +1,7 @@
 """Algebra of q x q matrices for many clusters at once, written out into elementwise operations.
 
-A matrix is a nested tuple ``A[r][c]`` of arrays that all have the clusters on their last axis. For the q of quadrature this
-is several times faster to run, and to compile, than a batched LAPACK call on small matrices.
+A matrix is a nested tuple ``A[r][c]`` of arrays with the clusters on their last axis. For the few random effects that quadrature allows,
+this runs and compiles several times faster than a batched LAPACK call on small matrices.
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ def decode_column(found: dict[str, Any], arrays: Arrays) -> pd.Series:
     if kind != "objects":
         raise ValueError(f"a column of the kind {kind!r}")
     levels = np.empty(len(found["levels"]) + 1, dtype=object)
-    levels[:-1] = [decode(level, arrays) for level in found["levels"]]  # the last, None, is what is missing
+    levels[:-1] = [decode(level, arrays) for level in found["levels"]]  # the last entry, None, stands for missing values
     return pd.Series(levels[arrays[found["codes"]]], dtype=found["dtype"])
 
 
@@ -108,7 +108,7 @@ def _encode_objects(column: pd.Series, arrays: Arrays, what: str) -> dict[str, A
     values = column[present].astype(object)
     codes = np.full(len(column), -1)
     try:
-        if values.map(type).nunique() > 1:  # 1, 1.0 and True are equal, and not the same
+        if values.map(type).nunique() > 1:  # 1, 1.0 and True are equal, but must come back as they were
             codes[present], levels = np.arange(len(values)), values
         else:
             codes[present], levels = pd.factorize(values)

@@ -16,7 +16,7 @@ from glmmjax.postfit.prediction.rows import own_outcome, to_caller_order
 __all__ = ["fingerprint", "is_like"]
 
 _TOLERANCE = 1e-9
-_N_DENSITIES = 5  # rows whose density is looked at
+_N_DENSITIES = 5  # number of rows whose density is compared
 
 
 def fingerprint(fitted: FittedModel) -> dict[str, np.ndarray]:
@@ -38,7 +38,7 @@ def is_like(fitted: FittedModel, found: dict[str, np.ndarray]) -> bool:
 
 
 def _densities(fitted: FittedModel) -> np.ndarray:
-    """Log densities of the first rows at linear predictors of 0, which tell two families of a user apart; () for a registered one."""
+    """Log densities of the first rows at linear predictors of 0. They tell two families of a user apart; () for a registered family."""
     layout, family = fitted.problem.layout, fitted.problem.family
     if FAMILIES.get(family.name) is type(family) or family.has_dispersion:
         return np.zeros(0)

@@ -117,7 +117,7 @@ def _fitted(document: dict[str, Any], arrays: Arrays, family: Any, env: Mapping[
 
 def _design(given: ModelArguments, env: Mapping[str, Any], options: Any) -> Design:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DesignWarning)  # it was given when the model was fitted
+        warnings.simplefilter("ignore", DesignWarning)  # the user was warned when the model was fitted
         return build_design(given, env, options)
 
 

@@ -33,7 +33,7 @@ class Groups(NamedTuple):
     Attributes
     ----------
     codes : (n,) cluster number of each row
-    labels : (m,)
+    labels : (m,) the caller's label of each cluster
     """
 
     codes: np.ndarray

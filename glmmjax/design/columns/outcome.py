@@ -13,7 +13,7 @@ from glmmjax.design.formula.split import FormulaParts
 from glmmjax.errors import FormulaError, OutcomeError
 from glmmjax.families import Family
 
-_MOST_LEVELS = 30  # of an ordinal outcome: each has a threshold of its own
+_MOST_LEVELS = 30  # of an ordinal outcome, because each level has a threshold
 
 __all__ = ["Outcome", "check_outcome_columns", "check_varies", "fixed_levels", "levels_used", "read_outcome", "read_part_of_outcome"]
 
@@ -23,9 +23,9 @@ class Outcome(NamedTuple):
 
     Attributes
     ----------
-    columns : one or two, (n,) float64
+    columns : one or more arrays (n,) float64
     success_level : level counted as 1, None for a numeric outcome
-    levels : of an ordinal outcome, in order
+    levels : levels of an ordinal outcome, in order
     """
 
     columns: tuple[np.ndarray, ...]
@@ -138,7 +138,7 @@ def fixed_levels(values: tuple[Any, ...], parts: FormulaParts) -> list[Any] | No
 
 
 def _has_levels(value: Any) -> bool:
-    """Boolean, text or categorical values, not numbers."""
+    """Whether the values are boolean, text or categorical, and no numbers."""
     dtype = getattr(value, "dtype", None)
     return isinstance(dtype, pd.CategoricalDtype) or np.asarray(value).dtype.kind in "bOUST"
 

@@ -23,10 +23,10 @@ class Predictor(NamedTuple):
 
     Attributes
     ----------
-    fixed : (n, p)
-    random : (n, q), q = 0 without random effects
-    block_sizes : sizes of the independent blocks of D, their sum is q
-    offset : (n,)
+    fixed : (n, p) fixed-effects columns
+    random : (n, q) random-effects columns, q = 0 without random effects
+    block_sizes : sizes of the independent blocks of D; their sum is q
+    offset : (n,) offset, on the scale of the predictor
     """
 
     fixed: Matrix
@@ -79,7 +79,7 @@ def predictor_of(
 
 
 def predictor_from(right: RightSide, namespace: Mapping[str, Any], formula: str, values: Mapping[str, Any]) -> PredictorOf:
-    """The function that ``predictor_of`` returned, made again from the values that it ``remembered``."""
+    """The function that ``predictor_of`` returned, made again from its ``remembered`` values."""
     fixed_of, *random_of = (
         matrix_from(terms, namespace, formula, learned)
         for terms, learned in zip((right.fixed, *(bar.terms for bar in right.bars)), values["matrices"], strict=True)
@@ -89,14 +89,14 @@ def predictor_from(right: RightSide, namespace: Mapping[str, Any], formula: str,
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _PredictorFunction:
-    """The function that ``predictor_of`` returns. It is no closure, so that it can be pickled."""
+    """The function that ``predictor_of`` returns. It is a class and no closure, so that it can be pickled."""
 
     right: RightSide
     namespace: Mapping[str, Any]
     formula: str
     what: str
     fixed_of: MatrixOf
-    random_of: list[MatrixOf]  # one a bar
+    random_of: list[MatrixOf]  # one for each bar
 
     def __call__(self, frame: pd.DataFrame, labels: pd.Index, added_offset: np.ndarray | None) -> Predictor:
         fixed = self.fixed_of(frame)

@@ -1,4 +1,4 @@
-"""All linear predictors of a model: main part, zero part and dispersion. ``predictor`` has what concerns a single one."""
+"""All linear predictors of a model: main part, zero part and dispersion. ``predictor`` is about a single one."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def structure_of(parts: FormulaParts, predictors: Mapping[str, Predictor], name:
     """Structure of D.
 
     One set of random effects in each part is one block over both; ``||`` anywhere makes all independent. ``name`` asks for another
-    structure of the only set.
+    structure for a single set.
 
     Raises
     ------

@@ -19,12 +19,12 @@ class Recipe:
 
     Attributes
     ----------
-    predictors : by predictor: "main", "zero", "dispersion"
+    predictors : by predictor ("main", "zero", "dispersion"), the function that makes its columns
     namespace : the names in the formulas that are no columns, with their values
     columns : variables of the formulas, outcome included
-    levels : of those variables that have levels
-    outcome_levels : failure and success of a two-level outcome
-    offsets : predictor -> column that the offset argument names; None where it was numbers
+    levels : by variable, for those that have levels
+    outcome_levels : failure and success of a two-level outcome, else None
+    offsets : by predictor, the column that the offset argument names; None where it was numbers
     """
 
     predictors: Mapping[str, PredictorOf]

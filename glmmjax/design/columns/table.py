@@ -32,7 +32,7 @@ __all__ = [
     "with_categories",
 ]
 
-_SAME_IN_PATSY = {  # what R's formulas call otherwise
+_SAME_IN_PATSY = {  # functions that R's formulas call by other names
     "factor": "write C(...)",
     "as": "write C(...) for a factor",
     "poly": "write x + I(x**2), or a spline such as cr(x, df=3)",
@@ -50,7 +50,7 @@ class Table(NamedTuple):
     ----------
     frame : columns used, rows numbered 0..n-1, types as they came
     labels : (n,) the caller's labels of these rows
-    n_dropped
+    n_dropped : rows dropped for missing values
     """
 
     frame: pd.DataFrame

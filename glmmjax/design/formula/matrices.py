@@ -44,7 +44,7 @@ class Matrix(NamedTuple):
     Attributes
     ----------
     values : (n, k) float64, column after column in memory
-    names : (k,)
+    names : (k,) names of the columns
     """
 
     values: np.ndarray
@@ -53,7 +53,7 @@ class Matrix(NamedTuple):
 
 MatrixOf = Callable[[pd.DataFrame], Matrix]  # the same columns for any rows
 
-_SPLINES = ("bs", "cc", "cr", "te")  # keep all values of their columns to find knots and constraints
+_SPLINES = ("bs", "cc", "cr", "te")  # these functions keep all values of their columns to find knots and constraints
 
 
 def caller_namespace(depth: int = 0) -> Mapping[str, Any]:
@@ -63,7 +63,7 @@ def caller_namespace(depth: int = 0) -> Mapping[str, Any]:
 
 
 def formula_namespace(env: Any) -> Mapping[str, Any]:
-    """What names in a formula can mean besides columns: names of ``env``, then ``np``, patsy's functions and Python's.
+    """The names that a formula may use besides columns: names of ``env``, then ``np``, patsy's functions and Python's.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ def right_side_matrix(terms: str, frames: Callable[[], Iterable[pd.DataFrame]], 
     FormulaError
         Here and from the function, when patsy, or an expression in the formula, fails; the text holds the cause.
     """
-    if terms.strip() == "1":  # the most common random effects, and patsy takes a millisecond for them
+    if terms.strip() == "1":  # a shortcut for the most common random effects, because patsy takes a millisecond for them
         return _ones
     env = patsy.EvalEnvironment([namespace])
     info = _run(terms, formula, lambda: patsy.incr_dbuilder(terms, lambda: iter(frames()), env, _KEEP_ALL_ROWS))
@@ -139,7 +139,7 @@ class _PatsyMatrix:
 
 
 def learned_by(matrix: MatrixOf) -> dict[str, Any] | None:
-    """What a function of ``right_side_matrix`` has learned from the rows, as plain values; None for nothing."""
+    """The values that a function of ``right_side_matrix`` has learned from the rows, in plain types; None for nothing."""
     return remembered(matrix.info) if isinstance(matrix, _PatsyMatrix) else None
 
 
@@ -156,7 +156,7 @@ def _run(terms: str, formula: str, step: Callable[[], Any]) -> Any:
     try:
         with np.errstate(all="ignore"):
             return step()
-    except GlmmError:  # of the reader of the rows
+    except GlmmError:  # of the reader of the rows, which pass through
         raise
     except Exception as error:  # an expression can raise anything
         raise FormulaError(f"{formula}: the terms {terms!r} cannot be evaluated: {_cause(error)}") from None
@@ -199,7 +199,7 @@ def column_vector(value: Any, n: int, what: str, formula: str) -> np.ndarray:
 
 
 def _check_no_dates(info: Any, formula: str) -> None:
-    """patsy makes a level of every timestamp; nobody means that."""
+    """Refuse dates: patsy makes a level of every timestamp, which nobody means."""
     for factor, found in info.factor_infos.items():
         if found.type == "categorical" and any(
             isinstance(level, pd.Timestamp | np.datetime64 | pd.Timedelta) for level in found.categories

@@ -1,4 +1,4 @@
-"""What a design matrix has learned from all rows (levels, means, knots, contrasts) as plain values, and back.
+"""The values that a design matrix has learned from all rows (levels, means, knots, contrasts) in plain types, and back.
 
 patsy refuses to pickle its ``DesignInfo``, so a fit that is stored keeps these values instead: no rows, no code.
 """
@@ -50,7 +50,7 @@ def _factor(found: Any) -> dict[str, Any]:
 def _factor_info(values: Mapping[str, Any], env: Any) -> Any:
     factor: Any = patsy.EvalFactor(values["code"])
     state: dict[str, Any] = {}
-    factor.memorize_passes_needed(state, env)  # makes the objects, which have learned nothing yet
+    factor.memorize_passes_needed(state, env)  # this makes the objects, which have learned nothing yet
     for name, learned in values["learned"].items():
         vars(state["transforms"][name]).update(learned)
     levels = values["levels"]

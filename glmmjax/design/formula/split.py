@@ -47,8 +47,8 @@ class FormulaParts:
     fixed : right side of the fixed effects in patsy's language
     offsets : expressions added to the linear predictor
     bars : sets of random effects, independent of one another, in the order written
-    zero : of the zero part
-    dispersion : of the extra parameter
+    zero : right side of the zero part, None without one
+    dispersion : right side of the predictor of the extra parameter, None where that is constant
     """
 
     text: str
@@ -79,7 +79,14 @@ class FormulaParts:
 
 
 class RightSide(NamedTuple):
-    """Right side of a formula in pieces."""
+    """Right side of a formula in pieces.
+
+    Attributes
+    ----------
+    fixed : the fixed effects in patsy's language
+    offsets : expressions added to the linear predictor
+    bars : sets of random effects, independent of one another, in the order written
+    """
 
     fixed: str
     offsets: tuple[str, ...]
@@ -154,7 +161,7 @@ def _split_one_sided(text: str, argument: str) -> RightSide:
 
 
 def _with_random(right: RightSide, random: str | None, argument: str, formula: str) -> RightSide:
-    """``right`` with the random effects that an argument of their own gives."""
+    """``right`` with the random effects of a separate argument."""
     if random is None:
         return right
     if right.bars:

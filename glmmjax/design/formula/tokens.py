@@ -1,7 +1,7 @@
 """Reading of formula texts as Python tokens: brackets, top-level operators and the names used.
 
 Pure text. Tokens (and not characters or regular expressions) keep quotes, nested brackets and keyword arguments apart from
-operators of the formula. What the operators mean is the business of ``formula``.
+operators of the formula. ``split`` knows what the operators mean.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ class Token(NamedTuple):
 
     Attributes
     ----------
-    text
-    kind : number of the ``tokenize`` module
-    start
-    end
-    depth : brackets around it; a bracket is outside itself
+    text : the token as written
+    kind : its number in the module ``tokenize``
+    start : position of its first character
+    end : position after its last character
+    depth : number of brackets around it; a bracket is outside itself
     in_python : inside the brackets of a call or an index, where operators are Python's and not the formula's
     """
 
@@ -47,9 +47,9 @@ class Name(NamedTuple):
 
     Attributes
     ----------
-    text
-    is_called : ``name(``
-    is_bare : a whole variable of a term, neither called nor inside brackets nor ``name.attribute``
+    text : the name as written
+    is_called : whether an opening bracket follows, as in ``name(``
+    is_bare : whether it is a whole variable of a term: not called, not inside brackets, not ``name.attribute``
     """
 
     text: str
@@ -92,7 +92,7 @@ def split_at(text: str, operator: str) -> list[str]:
 
 
 def call_argument(text: str, function: str) -> str | None:
-    """What stands between the brackets when ``text`` as a whole is ``function(...)``, else None; ``""`` is a plain ``(...)``."""
+    """The text between the brackets when ``text`` as a whole is ``function(...)``, else None. ``function=""`` reads a plain ``(...)``."""
     text = text.strip()
     tokens = read_tokens(text)
     head = 1 if function else 0
@@ -150,7 +150,7 @@ def _python_tokens(text: str) -> list[tuple[int, str, int, int]]:
 
 
 def _is_callable(before: list[Token]) -> bool:
-    """Whether an opening bracket after these tokens calls or indexes what stands before it."""
+    """Whether an opening bracket after these tokens calls or indexes the name before it."""
     if not before:
         return False
     last = before[-1]

@@ -17,7 +17,7 @@ from glmmjax.likelihood.clusters import Bucket
 
 __all__ = ["BlockFiles", "BlockWriter", "ClusteredRows", "Widths", "lay_out_clusters"]
 
-_CHUNK_STEPS = 8  # an octave, for the blocks of a chunk: streams of similar size share a compiled program
+_CHUNK_STEPS = 8  # sizes per octave for the blocks of a chunk, so that streams of similar size share a compiled program
 
 
 class Widths(NamedTuple):
@@ -26,9 +26,9 @@ class Widths(NamedTuple):
     Attributes
     ----------
     widths : (K,) padded rows of a cluster, increasing
-    n_lanes : clusters of a block
-    n_blocks
-    chunk_blocks
+    n_lanes : clusters of a block, by bucket
+    n_blocks : blocks, by bucket
+    chunk_blocks : blocks of a chunk, by bucket
     slots : (m,) int32: where cluster i stands in the (S, B) arrays laid end to end
     """
 
@@ -59,9 +59,9 @@ class BlockFiles(NamedTuple):
 
     Attributes
     ----------
-    folder
-    layout
-    n_columns : of the outcome, X and Z
+    folder : where the files are
+    layout : how clusters are spread over buckets and chunks
+    n_columns : numbers of columns of the outcome, X and Z
     total_weight : sum of the cluster weights
     """
 
@@ -86,7 +86,7 @@ class BlockFiles(NamedTuple):
         return [(min(chunk * size, n), min((chunk + 1) * size, n)) for n, size in sizes]
 
     def read(self, chunk: int) -> tuple[Bucket, ...]:
-        """The blocks of a chunk, in arrays of the shape that all chunks have; blocks beyond ``bounds`` are 0."""
+        """The blocks of a chunk, in arrays of the same shapes for all chunks; blocks beyond ``bounds`` are 0."""
         return tuple(
             _padded(self._blocks(k, first, stop - first), size)
             for k, ((first, stop), size) in enumerate(zip(self.bounds(chunk), self.layout.chunk_blocks, strict=True))
@@ -150,8 +150,8 @@ class BlockWriter:
 
 
 def lay_out_clusters(sizes: np.ndarray, max_block_rows: int, chunk_rows: int) -> Widths:
-    """Buckets, blocks and chunks for clusters of these sizes (m,), a chunk having about ``chunk_rows`` padded rows."""
-    of_size = np.bincount(sizes)  # clusters of every size: few numbers, where arrays of all clusters are many
+    """Buckets, blocks and chunks for clusters of these sizes (m,). A chunk has about ``chunk_rows`` padded rows."""
+    of_size = np.bincount(sizes)  # number of clusters of every size: a short array, where arrays of all clusters are long
     occurring = np.flatnonzero(of_size)
     widths = choose_widths(occurring, of_size[occurring])
     by_size = np.searchsorted(widths, np.arange(len(of_size)))

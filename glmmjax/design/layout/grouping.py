@@ -15,14 +15,14 @@ from glmmjax.design.layout.split_clusters import fill_blocks, lane_cost
 
 __all__ = ["BucketLayout", "Layout", "block_shape", "choose_layout", "choose_widths", "group_rows", "ladder", "lay_out", "pack"]
 
-_WIDTH_STEPS = 8  # steps an octave for the rows of a cluster
-_COUNT_STEPS = 8  # for numbers of clusters and blocks
-_FINE_STEPS = 32  # for the number of clusters when there are many blocks, where 12 % of padding would cost time
+_WIDTH_STEPS = 8  # steps per octave for the rows of a cluster
+_COUNT_STEPS = 8  # steps per octave for numbers of clusters and blocks
+_FINE_STEPS = 32  # steps per octave for the number of clusters in many blocks, where 12 % of padding would cost time
 _MANY_BLOCKS = 16
-# padded cells that one more compiled copy of the likelihood is worth: a twentieth of the rows within these bounds
+# padded cells for which one more compiled copy of the likelihood is worth it: a twentieth of the rows, within these bounds
 _BUCKET_COST = (8_000, 500_000)
 _MOST_LANE_BUCKETS = 2
-_LANES_PAY = 0.8  # of the cost of plain buckets
+_LANES_PAY = 0.8  # largest share of the cost of plain buckets at which lanes are worth it
 
 
 class BucketLayout(NamedTuple):
@@ -148,7 +148,7 @@ def choose_layout(sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
     best, cut = _best_cuts(ends, counts, bucket_cost)
     cost, width = lane_cost(ends, counts)
     cost = cost + bucket_cost
-    # least[n][j]: of the sizes from j on, in n buckets; split: where the second of them begins
+    # least[n][j]: least cost of the sizes from j on in n buckets; split: where the second bucket begins
     least, split = [np.append(cost[:, -1], 0.0)], [np.full(len(ends), len(ends))]
     for _ in range(1, _MOST_LANE_BUCKETS):
         both = cost + least[-1][None, 1:]
@@ -216,7 +216,7 @@ def block_shape(count: int, width: int, max_block_rows: int) -> tuple[int, int]:
     is_many = -(-count // limit) > _MANY_BLOCKS
     padded = int(ladder(count, _FINE_STEPS if is_many else _COUNT_STEPS))
     if is_many and limit < _FINE_STEPS:
-        padded = count  # small blocks: the ladder of block numbers alone
+        padded = count  # for small blocks, the ladder of block numbers is enough
     n_blocks = int(ladder(-(-padded // limit), _COUNT_STEPS))
     return n_blocks, -(-padded // n_blocks)
 
@@ -258,7 +258,7 @@ def _bucket_of_lanes(members: np.ndarray, width: int, max_block_rows: int, rows:
 
 
 def _counted(repeats: np.ndarray) -> np.ndarray:
-    """0, 1, ... within each run of ``repeats`` entries."""
+    """Numbers 0, 1, ... within each run of ``repeats`` entries."""
     return np.arange(int(repeats.sum())) - np.repeat(np.cumsum(repeats) - repeats, repeats)
 
 

@@ -1,4 +1,4 @@
-"""Arrays in the caller's order of rows or clusters -> ``ClusterData`` with these in the place of its own, traced or not."""
+"""``ClusterData`` with other offsets, outcomes or weights, from arrays in the caller's order of rows or clusters, traced or not."""
 
 from __future__ import annotations
 

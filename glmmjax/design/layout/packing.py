@@ -18,14 +18,14 @@ __all__ = ["Columns", "cluster_data", "columns_of", "row_order"]
 
 
 class Columns(NamedTuple):
-    """Rows in the order of the table, one contiguous row of memory a column, which makes gathers fast.
+    """Columns of rows in the order of the table. Each is contiguous in memory, which makes gathers fast.
 
     Attributes
     ----------
-    y : (n,)
-    X : (p, n) a predictor
-    Z : (q, n) a predictor
-    offset : one array (E, n)
+    y : (n,) for each outcome column
+    X : (p, n) for each predictor: fixed-effects columns
+    Z : (q, n) for each predictor: random-effects columns
+    offset : one array (E, n), on the scale of the predictors
     """
 
     y: list[np.ndarray]
@@ -57,7 +57,7 @@ def cluster_data(layout: Layout, columns: Columns, weight: np.ndarray) -> Cluste
     y, x, z, offset = (packed(sources) for sources in columns)
 
     def bucket(k: int, index: BucketLayout) -> Bucket:
-        arrays: dict[str, Any] = {  # numpy until all of them are put on the device
+        arrays: dict[str, Any] = {  # NumPy arrays until all of them are put on the device
             "y": y[k] if len(y[k]) > 1 else y[k][0],
             "X": x[k],
             "Z": z[k],

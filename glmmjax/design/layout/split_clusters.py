@@ -1,4 +1,4 @@
-"""Long clusters of very different sizes in one bucket: each takes as many lanes as its rows need, so that little is padding.
+"""Long clusters of very different sizes in one bucket. Each takes as many lanes as its rows need, so that there is little padding.
 
 A bucket of one padded width gives every cluster the room of its longest. Here a cluster of n rows takes ``ceil(n / w)`` neighbouring
 lanes of a block, and what is added up over its rows is added up over its lanes too (``likelihood.rows.Lanes``).
@@ -10,8 +10,21 @@ import numpy as np
 
 __all__ = ["fill_blocks", "lane_cost"]
 
-_WIDTHS = (16, 24, 32, 48, 64, 96, 128, 192, 256, 512, 1024, 4096)  # rows of a lane, few so that similar data share one
-_BLOCK_ROWS = 2048  # of a block, or as many as its longest cluster has
+_WIDTHS = (
+    16,
+    24,
+    32,
+    48,
+    64,
+    96,
+    128,
+    192,
+    256,
+    512,
+    1024,
+    4096,
+)  # rows of a lane; a short list, so that similar data share one
+_BLOCK_ROWS = 2048  # rows of a block, or more where its longest cluster has more
 
 
 def lane_cost(sizes: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

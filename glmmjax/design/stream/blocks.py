@@ -1,4 +1,4 @@
-"""From a stream to blocks of clusters in files: one reading for what all rows show, one that writes the arrays chunk by chunk."""
+"""From a stream to blocks of clusters in files. One reading finds what only all rows show; another writes the arrays chunk by chunk."""
 
 from __future__ import annotations
 
@@ -31,7 +31,17 @@ __all__ = ["Chunk", "StreamModel", "Totals", "scan_stream", "written_blocks"]
 
 
 class StreamModel(NamedTuple):
-    """A model of a stream after the first reading: what is evaluated on every chunk."""
+    """A model of a stream after the first reading. It is evaluated on every chunk.
+
+    Attributes
+    ----------
+    formula : the formulas in pieces
+    family : of the outcome
+    used : columns of the stream that the model uses
+    scan : what the first reading has found
+    namespace : the other names in the formula, with their values
+    predictor : makes the columns of the predictor from rows
+    """
 
     formula: FormulaParts
     family: Family
@@ -46,11 +56,11 @@ class Chunk(NamedTuple):
 
     Attributes
     ----------
-    outcome
-    predictor
+    outcome : outcome columns as the family takes them
+    predictor : columns of the linear predictor
     sizes : (m,) rows of each cluster
     weights : (m,) cluster weights
-    levels : of a two-level outcome
+    levels : failure and success of a two-level outcome, else None
     """
 
     outcome: Outcome
@@ -61,10 +71,10 @@ class Chunk(NamedTuple):
 
 
 class Totals:
-    """What is known of the rows once all chunks have been seen."""
+    """Totals over the rows of all chunks."""
 
     def __init__(self) -> None:
-        self.triangle = np.zeros((0, 0))  # R of a QR decomposition of X: its columns have the inner products of X's
+        self.triangle = np.zeros((0, 0))  # R of a QR decomposition of X; its columns have the inner products of those of X
         self.smallest, self.largest = np.inf, -np.inf  # of the outcome
         self.reach: Any = 0.0
         self.n_clusters = 0
@@ -162,7 +172,7 @@ def _whole_clusters(frames: Iterator[pd.DataFrame], group: str | None, chunk_row
         if sum(map(len, held)) < chunk_rows:
             continue
         joined = pd.concat(held)
-        last = len(joined)  # where the rows begin that may go on in the next frame
+        last = len(joined)  # first row of the last cluster, which may go on in the next frame
         if group is not None:
             codes = number_clusters(joined[group], group).codes
             last = int(np.searchsorted(codes, codes[-1]))

@@ -29,10 +29,10 @@ class Used(NamedTuple):
 
     Attributes
     ----------
-    variables : of the formulas
-    group
-    weights
-    offset : named by the ``offset`` argument
+    variables : names in the formulas
+    group : the cluster variable, None without random effects
+    weights : column of the cluster weights, None without
+    offset : column that the argument ``offset`` names, None without
     """
 
     variables: tuple[str, ...]
@@ -42,20 +42,20 @@ class Used(NamedTuple):
 
     @property
     def columns(self) -> list[str]:
-        """All of them, each once."""
+        """All of these columns, each once."""
         return list(dict.fromkeys([*self.variables, *(name for name in self[1:] if name is not None)]))
 
 
 class Scan(NamedTuple):
-    """What the first reading has found.
+    """The result of the first reading.
 
     Attributes
     ----------
-    levels : of the variables that have levels, in the order that a frame of all rows would give
+    levels : of each variable that has levels, in the order that a frame of all rows would give
     labels : (m,) clusters in order of first appearance
-    sizes : (m,) int32, rows of each
-    n_rows
-    n_dropped
+    sizes : (m,) int32, rows of each cluster
+    n_rows : rows without a missing value
+    n_dropped : rows dropped for missing values
     """
 
     levels: dict[str, pd.Index]
@@ -165,7 +165,7 @@ def with_levels(frame: pd.DataFrame, used: Used, levels: Mapping[str, pd.Index])
 
 
 def _levels_seen(column: pd.Series, before: _Levels | None) -> _Levels | None:
-    """Levels with those of ``before``; None for a column of numbers."""
+    """The levels of a column together with those of ``before``; None for a column of numbers."""
     plain = plain_types(column.to_frame()).iloc[:, 0]
     if not isinstance(plain.dtype, pd.CategoricalDtype):
         return None

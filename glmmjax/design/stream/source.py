@@ -21,7 +21,14 @@ _HOW = "the path of a Parquet file, a list of DataFrames, or a function without 
 
 @dataclasses.dataclass(frozen=True)
 class Stream:
-    """Rows to be read in pieces: what ``stream`` returns and ``mixed_model`` takes as ``data``."""
+    """Rows to be read in pieces: what ``stream`` returns and ``mixed_model`` takes as ``data``.
+
+    Attributes
+    ----------
+    source : path of a Parquet file, DataFrames, or a function that gives them
+    chunk_rows : rows in memory at a time
+    folder : of the temporary file, None for Python's own
+    """
 
     source: Any = dataclasses.field(repr=False)
     chunk_rows: int
@@ -42,10 +49,23 @@ def stream(source: Any, *, chunk_rows: int = _CHUNK_ROWS, folder: str | os.PathL
     chunk_rows : rows in memory at a time.
     folder : where the temporary file goes, by default where Python puts temporary files. It must be on a disk and not in memory.
 
+    Returns
+    -------
+    Stream
+        For the argument ``data`` of ``mixed_model``. Nothing is read yet.
+
     Raises
     ------
     ArgumentError
         For another kind of source, a file that is not there, and for an iterator, which can be read only once.
+
+    Examples
+    --------
+    >>> frame = gj.datasets.load_intro_binomial()
+    >>> data = gj.stream([frame[:300], frame[300:]])  # in earnest a file, or a function that reads one piece after the other
+    >>> fit = gj.mixed_model("y ~ sex * time", random="~ 1 | id", data=data, family="binomial")
+    >>> f"{fit.llf:.4f}"
+    '-374.5197'
     """
     if isinstance(chunk_rows, bool) or not isinstance(chunk_rows, int) or chunk_rows < 1:
         raise ArgumentError(f"stream(chunk_rows={chunk_rows!r}) must be a whole number >= 1.")

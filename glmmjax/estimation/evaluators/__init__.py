@@ -2,7 +2,7 @@
 
 - ``batch``: Many fits at once: an ascent under ``vmap``
 - ``choice``: Which evaluator a data set gets, and the sample of its clusters that is fitted first
-- ``cores``: Blocks in memory, in equal shares, one a core
+- ``cores``: Blocks in memory, in equal shares, one for each core
 - ``disk``: Blocks on disk: chunks of them, read while the one before is evaluated
 - ``evaluator``: What an ascent asks of the data
 - ``mesh``: Blocks that lie on the devices of a mesh

@@ -22,13 +22,13 @@ Change = Callable[[tuple[Bucket, ...], tuple[Any, ...]], tuple[Bucket, ...]]
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
 def ascend_in_batch(settings: FitSettings, change: Change, begun: Begun, integral: Integral, values: tuple[Any, ...]) -> Estimate:
-    """The estimates of all data sets, every leaf with the batch in front.
+    """The estimates of all data sets; the batch is the first axis of every leaf.
 
     Parameters
     ----------
-    change : of buckets and the values of a data set; gives buckets that have these.
+    change : takes buckets and the values of a data set; gives buckets with these values.
     begun : where every ascent begins.
-    values : an entry a bucket, those of all data sets stacked on the first axis.
+    values : one entry for each bucket, with the data sets stacked on the first axis.
     """
 
     def one(values: tuple[Any, ...]) -> Estimate:

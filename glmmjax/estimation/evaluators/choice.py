@@ -1,7 +1,7 @@
 """Which evaluator a data set gets, and the sample of its clusters that is fitted first.
 
-A fit of large data to a sample costs a few evaluations of the whole. It leaves a start within some standard errors of the maximum, with
-its Hessian for a metric, from where all data take three or four evaluations and one Hessian.
+A fit to a sample costs as much as a few evaluations of all data. It ends within some standard errors of the maximum and has a Hessian that
+serves as metric. From there all data take three or four evaluations and one Hessian.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from glmmjax.likelihood.clusters import Bucket, padded_rows, total_weight, with_
 
 __all__ = ["Data", "Sample", "in_memory", "is_small", "on_disk", "on_mesh", "small"]
 
-_SMALL_WORK = 1_000_000  # rows x nodes of an evaluation up to which one core and one program are enough (some 5 ms)
-_SAMPLE_ROWS = 20_000  # padded rows that a sample has at least
-_LARGEST_STRIDE = 20  # of the blocks of a sample
-_FEWEST_BLOCKS = 4  # of the largest bucket in a sample
+_SMALL_WORK = 1_000_000  # rows x nodes of an evaluation; up to here one core and one program are enough (some 5 ms)
+_SAMPLE_ROWS = 20_000  # fewest padded rows of a sample
+_LARGEST_STRIDE = 20  # between the blocks of a sample
+_FEWEST_BLOCKS = 4  # fewest blocks of the largest bucket in a sample
 
 
 class Sample(NamedTuple):
@@ -37,8 +37,8 @@ class Sample(NamedTuple):
 
     Attributes
     ----------
-    evaluator
-    all_blocks : from which starting values are found when the fit of the sample has failed
+    evaluator : evaluates the sample
+    all_blocks : blocks from which starting values are found when the fit of the sample has failed
     """
 
     evaluator: Evaluator
@@ -50,11 +50,11 @@ class Data(NamedTuple):
 
     Attributes
     ----------
-    run
+    run : the compiled programs
     begin_with : blocks from which starting values are found
     total_weight : sum of all cluster weights
-    whole
-    sample
+    whole : evaluates all clusters
+    sample : clusters that are fitted first, None where all are at once
     """
 
     run: Programs
@@ -113,9 +113,9 @@ def on_mesh(settings: FitSettings, integral: Integral, mesh: Mesh, is_small: boo
 
 
 def on_disk(settings: FitSettings, blocks: Blocks, sample: Integral, has_start: bool) -> Data:
-    """Blocks on disk with a chunk's worth of them, from everywhere, as the sample in memory."""
+    """Blocks on disk; the sample is in memory: as many blocks as a chunk has, spread over all."""
     run, ratio = programs(is_small=False), blocks.total_weight / total_weight(sample.buckets)
-    # where nothing comes before the whole, the sample stands for it with the weight of all clusters
+    # where no sample is fitted first, its blocks give the starting values, with the weight of all clusters
     scaled = with_scaled_weights(sample.buckets, ratio)
     data = Data(run, scaled, blocks.total_weight, Disk(settings, sample, run, blocks))
     if blocks.n_chunks == 1 or has_start:
@@ -130,6 +130,6 @@ def _every(stride: int, buckets: tuple[Bucket, ...]) -> tuple[Bucket, ...]:
 
 
 def _sample_stride(buckets: tuple[Bucket, ...]) -> int:
-    """Every how many blocks a sample takes; 1 where a sample would be no smaller than the data or miss a bucket."""
+    """The stride k of a sample that takes every k-th block; 1 where a sample would be no smaller than the data or miss a bucket."""
     most_blocks = max(bucket.shape[0] for bucket in buckets)
     return max(1, min(_LARGEST_STRIDE, padded_rows(buckets) // _SAMPLE_ROWS, most_blocks // _FEWEST_BLOCKS))

@@ -1,7 +1,7 @@
-"""Blocks in memory, in equal shares, one a core.
+"""Blocks in memory, in equal shares, one for each core.
 
-XLA runs one program on one core where its arrays are as small as a block. So every core gets the same compiled program and the same
-buckets, and the blocks that it is to visit as an argument; nothing is copied. Results are added in a fixed order.
+XLA runs one program on one core where its arrays are as small as a block. So every core gets the same compiled program, the same buckets,
+and the numbers of the blocks that it must visit; nothing is copied. Results are added in a fixed order.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Blocks on disk: chunks of them, read while the one before is evaluated, one thread a core.
+"""Blocks on disk. A chunk of them is read while the chunk before is evaluated, with one thread for each core.
 
 All chunks have arrays of the same shapes and share the compiled programs of a sample in memory. Modes of all clusters stay in memory,
 where the next pass over the chunks begins its search.
@@ -45,7 +45,7 @@ class Blocks(Protocol):
         """The blocks of a chunk, in arrays of the same shapes for all chunks; blocks beyond ``bounds`` are not visited."""
 
     def sample(self) -> tuple[Bucket, ...]:
-        """Blocks from everywhere, in arrays of the same shapes, all of which may be visited."""
+        """Blocks spread over all data, in arrays of the same shapes; all of them may be visited."""
 
 
 class Disk(Parts):
@@ -90,7 +90,7 @@ class Disk(Parts):
             yield buckets
 
     def _parts(self, chunk: int) -> list[Part]:
-        """The parts of a chunk, with the modes kept of its blocks in arrays of the chunk's shape."""
+        """The parts of a chunk, with the kept modes of its blocks in arrays of the chunk's shape."""
         bounds, modes = self._source.bounds(chunk), []
         for kept, bucket, (first, stop) in zip(self._kept, self._like, bounds, strict=True):
             start = np.zeros((bucket.shape[0], *kept.shape[1:]))

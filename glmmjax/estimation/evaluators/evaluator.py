@@ -1,4 +1,4 @@
-"""What an ascent asks of the data: where the clusters are, and what evaluates them, is the business of an ``Evaluator``."""
+"""The contract between an ascent and the data. An ``Evaluator`` knows where the clusters are and how they are evaluated."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ __all__ = ["End", "Estimate", "Evaluator"]
 
 
 class Estimate(NamedTuple):
-    """What is kept of one of many fits.
+    """The result of one of many fits.
 
     Attributes
     ----------
-    theta : (P,)
+    theta : (P,) the free vector
     code : () ``Code`` as an integer
     log_likelihood : () without the penalty
     hessian : (P, P) of the objective
@@ -40,9 +40,9 @@ class End(NamedTuple):
 
     Attributes
     ----------
-    begun
-    first_order
-    newton
+    begun : where it began
+    first_order : last state of the first-order phase
+    newton : last state of the Newton phase
     code : () ``Code`` as an integer
     """
 
@@ -74,19 +74,19 @@ class Evaluator(Protocol):
         """Whether ``advance`` ends a phase in one call. Where it is traced, nobody can ask whether a phase is done."""
 
     def precompile(self, begin_with: tuple[Bucket, ...]) -> None:
-        """Compile what an ascent will call that begins with the blocks ``begin_with``."""
+        """Compile the programs of an ascent that begins with the blocks ``begin_with``."""
 
     def begin(self, program: Callable[..., Begun], *arguments: Any) -> Begun:
-        """Where an ascent begins: what the compiled ``program`` gives, in the form that ``advance`` takes."""
+        """The start of an ascent: the result of the compiled ``program``, in the form that ``advance`` takes."""
 
     def advance(self, phase: Phase, start: Start, state: Any) -> tuple[Any, Any]:
         """One step or several from ``state``; the new state, and what follows a phase that ends there."""
 
     def log_likelihood(self, last: End, rule: Rule) -> Any:
-        """() the log-likelihood where an ascent of this evaluator ended, by another rule; not finite where the rule has no value."""
+        """() log-likelihood by another rule where an ascent of this evaluator ended; not finite where the rule has no value."""
 
     def modes(self, last: End) -> tuple[np.ndarray, ...]:
-        """Modes where an ascent of this evaluator ended, (S, q, B) a bucket."""
+        """Modes where an ascent of this evaluator ended, (S, q, B) for each bucket."""
 
     def close(self) -> None:
         """Release threads; ``modes`` still works."""

@@ -30,7 +30,7 @@ __all__ = ["MeshEvaluator"]
 
 
 class MeshEvaluator(Parts):
-    """``Evaluator`` of blocks in equal shares on the devices of a mesh: one part, whose program divides the work among devices."""
+    """``Evaluator`` of blocks in equal shares on the devices of a mesh. They are one part, whose program divides the work among devices."""
 
     def __init__(self, settings: FitSettings, integral: Integral, mesh: Mesh):
         mesh, q = plain_mesh(mesh), settings.problem.layout.covariance.q
@@ -38,7 +38,7 @@ class MeshEvaluator(Parts):
         self._buckets = shard_buckets(integral.buckets, mesh)
         modes = tuple(shard_array(np.zeros((b.shape[0], q, b.shape[-1]), b.offset.dtype), mesh) for b in self._buckets)
         self._spans = tuple(Span(np.int32(0), np.int32(b.shape[0] // mesh.size), np.int32(1)) for b in self._buckets)  # of every device
-        # one thread: programs that wait for each other across devices must be started everywhere in the same order
+        # one thread, because programs that wait for each other across devices must start everywhere in the same order
         super().__init__(settings, integral.rule, _programs(mesh, programs(is_small=False)), modes, n_threads=1)
 
     def modes(self, last: End | None = None) -> tuple[np.ndarray, ...]:

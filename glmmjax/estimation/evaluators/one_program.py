@@ -1,4 +1,4 @@
-"""Small data: a phase, evaluations included, is one loop inside one compiled program. The same evaluator serves inside a larger program."""
+"""Small data: a phase with its evaluations is one loop inside one compiled program. The same evaluator works inside a larger program."""
 
 from __future__ import annotations
 
@@ -22,18 +22,20 @@ from glmmjax.likelihood.rule import Rule
 
 __all__ = ["ALL_STEPS", "OneProgram"]
 
-ALL_STEPS = np.int32(1_000_000)  # of a phase in one call, when nothing has to be shown in between
+ALL_STEPS = np.int32(1_000_000)  # steps of a phase in one call, when nothing has to be shown in between
 
 
 @dataclasses.dataclass(frozen=True)
 class OneProgram:
-    """``Evaluator`` of blocks in one place. As it stands it is for traced code; ``run`` and ``max_steps`` make it one for Python.
+    """``Evaluator`` of blocks in one place. Its defaults are for traced code; calls from Python set ``run`` and ``max_steps``.
 
     Attributes
     ----------
+    settings : what is maximised, and how.
+    integral : the data and the rule.
     run : ``run_phase``, plain or compiled.
     max_steps : steps in one call of ``run``; None for all of a phase, without a count of them.
-    workers : run compiled programs in their thread; None runs them in the caller's.
+    workers : run compiled programs in a thread of their own; None runs them in the thread of the caller.
     runs_whole_phases : see ``Evaluator``.
     """
 
@@ -45,7 +47,7 @@ class OneProgram:
     runs_whole_phases: bool = True
 
     def precompile(self, begin_with: tuple[Bucket, ...]) -> None:
-        """For the compiled programs of small data, which begin with all blocks."""
+        """Compile the programs of small data, which begin with all blocks."""
         del begin_with
         precompile(programs(is_small=True).traced, self.settings, self.integral)
 
@@ -56,7 +58,7 @@ class OneProgram:
         return self._call(self.run, phase, self.settings, start, state, self.integral, self.max_steps)
 
     def log_likelihood(self, last: End, rule: Rule) -> Any:
-        """The first evaluation of a first-order phase that begins where the ascent ended: nothing new is compiled."""
+        """The first evaluation of a first-order phase that begins where the ascent ended, so that nothing new is compiled."""
         there = moved(last.begun.state, last.newton.theta, last.newton.at.modes)
         integral = self.integral._replace(rule=rule)
         state, _ = self._call(self.run, FIRST_ORDER, self.settings, last.begun.start, there, integral, np.int32(1))

@@ -24,7 +24,7 @@ from glmmjax.likelihood.rule import Rule
 
 __all__ = ["Found", "Part", "Parts", "total"]
 
-Found = tuple[Evaluated, Any]  # the log-likelihood, and its Hessian (P, P) where that was asked for, else None
+Found = tuple[Evaluated, Any]  # the log-likelihood, with its Hessian (P, P) or with None
 
 
 class Part(NamedTuple):
@@ -32,8 +32,8 @@ class Part(NamedTuple):
 
     Attributes
     ----------
-    modes : ``Modes``, of JAX or numpy: where the search for modes begins, of all blocks
-    spans : blocks to visit, an entry a bucket
+    modes : where the search for modes begins, for all blocks; JAX or NumPy arrays
+    spans : blocks to visit, one entry for each bucket
     """
 
     modes: Any
@@ -41,14 +41,15 @@ class Part(NamedTuple):
 
 
 class Parts(abc.ABC):
-    """``Evaluator`` of parts of the blocks. Members say where the blocks are, by ``_visit``, and what their modes are, by ``modes``.
+    """``Evaluator`` of parts of the blocks. A subclass finds the blocks in ``_visit`` and gives their modes in ``modes``.
 
     Parameters
     ----------
-    settings, rule : what is maximised and how, and the rule of the ascent.
-    run : its programs.
-    kept : modes at which the first search begins, in the form of the member.
-    n_threads : that evaluate side by side.
+    settings : what is maximised, and how.
+    rule : the rule of the ascent.
+    run : the compiled programs.
+    kept : modes at which the first search begins, in the form of the subclass.
+    n_threads : number of threads that evaluate side by side.
     """
 
     settings: FitSettings
@@ -61,7 +62,7 @@ class Parts(abc.ABC):
 
     @abc.abstractmethod
     def modes(self, last: End | None = None) -> tuple[np.ndarray, ...]:
-        """Modes kept, (S, q, B) a bucket."""
+        """The modes kept, (S, q, B) for each bucket."""
 
     @abc.abstractmethod
     def _example(self) -> tuple[tuple[Bucket, ...], Part]:
@@ -76,12 +77,12 @@ class Parts(abc.ABC):
         precompile(self._run.traced_in_parts, self.settings, begin_with, Integral(buckets, self._rule), part)
 
     def begin(self, program: Callable[..., Begun], *arguments: Any) -> Begun:
-        """Without modes: those stay with the parts."""
+        """As the contract says, without modes: those stay with the parts."""
         start, state = self._workers.call(program, *arguments)
         return Begun(start, state._replace(at=state.at._replace(modes=())))
 
     def advance(self, phase: Phase, start: Start, state: Any) -> tuple[Any, Any]:
-        """One step. Where it moves, the next search for modes begins at those found."""
+        """One step. Where it moves, the next search for modes begins at the modes found."""
         program = self._run.evaluate if phase is FIRST_ORDER else self._run.evaluate_with_hessian
         found = self._evaluate(program, np.asarray(state.theta) + np.asarray(state.proposal), self._rule)
         state, follows, info = self._workers.call(self._run.step, phase, self.settings, start, state, found)
@@ -109,7 +110,7 @@ class Parts(abc.ABC):
         self._workers.close()
 
     def _evaluate(self, program: Callable[..., Found], theta: Any, rule: Rule) -> Found:
-        self._found = self._kept  # modes that were not kept make room for those to come
+        self._found = self._kept  # free the modes that were not kept before others come
         found, self._found = self._visit(program, np.asarray(theta), rule)
         return found
 

@@ -29,16 +29,16 @@ class FirstOrderState(NamedTuple):
 
     Attributes
     ----------
-    theta : (P,)
+    theta : (P,) the best point so far
     at : the objective at theta
     proposal : (P,) step to try next
     slope : () gradient times proposal
     inverse : (P, P) quasi-Newton metric, in use once ``in_em`` is False
-    in_em : () bool
+    in_em : () bool: the next proposal is an EM step
     n_em : () EM evaluations
     n_quasi_newton : () quasi-Newton evaluations
     n_rejected : () proposals rejected in a row
-    is_done : () bool
+    is_done : () bool: the phase has ended
     """
 
     theta: Array
@@ -54,14 +54,20 @@ class FirstOrderState(NamedTuple):
 
 
 class Begun(NamedTuple):
-    """Where an ascent begins."""
+    """Where an ascent begins.
+
+    Attributes
+    ----------
+    start : starting values and the scale of theta
+    state : of the first-order phase, before its first evaluation
+    """
 
     start: Start
     state: FirstOrderState
 
 
 def begin(problem: Problem, start: Start, buckets: tuple[Bucket, ...]) -> Begun:
-    """``start``, and the state before the first evaluation, whose search for modes begins at zero."""
+    """``start``, and the state before the first evaluation. The first search for modes begins at zero."""
     return Begun(start, init(problem, start, start_modes(buckets, problem.layout.covariance.q)))
 
 
@@ -92,7 +98,7 @@ def progress(s: FirstOrderState) -> tuple[str, int]:
 
 
 def step(settings: FitSettings, start: Start, s: FirstOrderState, found: tuple[Evaluated, None]) -> tuple[FirstOrderState, Info]:
-    """What follows from the log-likelihood ``found`` at the proposed point."""
+    """The next state, from the log-likelihood ``found`` at the proposed point."""
     problem, options, theta = settings.problem, settings.options, s.theta + s.proposal
     new, _ = penalised(problem, theta, found)
     is_first = (s.n_em + s.n_quasi_newton) == 0
@@ -104,7 +110,7 @@ def step(settings: FitSettings, start: Start, s: FirstOrderState, found: tuple[E
     leave_em = s.in_em & ((n_em >= options.n_em) | (accepted & ~is_first & (gain < options.em_gain * start.total_weight)))
     at = choose(accepted, new, s.at)
     theta = jnp.where(accepted, theta, s.theta)
-    # the last EM step tells of the curvature along it, as every quasi-Newton step does
+    # the last EM step shows the curvature along it, as every quasi-Newton step does
     metric = jnp.where(leave_em, initial_metric(problem, start, theta), s.inverse)
     learns = accepted & ~is_first & (leave_em | ~s.in_em)
     inverse = jnp.where(learns, updated_metric(metric, s.proposal, s.at, new), metric)

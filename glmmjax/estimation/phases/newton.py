@@ -19,8 +19,8 @@ from glmmjax.estimation.starting_values import Start
 
 __all__ = ["FLAT", "NewtonState", "Spectrum", "init", "progress", "spectrum", "step"]
 
-FLAT = 1e-11  # eigenvalues of the unit-diagonal negative Hessian closer to 0 than this carry no information
-_FINISHED = 1e-11  # log-likelihood units: estimates within 5e-6 of their standard errors
+FLAT = 1e-11  # an eigenvalue of the unit-diagonal negative Hessian that is closer to 0 than this carries no information
+_FINISHED = 1e-11  # in log-likelihood units: estimates are then within 5e-6 of their standard errors
 _MAX_REJECTED = 10
 
 
@@ -31,8 +31,8 @@ class Spectrum(NamedTuple):
     ----------
     scale : (P,) theta = scale * scaled theta
     values : (P,) eigenvalues, ascending
-    vectors : (P, P)
-    gradient : (P,) V' (scale * g)
+    vectors : (P, P) eigenvectors V, one a column
+    gradient : (P,) V' (scale * g) for the gradient g in theta
     """
 
     scale: Array
@@ -52,14 +52,14 @@ class NewtonState(NamedTuple):
 
     Attributes
     ----------
-    theta : (P,)
-    at
+    theta : (P,) the best point so far
+    at : the objective at theta
     hessian : (P, P) of the objective at theta
-    proposal : (P,)
-    decrement : ()
+    proposal : (P,) step to try next
+    decrement : () Newton decrement at theta, in log-likelihood units
     n_newton : () evaluations of the Hessian
-    n_rejected : () in a row
-    is_done : () bool
+    n_rejected : () proposals rejected in a row
+    is_done : () bool: the phase has ended
     """
 
     theta: Array
@@ -73,7 +73,7 @@ class NewtonState(NamedTuple):
 
 
 def init(problem: Problem, start: Start, s: FirstOrderState) -> NewtonState:
-    """State before the first Hessian, which is taken one last quasi-Newton step beyond the first-order phase."""
+    """State before the first Hessian, which is evaluated one last quasi-Newton step beyond the first-order phase."""
     del problem, start  # arguments that ``init`` has in every phase
     count = jnp.zeros((), jnp.int32)
     infinity = jnp.array(jnp.inf, s.theta.dtype)
@@ -88,7 +88,7 @@ def progress(s: NewtonState) -> tuple[str, int]:
 
 
 def step(settings: FitSettings, start: Start, s: NewtonState, found: tuple[Evaluated, Array]) -> tuple[NewtonState, Info]:
-    """What follows from the log-likelihood and the Hessian ``found`` at the proposed point."""
+    """The next state, from the log-likelihood and the Hessian ``found`` at the proposed point."""
     del start  # an argument that ``step`` has in every phase
     options, theta = settings.options, s.theta + s.proposal
     new, hessian = penalised(settings.problem, theta, found)
@@ -116,7 +116,7 @@ def spectrum(hessian: Array, gradient: Array) -> Spectrum:
 
 
 def _newton_step(s: Spectrum) -> Array:
-    """Newton's step, uphill along negative curvature too, and at least half a standard deviation off a saddle."""
+    """Newton's step. It goes uphill along negative curvature too, and leaves a saddle by at least half a standard deviation."""
     size = jnp.maximum(jnp.abs(s.values), FLAT)
     along = jnp.where(jnp.abs(s.values) > FLAT, s.gradient / size, 0.0)
     escape = 0.5 / jnp.sqrt(size) * jnp.where(s.gradient < 0, -1.0, 1.0)

@@ -21,7 +21,7 @@ __all__ = ["Info", "Phase", "run_phase"]
 
 
 class Info(NamedTuple):
-    """What a step tells of itself; no later step needs it.
+    """Diagnostics of a step; no later step needs them.
 
     Attributes
     ----------
@@ -36,10 +36,10 @@ class Phase(NamedTuple):
 
     Attributes
     ----------
-    likelihood : what a step must know: (problem, theta, buckets, rule, modes, spans) -> found
+    likelihood : evaluates what a step needs: (problem, theta, buckets, rule, modes, spans) -> found
     step : from (settings, start, state, found)
-    follow : what comes after: the first state of the next phase, or the code of a finished fit
-    progress : of a state: the phase's name and its number of evaluations, for people
+    follow : gives what comes after the phase: the first state of the next one, or the code of a finished fit
+    progress : takes a state and gives the name of the phase and its number of evaluations, for people
     """
 
     likelihood: Callable[..., tuple[Evaluated, Any]]

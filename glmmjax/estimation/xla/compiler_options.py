@@ -1,4 +1,4 @@
-"""What XLA is asked for when a program is compiled, by the platform that it is compiled for."""
+"""Compiler options for XLA, by the platform for which a program is compiled."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["device_in_force", "platform_in_force", "quick_to_compile", "quick_to
 
 
 def device_in_force() -> jax.Device:
-    """Where arrays are made now, the choice of ``jax.default_device`` included."""
+    """The device on which arrays are made now; it follows ``jax.default_device``."""
     return next(iter(jnp.zeros(()).devices()))
 
 
@@ -38,7 +38,7 @@ def quick_to_run(platform: str) -> dict[str, Any]:
 
 @functools.cache
 def _accepted(platform: str, options: tuple[tuple[str, Any], ...]) -> dict[str, Any]:
-    """The options for a CPU that knows them, none otherwise: they are XLA's, and not promised from one release to the next."""
+    """The options where XLA knows them, else none: XLA does not promise them from one release to the next."""
     if platform != "cpu":
         return {}
     chosen = dict(options)

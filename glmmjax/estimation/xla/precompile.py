@@ -20,7 +20,7 @@ _THREADS = 2  # each compiler takes some 100 MB while it works
 
 
 def precompile(traced: Callable[..., Iterable[Any]], static: Any, *arguments: Any) -> None:
-    """Compile programs that are about to be called; a second call like this does nothing.
+    """Compile programs that are about to be called. A second call with the same arguments does nothing.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def precompile(traced: Callable[..., Iterable[Any]], static: Any, *arguments: An
 
 @functools.cache
 def _compile(traced: Callable[..., Iterable[Any]], static: Any, tree: Any, shapes: tuple[Any, ...], is_double: bool) -> None:
-    del is_double  # other programs under another precision
+    del is_double  # another precision needs other programs
     with Workers(_THREADS) as workers:
         programs = traced(static, *jax.tree.unflatten(tree, shapes))
         for running in [workers.start(program.lower().compile) for program in programs]:
@@ -43,13 +43,13 @@ def _compile(traced: Callable[..., Iterable[Any]], static: Any, tree: Any, shape
 
 
 def like(tree: Any, data: Any) -> Any:
-    """``tree`` of a program's ``out_info`` as arguments of the next: where ``data``, arguments of the first, have put the results."""
+    """``tree`` of a program's ``out_info`` as arguments of the next program, placed where ``data``, the first program's arguments, are."""
     placement = jax.tree.leaves(data)[0].sharding
     return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=placement, weak_type=leaf.weak_type), tree)
 
 
 def _shape(leaf: Any) -> jax.ShapeDtypeStruct:
-    """An array's shape, and its place where it was put on a device by name: others follow JAX's default."""
+    """An array's shape, and its device where one was named; other arrays follow JAX's default."""
     placement = leaf.sharding if getattr(leaf, "committed", False) else None
     dtype = jax.dtypes.canonicalize_dtype(leaf.dtype)
     return jax.ShapeDtypeStruct(leaf.shape, dtype, sharding=placement, weak_type=bool(getattr(leaf, "weak_type", False)))

@@ -35,8 +35,8 @@ class Given(NamedTuple):
 
     Attributes
     ----------
-    theta : (P,)
-    is_used : () bool; False: starting values are found from the data
+    theta : (P,) starting values in the free vector
+    is_used : () bool: False finds starting values from the data instead
     """
 
     theta: Any
@@ -44,7 +44,17 @@ class Given(NamedTuple):
 
 
 class Programs(NamedTuple):
-    """Jitted functions; see the functions of this file for what they take and give."""
+    """Jitted functions; see the functions of this file for what they take and give.
+
+    Attributes
+    ----------
+    begin : starting values, and the state that a fit begins in
+    run_phase : steps of a phase, evaluations included
+    evaluate : log-likelihood and gradient of a part of the data
+    evaluate_with_hessian : the same with the Hessian
+    step : one step of a phase from an evaluation made elsewhere
+    resume : where quasi-Newton on all data begins after a fit to a part
+    """
 
     begin: Any
     run_phase: Any
@@ -54,7 +64,7 @@ class Programs(NamedTuple):
     resume: Any
 
     def traced(self, settings: FitSettings, integral: Integral) -> Iterator[Any]:
-        """The programs of a small fit, those first that take longest to compile."""
+        """The programs of a small fit; those that take longest to compile come first."""
         begin = self.begin.trace(settings.problem, integral.buckets, given_theta(settings.problem, None))
         yield begin
         start, state = like(begin.out_info, integral.buckets)
@@ -78,7 +88,7 @@ class Programs(NamedTuple):
 
 
 def programs(is_small: bool) -> Programs:
-    """The programs for small data, where compiling is what a user waits for, or for large; on the platform in force."""
+    """The programs for small data, where the user waits for the compiler, or for large data; on the platform in force."""
     return _programs(is_small, platform_in_force())
 
 
@@ -116,9 +126,9 @@ def _step(phase: Phase, settings: FitSettings, start: Start, state: Any, found: 
 
 
 def _resume(problem: Problem, start: Start, end: NewtonState, ratio: Any) -> Begun:
-    """Where a quasi-Newton phase on all data begins after a fit to a part; ``ratio`` is how much more data all are.
+    """The start of a quasi-Newton phase on all data after a fit to a part; ``ratio`` is the weight of all data over that of the part.
 
-    The step to take is 0: the first evaluation is at ``end.theta``, and the metric is the part's inverse Hessian, scaled.
+    The first step is 0, so that the first evaluation is at ``end.theta``. The metric is the part's inverse Hessian, scaled.
     """
     start = start._replace(
         theta=end.theta,

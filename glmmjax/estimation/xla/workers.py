@@ -1,4 +1,4 @@
-"""Compiled programs in threads of their own, so that Ctrl-C reaches Python at once and never leaves one running unattended.
+"""Compiled programs in threads of their own, so that Ctrl-C reaches Python at once and leaves no program running unattended.
 
 An interpreter that ends under a running XLA program crashes; one that ends while a thread waits for the program joins the thread
 first. The calling thread only waits, and can be interrupted.
@@ -24,7 +24,7 @@ class Workers:
         self._pool = concurrent.futures.ThreadPoolExecutor(n, "glmmjax")
 
     def start(self, program: Callable[..., Any], *arguments: Any) -> concurrent.futures.Future[Any]:
-        """A promise of the program's finished result."""
+        """The future of the program's finished result."""
         return self._pool.submit(self._run, program, arguments)
 
     def call(self, program: Callable[..., Any], *arguments: Any) -> Any:
@@ -32,7 +32,7 @@ class Workers:
         return self.start(program, *arguments).result()
 
     def close(self) -> None:
-        """Let the threads end; what has not begun never runs."""
+        """Let the threads end; programs that have not begun never run."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def __enter__(self) -> Workers:
