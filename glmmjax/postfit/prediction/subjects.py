@@ -15,8 +15,9 @@ from jax import Array
 
 from glmmjax.design.columns.groups import Groups
 from glmmjax.design.columns.table import as_frame, show_label
-from glmmjax.design.design import StreamedRows, in_memory
+from glmmjax.design.design import in_memory
 from glmmjax.design.formula.tokens import names_in
+from glmmjax.design.layout.block_files import StreamedRows
 from glmmjax.design.new_rows import NewRows, cluster_rows, read_new_rows
 from glmmjax.errors import ArgumentError
 from glmmjax.estimation.objective import Problem

@@ -7,6 +7,7 @@ derivatives are exact for the quadrature log-likelihood, for each cluster with w
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -18,20 +19,22 @@ from glmmjax.fitted import FittedModel
 from glmmjax.likelihood.clusters import ClusterData, cluster_weights
 from glmmjax.likelihood.marginal import cluster_log_likelihoods
 
+__all__ = ["cluster_hessians", "cluster_scores", "cluster_values", "cluster_weights_of"]
+
 
 def cluster_values(fitted: FittedModel) -> np.ndarray:
     """(m,) log-likelihood of each cluster, unweighted."""
-    return _of_clusters(0, fitted)
+    return _of_clusters(_values, fitted)
 
 
 def cluster_scores(fitted: FittedModel) -> np.ndarray:
     """(m, P) derivatives of each cluster's log-likelihood in theta, unweighted."""
-    return _of_clusters(1, fitted)
+    return _of_clusters(_scores, fitted)
 
 
 def cluster_hessians(fitted: FittedModel) -> np.ndarray:
     """(m, P, P) second derivatives of each cluster's log-likelihood in theta, unweighted."""
-    return _of_clusters(2, fitted)
+    return _of_clusters(_hessians, fitted)
 
 
 def cluster_weights_of(fitted: FittedModel) -> np.ndarray:
@@ -39,15 +42,22 @@ def cluster_weights_of(fitted: FittedModel) -> np.ndarray:
     return cluster_weights(fitted.design.clusters)
 
 
-def _of_clusters(order: int, fitted: FittedModel) -> np.ndarray:
+def _of_clusters(program: Any, fitted: FittedModel) -> np.ndarray:
     likelihood = Problem(fitted.problem.family, fitted.problem.layout, prior=fitted.problem.prior)  # one program with and without a penalty
     with jax.enable_x64(True):
-        return np.asarray(_derivatives(order, likelihood, fitted.n_agq, jnp.asarray(fitted.theta), fitted.design.clusters))
+        return np.asarray(program(likelihood, fitted.n_agq, jnp.asarray(fitted.theta), fitted.design.clusters))
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1, 2))
-def _derivatives(order: int, problem: Problem, n_agq: int, theta: Array, clusters: ClusterData) -> Array:
-    """(m, ...) of the given order in theta: 0 for the log-likelihoods themselves."""
-    if order:
-        return jax.jacfwd(lambda t: _derivatives(order - 1, problem, n_agq, t, clusters))(theta)
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _values(problem: Problem, n_agq: int, theta: Array, clusters: ClusterData) -> Array:
     return cluster_log_likelihoods(problem.layout.params(theta), clusters, problem.family, n_agq)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _scores(problem: Problem, n_agq: int, theta: Array, clusters: ClusterData) -> Array:
+    return jax.jacfwd(lambda t: _values(problem, n_agq, t, clusters))(theta)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _hessians(problem: Problem, n_agq: int, theta: Array, clusters: ClusterData) -> Array:
+    return jax.jacfwd(lambda t: _scores(problem, n_agq, t, clusters))(theta)
