@@ -284,8 +284,7 @@ class Checking:
         >>> ax.get_xlabel(), ax.get_ylabel()
         ('y', 'Share of outcomes at or below')
         """
-        settings = SimulationSettings(n, new_random_effects, parameter_uncertainty, seed, robust)
-        return plots.plot_predictive(self.fitted_model, settings, ax)
+        return plots.plot_predictive(self.fitted_model, SimulationSettings(n, new_random_effects, parameter_uncertainty, seed, robust), ax)
 
     def plot_rootogram(self, max_count: int | None = None, ax: Any = None) -> Axes:
         """Observed frequencies of a discrete outcome hanging from the expected ones, on the scale of square roots.
