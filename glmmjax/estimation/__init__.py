@@ -1,16 +1,21 @@
-"""Maximising the marginal likelihood, and certifying the maximum.
+"""Maximising the marginal likelihood, and saying whether that has been done.
 
-Folders: ``phases`` (which step to take), ``evaluators`` (where the likelihood is evaluated), ``xla`` (what is compiled, and how).
+From the lowest up; each imports only those before it:
 
-- ``ascent``: The ascent to a maximum: one function that drives the phases over any evaluator
-- ``convergence``: What the end of a fit means: codes, their texts, and the certificate of a maximum
-- ``fit``: A whole fit as one pure function
-- ``glm``: The model without random effects, where the search for starting values begins
-- ``linear_algebra``: Linear equations of the size of the parameter vector
-- ``maximise``: A fit from Python: starting values, a sample where the data are large, the ascent
-- ``maximum``: What a fit from Python takes and gives back, and how its end is judged
-- ``objective``: What estimation maximises, as a function of the free vector theta
-- ``penalty``: The Student's t penalty on fixed effects
-- ``refits``: Fits of one model to many changed data sets
-- ``starting_values``: Starting values from the data alone
+- ``linear_algebra``: linear equations of the size of the parameter vector
+- ``penalty``: the Student's t penalty on fixed effects
+- ``objective``: what estimation maximises, as a function of the free vector theta
+- ``glm``: the model without random effects, where the search for starting values begins
+- ``starting_values``: starting values from the data alone
+- ``phases/``: which step to take: EM, quasi-Newton, Newton
+- ``convergence``: what the end of a fit means: codes, their texts, and the certificate of a maximum
+- ``sequence``: the phases of an ascent, in their order
+- ``xla/``: what is compiled, and how
+- ``evaluators/``: where the likelihood is evaluated: one program, cores, a mesh, files on disk
+- ``ascent``: the ascent to a maximum: one function that drives the phases over any evaluator
+- ``maximum``: what a fit from Python is asked for and gives back, and how its end is judged
+- ``maximise``: a fit from Python: starting values, a sample where the data are large, the ascent
+- ``fit``: a whole fit as one pure function
+- ``batch``: many ascents at once, under ``vmap``
+- ``refits``: fits of one model to many changed data sets
 """

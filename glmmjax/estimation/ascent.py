@@ -9,7 +9,7 @@ from glmmjax.estimation.convergence import Code
 from glmmjax.estimation.evaluators.evaluator import End, Evaluator
 from glmmjax.estimation.phases.first_order import Begun
 from glmmjax.estimation.phases.phase import Phase
-from glmmjax.estimation.phases.sequence import FIRST_ORDER, NEWTON
+from glmmjax.estimation.sequence import FIRST_ORDER, NEWTON
 from glmmjax.estimation.starting_values import Start
 
 __all__ = ["Report", "ascend"]

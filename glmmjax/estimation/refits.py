@@ -18,8 +18,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from glmmjax.estimation.ascent import ascend
+from glmmjax.estimation.batch import ascend_in_batch
 from glmmjax.estimation.convergence import Code
-from glmmjax.estimation.evaluators.batch import ascend_in_batch
 from glmmjax.estimation.evaluators.choice import in_memory, is_small
 from glmmjax.estimation.evaluators.cores import n_cores
 from glmmjax.estimation.evaluators.evaluator import Estimate

@@ -1,8 +1,28 @@
-"""The marginal likelihood as a pure function of arrays, and its parts.
+"""The marginal likelihood as a pure function of arrays, and all that it is made of.
 
-``clusters``: the data layout, with ``sharding`` over devices. ``params``, ``covariance``: the parameters. ``prior``: the law of the random
-effects. ``model_rows``: linear predictors. ``rows``: the integrand of a block, on ``small_matrices``. ``modes``: its maximum.
-``posterior``: mode and scale. ``rule``: the contract of an integration rule; ``gauss_hermite``: its only member. ``node_sums``,
-``adaptive``: the integral of a block with its derivative. ``marginal``: the sum over blocks. ``conditional``: random effects given
-outcomes. ``population``: averages over their law.
+The data and the model:
+
+- ``clusters``: the data layout, and the only conversions between rows, clusters and blocks
+- ``sharding``: blocks over devices
+- ``params``: the parameters, and the free vector theta
+- ``covariance``: the structures of D, and their names
+- ``prior``: the law of the random effects
+- ``model_rows``: linear predictors
+
+The integral of a block of clusters:
+
+- ``small_matrices``: algebra of q x q matrices, written out
+- ``rows``: the integrand
+- ``modes``: its maximum
+- ``posterior``: its mode and scale
+- ``rule``: what an integration rule is
+- ``gauss_hermite``: the one rule that there is
+- ``node_sums``: sums over the nodes, with their derivatives
+- ``adaptive``: the integral
+
+What uses it:
+
+- ``marginal``: the sum over all blocks; the only place that batches over clusters
+- ``conditional``: random effects given outcomes
+- ``population``: averages over the law of the random effects
 """

@@ -1,5 +1,12 @@
 """Computations that follow a fit, in folders by subject. Functions take a ``FittedModel`` and return plain numbers.
 
-- ``arguments``: Checks of arguments that several functions take
-- ``uncertainty/``, ``prediction/``, ``checking/``, ``refitting/``, ``inference/``, ``population/``: each imports only those before it
+From the lowest up; each imports only those before it:
+
+- ``arguments``: checks of arguments that several functions take
+- ``uncertainty/``: how sure the estimates are: covariances, standard errors, draws of the parameters
+- ``prediction/``: means, outcomes and random effects of clusters
+- ``checking/``: whether the model fits the data: simulation, residuals, scores
+- ``refitting/``: what needs many fits: influence, the bootstrap
+- ``inference/``: intervals, tests, comparisons
+- ``population/``: averages over the law of the random effects: marginal coefficients, means, contrasts, effects
 """

@@ -11,8 +11,8 @@ import glmmjax as gj
 from glmmjax import estimation
 from glmmjax.datasets import load_intro_binomial
 from glmmjax.estimation.ascent import ascend
+from glmmjax.estimation.batch import ascend_in_batch
 from glmmjax.estimation.convergence import Code
-from glmmjax.estimation.evaluators.batch import ascend_in_batch
 from glmmjax.estimation.evaluators.cores import Cores
 from glmmjax.estimation.evaluators.mesh import MeshEvaluator
 from glmmjax.estimation.evaluators.one_program import OneProgram

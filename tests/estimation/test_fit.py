@@ -21,7 +21,7 @@ from glmmjax.estimation.objective import Evaluated, Integral, Problem, evaluate,
 from glmmjax.estimation.penalty import log_penalty
 from glmmjax.estimation.phases import newton
 from glmmjax.estimation.phases.quasi_newton import updated_metric
-from glmmjax.estimation.phases.sequence import FIRST_ORDER
+from glmmjax.estimation.sequence import FIRST_ORDER
 from glmmjax.estimation.starting_values import starting_values
 from glmmjax.estimation.xla.programs import given_theta, programs
 from glmmjax.families import Binomial

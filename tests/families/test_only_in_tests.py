@@ -25,11 +25,9 @@ DISCRETE_ONLY = ("scoring_rules", "plot_rootogram")
 EMPTY = {"geometric": ("phi", "zi_params"), "logistic": ("zi_params",)}
 pytestmark = pytest.mark.usefixtures("compile_quickly")
 
-# the arguments of every public method of a fit; a new method needs a row here
+# arguments of the public methods of a fit; a method without a row is called with none
 CALLS: dict[str, dict[str, Any]] = {
-    "augment": {},
     "bootstrap": {"n": 3},
-    "cluster_coefs": {},
     "conf_int": {"which": "all"},
     "contrasts": {"newdata": "rows"},
     "cooks_distance": {"method": "one_step"},
@@ -37,31 +35,20 @@ CALLS: dict[str, dict[str, Any]] = {
     "dfbetas": {"method": "one_step"},
     "effects": {"newdata": "rows"},
     "fitted": {"kind": "subject_specific"},
-    "glance": {},
-    "influence": {},
-    "leave_cluster_out_score": {},
-    "marginal_coefs": {},
     "marginal_means": {"by": "group"},
     "plot_effects": {"newdata": "rows", "x": "x"},
     "plot_influence": {"method": "one_step"},
     "plot_predictive": {"n": 20},
     "plot_qq": {"n": 20},
-    "plot_random_effects": {},
     "plot_residuals": {"n": 20},
-    "plot_rootogram": {},
     "predict": {"newdata": "rows", "kind": "marginal", "interval": 0.9},
     "quantile_residuals": {"n": 20},
-    "random_effects_table": {},
     "resid": {"kind": "deviance"},
     "save": {"path": "file"},
     "score_test": {"terms": "I(x**2)"},
-    "scoring_rules": {},
     "simulate": {"n": 3, "parameter_uncertainty": True},
-    "summary": {},
     "tidy": {"conf_int": True},
-    "to_marginaleffects": {},
     "update": {"n_agq": 5},
-    "vif": {},
     "wald_test": {"hypotheses": "x = 0, group[T.b] = 0"},
 }
 
@@ -119,16 +106,16 @@ def _numbers(found: Any) -> np.ndarray:
     return np.asarray(found, float) if isinstance(found, int | float | np.ndarray) else np.ones(1)
 
 
-def test_every_method_has_a_row():
-    assert sorted(CALLS) == _public(callable)
+def test_every_row_has_a_method():
+    assert set(CALLS) <= set(_public(callable))
 
 
-@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize("name", _public(callable))
 def test_every_method_takes_the_family(fitted, name, tmp_path):
     if name == "to_marginaleffects":
         pytest.importorskip("marginaleffects")
     given = {"rows": fitted.data.head(12), "file": str(tmp_path / "fit.glmm")}
-    keywords = {key: given.get(value, value) if isinstance(value, str) else value for key, value in CALLS[name].items()}
+    keywords = {key: given.get(value, value) if isinstance(value, str) else value for key, value in CALLS.get(name, {}).items()}
     method = getattr(fitted.fit, name)
     if fitted.name == "logistic" and name in DISCRETE_ONLY:
         with pytest.raises(ArgumentError, match="the logistic family does not say that its outcomes are"):

@@ -1,57 +1,19 @@
-"""A covariance structure added by one class and one registry line fits, and post-fit methods take it, unchanged."""
+"""The covariance structure of CONTRIBUTING.md, one class and one registry line, fits, and post-fit methods take it, unchanged."""
 
-import dataclasses
-
-import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
-from jax import Array
 
 import glmmjax as gj
 from glmmjax.errors import ArgumentError
-from glmmjax.likelihood.covariance import STRUCTURES, Structure
+from glmmjax.likelihood.covariance import STRUCTURES
+from tests.recipes import skeleton
 
 N_CLUSTERS, N_VISITS, N_REPEATS = 40, 3, 4
 pytestmark = pytest.mark.usefixtures("compile_quickly")
 
-
-@dataclasses.dataclass(frozen=True)
-class Homogeneous(Structure):
-    """Independent random effects of one variance, such as those of exchangeable visits; the free vector is their signed deviation."""
-
-    size: int
-
-    @property
-    def q(self) -> int:
-        return self.size
-
-    @property
-    def n_free(self) -> int:
-        return 1
-
-    @property
-    def block_sizes(self) -> tuple[int, ...]:
-        return (1,) * self.size
-
-    def free_names(self, effects: tuple[str, ...]) -> tuple[str, ...]:
-        return ("D[common sd]",)
-
-    def signs(self, free: np.ndarray) -> np.ndarray:
-        return np.where(free < 0, -1.0, 1.0)
-
-    def factor(self, free: Array) -> Array:
-        return free[0] * jnp.eye(self.q, dtype=free.dtype)
-
-    def free(self, chol: Array) -> Array:
-        return jnp.sqrt((chol * chol).sum() / self.q)[None]
-
-    def variances(self, free: Array, informed: Array, reach: Array) -> Array:
-        return 0.5 * jnp.maximum(free * free, 1e-4) / (jnp.maximum(jnp.mean(jnp.diagonal(informed)), 1.0) * self.q)
-
-    def mask(self) -> tuple[tuple[bool, ...], ...]:
-        return tuple(tuple(r == c for c in range(self.q)) for r in range(self.q))
+Homogeneous = skeleton("glmmjax/likelihood/covariance.py", "Homogeneous")
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -1,6 +1,5 @@
 """Where the log-likelihood is evaluated during an ascent.
 
-- ``batch``: Many fits at once: an ascent under ``vmap``
 - ``choice``: Which evaluator a data set gets, and the sample of its clusters that is fitted first
 - ``cores``: Blocks in memory, in equal shares, one for each core
 - ``disk``: Blocks on disk: chunks of them, read while the one before is evaluated

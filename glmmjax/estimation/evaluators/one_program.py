@@ -12,7 +12,7 @@ from glmmjax.estimation.evaluators.evaluator import End
 from glmmjax.estimation.objective import FitSettings, Integral
 from glmmjax.estimation.phases.first_order import Begun, moved
 from glmmjax.estimation.phases.phase import Phase, run_phase
-from glmmjax.estimation.phases.sequence import FIRST_ORDER
+from glmmjax.estimation.sequence import FIRST_ORDER
 from glmmjax.estimation.starting_values import Start
 from glmmjax.estimation.xla.precompile import precompile
 from glmmjax.estimation.xla.programs import programs

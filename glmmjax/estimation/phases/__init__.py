@@ -5,5 +5,4 @@
 - ``newton``: The second-order phase: Newton steps with the exact Hessian, which end in the certificate of a maximum
 - ``phase``: What the phases of an ascent have in common, and the compiled loop that runs any of them
 - ``quasi_newton``: BFGS for maximisation, one evaluation of the objective a step
-- ``sequence``: The phases of an ascent, in their order
 """

@@ -21,7 +21,7 @@ from glmmjax.estimation.phases import first_order
 from glmmjax.estimation.phases.first_order import Begun
 from glmmjax.estimation.phases.newton import NewtonState
 from glmmjax.estimation.phases.phase import Info, Phase, run_phase
-from glmmjax.estimation.phases.sequence import FIRST_ORDER, NEWTON
+from glmmjax.estimation.sequence import FIRST_ORDER, NEWTON
 from glmmjax.estimation.starting_values import Start, starting_values
 from glmmjax.estimation.xla.compiler_options import platform_in_force, quick_to_compile, quick_to_run, run_once
 from glmmjax.estimation.xla.precompile import like

@@ -1,4 +1,4 @@
-"""Many fits at once: an ascent under ``vmap``, over data sets that differ in part of their buckets, as one compiled program."""
+"""Many ascents at once, under ``vmap``: over data sets that differ in part of their buckets, as one compiled program."""
 
 from __future__ import annotations
 
