@@ -31,7 +31,6 @@ TOUCHED = {
         "glmmjax/postfit/prediction/__init__.py": 1,  # the list of files
         "glmmjax/results/prediction.py": 1,
         "glmmjax/tables/frames.py": 3,  # import, __all__ and function
-        "glmmjax/tables/__init__.py": 1,
         "tests/postfit/prediction/test_reliability.py": NEW,
     },
     "A covariance structure": {"glmmjax/likelihood/covariance.py": 2},  # class and registry

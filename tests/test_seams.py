@@ -59,8 +59,8 @@ def test_a_planted_question_is_found(tmp_path, monkeypatch, code, complaint):
 # names of what only the data layout knows, and the modules that may use them
 _ORDER_OF_BLOCKS = {"slots", "row_slots", "lane_clusters"}
 _WEIGHTS_IN_BLOCKS = {"row_weight", "cluster_weight"}
-_KNOW_THE_ORDER = ("likelihood/", "design/layout/", "design/design.py", "design/builder.py", "storage/streamed.py")
-_KNOW_THE_WEIGHTS = (*_KNOW_THE_ORDER, "estimation/")  # which take buckets as they are
+_KNOW_THE_ORDER = ("likelihood/", "design/layout/")
+_KNOW_THE_WEIGHTS = (*_KNOW_THE_ORDER, "estimation/glm.py", "estimation/starting_values.py")  # which take blocks as they are
 
 
 def test_only_the_data_layout_knows_the_order_of_blocks():

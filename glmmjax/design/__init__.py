@@ -23,10 +23,10 @@ from glmmjax.design.builder import build_design as build_design
 from glmmjax.design.builder import make_design as make_design
 from glmmjax.design.builder import streamed_design as streamed_design
 from glmmjax.design.design import Design as Design
-from glmmjax.design.design import StreamedRows as StreamedRows
 from glmmjax.design.formula.matrices import caller_namespace as caller_namespace
 from glmmjax.design.formula.split import Bar as Bar
 from glmmjax.design.formula.split import FormulaParts as FormulaParts
 from glmmjax.design.formula.split import split_formula as split_formula
 from glmmjax.design.layout.block_files import BlockFiles as BlockFiles
+from glmmjax.design.layout.block_files import StreamedRows as StreamedRows
 from glmmjax.design.stream.source import Stream as Stream

@@ -15,12 +15,12 @@ from glmmjax.design.columns.outcome import check_outcome_columns, levels_used, r
 from glmmjax.design.columns.predictor import predictor_from
 from glmmjax.design.columns.predictors import build_predictors, names_of, predictor_functions, random_reach, structure_of
 from glmmjax.design.columns.recipe import Recipe
-from glmmjax.design.columns.table import Table, as_frame, column_of, complete_rows, describe_unknown, find_columns, plain_types
-from glmmjax.design.design import Design, StreamedRows
+from glmmjax.design.columns.table import Table, as_frame, column_of, complete_rows, describe_unknown, find_columns, levels_of, plain_types
+from glmmjax.design.design import Design
 from glmmjax.design.formula.matrices import caller_namespace, evaluate, formula_namespace, names_used
 from glmmjax.design.formula.split import FormulaParts
 from glmmjax.design.formula.tokens import names_in
-from glmmjax.design.layout.block_files import BlockFiles
+from glmmjax.design.layout.block_files import BlockFiles, StreamedRows
 from glmmjax.design.layout.grouping import group_rows
 from glmmjax.design.layout.packing import Columns, cluster_data, columns_of, row_order
 from glmmjax.design.stream.blocks import StreamModel, scan_stream, written_blocks
@@ -237,7 +237,7 @@ def _written_design(given: ModelArguments, model: StreamModel, options: Options)
             recipe=recipe,
         )
         labels = RowLabels(found.labels, found.sizes, pd.RangeIndex(found.n_rows), found.n_dropped)
-        rows = StreamedRows(files.layout.slots, totals.outcome.digest(), totals.weights.digest())
+        rows = files.kept(totals.outcome.digest(), totals.weights.digest())
         yield _design(model.formula, columns, labels, rows, None), files
 
 
@@ -273,7 +273,7 @@ def _columns(given: ModelArguments, used: _UsedRows) -> tuple[_ModelColumns, Col
         success_level=outcome.success_level,
         levels=outcome.levels,
         random_reach=random_reach(predictors),
-        recipe=Recipe.of(used.frame, functions, used.namespace, levels_used(values), given.offset_columns),
+        recipe=Recipe(functions, used.namespace, tuple(used.frame), levels_of(used.frame), levels_used(values), given.offset_columns),
     )
     return found, columns_of(outcome, predictors)
 

@@ -3,35 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
 
 from glmmjax.design.columns.recipe import Recipe
 from glmmjax.design.formula.split import FormulaParts
+from glmmjax.design.layout.block_files import StreamedRows
 from glmmjax.design.layout.new_values import with_new_offset, with_new_outcome, with_new_weights
 from glmmjax.errors import ArgumentError, RowsNotKeptError
 from glmmjax.families import Family
 from glmmjax.likelihood.clusters import ClusterData
 from glmmjax.likelihood.covariance import Structure
 
-__all__ = ["Design", "StreamedRows", "in_memory"]
-
-
-class StreamedRows(NamedTuple):
-    """The part that is kept of rows that were read from a stream and are no longer in memory.
-
-    Attributes
-    ----------
-    slots : (m,) where cluster i stands in the buckets laid end to end
-    outcome_digest : digest of the outcome columns in the order of the rows
-    weights_digest : digest of each row's cluster weight
-    """
-
-    slots: np.ndarray
-    outcome_digest: bytes
-    weights_digest: bytes
+__all__ = ["Design", "in_memory"]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Maximising the marginal likelihood, and certifying the maximum.
+"""Maximising the marginal likelihood, and saying whether that has been done.
 
 From the lowest up; each imports only those before it:
 

@@ -124,7 +124,7 @@ def fit_params(
 
 
 def _initial(layout: Theta, init: Params, buckets: tuple[Bucket, ...], family: Family) -> Array:
-    dtype = buckets[0].cluster_weight.dtype
+    dtype = buckets[0].offset.dtype
     init = jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), init)
     check_shapes(init, layout, "init", family)
     return jax.lax.stop_gradient(layout.vector(init))

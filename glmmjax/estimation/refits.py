@@ -40,6 +40,7 @@ __all__ = ["Changes", "Origin", "Refits", "refit_all", "refit_in_chunks", "with_
 
 _CHUNK = 64  # number of refits in one call on an accelerator
 _LEAST_CURVATURE = 1e-3  # of the information scaled to a unit diagonal, so that steps along a direction without information stay finite
+_SETTLED = (Code.CONVERGED, Code.CONVERGED_ON_BOUNDARY, Code.DIVERGING)  # codes of refits that need no second attempt
 
 
 class Origin(NamedTuple):
@@ -128,7 +129,7 @@ def refit_all(origin: Origin, changes: Changes) -> Refits:
             ends = refit_in_chunks(origin, changes)
         else:
             ends = _refit_side_by_side(origin, changes)
-        ends = [_again(origin, changes, r, end) if _may_have_missed(end) else end for r, end in enumerate(ends)]
+        ends = [end if end.code in _SETTLED else _again(origin, changes, r, end) for r, end in enumerate(ends)]
     return _collected(origin.problem.layout, ends)
 
 
@@ -195,11 +196,7 @@ def _again(origin: Origin, changes: Changes, r: int, before: Estimate) -> Estima
     """The refit from starting values of its own; ``before`` where that is no better."""
     found = maximise(origin.problem, origin.options, _changed(origin, changes, r), origin.n_agq)
     end = Estimate(found.theta, int(found.convergence.code), found.log_likelihood, found.hessian)
-    return end if found.convergence.code in (Code.CONVERGED, Code.CONVERGED_ON_BOUNDARY, Code.DIVERGING) else before
-
-
-def _may_have_missed(end: Estimate) -> bool:
-    return int(end.code) not in (Code.CONVERGED, Code.CONVERGED_ON_BOUNDARY, Code.DIVERGING)
+    return end if end.code in _SETTLED else before
 
 
 def _warm(state: FirstOrderState, origin: Origin) -> FirstOrderState:
@@ -225,7 +222,7 @@ def _collected(layout: Theta, ends: list[Estimate]) -> Refits:
 
 def _where_data_are(buckets: tuple[Bucket, ...]) -> contextlib.AbstractContextManager[Any]:
     """New arrays and programs go to the device that a fit has put its data on; the setting belongs to a thread."""
-    leaf = buckets[0].cluster_weight
+    leaf = buckets[0].offset
     if not getattr(leaf, "committed", False):
         return contextlib.nullcontext()
     return jax.default_device(next(iter(leaf.devices())))

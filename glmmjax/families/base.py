@@ -26,7 +26,12 @@ _SMALLEST = 1e-300
 class Family(abc.ABC):
     """Conditional distribution of one outcome row given its linear predictor.
 
-    Every other layer asks these traits, and never which family it has.
+    Every other layer asks these traits, and never which family it has. A family with fields of its own is a frozen dataclass again, whose
+    ``__init__`` calls this one.
+
+    Parameters
+    ----------
+    link : one of ``links``, by its text or as an object; the first of them when not given.
 
     Class attributes
     ----------------
@@ -65,6 +70,9 @@ class Family(abc.ABC):
     support: ClassVar[str]
 
     link: Link
+
+    def __init__(self, link: str | Link | None = None):
+        object.__setattr__(self, "link", resolve_link(link, self.links, self.name))
 
     @property
     def is_log_concave(self) -> bool:
@@ -218,14 +226,16 @@ class Family(abc.ABC):
         """Boolean numpy array, True for each row of ``y`` (numpy array, or pair of them) that the family can have produced."""
 
 
-def resolve_link(link: str | Link, allowed: tuple[type[Link], ...], family: str) -> Link:
-    """The link object meant by ``link`` (its text, or itself).
+def resolve_link(link: str | Link | None, allowed: tuple[type[Link], ...], family: str) -> Link:
+    """The link object meant by ``link`` (its text, itself, or None for the first one allowed).
 
     Raises
     ------
     ArgumentError
         When the link is not one of those ``allowed`` for the family.
     """
+    if link is None:
+        return allowed[0]()
     for choice in allowed:
         if isinstance(link, choice) or link == choice().name:
             return choice()

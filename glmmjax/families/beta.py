@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
-from glmmjax.families.base import Family, resolve_link
+from glmmjax.families.base import Family
 from glmmjax.families.links import Cloglog, Link, Logit, ProbabilityLink, Probit
 from glmmjax.families.special import log_factorial, log_gamma
 
 __all__ = ["Beta"]
 
 
-@dataclasses.dataclass(frozen=True)
 class Beta(Family):
     r"""Proportions with mean mu and precision :math:`\kappa`; the variance is :math:`\mu (1 - \mu) / (1 + \kappa)`.
 
@@ -48,10 +46,7 @@ class Beta(Family):
         "cbind(successes, failures) for counts out of trials"
     )
 
-    link: ProbabilityLink = dataclasses.field(default_factory=Logit)
-
-    def __init__(self, link: str | Link = "logit"):
-        object.__setattr__(self, "link", resolve_link(link, self.links, self.name))
+    link: ProbabilityLink
 
     def log_kernel(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
         precision = jnp.exp(phi[0])
@@ -66,7 +61,6 @@ class Beta(Family):
         return 2.0 * phi[0] + log_gamma(jnp.exp(phi[0])) - jnp.log(y) - jnp.log1p(-y)
 
     def mean(self, eta: Array, phi: Array, *zero: Array) -> Array:
-        del phi
         return self.link.inverse(eta)
 
     def variance(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any, ClassVar
 
 import jax
@@ -10,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from glmmjax.families.base import Family, resolve_link
+from glmmjax.families.base import Family
 from glmmjax.families.links import Cloglog, Link, Logit, ProbabilityLink, Probit
 from glmmjax.families.negative_binomial import log_rising_exp
 from glmmjax.families.special import log_factorial
@@ -19,7 +18,6 @@ from glmmjax.families.tails import sigmoid_pair
 __all__ = ["BetaBinomial"]
 
 
-@dataclasses.dataclass(frozen=True)
 class BetaBinomial(Family):
     r"""Successes ``s`` among ``n = s + f`` trials whose common probability is Beta(a, b) with mean mu; binomial as the precision grows.
 
@@ -56,10 +54,7 @@ class BetaBinomial(Family):
         "for 0/1 outcomes take family='binomial', because a single trial says nothing about the precision"
     )
 
-    link: ProbabilityLink = dataclasses.field(default_factory=Logit)
-
-    def __init__(self, link: str | Link = "logit"):
-        object.__setattr__(self, "link", resolve_link(link, self.links, self.name))
+    link: ProbabilityLink
 
     def log_kernel(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
         s, f = y
@@ -71,7 +66,6 @@ class BetaBinomial(Family):
         return log_factorial(s + f) - log_factorial(s) - log_factorial(f) - log_rising_exp(phi[0], s + f)
 
     def mean(self, eta: Array, phi: Array, *zero: Array) -> Array:
-        del phi
         return self.link.inverse(eta)
 
     def variance(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any, ClassVar
 
 import jax
 import numpy as np
 from jax import Array
 
-from glmmjax.families.base import Family, resolve_link
+from glmmjax.families.base import Family
 from glmmjax.families.links import Cauchit, Cloglog, Link, Log, Logit, ProbabilityLink, Probit
 from glmmjax.families.special import log_factorial
 
 __all__ = ["Binomial"]
 
 
-@dataclasses.dataclass(frozen=True)
 class Binomial(Family):
     r"""Successes ``s`` among ``n = s + f`` trials with probability mu.
 
@@ -52,17 +50,13 @@ class Binomial(Family):
         "write a proportion p of n trials as cbind(p*n, n - p*n), and try family='poisson' for unbounded counts"
     )
 
-    link: ProbabilityLink = dataclasses.field(default_factory=Logit)
-
-    def __init__(self, link: str | Link = "logit"):
-        object.__setattr__(self, "link", resolve_link(link, self.links, self.name))
+    link: ProbabilityLink
 
     @property
     def is_log_concave(self) -> bool:
         return not isinstance(self.link, Cauchit | Log)
 
     def log_kernel(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
-        del phi
         if not isinstance(y, tuple):
             return self.link.log_probability(y, 1.0 - y, eta)
         s, f = y
@@ -75,7 +69,6 @@ class Binomial(Family):
         return log_factorial(s + f) - log_factorial(s) - log_factorial(f)
 
     def mean(self, eta: Array, phi: Array, *zero: Array) -> Array:
-        del phi
         return self.link.inverse(eta)
 
     def variance(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any, ClassVar
 
 import jax
@@ -10,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from glmmjax.families.base import Family, resolve_link
+from glmmjax.families.base import Family
 from glmmjax.families.gaussian import normal_log_density
 from glmmjax.families.links import Identity, Link
 from glmmjax.families.special import log_sub_exp
@@ -21,7 +20,6 @@ __all__ = ["CensoredNormal"]
 _OBSERVED, _LEFT, _RIGHT, _INTERVAL = range(4)
 
 
-@dataclasses.dataclass(frozen=True)
 class CensoredNormal(Family):
     r"""Real outcomes with mean mu and standard deviation sd, left-, right- or interval-censored.
 
@@ -60,11 +58,6 @@ class CensoredNormal(Family):
         "Without censoring take family='gaussian'"
     )
 
-    link: Link = dataclasses.field(default_factory=Identity)
-
-    def __init__(self, link: str | Link = "identity"):
-        object.__setattr__(self, "link", resolve_link(link, self.links, self.name))
-
     @property
     def is_log_concave(self) -> bool:
         return True
@@ -88,7 +81,6 @@ class CensoredNormal(Family):
         return jnp.where(status == _OBSERVED, normal_log_density(value - eta, phi[0]), log_mass)
 
     def mean(self, eta: Array, phi: Array, *zero: Array) -> Array:
-        del phi
         return eta
 
     def sample(self, key: Array, y: Any, eta: Array, phi: Array, *zero: Array) -> Any:

@@ -13,7 +13,7 @@ import numpy as np
 from jax import Array
 
 from glmmjax.errors import ArgumentError
-from glmmjax.families.base import Family, resolve_link
+from glmmjax.families.base import Family
 from glmmjax.families.links import Link, Log
 from glmmjax.families.special import log_factorial
 
@@ -65,7 +65,6 @@ class ConwayMaxwellPoisson(Family):
         "twice the largest, or family='negative_binomial'"
     )
 
-    link: Link = dataclasses.field(default_factory=Log)
     of: str = "mean"
     n_terms: int = 200
 
@@ -74,7 +73,7 @@ class ConwayMaxwellPoisson(Family):
             raise ArgumentError(f"of={of!r} is not known to the {self.name} family; choose 'mean' or 'rate'.")
         if n_terms != int(n_terms) or n_terms < 4:
             raise ArgumentError(f"n_terms={n_terms!r} must be a whole number >= 4; take at least twice the largest count.")
-        object.__setattr__(self, "link", resolve_link(link, self.links, self.name))
+        super().__init__(link)
         object.__setattr__(self, "of", of)
         object.__setattr__(self, "n_terms", int(n_terms))
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from glmmjax.errors import ArgumentError
-from glmmjax.families.base import Family, resolve_link
+from glmmjax.families.base import Family
 from glmmjax.families.links import Cloglog, Link, Logit, ProbabilityLink, Probit
 from glmmjax.families.special import log1m_exp
 from glmmjax.families.tails import log_cloglog, log_normal_cdf, softplus, tangent_exp
@@ -53,13 +53,13 @@ class Cumulative(Family):
         "try family='binomial' for two levels, and 'poisson' for unbounded counts"
     )
 
-    link: ProbabilityLink = dataclasses.field(default_factory=Logit)
+    link: ProbabilityLink
     n_levels: int | None = None
 
     def __init__(self, link: str | Link = "logit", n_levels: int | None = None):
         if n_levels is not None and (not isinstance(n_levels, int) or n_levels < 2):
             raise ArgumentError(f"n_levels={n_levels!r} must be a whole number of at least 2, or None to count the levels of the outcome.")
-        object.__setattr__(self, "link", resolve_link(link, self.links, self.name))
+        super().__init__(link)
         object.__setattr__(self, "n_levels", n_levels)
 
     def with_levels(self, n_levels: int) -> Cumulative:
@@ -131,9 +131,8 @@ class Cumulative(Family):
 
 
 def _distances(phi: Array) -> Array:
-    return jnp.exp(
-        jnp.minimum(phi[1:], 50.0)
-    )  # a larger distance gives one level all probability already, and sums of thresholds must not overflow
+    # a larger distance gives one level all probability already, and sums of thresholds must not overflow
+    return jnp.exp(jnp.minimum(phi[1:], 50.0))
 
 
 def _pick(index: Array, values: Array) -> Array:

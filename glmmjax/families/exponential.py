@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
-from glmmjax.families.base import Family, resolve_link
+from glmmjax.families.base import Family
 from glmmjax.families.links import Link, Log
 from glmmjax.families.tails import tangent_exp
 from glmmjax.families.weibull import like_outcome, limits_of_times, times_in_support
@@ -17,7 +16,6 @@ from glmmjax.families.weibull import like_outcome, limits_of_times, times_in_sup
 __all__ = ["Exponential"]
 
 
-@dataclasses.dataclass(frozen=True)
 class Exponential(Family):
     r"""Times y with mean :math:`\mu = \exp(\eta)` and event status :math:`\delta`.
 
@@ -49,22 +47,15 @@ class Exponential(Family):
     has_deviance: ClassVar[bool] = True
     support: ClassVar[str] = "times > 0 in one column, or cbind(time, status) with status 1 for an event and 0 for right censoring"
 
-    link: Link = dataclasses.field(default_factory=Log)
-
-    def __init__(self, link: str | Link = "log"):
-        object.__setattr__(self, "link", resolve_link(link, self.links, self.name))
-
     @property
     def is_log_concave(self) -> bool:
         return True
 
     def log_density(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
-        del phi
         time, status = y if isinstance(y, tuple) else (y, 1.0)
         return -status * eta - tangent_exp(jnp.log(time) - eta)
 
     def mean(self, eta: Array, phi: Array, *zero: Array) -> Array:
-        del phi
         return jnp.exp(eta)
 
     def variance(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any, ClassVar
 
 import jax
@@ -10,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from glmmjax.families.base import Family, resolve_link
+from glmmjax.families.base import Family
 from glmmjax.families.links import Inverse, Link, Log, positive_inverse
 from glmmjax.families.special import log_gamma_excess
 from glmmjax.families.tails import tangent_exp
@@ -18,7 +17,6 @@ from glmmjax.families.tails import tangent_exp
 __all__ = ["Gamma"]
 
 
-@dataclasses.dataclass(frozen=True)
 class Gamma(Family):
     r"""Positive outcomes with mean mu and shape k; the variance is :math:`\mu^2 / k`.
 
@@ -49,11 +47,6 @@ class Gamma(Family):
     has_deviance: ClassVar[bool] = True
     support: ClassVar[str] = "numbers > 0; try family='tweedie' or 'hurdle_gamma' where some are 0, 'gaussian' where some are negative"
 
-    link: Link = dataclasses.field(default_factory=Log)
-
-    def __init__(self, link: str | Link = "log"):
-        object.__setattr__(self, "link", resolve_link(link, self.links, self.name))
-
     @property
     def is_log_concave(self) -> bool:
         return isinstance(self.link, Log)
@@ -73,7 +66,6 @@ class Gamma(Family):
         return -log_gamma_excess(jnp.exp(phi[0])) - jnp.log(y)
 
     def mean(self, eta: Array, phi: Array, *zero: Array) -> Array:
-        del phi
         return self.link.inverse(eta)
 
     def variance(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:

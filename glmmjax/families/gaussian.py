@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from typing import Any, ClassVar
 
@@ -11,13 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from glmmjax.families.base import Family, resolve_link
+from glmmjax.families.base import Family
 from glmmjax.families.links import Identity, Link
 
 __all__ = ["Gaussian", "normal_log_density"]
 
 
-@dataclasses.dataclass(frozen=True)
 class Gaussian(Family):
     r"""Real outcomes with mean mu and standard deviation sd.
 
@@ -47,11 +45,6 @@ class Gaussian(Family):
     has_deviance: ClassVar[bool] = True
     support: ClassVar[str] = "finite numbers; try family='lognormal' or 'gamma' for positive ones that are skewed, 'student_t' for outliers"
 
-    link: Link = dataclasses.field(default_factory=Identity)
-
-    def __init__(self, link: str | Link = "identity"):
-        object.__setattr__(self, "link", resolve_link(link, self.links, self.name))
-
     @property
     def is_log_concave(self) -> bool:
         return True
@@ -60,7 +53,6 @@ class Gaussian(Family):
         return normal_log_density(y - eta, phi[0])
 
     def mean(self, eta: Array, phi: Array, *zero: Array) -> Array:
-        del phi
         return eta
 
     def variance(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any, ClassVar
 
 import jax
@@ -10,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from glmmjax.families.base import Family, resolve_link
+from glmmjax.families.base import Family
 from glmmjax.families.links import Link, Log
 from glmmjax.families.special import log_factorial
 from glmmjax.families.tails import sigmoid_pair, softplus
@@ -18,7 +17,6 @@ from glmmjax.families.tails import sigmoid_pair, softplus
 __all__ = ["GeneralizedPoisson"]
 
 
-@dataclasses.dataclass(frozen=True)
 class GeneralizedPoisson(Family):
     r"""Counts with mean mu and variance :math:`\mu d`, d > 1, with a longer tail than the negative binomial.
 
@@ -54,11 +52,6 @@ class GeneralizedPoisson(Family):
         "for less variance than Poisson try family='conway_maxwell_poisson'"
     )
 
-    link: Link = dataclasses.field(default_factory=Log)
-
-    def __init__(self, link: str | Link = "log"):
-        object.__setattr__(self, "link", resolve_link(link, self.links, self.name))
-
     def log_kernel(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
         # theta + lambda y = (mu + x y) (1 - lambda) with x = lambda / (1 - lambda) = exp(phi)
         logit = phi[0]
@@ -70,7 +63,6 @@ class GeneralizedPoisson(Family):
         return -log_factorial(y)
 
     def mean(self, eta: Array, phi: Array, *zero: Array) -> Array:
-        del phi
         return jnp.exp(eta)
 
     def natural(self, phi: Array) -> Array:

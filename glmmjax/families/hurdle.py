@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import abc
-import dataclasses
 from typing import Any, ClassVar
 
 import jax
@@ -18,7 +16,6 @@ from glmmjax.families.tails import sigmoid_pair, softplus
 __all__ = ["Hurdle"]
 
 
-@dataclasses.dataclass(frozen=True)
 class Hurdle(Family):
     r"""Zero with probability pi, logit(pi) = ``eta_zi``, else an outcome of ``part``, a family on positive outcomes.
 
@@ -32,12 +29,13 @@ class Hurdle(Family):
     """
 
     has_zero_part: ClassVar[bool] = True
+    part_type: ClassVar[type[Family]]
     ordinary: ClassVar[float] = 1.0
 
     @property
-    @abc.abstractmethod
     def part(self) -> Family:
         """The family f of the positive outcomes."""
+        return self.part_type(self.link)
 
     @property
     def is_log_concave(self) -> bool:

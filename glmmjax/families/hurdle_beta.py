@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import ClassVar
 
-from glmmjax.families.base import resolve_link
+from glmmjax.families.base import Family
 from glmmjax.families.beta import Beta
 from glmmjax.families.hurdle import Hurdle
-from glmmjax.families.links import Link, Logit, ProbabilityLink
+from glmmjax.families.links import Link
 
 __all__ = ["HurdleBeta"]
 
 
-@dataclasses.dataclass(frozen=True)
 class HurdleBeta(Hurdle):
     r"""Zero with probability pi, and otherwise beta with mean mu and precision :math:`\kappa`.
 
@@ -39,18 +37,10 @@ class HurdleBeta(Hurdle):
     """
 
     name: ClassVar[str] = "hurdle_beta"
+    part_type: ClassVar[type[Family]] = Beta
     links: ClassVar[tuple[type[Link], ...]] = Beta.links
     phi_names: ClassVar[tuple[str, ...]] = Beta.phi_names
     ordinary: ClassVar[float] = 0.5
     support: ClassVar[str] = (
         "proportions 0 <= y < 1, measured and not counted; write successes out of n trials as cbind(s, n - s) for family='binomial'"
     )
-
-    link: ProbabilityLink = dataclasses.field(default_factory=Logit)
-
-    def __init__(self, link: str | Link = "logit"):
-        object.__setattr__(self, "link", resolve_link(link, self.links, self.name))
-
-    @property
-    def part(self) -> Beta:
-        return Beta(self.link)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import ClassVar
 
-from glmmjax.families.base import resolve_link
+from glmmjax.families.base import Family
 from glmmjax.families.gamma import Gamma
 from glmmjax.families.hurdle import Hurdle
-from glmmjax.families.links import Link, Log
+from glmmjax.families.links import Link
 
 __all__ = ["HurdleGamma"]
 
 
-@dataclasses.dataclass(frozen=True)
 class HurdleGamma(Hurdle):
     r"""Zero with probability pi, and otherwise Gamma with mean mu and shape :math:`\alpha`.
 
@@ -39,15 +37,7 @@ class HurdleGamma(Hurdle):
     """
 
     name: ClassVar[str] = "hurdle_gamma"
+    part_type: ClassVar[type[Family]] = Gamma
     links: ClassVar[tuple[type[Link], ...]] = Gamma.links
     phi_names: ClassVar[tuple[str, ...]] = Gamma.phi_names
     support: ClassVar[str] = "numbers >= 0; for counts try family='hurdle_poisson' or 'hurdle_negative_binomial'"
-
-    link: Link = dataclasses.field(default_factory=Log)
-
-    def __init__(self, link: str | Link = "log"):
-        object.__setattr__(self, "link", resolve_link(link, self.links, self.name))
-
-    @property
-    def part(self) -> Gamma:
-        return Gamma(self.link)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import ClassVar
 
-from glmmjax.families.base import resolve_link
+from glmmjax.families.base import Family
 from glmmjax.families.hurdle import Hurdle
-from glmmjax.families.links import Identity, Link
+from glmmjax.families.links import Link
 from glmmjax.families.lognormal import Lognormal
 
 __all__ = ["HurdleLognormal"]
 
 
-@dataclasses.dataclass(frozen=True)
 class HurdleLognormal(Hurdle):
     r"""Zero with probability pi, and otherwise log-normal: log y has mean eta and standard deviation :math:`\sigma`.
 
@@ -39,15 +37,7 @@ class HurdleLognormal(Hurdle):
     """
 
     name: ClassVar[str] = "hurdle_lognormal"
+    part_type: ClassVar[type[Family]] = Lognormal
     links: ClassVar[tuple[type[Link], ...]] = Lognormal.links
     phi_names: ClassVar[tuple[str, ...]] = Lognormal.phi_names
     support: ClassVar[str] = "numbers >= 0 on their own scale, not as logarithms; for negative values too try family='student_t'"
-
-    link: Link = dataclasses.field(default_factory=Identity)
-
-    def __init__(self, link: str | Link = "identity"):
-        object.__setattr__(self, "link", resolve_link(link, self.links, self.name))
-
-    @property
-    def part(self) -> Lognormal:
-        return Lognormal(self.link)

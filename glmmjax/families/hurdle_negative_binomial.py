@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import ClassVar
 
-from glmmjax.families.base import resolve_link
+from glmmjax.families.base import Family
 from glmmjax.families.hurdle import Hurdle
-from glmmjax.families.links import Link, Log
+from glmmjax.families.links import Link
 from glmmjax.families.truncated_negative_binomial import TruncatedNegativeBinomial
 
 __all__ = ["HurdleNegativeBinomial"]
 
 
-@dataclasses.dataclass(frozen=True)
 class HurdleNegativeBinomial(Hurdle):
     r"""Counts that are 0 with probability pi, and otherwise negative binomial without its zero.
 
@@ -40,6 +38,7 @@ class HurdleNegativeBinomial(Hurdle):
     """
 
     name: ClassVar[str] = "hurdle_negative_binomial"
+    part_type: ClassVar[type[Family]] = TruncatedNegativeBinomial
     links: ClassVar[tuple[type[Link], ...]] = TruncatedNegativeBinomial.links
     phi_names: ClassVar[tuple[str, ...]] = TruncatedNegativeBinomial.phi_names
     is_discrete: ClassVar[bool] = True
@@ -47,12 +46,3 @@ class HurdleNegativeBinomial(Hurdle):
         "whole numbers >= 0; give the counts themselves and put exposure into offset (np.log(exposure)); "
         "for zeros and positive measurements try family='hurdle_gamma' or 'hurdle_lognormal'"
     )
-
-    link: Link = dataclasses.field(default_factory=Log)
-
-    def __init__(self, link: str | Link = "log"):
-        object.__setattr__(self, "link", resolve_link(link, self.links, self.name))
-
-    @property
-    def part(self) -> TruncatedNegativeBinomial:
-        return TruncatedNegativeBinomial(self.link)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import ClassVar
 
-from glmmjax.families.base import resolve_link
+from glmmjax.families.base import Family
 from glmmjax.families.hurdle import Hurdle
-from glmmjax.families.links import Link, Log
+from glmmjax.families.links import Link
 from glmmjax.families.truncated_poisson import TruncatedPoisson
 
 __all__ = ["HurdlePoisson"]
 
 
-@dataclasses.dataclass(frozen=True)
 class HurdlePoisson(Hurdle):
     r"""Counts that are 0 with probability pi, and otherwise Poisson without its zero.
 
@@ -39,18 +37,10 @@ class HurdlePoisson(Hurdle):
     """
 
     name: ClassVar[str] = "hurdle_poisson"
+    part_type: ClassVar[type[Family]] = TruncatedPoisson
     links: ClassVar[tuple[type[Link], ...]] = TruncatedPoisson.links
     is_discrete: ClassVar[bool] = True
     support: ClassVar[str] = (
         "whole numbers >= 0; give the counts themselves and put exposure into offset (np.log(exposure)); "
         "for zeros and positive measurements try family='hurdle_gamma' or 'hurdle_lognormal'"
     )
-
-    link: Link = dataclasses.field(default_factory=Log)
-
-    def __init__(self, link: str | Link = "log"):
-        object.__setattr__(self, "link", resolve_link(link, self.links, self.name))
-
-    @property
-    def part(self) -> TruncatedPoisson:
-        return TruncatedPoisson(self.link)

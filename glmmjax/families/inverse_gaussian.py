@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from typing import Any, ClassVar
 
@@ -11,14 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from glmmjax.families.base import Family, resolve_link
+from glmmjax.families.base import Family
 from glmmjax.families.links import Inverse, Link, Log, positive_inverse
 from glmmjax.families.tails import tangent_exp
 
 __all__ = ["InverseGaussian"]
 
 
-@dataclasses.dataclass(frozen=True)
 class InverseGaussian(Family):
     r"""Positive outcomes with mean mu and dispersion d; the variance is :math:`d \mu^3`.
 
@@ -49,11 +47,6 @@ class InverseGaussian(Family):
     has_deviance: ClassVar[bool] = True
     support: ClassVar[str] = "numbers > 0; try family='tweedie' where some are 0"
 
-    link: Link = dataclasses.field(default_factory=Log)
-
-    def __init__(self, link: str | Link = "log"):
-        object.__setattr__(self, "link", resolve_link(link, self.links, self.name))
-
     def log_kernel(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
         log_y = jnp.log(y)
         ratio = tangent_exp(log_y - eta, 30.0) if isinstance(self.link, Log) else y * positive_inverse(eta)
@@ -64,7 +57,6 @@ class InverseGaussian(Family):
         return -0.5 * (phi[0] + 3.0 * jnp.log(y) + math.log(2 * math.pi))
 
     def mean(self, eta: Array, phi: Array, *zero: Array) -> Array:
-        del phi
         return self.link.inverse(eta)
 
     def variance(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:

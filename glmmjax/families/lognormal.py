@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any, ClassVar
 
 import jax
@@ -10,14 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from glmmjax.families.base import Family, resolve_link
+from glmmjax.families.base import Family
 from glmmjax.families.gaussian import normal_log_density
 from glmmjax.families.links import Identity, Link, Log
 
 __all__ = ["Lognormal"]
 
 
-@dataclasses.dataclass(frozen=True)
 class Lognormal(Family):
     r"""Positive outcomes y with log y normal around eta; the mean of y is :math:`\exp(\eta + \mathrm{sd}^2 / 2)`.
 
@@ -46,11 +44,6 @@ class Lognormal(Family):
     links: ClassVar[tuple[type[Link], ...]] = (Identity,)
     phi_names: ClassVar[tuple[str, ...]] = ("sd",)
     support: ClassVar[str] = "numbers > 0, themselves and not their logarithms; try family='hurdle_lognormal' where some are 0"
-
-    link: Link = dataclasses.field(default_factory=Identity)
-
-    def __init__(self, link: str | Link = "identity"):
-        object.__setattr__(self, "link", resolve_link(link, self.links, self.name))
 
     @property
     def is_log_concave(self) -> bool:

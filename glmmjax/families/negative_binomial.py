@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any, ClassVar
 
 import jax
@@ -10,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from glmmjax.families.base import Family, resolve_link
+from glmmjax.families.base import Family
 from glmmjax.families.links import Link, Log
 from glmmjax.families.special import log_factorial, log_rising
 from glmmjax.families.tails import softplus
@@ -35,7 +34,6 @@ def sample_poisson_gamma(key: Array, log_shape: Array, log_scale: Array, like: A
     return jax.random.poisson(for_count, rate).astype(like.dtype)
 
 
-@dataclasses.dataclass(frozen=True)
 class NegativeBinomial(Family):
     r"""Counts with mean mu and variance :math:`\mu + \mu^2 / k` (NB2); the Poisson distribution as the size k grows.
 
@@ -69,11 +67,6 @@ class NegativeBinomial(Family):
         "for positive measurements take a continuous family"
     )
 
-    link: Link = dataclasses.field(default_factory=Log)
-
-    def __init__(self, link: str | Link = "log"):
-        object.__setattr__(self, "link", resolve_link(link, self.links, self.name))
-
     @property
     def is_log_concave(self) -> bool:
         return True
@@ -85,7 +78,6 @@ class NegativeBinomial(Family):
         return log_rising_exp(phi[0], y) - y * phi[0] - log_factorial(y)
 
     def mean(self, eta: Array, phi: Array, *zero: Array) -> Array:
-        del phi
         return jnp.exp(eta)
 
     def variance(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:

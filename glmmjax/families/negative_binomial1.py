@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any, ClassVar
 
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from glmmjax.families.base import Family, resolve_link
+from glmmjax.families.base import Family
 from glmmjax.families.links import Link, Log
 from glmmjax.families.negative_binomial import log_rising_exp, sample_poisson_gamma
 from glmmjax.families.special import log_factorial
@@ -18,7 +17,6 @@ from glmmjax.families.tails import softplus
 __all__ = ["NegativeBinomial1"]
 
 
-@dataclasses.dataclass(frozen=True)
 class NegativeBinomial1(Family):
     r"""Counts with mean mu and variance :math:`\mu (1 + \alpha)` (NB1); the Poisson distribution as alpha goes to 0.
 
@@ -52,11 +50,6 @@ class NegativeBinomial1(Family):
         "for positive measurements take a continuous family"
     )
 
-    link: Link = dataclasses.field(default_factory=Log)
-
-    def __init__(self, link: str | Link = "log"):
-        object.__setattr__(self, "link", resolve_link(link, self.links, self.name))
-
     def log_kernel(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
         log_alpha = phi[0]
         log1p_alpha = softplus(log_alpha)
@@ -67,7 +60,6 @@ class NegativeBinomial1(Family):
         return -log_factorial(y)
 
     def mean(self, eta: Array, phi: Array, *zero: Array) -> Array:
-        del phi
         return jnp.exp(eta)
 
     def variance(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
-from glmmjax.families.base import Family, resolve_link
+from glmmjax.families.base import Family
 from glmmjax.families.beta import Beta
 from glmmjax.families.links import Link, Logit
 from glmmjax.families.special import log1m_exp
@@ -18,7 +17,6 @@ from glmmjax.families.tails import sigmoid_pair, softplus
 __all__ = ["OrderedBeta"]
 
 
-@dataclasses.dataclass(frozen=True)
 class OrderedBeta(Family):
     r"""Proportions that are 0 or 1 with probabilities cut out of the scale of eta, and beta in between.
 
@@ -51,11 +49,6 @@ class OrderedBeta(Family):
         "numbers from 0 to 1; try family='beta' where none is 0 or 1, and 'binomial' with cbind(successes, failures) for counts "
         "out of trials"
     )
-
-    link: Link = dataclasses.field(default_factory=Logit)
-
-    def __init__(self, link: str | Link = "logit"):
-        object.__setattr__(self, "link", resolve_link(link, self.links, self.name))
 
     def natural(self, phi: Array) -> Array:
         return jnp.stack([jnp.exp(phi[0]), phi[1], phi[1] + _distance(phi)])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any, ClassVar
 
 import jax
@@ -10,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from glmmjax.families.base import Family, resolve_link
+from glmmjax.families.base import Family
 from glmmjax.families.links import Identity, Link, Log, Sqrt
 from glmmjax.families.special import log_factorial
 
@@ -19,7 +18,6 @@ __all__ = ["Poisson"]
 _SMALLEST_MEAN = 1e-10
 
 
-@dataclasses.dataclass(frozen=True)
 class Poisson(Family):
     r"""Counts with mean mu.
 
@@ -53,11 +51,6 @@ class Poisson(Family):
         "for positive measurements take a continuous family"
     )
 
-    link: Link = dataclasses.field(default_factory=Log)
-
-    def __init__(self, link: str | Link = "log"):
-        object.__setattr__(self, "link", resolve_link(link, self.links, self.name))
-
     @property
     def is_log_concave(self) -> bool:
         return isinstance(self.link, Log)
@@ -74,7 +67,6 @@ class Poisson(Family):
         return -log_factorial(y)
 
     def mean(self, eta: Array, phi: Array, *zero: Array) -> Array:
-        del phi
         if isinstance(self.link, Log):
             return jnp.exp(eta)
         return jnp.maximum(self.link.inverse(eta), _SMALLEST_MEAN)

@@ -12,7 +12,7 @@ import numpy as np
 from jax import Array
 
 from glmmjax.errors import ArgumentError
-from glmmjax.families.base import Family, resolve_link
+from glmmjax.families.base import Family
 from glmmjax.families.links import Identity, Link
 from glmmjax.families.special import log_rising
 
@@ -53,7 +53,6 @@ class StudentT(Family):
     support: ClassVar[str] = "finite numbers"
 
     df: float | None = 4.0
-    link: Link = dataclasses.field(default_factory=Identity)
 
     def __init__(self, df: float | None = 4.0, link: str | Link = "identity"):
         if df is not None and not (isinstance(df, int | float) and 0 < df < math.inf):
@@ -61,7 +60,7 @@ class StudentT(Family):
                 f"df={df!r} of StudentT must be a positive number, or None to estimate it; family='gaussian' has infinite df."
             )
         object.__setattr__(self, "df", None if df is None else float(df))
-        object.__setattr__(self, "link", resolve_link(link, self.links, self.name))
+        super().__init__(link)
 
     @property
     def phi_names(self) -> tuple[str, ...]:  # type: ignore[override]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any, ClassVar
 
 import jax
@@ -10,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from glmmjax.families.base import Family, resolve_link
+from glmmjax.families.base import Family
 from glmmjax.families.links import Link, Log
 from glmmjax.families.negative_binomial import log_rising_exp, sample_poisson_gamma
 from glmmjax.families.special import log1m_exp, log_factorial
@@ -21,7 +20,6 @@ __all__ = ["TruncatedNegativeBinomial"]
 _FAR = -18.0
 
 
-@dataclasses.dataclass(frozen=True)
 class TruncatedNegativeBinomial(Family):
     r"""Negative binomial counts of which zeros are never seen; mu is the mean BEFORE the truncation.
 
@@ -52,11 +50,6 @@ class TruncatedNegativeBinomial(Family):
     is_discrete: ClassVar[bool] = True
     lowest: ClassVar[float] = 1.0
     support: ClassVar[str] = "whole numbers >= 1; for counts with zeros try family='negative_binomial' or family='hurdle_negative_binomial'"
-
-    link: Link = dataclasses.field(default_factory=Log)
-
-    def __init__(self, link: str | Link = "log"):
-        object.__setattr__(self, "link", resolve_link(link, self.links, self.name))
 
     def log_kernel(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
         log_size, growth = phi[0], softplus(eta - phi[0])

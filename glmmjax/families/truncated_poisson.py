@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any, ClassVar
 
 import jax
@@ -10,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from glmmjax.families.base import Family, resolve_link
+from glmmjax.families.base import Family
 from glmmjax.families.links import Link, Log
 from glmmjax.families.special import log_factorial
 from glmmjax.families.tails import log_cloglog
@@ -18,7 +17,6 @@ from glmmjax.families.tails import log_cloglog
 __all__ = ["TruncatedPoisson"]
 
 
-@dataclasses.dataclass(frozen=True)
 class TruncatedPoisson(Family):
     r"""Poisson counts of which zeros are never seen; mu is the mean BEFORE the truncation.
 
@@ -48,24 +46,17 @@ class TruncatedPoisson(Family):
     lowest: ClassVar[float] = 1.0
     support: ClassVar[str] = "whole numbers >= 1; for counts with zeros try family='poisson' or family='hurdle_poisson'"
 
-    link: Link = dataclasses.field(default_factory=Log)
-
-    def __init__(self, link: str | Link = "log"):
-        object.__setattr__(self, "link", resolve_link(link, self.links, self.name))
-
     @property
     def is_log_concave(self) -> bool:
         return True
 
     def log_kernel(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
-        del phi
         return y * eta - jnp.exp(eta) - log_cloglog(eta)
 
     def log_base(self, y: Any, phi: Array, *others: Array) -> Array:
         return -log_factorial(y)
 
     def mean(self, eta: Array, phi: Array, *zero: Array) -> Array:
-        del phi
         return jnp.exp(eta - log_cloglog(eta))
 
     def variance(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:

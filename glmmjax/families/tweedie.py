@@ -11,7 +11,7 @@ import numpy as np
 from jax import Array, lax
 
 from glmmjax.errors import ArgumentError
-from glmmjax.families.base import Family, resolve_link
+from glmmjax.families.base import Family
 from glmmjax.families.links import Link, Log
 from glmmjax.families.special import log_gamma_excess
 from glmmjax.families.tails import sigmoid_pair, tangent_exp
@@ -55,13 +55,12 @@ class Tweedie(Family):
     support: ClassVar[str] = "numbers >= 0; try family='gamma' where none is 0, 'poisson' or 'negative_binomial' for counts"
 
     n_terms: int = 48
-    link: Link = dataclasses.field(default_factory=Log)
 
     def __init__(self, n_terms: int = 48, link: str | Link = "log"):
         if not isinstance(n_terms, int) or n_terms < 8:
             raise ArgumentError(f"n_terms={n_terms!r} of Tweedie must be a whole number >= 8.")
         object.__setattr__(self, "n_terms", n_terms)
-        object.__setattr__(self, "link", resolve_link(link, self.links, self.name))
+        super().__init__(link)
 
     @property
     def is_log_concave(self) -> bool:
@@ -108,7 +107,6 @@ class Tweedie(Family):
         return jnp.stack([jnp.exp(phi[0]), 1.0 + sigmoid_pair(phi[1])[0]])
 
     def mean(self, eta: Array, phi: Array, *zero: Array) -> Array:
-        del phi
         return jnp.exp(eta)
 
     def variance(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
-from glmmjax.families.base import Family, resolve_link
+from glmmjax.families.base import Family
 from glmmjax.families.links import Link, Logit
 from glmmjax.families.tails import sigmoid_pair, softplus, tangent_exp
 
 __all__ = ["UnitLindley"]
 
 
-@dataclasses.dataclass(frozen=True)
 class UnitLindley(Family):
     r"""Proportions with mean mu and no further parameter.
 
@@ -45,23 +43,16 @@ class UnitLindley(Family):
     links: ClassVar[tuple[type[Link], ...]] = (Logit,)
     support: ClassVar[str] = "numbers with 0 < y < 1; for proportions of which some are 0 or 1 try family='ordered_beta'"
 
-    link: Link = dataclasses.field(default_factory=Logit)
-
-    def __init__(self, link: str | Link = "logit"):
-        object.__setattr__(self, "link", resolve_link(link, self.links, self.name))
-
     @property
     def is_log_concave(self) -> bool:
         return True
 
     def log_density(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
-        del phi
         odds = y / (1.0 - y)
         theta = tangent_exp(-eta, 650.0)  # the tangent starts short of overflow, for y next to 1
         return -2.0 * eta - softplus(-eta) - 3.0 * jnp.log1p(-y) - theta * odds
 
     def mean(self, eta: Array, phi: Array, *zero: Array) -> Array:
-        del phi
         return sigmoid_pair(eta)[0]
 
     def sample(self, key: Array, y: Any, eta: Array, phi: Array, *zero: Array) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any, ClassVar
 
 import jax
@@ -10,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from glmmjax.families.base import Family, resolve_link
+from glmmjax.families.base import Family
 from glmmjax.families.links import Link, Log
 from glmmjax.families.special import log_gamma
 from glmmjax.families.tails import tangent_exp
@@ -18,7 +17,6 @@ from glmmjax.families.tails import tangent_exp
 __all__ = ["Weibull", "like_outcome", "times_in_support"]
 
 
-@dataclasses.dataclass(frozen=True)
 class Weibull(Family):
     r"""Times y with scale :math:`\exp(\eta)` and shape k, in accelerated failure time form; event status :math:`\delta`.
 
@@ -50,11 +48,6 @@ class Weibull(Family):
     outcome_columns: ClassVar[tuple[int, ...]] = (1, 2)
     is_censored: ClassVar[bool] = True
     support: ClassVar[str] = "times > 0 in one column, or cbind(time, status) with status 1 for an event and 0 for right censoring"
-
-    link: Link = dataclasses.field(default_factory=Log)
-
-    def __init__(self, link: str | Link = "log"):
-        object.__setattr__(self, "link", resolve_link(link, self.links, self.name))
 
     @property
     def is_log_concave(self) -> bool:

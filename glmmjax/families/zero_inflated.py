@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import abc
-import dataclasses
 from typing import Any, ClassVar
 
 import jax
@@ -17,7 +15,6 @@ from glmmjax.families.tails import log_sigmoid_pair, sigmoid_pair, softplus
 __all__ = ["ZeroInflated"]
 
 
-@dataclasses.dataclass(frozen=True)
 class ZeroInflated(Family):
     r"""An extra zero with probability pi, logit(pi) = ``eta_zi``, else an outcome of ``part``, which may be 0 too.
 
@@ -27,12 +24,13 @@ class ZeroInflated(Family):
     """
 
     has_zero_part: ClassVar[bool] = True
+    part_type: ClassVar[type[Family]]
     is_discrete: ClassVar[bool] = True
 
     @property
-    @abc.abstractmethod
     def part(self) -> Family:
         """The family f of the outcomes other than extra zeros."""
+        return self.part_type(self.link)
 
     def log_kernel(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
         log_pi, log_one_minus_pi = log_sigmoid_pair(zero[0])

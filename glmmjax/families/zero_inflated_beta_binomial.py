@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any, ClassVar
 
 import jax.numpy as jnp
 from jax import Array
 
-from glmmjax.families.base import resolve_link
+from glmmjax.families.base import Family
 from glmmjax.families.beta_binomial import BetaBinomial
-from glmmjax.families.links import Link, Logit, ProbabilityLink
+from glmmjax.families.links import Link
 from glmmjax.families.zero_inflated import ZeroInflated
 
 __all__ = ["ZeroInflatedBetaBinomial"]
 
 
-@dataclasses.dataclass(frozen=True)
 class ZeroInflatedBetaBinomial(ZeroInflated):
     r"""Successes ``s`` among ``n`` trials that are 0 with probability pi, and otherwise beta-binomial: mean mu, precision :math:`\kappa`.
 
@@ -42,20 +40,12 @@ class ZeroInflatedBetaBinomial(ZeroInflated):
     """
 
     name: ClassVar[str] = "zero_inflated_beta_binomial"
+    part_type: ClassVar[type[Family]] = BetaBinomial
     links: ClassVar[tuple[type[Link], ...]] = BetaBinomial.links
     phi_names: ClassVar[tuple[str, ...]] = BetaBinomial.phi_names
     outcome_columns: ClassVar[tuple[int, ...]] = BetaBinomial.outcome_columns
     has_trials: ClassVar[bool] = True
     support: ClassVar[str] = BetaBinomial.support
-
-    link: ProbabilityLink = dataclasses.field(default_factory=Logit)
-
-    def __init__(self, link: str | Link = "logit"):
-        object.__setattr__(self, "link", resolve_link(link, self.links, self.name))
-
-    @property
-    def part(self) -> BetaBinomial:
-        return BetaBinomial(self.link)
 
     def _log_of_part(self, y: Any, eta: Array, phi: Array) -> Array:
         return self.part.log_kernel(y, eta, phi) + jnp.where(y[0] == 0, self.part.log_base(y, phi), 0.0)

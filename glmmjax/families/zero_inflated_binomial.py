@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import ClassVar
 
-from glmmjax.families.base import resolve_link
+from glmmjax.families.base import Family
 from glmmjax.families.binomial import Binomial
-from glmmjax.families.links import Link, Logit, ProbabilityLink
+from glmmjax.families.links import Link
 from glmmjax.families.zero_inflated import ZeroInflated
 
 __all__ = ["ZeroInflatedBinomial"]
 
 
-@dataclasses.dataclass(frozen=True)
 class ZeroInflatedBinomial(ZeroInflated):
     r"""Successes ``s`` among ``n = s + f`` trials that are 0 with probability pi, and otherwise binomial with probability mu.
 
@@ -38,17 +36,9 @@ class ZeroInflatedBinomial(ZeroInflated):
     """
 
     name: ClassVar[str] = "zero_inflated_binomial"
+    part_type: ClassVar[type[Family]] = Binomial
     links: ClassVar[tuple[type[Link], ...]] = Binomial.links
     outcome_columns: ClassVar[tuple[int, ...]] = Binomial.outcome_columns
     is_binary: ClassVar[bool] = Binomial.is_binary
     has_trials: ClassVar[bool] = True
     support: ClassVar[str] = Binomial.support
-
-    link: ProbabilityLink = dataclasses.field(default_factory=Logit)
-
-    def __init__(self, link: str | Link = "logit"):
-        object.__setattr__(self, "link", resolve_link(link, self.links, self.name))
-
-    @property
-    def part(self) -> Binomial:
-        return Binomial(self.link)

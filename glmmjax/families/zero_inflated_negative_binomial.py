@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import ClassVar
 
-from glmmjax.families.base import resolve_link
-from glmmjax.families.links import Link, Log
+from glmmjax.families.base import Family
+from glmmjax.families.links import Link
 from glmmjax.families.negative_binomial import NegativeBinomial
 from glmmjax.families.zero_inflated import ZeroInflated
 
 __all__ = ["ZeroInflatedNegativeBinomial"]
 
 
-@dataclasses.dataclass(frozen=True)
 class ZeroInflatedNegativeBinomial(ZeroInflated):
     r"""Counts that are 0 with probability pi, and otherwise negative binomial with mean mu and size k.
 
@@ -39,15 +37,7 @@ class ZeroInflatedNegativeBinomial(ZeroInflated):
     """
 
     name: ClassVar[str] = "zero_inflated_negative_binomial"
+    part_type: ClassVar[type[Family]] = NegativeBinomial
     links: ClassVar[tuple[type[Link], ...]] = NegativeBinomial.links
     phi_names: ClassVar[tuple[str, ...]] = NegativeBinomial.phi_names
     support: ClassVar[str] = NegativeBinomial.support
-
-    link: Link = dataclasses.field(default_factory=Log)
-
-    def __init__(self, link: str | Link = "log"):
-        object.__setattr__(self, "link", resolve_link(link, self.links, self.name))
-
-    @property
-    def part(self) -> NegativeBinomial:
-        return NegativeBinomial(self.link)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import ClassVar
 
-from glmmjax.families.base import resolve_link
-from glmmjax.families.links import Link, Log
+from glmmjax.families.base import Family
+from glmmjax.families.links import Link
 from glmmjax.families.poisson import Poisson
 from glmmjax.families.zero_inflated import ZeroInflated
 
 __all__ = ["ZeroInflatedPoisson"]
 
 
-@dataclasses.dataclass(frozen=True)
 class ZeroInflatedPoisson(ZeroInflated):
     r"""Counts that are 0 with probability pi, and otherwise Poisson with mean mu.
 
@@ -38,14 +36,6 @@ class ZeroInflatedPoisson(ZeroInflated):
     """
 
     name: ClassVar[str] = "zero_inflated_poisson"
+    part_type: ClassVar[type[Family]] = Poisson
     links: ClassVar[tuple[type[Link], ...]] = Poisson.links
     support: ClassVar[str] = Poisson.support
-
-    link: Link = dataclasses.field(default_factory=Log)
-
-    def __init__(self, link: str | Link = "log"):
-        object.__setattr__(self, "link", resolve_link(link, self.links, self.name))
-
-    @property
-    def part(self) -> Poisson:
-        return Poisson(self.link)

@@ -1,4 +1,4 @@
-"""The marginal likelihood as a pure function of arrays, and its parts.
+"""The marginal likelihood as a pure function of arrays, and all that it is made of.
 
 The data and the model:
 

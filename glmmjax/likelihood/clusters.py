@@ -43,7 +43,9 @@ __all__ = [
     "replace_weights",
     "to_clusters",
     "to_rows",
+    "total_weight",
     "weights_in_blocks",
+    "with_scaled_weights",
 ]
 
 
@@ -205,6 +207,11 @@ def padded_rows(buckets: Iterable[Bucket]) -> int:
     return sum(bucket.row_weight.size for bucket in buckets)
 
 
+def total_weight(buckets: Iterable[Bucket]) -> float:
+    """Sum of the weights of all clusters."""
+    return sum(float(_on_host(bucket.cluster_weight).sum()) for bucket in buckets)
+
+
 def replace_offset(buckets: tuple[Bucket, ...], e: int, blocks: Iterable[Any]) -> tuple[Bucket, ...]:
     """The buckets with another offset of predictor ``e``; ``blocks`` are one (S, w, B) array for each bucket."""
     pairs = zip(buckets, blocks, strict=True)
@@ -219,6 +226,11 @@ def replace_outcomes(buckets: tuple[Bucket, ...], blocks: Iterable[Any]) -> tupl
 def replace_weights(buckets: tuple[Bucket, ...], blocks: Iterable[Any]) -> tuple[Bucket, ...]:
     """The buckets with other weights, as ``weights_in_blocks`` makes them."""
     return tuple(bucket._replace(cluster_weight=weight) for bucket, weight in zip(buckets, blocks, strict=True))
+
+
+def with_scaled_weights(buckets: tuple[Bucket, ...], ratio: float) -> tuple[Bucket, ...]:
+    """The buckets with all weights times ``ratio``."""
+    return replace_weights(buckets, [ratio * bucket.cluster_weight for bucket in buckets])
 
 
 def in_longer_buckets(clusters: ClusterData, buckets: tuple[Bucket, ...]) -> ClusterData:

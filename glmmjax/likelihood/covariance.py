@@ -169,11 +169,8 @@ class BlockDiagonal(Structure):
 
 
 @dataclasses.dataclass(frozen=True)
-class CompoundSymmetry(Structure):
-    """One variance and one correlation.
-
-    The free vector holds signed square roots of the two eigenvalues of D: that of the mean of the effects, ``s^2 (1 + (q - 1) r)``, and
-    that of contrasts between them, ``s^2 (1 - r)``.
+class _TwoNumbers(Structure):
+    """Structures of any size whose free vector has two numbers.
 
     Attributes
     ----------
@@ -191,6 +188,19 @@ class CompoundSymmetry(Structure):
     @property
     def n_free(self) -> int:
         return 2
+
+
+@dataclasses.dataclass(frozen=True)
+class CompoundSymmetry(_TwoNumbers):
+    """One variance and one correlation.
+
+    The free vector holds signed square roots of the two eigenvalues of D: that of the mean of the effects, ``s^2 (1 + (q - 1) r)``, and
+    that of contrasts between them, ``s^2 (1 - r)``.
+
+    Attributes
+    ----------
+    size : number of random effects q
+    """
 
     def free_names(self, effects: tuple[str, ...]) -> tuple[str, ...]:
         return ("D[root of mean]", "D[root of contrasts]")
@@ -209,7 +219,7 @@ class CompoundSymmetry(Structure):
 
 
 @dataclasses.dataclass(frozen=True)
-class Autoregressive(Structure):
+class Autoregressive(_TwoNumbers):
     """One variance, and the correlation ``r^|i - j|`` of the effects i and j, in the order of their columns.
 
     The free vector is (s, atanh r) with a signed standard deviation s.
@@ -218,18 +228,6 @@ class Autoregressive(Structure):
     ----------
     size : number of random effects q
     """
-
-    fewest: ClassVar[int] = 2
-
-    size: int
-
-    @property
-    def q(self) -> int:
-        return self.size
-
-    @property
-    def n_free(self) -> int:
-        return 2
 
     def free_names(self, effects: tuple[str, ...]) -> tuple[str, ...]:
         return ("D[sd]", "D[atanh corr]")

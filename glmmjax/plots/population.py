@@ -37,16 +37,7 @@ class _Line(NamedTuple):
 
 
 def plot_effects(
-    fitted: FittedModel,
-    newdata: Any,
-    x: str | None = None,
-    by: str | None = None,
-    *,
-    kind: str | tuple[str, ...] = "mean_subject",
-    scale: str = "response",
-    robust: bool | str = False,
-    level: float = 0.95,
-    ax: Axes | None = None,
+    fitted: FittedModel, newdata: Any, x: Any, by: Any, *, kind: Any, scale: str, robust: bool | str, level: float, ax: Any
 ) -> Axes:
     """Draw effects; the arguments are those of ``MixedModelResults.plot_effects``."""
     kinds = (kind,) if isinstance(kind, str) else tuple(kind)

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from glmmjax import tables
 from glmmjax.plots.axes import axes
 from glmmjax.postfit.arguments import check_whole
 from glmmjax.postfit.refitting.influence import Influence
+from glmmjax.tables import refitting as tables
 
 __all__ = ["plot_influence"]
 

@@ -23,4 +23,4 @@ from glmmjax.results.influence import InfluenceResults as InfluenceResults
 from glmmjax.results.marginal_coefs import MarginalCoefsResults as MarginalCoefsResults
 from glmmjax.results.mixed_model import MixedModelResults as MixedModelResults
 from glmmjax.results.quantile_residuals import QuantileResiduals as QuantileResiduals
-from glmmjax.tables import Summary as Summary
+from glmmjax.tables.page import Summary as Summary

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from glmmjax import tables
 from glmmjax.fitted import FittedModel
 from glmmjax.postfit.refitting.bootstrap import Bootstrap
+from glmmjax.tables import refitting as tables
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from glmmjax import plots, tables
 from glmmjax.fitted import FittedModel
+from glmmjax.plots import checking as plots
 from glmmjax.postfit.checking.quantile_residuals import quantile_residuals
 from glmmjax.postfit.checking.scoring import scoring_rules
 from glmmjax.postfit.checking.simulate import SimulationSettings
 from glmmjax.results.quantile_residuals import QuantileResiduals
+from glmmjax.tables import checking as tables
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -283,8 +284,7 @@ class Checking:
         >>> ax.get_xlabel(), ax.get_ylabel()
         ('y', 'Share of outcomes at or below')
         """
-        settings = SimulationSettings(n, new_random_effects, parameter_uncertainty, seed, robust)
-        return plots.plot_predictive(self.fitted_model, settings, ax)
+        return plots.plot_predictive(self.fitted_model, SimulationSettings(n, new_random_effects, parameter_uncertainty, seed, robust), ax)
 
     def plot_rootogram(self, max_count: int | None = None, ax: Any = None) -> Axes:
         """Observed frequencies of a discrete outcome hanging from the expected ones, on the scale of square roots.

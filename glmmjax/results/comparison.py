@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from glmmjax import tables
 from glmmjax.errors import ArgumentError
 from glmmjax.postfit.inference.anova import Comparison, compare
 from glmmjax.results.mixed_model import MixedModelResults
+from glmmjax.tables import inference as tables
 
 if TYPE_CHECKING:
     import pandas as pd

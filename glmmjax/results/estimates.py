@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from glmmjax import tables
 from glmmjax.estimation.convergence import Convergence
 from glmmjax.fitted import FittedModel
 from glmmjax.likelihood.params import Params
 from glmmjax.postfit.inference import information_criteria
-from glmmjax.tables import Summary
+from glmmjax.tables import frames, summary
+from glmmjax.tables.page import Summary
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,42 +26,42 @@ class Estimates:
     @property
     def fe_params(self) -> pd.Series:
         """Fixed effects beta, on the scale of the link: Series (p,) by patsy's column names."""
-        return tables.coefficient_frame(self.fitted_model)["estimate"].rename("fe_params")
+        return frames.coefficient_frame(self.fitted_model)["estimate"].rename("fe_params")
 
     @property
     def bse_fe(self) -> pd.Series:
         """Standard errors of the fixed effects, from the exact Hessian: Series (p,) by patsy's column names; NaN where none is defined."""
-        return tables.coefficient_frame(self.fitted_model)["std_error"].rename("bse_fe")
+        return frames.coefficient_frame(self.fitted_model)["std_error"].rename("bse_fe")
 
     @property
     def bse_re(self) -> pd.Series:
         """Standard errors of the standard deviations and correlations of the random effects: Series by label; NaN at a singular D."""
-        return tables.spread_frame(self.fitted_model)["std_error"].rename("bse_re")
+        return frames.spread_frame(self.fitted_model)["std_error"].rename("bse_re")
 
     @property
     def zvalues(self) -> pd.Series:
         """Wald statistics of the fixed effects, ``fe_params / bse_fe``: Series (p,) by patsy's column names."""
-        return tables.coefficient_frame(self.fitted_model)["z"].rename("zvalues")
+        return frames.coefficient_frame(self.fitted_model)["z"].rename("zvalues")
 
     @property
     def pvalues(self) -> pd.Series:
         """Two-sided Wald p-values of the fixed effects, from the normal distribution: Series (p,) by patsy's column names."""
-        return tables.coefficient_frame(self.fitted_model)["p_value"].rename("pvalues")
+        return frames.coefficient_frame(self.fitted_model)["p_value"].rename("pvalues")
 
     @property
     def zi_params(self) -> pd.Series:
         """Fixed effects of the zero part, on the logit scale: Series by patsy's column names, empty for a model without a zero part."""
-        return tables.coefficient_frame(self.fitted_model, "zero")["estimate"].rename("zi_params")
+        return frames.coefficient_frame(self.fitted_model, "zero")["estimate"].rename("zi_params")
 
     @property
     def phi(self) -> pd.Series:
         """Extra parameters of the family on their natural scale: Series by their names, empty for a family that has none."""
-        return tables.phi_frame(self.fitted_model)["estimate"].rename("phi")
+        return frames.phi_frame(self.fitted_model)["estimate"].rename("phi")
 
     @property
     def cov_re(self) -> pd.DataFrame:
         """Covariance matrix D of the random effects, on the scale of the link: DataFrame (q, q) by their names."""
-        return tables.random_covariance_frame(self.fitted_model)
+        return frames.random_covariance_frame(self.fitted_model)
 
     @property
     def llf(self) -> float:
@@ -121,7 +121,7 @@ class Estimates:
     @property
     def tables(self) -> Mapping[str, pd.DataFrame]:
         """The tables of the summary as DataFrames of numbers, by name, such as ``"fixed effects"``."""
-        return tables.summary(self.fitted_model).tables
+        return summary.summary(self.fitted_model).tables
 
     def summary(self) -> Summary:
         """The page that GLMMadaptive prints, with the certificate of the maximum and the quadrature error.
@@ -150,4 +150,4 @@ class Estimates:
         sex[T.female]:time   0.0401  0.0545   0.7360  0.4617
         ...
         """
-        return tables.summary(self.fitted_model)
+        return summary.summary(self.fitted_model)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from glmmjax import tables
 from glmmjax.fitted import FittedModel
 from glmmjax.marginaleffects_adapter import marginaleffects_model
 from glmmjax.storage import save_fit
+from glmmjax.tables import tidy as tables
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from glmmjax import tables
 from glmmjax.design.formula.matrices import caller_namespace
 from glmmjax.fitted import FittedModel
 from glmmjax.postfit.inference.score_test import ScoreTest, score_test
 from glmmjax.postfit.inference.wald import WaldTest, wald_test
+from glmmjax.tables import inference as tables
 
 if TYPE_CHECKING:
     import pandas as pd

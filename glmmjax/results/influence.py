@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from glmmjax import plots, tables
+from glmmjax.plots import refitting as plots
 from glmmjax.postfit.refitting.influence import Influence
+from glmmjax.tables import refitting as tables
 
 if TYPE_CHECKING:
     import pandas as pd

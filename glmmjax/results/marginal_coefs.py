@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from glmmjax import tables
 from glmmjax.postfit.population.marginal_coefs import MarginalCoefficients
-from glmmjax.tables import Summary
+from glmmjax.tables import population as tables
+from glmmjax.tables.page import Summary
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from glmmjax import tables
 from glmmjax.fitted import FittedModel
 from glmmjax.results.checking import Checking
 from glmmjax.results.estimates import Estimates
@@ -15,6 +14,7 @@ from glmmjax.results.population import Population
 from glmmjax.results.prediction import Prediction
 from glmmjax.results.refitting import Refitting
 from glmmjax.results.uncertainty import Uncertainty
+from glmmjax.tables import summary as tables
 
 __all__ = ["MixedModelResults"]
 

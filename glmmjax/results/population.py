@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from glmmjax import plots, tables
 from glmmjax.fitted import FittedModel
+from glmmjax.plots import population as plots
 from glmmjax.postfit.population.contrasts import contrasts
 from glmmjax.postfit.population.effects import effects
 from glmmjax.postfit.population.marginal_coefs import marginal_coefs
 from glmmjax.postfit.population.marginal_means import marginal_means
 from glmmjax.results.marginal_coefs import MarginalCoefsResults
+from glmmjax.tables import population as tables
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from glmmjax import plots, tables
 from glmmjax.fitted import FittedModel
+from glmmjax.plots import prediction as plots
 from glmmjax.postfit.prediction.predict import IntervalSettings
+from glmmjax.tables import frames
+from glmmjax.tables import prediction as tables
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,12 +25,12 @@ class Prediction:
     @property
     def random_effects(self) -> pd.DataFrame:
         """Conditional modes of the random effects given the data, on the scale of the link: DataFrame (m, q), one row a cluster."""
-        return tables.random_effects_frame(self.fitted_model)
+        return frames.random_effects_frame(self.fitted_model)
 
     @property
     def random_effects_cov(self) -> pd.DataFrame:
         """Conditional covariances of the random effects at the estimates: DataFrame, one row a cluster, columns (effect, with)."""
-        return tables.random_effects_covariance_frame(self.fitted_model)
+        return frames.random_effects_covariance_frame(self.fitted_model)
 
     def random_effects_table(self, kind: str = "mode", level: float = 0.95) -> pd.DataFrame:
         """Random effects of every cluster given its outcomes, with intervals, one row a cluster and effect.

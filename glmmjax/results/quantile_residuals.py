@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from glmmjax import plots, tables
+from glmmjax.plots import checking as plots
 from glmmjax.postfit.checking.quantile_residuals import QuantileResidualRecord
+from glmmjax.tables import checking as tables
 
 if TYPE_CHECKING:
     import pandas as pd

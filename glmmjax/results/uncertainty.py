@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from glmmjax import tables
 from glmmjax.fitted import FittedModel
 from glmmjax.postfit.inference.confidence import confidence_intervals
+from glmmjax.tables import uncertainty as tables
 
 if TYPE_CHECKING:
     import pandas as pd

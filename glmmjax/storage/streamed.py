@@ -34,13 +34,14 @@ class LostRows:
 
 def encode_streamed(design: Design, arrays: Arrays) -> dict[str, Any]:
     """The parts of ``design`` that the arguments of the fit do not give again."""
-    rows: Any = design.rows
+    rows: Any = design.rows  # a ``StreamedRows``
+    places, *digests = rows
     recipe, structure = design.recipe, design.covariance
     predictor: Any = recipe.predictors["main"]
     return {
         **{name: encode(getattr(design, name), arrays, name) for name in (*_COLUMNS, *_LABELS)},
-        "slots": encode(rows.slots, arrays, "slots"),
-        "digests": [rows.outcome_digest.hex(), rows.weights_digest.hex()],
+        "slots": encode(places, arrays, "slots"),
+        "digests": [digest.hex() for digest in digests],
         "blocks": structure.q if structure.entries is None else list(structure.block_sizes),
         "groups": encode_index(design.groups, arrays, "the cluster labels"),
         "n_rows": len(design.row_labels),

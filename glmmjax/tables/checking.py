@@ -11,7 +11,6 @@ from glmmjax.fitted import FittedModel
 from glmmjax.postfit.checking.quantile_residuals import QuantileResidualRecord
 from glmmjax.postfit.checking.scoring import Scores
 from glmmjax.postfit.checking.simulate import SimulationSettings, simulate
-from glmmjax.postfit.prediction.discrete import is_discrete
 
 __all__ = [
     "quantile_residual_series",
@@ -30,7 +29,7 @@ def simulation_frame(fitted: FittedModel, settings: SimulationSettings, newdata:
     if fitted.design.levels:
         return frame.apply(lambda column: _as_levels(column, fitted.design.levels))
     is_known = not np.isnan(simulated.values).any()
-    return frame.astype(np.int64) if is_known and is_discrete(fitted) else frame
+    return frame.astype(np.int64) if is_known and fitted.problem.family.is_discrete else frame
 
 
 def _as_levels(codes: pd.Series, levels: tuple[Any, ...]) -> pd.Series:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -25,6 +26,7 @@ __all__ = [
     "random_effects_frame",
     "spread_frame",
     "statistics_frame",
+    "wald_frame",
 ]
 
 
@@ -32,10 +34,13 @@ def coefficient_frame(fitted: FittedModel, part: str = "fixed") -> pd.DataFrame:
     """Estimates with Wald tests: the ``"fixed"`` effects, those of the ``"zero"`` part, or those on the ``"dispersion"``."""
     where, design = getattr(fitted.problem.layout, part), fitted.design
     names = {"fixed": design.fixed_names, "zero": design.zi_fixed_names, "dispersion": design.dispersion_names}[part]
-    estimate, error = fitted.theta[where], standard_errors(fitted)[where]
+    return wald_frame(fitted.theta[where], standard_errors(fitted)[where], names)
+
+
+def wald_frame(estimate: np.ndarray, error: np.ndarray, names: Sequence[str]) -> pd.DataFrame:
+    """Estimates with standard errors, their ratios and two-sided p-values."""
     z = estimate / error
-    columns = {"estimate": estimate, "std_error": error, "z": z, "p_value": normal_two_sided(z)}
-    return pd.DataFrame(columns, index=pd.Index(names))
+    return pd.DataFrame({"estimate": estimate, "std_error": error, "z": z, "p_value": normal_two_sided(z)}, index=pd.Index(names))
 
 
 def phi_frame(fitted: FittedModel) -> pd.DataFrame:

@@ -13,7 +13,7 @@ from glmmjax.postfit.population.effects import Effects
 from glmmjax.postfit.population.marginal_coefs import MarginalCoefficients
 from glmmjax.postfit.population.marginal_means import Means
 from glmmjax.postfit.uncertainty.link_intervals import normal_quantile
-from glmmjax.postfit.uncertainty.p_values import normal_two_sided
+from glmmjax.tables.frames import wald_frame
 from glmmjax.tables.page import Summary
 from glmmjax.tables.text import Section, coefficient_texts
 
@@ -27,13 +27,12 @@ __all__ = [
     "mean_frame",
 ]
 
+_NAMES = {"estimate": "estimate", "error": "std_error", "z": "z", "p_value": "p_value", "lower": "lower", "upper": "upper"}
+
 
 def marginal_coefficient_frame(found: MarginalCoefficients) -> pd.DataFrame:
     """Marginal coefficients with Wald tests."""
-    error = np.sqrt(np.diagonal(found.covariance))
-    z = found.estimate / error
-    columns = {"estimate": found.estimate, "std_error": error, "z": z, "p_value": normal_two_sided(z)}
-    return pd.DataFrame(columns, index=pd.Index(found.names))
+    return wald_frame(found.estimate, np.sqrt(np.diagonal(found.covariance)), found.names)
 
 
 def marginal_coefficient_covariance(found: MarginalCoefficients) -> pd.DataFrame:
@@ -58,8 +57,7 @@ def marginal_coefficient_summary(found: MarginalCoefficients) -> Summary:
 
 def mean_frame(found: Means) -> pd.DataFrame:
     """Means, one row a mean; for an ordinal outcome one row a mean and level."""
-    columns = {"estimate": found.estimate, "std_error": found.error, "lower": found.lower, "upper": found.upper}
-    frame = _long(columns, found.labels, found.levels)
+    frame = _long(_columns(found), found.labels, found.levels)
     if found.counts is not None:
         frame.insert(len(frame.columns), "n", np.repeat(found.counts, max(1, len(found.levels))))
     return frame
@@ -67,26 +65,22 @@ def mean_frame(found: Means) -> pd.DataFrame:
 
 def contrast_frame(found: Contrasts) -> pd.DataFrame:
     """Contrasts, one row a contrast; for an ordinal outcome one row a contrast and level."""
-    columns = {
-        "estimate": found.estimate,
-        "std_error": found.error,
-        "z": found.z,
-        "p_value": found.p_value,
-        "lower": found.lower,
-        "upper": found.upper,
-    }
-    return _long(columns, pd.Index(found.names, name="contrast"), found.levels)
+    return _long(_columns(found), pd.Index(found.names, name="contrast"), found.levels)
 
 
 def effect_frame(found: Effects) -> pd.DataFrame:
     """The rows with their estimates. For an ordinal outcome every row stands once for each level, in the column ``level``."""
     repeats = max(1, len(found.levels))
     frame = found.frame.iloc[np.repeat(np.arange(len(found.frame)), repeats)]
-    added: dict[str, Any] = {"estimate": found.estimate, "std_error": found.error, "lower": found.lower, "upper": found.upper}
-    columns = {name: values.T.ravel() for name, values in added.items()}
+    columns: dict[str, Any] = {name: values.T.ravel() for name, values in _columns(found).items()}
     if found.levels:
         columns = {"level": pd.Categorical(list(found.levels) * len(found.frame), categories=list(found.levels), ordered=True), **columns}
     return frame.assign(**columns)
+
+
+def _columns(found: Means | Contrasts | Effects) -> dict[str, np.ndarray]:
+    """The numbers of a record by the names that tables have for them."""
+    return {_NAMES[name]: values for name, values in found._asdict().items() if name in _NAMES}
 
 
 def _long(columns: dict[str, np.ndarray], labels: pd.Index, levels: tuple[Any, ...]) -> pd.DataFrame:

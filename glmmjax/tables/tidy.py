@@ -39,14 +39,7 @@ _ROWS = {  # kind of a reported parameter -> effect, component
 _COEFFICIENTS = ("fixed", "zero", "dispersion")
 
 
-def tidy_frame(
-    fitted: FittedModel,
-    conf_int: bool = False,
-    level: float = 0.95,
-    exponentiate: bool = False,
-    effects: str = "fixed",
-    robust: Any = False,
-) -> pd.DataFrame:
+def tidy_frame(fitted: FittedModel, conf_int: bool, level: float, exponentiate: bool, effects: str, robust: Any) -> pd.DataFrame:
     """One row a parameter, or a random effect of a cluster; see ``MixedModelResults.tidy``."""
     one_of("effects", effects, EFFECTS)
     if effects == "ran_vals":
@@ -72,8 +65,7 @@ def tidy_frame(
         columns |= _limits(fitted, parameters, chosen, level, robust)
     frame = pd.DataFrame(columns)
     if exponentiate:
-        scaled = [name for name in ("std.error",) if name in frame]
-        frame.loc[is_tested, scaled] = frame.loc[is_tested, scaled].mul(np.exp(values[is_tested]), axis=0)
+        frame.loc[is_tested, "std.error"] *= np.exp(values[is_tested])
         ends = [name for name in ("estimate", "conf.low", "conf.high") if name in frame]
         frame.loc[is_tested, ends] = np.exp(frame.loc[is_tested, ends])
     return frame[chosen].reset_index(drop=True)

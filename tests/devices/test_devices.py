@@ -17,7 +17,7 @@ import glmmjax as gj
 from glmmjax.datasets import load_intro_binomial
 from glmmjax.devices import automatic, placement, resolve_devices
 from glmmjax.errors import ArgumentError
-from glmmjax.tables import summary
+from glmmjax.tables.summary import summary
 
 SCRIPT = Path(__file__).with_name("fits.py")
 QUANTITIES = ("llf", "theta", "errors", "modes", "counts")

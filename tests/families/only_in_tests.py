@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from typing import Any, ClassVar
 
@@ -12,7 +11,7 @@ import numpy as np
 import scipy.stats
 from jax import Array
 
-from glmmjax.families.base import Family, resolve_link
+from glmmjax.families.base import Family
 from glmmjax.families.links import Identity, Link
 from glmmjax.families.tails import softplus
 from tests.families.cases.row import Row, counts
@@ -24,7 +23,6 @@ __all__ = ["ROWS", "Geometric", "Logistic"]
 Geometric = skeleton("glmmjax/families/geometric.py", "Geometric")
 
 
-@dataclasses.dataclass(frozen=True)
 class Logistic(Family):
     r"""Real outcomes with mean mu and scale s; the variance is :math:`\pi^2 s^2 / 3`.
 
@@ -42,11 +40,6 @@ class Logistic(Family):
     phi_names: ClassVar[tuple[str, ...]] = ("scale",)
     has_deviance: ClassVar[bool] = True
     support: ClassVar[str] = "finite numbers"
-
-    link: Link = dataclasses.field(default_factory=Identity)
-
-    def __init__(self, link: str | Link = "identity"):
-        object.__setattr__(self, "link", resolve_link(link, self.links, self.name))
 
     @property
     def is_log_concave(self) -> bool:

@@ -8,8 +8,8 @@ import pytest
 
 import glmmjax as gj
 from glmmjax.estimation.convergence import Code
-from glmmjax.tables import coefficient_frame, summary
-from glmmjax.tables.frames import spread_frame
+from glmmjax.tables.frames import coefficient_frame, spread_frame
+from glmmjax.tables.summary import summary
 
 INTRO = """\
 Call:

@@ -33,17 +33,3 @@ class Recipe:
     levels: Mapping[str, pd.Index]
     outcome_levels: list[Any] | None
     offsets: Mapping[str, str | None]
-
-    @classmethod
-    def of(
-        cls,
-        frame: pd.DataFrame,
-        predictors: Mapping[str, PredictorOf],
-        namespace: Mapping[str, Any],
-        outcome_levels: list[Any] | None,
-        offsets: Mapping[str, str | None],
-    ) -> Recipe:
-        """The recipe of a model whose variables, in plain types, are ``frame``."""
-        columns = {str(name): frame[name].dtype for name in frame.columns}
-        levels = {name: dtype.categories for name, dtype in columns.items() if isinstance(dtype, pd.CategoricalDtype)}
-        return cls(predictors, namespace, tuple(columns), levels, outcome_levels, offsets)

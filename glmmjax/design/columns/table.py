@@ -26,6 +26,7 @@ __all__ = [
     "complete_rows",
     "describe_unknown",
     "find_columns",
+    "levels_of",
     "plain_types",
     "show_label",
     "with_categories",
@@ -157,6 +158,11 @@ def plain_types(frame: pd.DataFrame) -> pd.DataFrame:
     are widened because expressions such as ``n - s`` or ``x**2`` would overflow in them.
     """
     return pd.DataFrame({name: _plain_column(frame[name]) for name in frame.columns}, index=frame.index, copy=False)
+
+
+def levels_of(frame: pd.DataFrame) -> dict[str, pd.Index]:
+    """Levels of the columns that have some."""
+    return {name: dtype.categories for name, dtype in frame.dtypes.items() if isinstance(dtype, pd.CategoricalDtype)}
 
 
 def with_categories(column: Any, categories: Any) -> pd.Categorical:

@@ -15,7 +15,7 @@ import numpy as np
 from glmmjax.design.layout.grouping import block_shape, choose_widths, ladder, lay_out, pack
 from glmmjax.likelihood.clusters import Bucket
 
-__all__ = ["BlockFiles", "BlockWriter", "ClusteredRows", "Widths", "lay_out_clusters"]
+__all__ = ["BlockFiles", "BlockWriter", "ClusteredRows", "StreamedRows", "Widths", "lay_out_clusters"]
 
 _CHUNK_STEPS = 8  # sizes per octave for the blocks of a chunk, so that streams of similar size share a compiled program
 
@@ -52,6 +52,21 @@ class ClusteredRows(NamedTuple):
     columns: np.ndarray
     sizes: np.ndarray
     weights: np.ndarray
+
+
+class StreamedRows(NamedTuple):
+    """The part that is kept of rows that were read from a stream and are no longer in memory.
+
+    Attributes
+    ----------
+    slots : (m,) where cluster i stands in the buckets laid end to end
+    outcome_digest : digest of the outcome columns in the order of the rows
+    weights_digest : digest of each row's cluster weight
+    """
+
+    slots: np.ndarray
+    outcome_digest: bytes
+    weights_digest: bytes
 
 
 class BlockFiles(NamedTuple):
@@ -102,6 +117,10 @@ class BlockFiles(NamedTuple):
             joined.cluster_weight[len(chosen) :] = 0.0
             buckets.append(joined)
         return tuple(buckets)
+
+    def kept(self, outcome_digest: bytes, weights_digest: bytes) -> StreamedRows:
+        """What stays when the files are gone."""
+        return StreamedRows(self.layout.slots, outcome_digest, weights_digest)
 
     def _blocks(self, k: int, first: int, count: int) -> Bucket:
         width, n_lanes = int(self.layout.widths[k]), self.layout.n_lanes[k]

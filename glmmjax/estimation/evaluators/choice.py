@@ -22,7 +22,7 @@ from glmmjax.estimation.objective import FitSettings, Integral, Problem
 from glmmjax.estimation.phases.first_order import Begun
 from glmmjax.estimation.xla.programs import Programs, given_theta, programs
 from glmmjax.estimation.xla.workers import Workers
-from glmmjax.likelihood.clusters import Bucket
+from glmmjax.likelihood.clusters import Bucket, padded_rows, total_weight, with_scaled_weights
 
 __all__ = ["Data", "Sample", "in_memory", "is_small", "on_disk", "on_mesh", "small"]
 
@@ -82,20 +82,20 @@ class Data(NamedTuple):
 
 def is_small(problem: Problem, buckets: tuple[Bucket, ...], n_agq: int) -> bool:
     """Whether one core and one program are enough for a fit."""
-    return n_agq**problem.layout.covariance.q * sum(bucket.row_weight.size for bucket in buckets) <= _SMALL_WORK
+    return n_agq**problem.layout.covariance.q * padded_rows(buckets) <= _SMALL_WORK
 
 
 def small(settings: FitSettings, integral: Integral, every_step: bool) -> Data:
     """Blocks for one program, which comes back after every step or after a phase."""
     run, max_steps = programs(is_small=True), np.int32(1) if every_step else ALL_STEPS
     whole = OneProgram(settings, integral, run.run_phase, max_steps, Workers(), runs_whole_phases=False)
-    return Data(run, integral.buckets, _total_weight(integral.buckets), whole)
+    return Data(run, integral.buckets, total_weight(integral.buckets), whole)
 
 
 def in_memory(settings: FitSettings, integral: Integral) -> Data:
     """Blocks in memory and, where that is worth it, every k-th of them as a sample."""
     run, buckets = programs(is_small=False), integral.buckets
-    data, stride = Data(run, buckets, _total_weight(buckets), Cores(settings, integral, run)), _sample_stride(buckets)
+    data, stride = Data(run, buckets, total_weight(buckets), Cores(settings, integral, run)), _sample_stride(buckets)
     if stride == 1:
         return data
     # the sample has the arrays of the whole and skips blocks, so that both use one compiled program
@@ -114,18 +114,13 @@ def on_mesh(settings: FitSettings, integral: Integral, mesh: Mesh, is_small: boo
 
 def on_disk(settings: FitSettings, blocks: Blocks, sample: Integral, has_start: bool) -> Data:
     """Blocks on disk; the sample is in memory: as many blocks as a chunk has, spread over all."""
-    run, total_weight = programs(is_small=False), blocks.total_weight
-    ratio = total_weight / sum(float(bucket.cluster_weight.sum()) for bucket in sample.buckets)
+    run, ratio = programs(is_small=False), blocks.total_weight / total_weight(sample.buckets)
     # where no sample is fitted first, its blocks give the starting values, with the weight of all clusters
-    scaled = tuple(bucket._replace(cluster_weight=ratio * bucket.cluster_weight) for bucket in sample.buckets)
-    data = Data(run, scaled, total_weight, Disk(settings, sample, run, blocks))
+    scaled = with_scaled_weights(sample.buckets, ratio)
+    data = Data(run, scaled, blocks.total_weight, Disk(settings, sample, run, blocks))
     if blocks.n_chunks == 1 or has_start:
         return data
     return data._replace(begin_with=sample.buckets, sample=Sample(Cores(settings, sample, run), scaled))
-
-
-def _total_weight(buckets: tuple[Bucket, ...]) -> float:
-    return sum(float(np.asarray(bucket.cluster_weight).sum()) for bucket in buckets)
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -136,6 +131,5 @@ def _every(stride: int, buckets: tuple[Bucket, ...]) -> tuple[Bucket, ...]:
 
 def _sample_stride(buckets: tuple[Bucket, ...]) -> int:
     """The stride k of a sample that takes every k-th block; 1 where a sample would be no smaller than the data or miss a bucket."""
-    blocks = [bucket.cluster_weight.shape[0] for bucket in buckets]
-    rows = sum(bucket.row_weight.size for bucket in buckets)
-    return max(1, min(_LARGEST_STRIDE, rows // _SAMPLE_ROWS, max(blocks) // _FEWEST_BLOCKS))
+    most_blocks = max(bucket.shape[0] for bucket in buckets)
+    return max(1, min(_LARGEST_STRIDE, padded_rows(buckets) // _SAMPLE_ROWS, most_blocks // _FEWEST_BLOCKS))

@@ -29,7 +29,7 @@ class Cores(Parts):
 
     def __init__(self, settings: FitSettings, integral: Integral, run: Programs, stride: int = 1):
         self._buckets, rule = integral
-        n_blocks = [-(-bucket.cluster_weight.shape[0] // stride) for bucket in self._buckets]
+        n_blocks = [-(-bucket.shape[0] // stride) for bucket in self._buckets]
         n_parts = min(n_cores(), max(n_blocks))
         self._spans = [share(n_blocks, part, n_parts, stride) for part in range(n_parts)]
         modes = start_modes(self._buckets, settings.problem.layout.covariance.q)

@@ -53,7 +53,7 @@ class Disk(Parts):
 
     def __init__(self, settings: FitSettings, like: Integral, run: Programs, blocks: Blocks):
         self._source, self._like = blocks, like.buckets
-        self._n_parts = min(n_cores(), max(len(bucket.cluster_weight) for bucket in self._like))
+        self._n_parts = min(n_cores(), max(bucket.shape[0] for bucket in self._like))
         self._reader = Workers()
         self._q = settings.problem.layout.covariance.q
         super().__init__(settings, like.rule, run, self._no_modes(), self._n_parts)
@@ -93,7 +93,7 @@ class Disk(Parts):
         """The parts of a chunk, with the kept modes of its blocks in arrays of the chunk's shape."""
         bounds, modes = self._source.bounds(chunk), []
         for kept, bucket, (first, stop) in zip(self._kept, self._like, bounds, strict=True):
-            start = np.zeros((len(bucket.cluster_weight), *kept.shape[1:]))
+            start = np.zeros((bucket.shape[0], *kept.shape[1:]))
             start[: stop - first] = kept[first:stop]
             modes.append(start)
         n_blocks = [stop - first for first, stop in bounds]

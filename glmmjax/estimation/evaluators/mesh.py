@@ -34,11 +34,10 @@ class MeshEvaluator(Parts):
 
     def __init__(self, settings: FitSettings, integral: Integral, mesh: Mesh):
         mesh, q = plain_mesh(mesh), settings.problem.layout.covariance.q
-        self._n_blocks = [bucket.cluster_weight.shape[0] for bucket in integral.buckets]
+        self._n_blocks = [bucket.shape[0] for bucket in integral.buckets]
         self._buckets = shard_buckets(integral.buckets, mesh)
-        weights = [bucket.cluster_weight for bucket in self._buckets]
-        modes = tuple(shard_array(np.zeros((w.shape[0], q, w.shape[1]), w.dtype), mesh) for w in weights)
-        self._spans = tuple(Span(np.int32(0), np.int32(w.shape[0] // mesh.size), np.int32(1)) for w in weights)  # of every device
+        modes = tuple(shard_array(np.zeros((b.shape[0], q, b.shape[-1]), b.offset.dtype), mesh) for b in self._buckets)
+        self._spans = tuple(Span(np.int32(0), np.int32(b.shape[0] // mesh.size), np.int32(1)) for b in self._buckets)  # of every device
         # one thread, because programs that wait for each other across devices must start everywhere in the same order
         super().__init__(settings, integral.rule, _programs(mesh, programs(is_small=False)), modes, n_threads=1)
 

@@ -38,12 +38,8 @@ def _compile(traced: Callable[..., Iterable[Any]], static: Any, tree: Any, shape
     del is_double  # another precision needs other programs
     with Workers(_THREADS) as workers:
         programs = traced(static, *jax.tree.unflatten(tree, shapes))
-        for running in [workers.start(_compile_lowered, program.lower()) for program in programs]:
+        for running in [workers.start(program.lower().compile) for program in programs]:
             running.result()
-
-
-def _compile_lowered(lowered: Any) -> None:
-    lowered.compile()
 
 
 def like(tree: Any, data: Any) -> Any:

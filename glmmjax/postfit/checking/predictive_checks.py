@@ -10,7 +10,6 @@ from glmmjax.errors import ArgumentError
 from glmmjax.fitted import FittedModel
 from glmmjax.postfit.checking.quantile_residuals import is_censored
 from glmmjax.postfit.checking.simulate import SimulationSettings, simulate
-from glmmjax.postfit.prediction.discrete import is_discrete
 from glmmjax.postfit.prediction.rows import own_outcome
 
 __all__ = ["PredictiveECDF", "predictive_ecdf"]
@@ -52,7 +51,7 @@ def predictive_ecdf(fitted: FittedModel, settings: SimulationSettings) -> Predic
         )
     simulated = simulate(fitted, settings).values
     observed, *others = own_outcome(fitted)
-    is_whole = is_discrete(fitted) and not others
+    is_whole = fitted.problem.family.is_discrete and not others
     if others:  # successes out of trials
         trials = observed + others[0]
         kept = trials > 0

@@ -28,8 +28,8 @@ from glmmjax.likelihood.conditional import Conditional, node_of
 from glmmjax.likelihood.model_rows import ModelRows, predictors_at
 from glmmjax.postfit.arguments import check_whole
 from glmmjax.postfit.prediction.discrete import Discrete, discrete_outcome, highest_outcomes, log_masses
-from glmmjax.postfit.prediction.rows import in_all_rows, model_rows
-from glmmjax.postfit.prediction.subjects import modes_of, posterior_rule, read_own_rows, subjects_for, targets_for
+from glmmjax.postfit.prediction.rows import in_all_rows, model_rows, read_own_rows
+from glmmjax.postfit.prediction.subjects import modes_of, posterior_rule, subjects_for, targets_for
 
 __all__ = ["Scores", "scoring_rules"]
 

@@ -22,8 +22,8 @@ from glmmjax.likelihood.clusters import ClusterData
 from glmmjax.likelihood.model_rows import ModelRows, phi_of_rows, predictors_at
 from glmmjax.postfit.arguments import check_whole
 from glmmjax.postfit.prediction.posterior_draws import posterior_draws
-from glmmjax.postfit.prediction.rows import model_rows
-from glmmjax.postfit.prediction.subjects import modes_of, read_own_rows, targets_for
+from glmmjax.postfit.prediction.rows import model_rows, read_own_rows
+from glmmjax.postfit.prediction.subjects import modes_of, targets_for
 from glmmjax.postfit.uncertainty.parameter_draws import normal_draws
 from glmmjax.postfit.uncertainty.vcov import covariance
 
@@ -90,7 +90,7 @@ def simulate(fitted: FittedModel, settings: SimulationSettings, newdata: Any = N
         keys = _keys(settings.seed, 0, n), _keys(settings.seed, 1, n)
         rows, codes, effects = _rows_and_effects(fitted, kind, newdata, thetas if is_drawn else thetas[:1], keys[0])
         n_clusters = int(codes.max(initial=-1)) + 1 if effects is None else effects.shape[-1]
-        y = _as_family(_template(fitted, rows))
+        y = jax.tree.map(jnp.asarray, _template(fitted, rows))
         drawn = _outcomes(problem, n_clusters, (thetas, effects, keys), model_rows(rows), y, jnp.asarray(codes))
         values = np.full((len(rows.is_complete), n), np.nan)
         values[rows.is_complete] = np.asarray(drawn).T
@@ -158,14 +158,10 @@ def _posterior_draws(fitted: FittedModel, clusters: ClusterData, thetas: Array, 
     return posterior_draws(fitted.problem, thetas, keys, clusters)
 
 
-def _template(fitted: FittedModel, rows: NewRows) -> tuple[np.ndarray, ...]:
-    """Outcome columns that give draws their shape and, for a proportion, the trials."""
-    return rows.outcome or (np.ones(int(rows.is_complete.sum())),) * len(fitted.design.formula.outcome_columns)
-
-
-def _as_family(columns: tuple[np.ndarray, ...]) -> Any:
-    arrays = tuple(jnp.asarray(column) for column in columns)
-    return arrays if len(arrays) > 1 else arrays[0]
+def _template(fitted: FittedModel, rows: NewRows) -> Any:
+    """The outcome, as the family takes it, that gives draws their shape and, for a proportion, the trials."""
+    columns = rows.outcome or (np.ones(int(rows.is_complete.sum())),) * len(fitted.design.formula.outcome_columns)
+    return columns if len(columns) > 1 else columns[0]
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))

@@ -83,7 +83,7 @@ def compare(fit0: FittedModel, fit1: FittedModel, boundary: bool = False) -> Com
         _check_unpenalised(name, fit)
     _check_same_data(fit0, fit1)
     smaller, larger = sorted((("fit0", fit0), ("fit1", fit1)), key=lambda pair: n_parameters(pair[1]))
-    n = _bic_count(fit0, fit1)
+    n = n_groups(fit0 if fit0.design.group_name is not None else fit1)
     rows = [_row(name, fit, n) for name, fit in (smaller, larger)]
     df = rows[1].n_parameters - rows[0].n_parameters
     notes = [_bic_note(smaller[1], larger[1], n)]
@@ -131,11 +131,6 @@ def _check_same_data(fit0: FittedModel, fit1: FittedModel) -> None:
         raise ArgumentError("fit0 and fit1 have different cluster weights; likelihoods with different weights cannot be compared.")
 
 
-def _bic_count(fit0: FittedModel, fit1: FittedModel) -> int:
-    grouped = [fit for fit in (fit0, fit1) if fit.design.group_name is not None]
-    return n_groups(grouped[0] if grouped else fit0)
-
-
 def _bic_note(smaller: FittedModel, larger: FittedModel, n: int) -> str:
     differ = (smaller.design.group_name is None) != (larger.design.group_name is None)
     return f"BIC counts the {n} clusters in both rows." if differ else ""
@@ -150,9 +145,8 @@ def _not_comparable(smaller: FittedModel, larger: FittedModel) -> str:
 
     The smaller model may be no special case of the larger one, or its log-likelihood may be another kind of number.
     """
-    if (
-        smaller.problem.family.plain != larger.problem.family.plain
-    ):  # a dispersion may be a constant in one fit and have a predictor in the other
+    # a dispersion may be a constant in one fit and have a predictor in the other
+    if smaller.problem.family.plain != larger.problem.family.plain:
         return f"No test: the families or links differ ({_family_text(smaller)} and {_family_text(larger)}), so the models are not nested."
     if smaller.n_agq != larger.n_agq and smaller.design.random_names and larger.design.random_names:
         return (
@@ -182,10 +176,8 @@ def _columns_by_predictor(smaller: FittedModel, larger: FittedModel) -> list[tup
 
 def _fixed_columns(design: Design) -> dict[str, np.ndarray]:
     """(n, p) columns of each predictor in the caller's row order; an ordinal outcome has its thresholds beside them."""
-    found = {}
-    for e, kind in enumerate(design.formula.right_sides):
-        found[kind] = to_caller_order(design, [bucket.X[e] for bucket in design.clusters.buckets]).T
-    return found
+    buckets = design.clusters.buckets
+    return {kind: to_caller_order(design, [bucket.X[e] for bucket in buckets]).T for e, kind in enumerate(design.formula.right_sides)}
 
 
 def _is_spanned(columns: np.ndarray, by: np.ndarray) -> bool:

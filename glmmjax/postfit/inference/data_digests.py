@@ -6,7 +6,8 @@ import hashlib
 
 import numpy as np
 
-from glmmjax.design.design import Design, StreamedRows
+from glmmjax.design.design import Design
+from glmmjax.design.layout.block_files import StreamedRows
 from glmmjax.likelihood.clusters import cluster_weights, clusters_of_rows, outcome_columns
 from glmmjax.postfit.prediction.rows import to_caller_order
 

@@ -54,16 +54,7 @@ class Contrasts(NamedTuple):
 
 
 def contrasts(
-    fitted: FittedModel,
-    newdata: Any = None,
-    contrast: Any = "pairwise",
-    by: Any = None,
-    *,
-    comparison: str = "difference",
-    kind: str = "marginal",
-    robust: bool | str = False,
-    level: float = 0.95,
-    adjust: str | None = None,
+    fitted: FittedModel, newdata: Any, contrast: Any, by: Any, *, comparison: str, kind: str, robust: Any, level: float, adjust: Any
 ) -> Contrasts:
     """Contrasts of the means of rows or groups of rows; the arguments are those of ``MixedModelResults.contrasts``."""
     check_level(level)

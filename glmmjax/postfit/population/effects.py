@@ -46,14 +46,7 @@ class Effects(NamedTuple):
     levels: tuple[Any, ...]
 
 
-def effects(
-    fitted: FittedModel,
-    newdata: Any,
-    kind: str = "mean_subject",
-    scale: str = "response",
-    robust: bool | str = False,
-    level: float = 0.95,
-) -> Effects:
+def effects(fitted: FittedModel, newdata: Any, kind: str, scale: str, robust: bool | str, level: float) -> Effects:
     """Effects at rows or a grid of values; the arguments are those of ``MixedModelResults.effects``."""
     check_level(level)
     one_of("kind", kind, MEAN_KINDS)

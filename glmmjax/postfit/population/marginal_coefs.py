@@ -24,7 +24,7 @@ from glmmjax.fitted import FittedModel
 from glmmjax.likelihood.model_rows import ModelRows
 from glmmjax.likelihood.population import population_mean
 from glmmjax.postfit.prediction.rows import own_rows
-from glmmjax.postfit.uncertainty.delta_method import propagated
+from glmmjax.postfit.uncertainty.delta_method import propagated, with_jacobian
 from glmmjax.postfit.uncertainty.sandwich import robust_kind
 from glmmjax.postfit.uncertainty.vcov import covariance
 
@@ -91,10 +91,4 @@ def marginal_coefficients(problem: Problem, theta: Array, rows: ModelRows) -> Ar
 @functools.partial(jax.jit, static_argnums=0)
 def _with_jacobian(problem: Problem, theta: Array, rows: ModelRows) -> tuple[Array, Array]:
     """Marginal coefficients (p,) and their derivatives (p, P) in theta."""
-
-    def values(theta: Array) -> tuple[Array, Array]:
-        found = marginal_coefficients(problem, theta, rows)
-        return found, found
-
-    jacobian, found = jax.jacfwd(values, has_aux=True)(theta)
-    return found, jacobian
+    return with_jacobian(lambda theta: marginal_coefficients(problem, theta, rows), theta)

@@ -25,9 +25,8 @@ from glmmjax.likelihood.population import population_mean, population_probabilit
 from glmmjax.postfit.arguments import check_level, one_of
 from glmmjax.postfit.prediction.predict import in_chunks
 from glmmjax.postfit.prediction.quantities import interval_link, values_at
-from glmmjax.postfit.prediction.rows import in_all_rows
-from glmmjax.postfit.prediction.subjects import read_own_rows
-from glmmjax.postfit.uncertainty.delta_method import propagated_variances
+from glmmjax.postfit.prediction.rows import in_all_rows, read_own_rows
+from glmmjax.postfit.uncertainty.delta_method import propagated_variances, with_jacobian
 from glmmjax.postfit.uncertainty.link_intervals import limits
 from glmmjax.postfit.uncertainty.vcov import covariance
 
@@ -83,16 +82,7 @@ class Means(NamedTuple):
     levels: tuple[Any, ...]
 
 
-def marginal_means(
-    fitted: FittedModel,
-    newdata: Any = None,
-    by: Any = None,
-    *,
-    average: bool = False,
-    kind: str = "marginal",
-    robust: bool | str = False,
-    level: float = 0.95,
-) -> Means:
+def marginal_means(fitted: FittedModel, newdata: Any, by: Any, *, average: bool, kind: str, robust: bool | str, level: float) -> Means:
     """Means of rows or groups of rows; the arguments are those of ``MixedModelResults.marginal_means``."""
     check_level(level)
     found, groups = grouped_values(fitted, newdata, by, average, kind)
@@ -199,15 +189,7 @@ def _at_least(n: int, rows: NewRows) -> NewRows:
 @functools.partial(jax.jit, static_argnums=(0, 1, 2))
 def _row_values(problem: Problem, kind: str, quantity: str, theta: Array, rows: ModelRows) -> tuple[Array, Array]:
     """(O, S, R) and (O, S, R, P)."""
-
-    def of_chunk(chunk: ModelRows) -> tuple[Array, Array]:
-        def values(theta: Array) -> tuple[Array, Array]:
-            found = _values(problem, kind, quantity, theta, chunk)
-            return found, found
-
-        jacobian, found = jax.jacfwd(values, has_aux=True)(theta)
-        return found, jacobian
-
+    of_chunk = lambda chunk: with_jacobian(lambda theta: _values(problem, kind, quantity, theta, chunk), theta)  # noqa: E731
     found, jacobian = jax.lax.map(of_chunk, rows)
     return jnp.moveaxis(found, 0, 1), jnp.moveaxis(jacobian, 0, 1)
 

@@ -14,7 +14,7 @@ from glmmjax.fitted import FittedModel
 from glmmjax.likelihood.model_rows import phi_of_rows
 from glmmjax.likelihood.params import Params
 
-__all__ = ["Discrete", "discrete_outcome", "highest_outcomes", "is_discrete", "log_masses"]
+__all__ = ["Discrete", "discrete_outcome", "highest_outcomes", "log_masses"]
 
 
 class Discrete(NamedTuple):
@@ -30,11 +30,6 @@ class Discrete(NamedTuple):
     n_columns: int
 
 
-def is_discrete(fitted: FittedModel) -> bool:
-    """Whether outcomes of the family are whole numbers: counts, successes, codes of levels."""
-    return fitted.problem.family.is_discrete
-
-
 def discrete_outcome(fitted: FittedModel, name: str) -> Discrete:
     """The values that the outcome of a model can have; ``name`` is the method that asks.
 
@@ -43,7 +38,7 @@ def discrete_outcome(fitted: FittedModel, name: str) -> Discrete:
     ArgumentError
         For a continuous outcome, whose single values have no probability.
     """
-    if not is_discrete(fitted):
+    if not fitted.problem.family.is_discrete:
         raise ArgumentError(
             f"{name} needs an outcome of whole numbers, and the {fitted.problem.family.name} family does not say that its outcomes are; "
             "for a continuous outcome see quantile_residuals and plot_predictive."

@@ -21,8 +21,8 @@ from glmmjax.likelihood.params import Params
 from glmmjax.likelihood.population import population_average
 from glmmjax.postfit.arguments import check_level, check_whole, one_of
 from glmmjax.postfit.prediction.quantities import interval_link, values_at
-from glmmjax.postfit.prediction.rows import in_all_rows
-from glmmjax.postfit.prediction.subjects import Targets, modes_of, read_rows, targets_for
+from glmmjax.postfit.prediction.rows import in_all_rows, read_rows
+from glmmjax.postfit.prediction.subjects import Targets, modes_of, targets_for
 
 __all__ = [
     "KINDS",

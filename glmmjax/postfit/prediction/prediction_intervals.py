@@ -20,7 +20,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from glmmjax.design.design import Design
 from glmmjax.design.new_rows import NewRows
 from glmmjax.errors import ArgumentError
 from glmmjax.estimation.objective import Problem
@@ -39,6 +38,7 @@ from glmmjax.postfit.prediction.quantities import interval_link, n_values, value
 from glmmjax.postfit.prediction.row_blocks import BlockRows, rows_by_bucket
 from glmmjax.postfit.prediction.rows import in_all_rows
 from glmmjax.postfit.prediction.subjects import Targets, posterior_points
+from glmmjax.postfit.uncertainty.delta_method import with_jacobian
 from glmmjax.postfit.uncertainty.link_intervals import normal_quantile
 from glmmjax.postfit.uncertainty.vcov import covariance
 
@@ -145,12 +145,11 @@ def _flat(problem: Problem, request: Request, theta: Array, covariance: Array, r
     """(O, S, R) each."""
 
     def of_chunk(chunk: ModelRows) -> tuple[Array, Array]:
-        def mean(theta: Array) -> tuple[Array, Array]:
+        def mean(theta: Array) -> Array:
             values = average_of(problem.family, request, problem.layout.params(theta), chunk)
-            found = interval_link(problem.family, request.quantity).link(values)
-            return found, found
+            return interval_link(problem.family, request.quantity).link(values)
 
-        jacobian, found = jax.jacfwd(mean, has_aux=True)(theta)
+        found, jacobian = with_jacobian(mean, theta)
         return found, _quadratic(jacobian, covariance)
 
     found = jax.lax.map(of_chunk, rows)
@@ -232,18 +231,15 @@ def known_covariance(fitted: FittedModel, robust: bool | str, with_random: bool 
         is_lost[layout.random] = False
     if is_lost.any():
         design, random = fitted.design, ["an entry of D"] * layout.covariance.n_free
-        zero, spread = ([f"{name} of the {part}" for name in names] for part, names in _other_names(design))
-        names = [*design.fixed_names, *random, *fitted.problem.family.phi_names, *zero, *spread]
+        others = {"zero part": design.zi_fixed_names, "dispersion": design.dispersion_names}
+        last = [f"{name} of the {part}" for part, names in others.items() for name in names]
+        names = [*design.fixed_names, *random, *fitted.problem.family.phi_names, *last]
         lost = dict.fromkeys(name for name, without in zip(names, is_lost, strict=True) if without)
         raise ArgumentError(
             f"interval: the estimates of {', '.join(lost)} have no standard error, because the Hessian is not negative definite there "
             f"({fitted.convergence.message}). Refit with another start or n_agq='auto', or ask for predictions alone, interval=None."
         )
     return np.nan_to_num(found)
-
-
-def _other_names(design: Design) -> tuple[tuple[str, tuple[str, ...]], tuple[str, tuple[str, ...]]]:
-    return ("zero part", design.zi_fixed_names), ("dispersion", design.dispersion_names)
 
 
 def _has_trials(fitted: FittedModel) -> bool:

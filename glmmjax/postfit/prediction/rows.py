@@ -9,13 +9,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from glmmjax.design.columns.groups import Groups
 from glmmjax.design.design import Design
-from glmmjax.design.new_rows import NewRows
+from glmmjax.design.new_rows import NewRows, read_new_rows
 from glmmjax.fitted import FittedModel
 from glmmjax.likelihood.clusters import clusters_of_rows, outcome_columns, to_rows
 from glmmjax.likelihood.model_rows import ModelRows
 
-__all__ = ["in_all_rows", "model_rows", "own_clusters", "own_outcome", "own_rows", "to_caller_order"]
+__all__ = ["in_all_rows", "model_rows", "own_clusters", "own_outcome", "own_rows", "read_own_rows", "read_rows", "to_caller_order"]
 
 
 def model_rows(rows: NewRows) -> ModelRows:
@@ -56,6 +57,29 @@ def own_outcome(fitted: FittedModel) -> tuple[np.ndarray, ...]:
 def own_clusters(fitted: FittedModel) -> np.ndarray:
     """(n,) number of the cluster of every row, in the order of ``design.groups``."""
     return clusters_of_rows(fitted.design.clusters, fitted.design.order)
+
+
+def read_own_rows(fitted: FittedModel) -> NewRows:
+    """The rows fitted in the form of new ones, with outcome and clusters.
+
+    Raises
+    ------
+    RowsNotKeptError
+        For a streamed fit.
+    """
+    with jax.enable_x64(True):
+        rows = jax.tree.map(np.asarray, own_rows(fitted))
+    labels = fitted.design.row_labels
+    groups = None if fitted.design.group_name is None else Groups(own_clusters(fitted), fitted.design.groups)
+    return NewRows(rows.X, rows.Z, rows.offset, own_outcome(fitted), groups, np.ones(len(labels), bool), labels)
+
+
+def read_rows(fitted: FittedModel, newdata: Any, newdata2: Any, with_outcome: bool = False) -> NewRows:
+    """The rows to predict, without clusters: ``newdata2``, else ``newdata``, else the rows fitted."""
+    if newdata is None and newdata2 is None:
+        return read_own_rows(fitted)
+    argument, data = ("newdata", newdata) if newdata2 is None else ("newdata2", newdata2)
+    return read_new_rows(fitted.design, data, argument, with_outcome=with_outcome)
 
 
 def to_caller_order(design: Design, blocks: Sequence[Any]) -> np.ndarray:

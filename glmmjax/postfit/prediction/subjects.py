@@ -15,8 +15,9 @@ from jax import Array
 
 from glmmjax.design.columns.groups import Groups
 from glmmjax.design.columns.table import as_frame, show_label
-from glmmjax.design.design import StreamedRows, in_memory
+from glmmjax.design.design import in_memory
 from glmmjax.design.formula.tokens import names_in
+from glmmjax.design.layout.block_files import StreamedRows
 from glmmjax.design.new_rows import NewRows, cluster_rows, read_new_rows
 from glmmjax.errors import ArgumentError
 from glmmjax.estimation.objective import Problem
@@ -29,7 +30,7 @@ from glmmjax.likelihood.params import Params
 from glmmjax.likelihood.posterior import posterior
 from glmmjax.likelihood.rows import integrand
 from glmmjax.likelihood.rule import Rule
-from glmmjax.postfit.prediction.rows import own_clusters, own_outcome, own_rows
+from glmmjax.postfit.prediction.rows import read_own_rows, read_rows
 
 __all__ = [
     "Source",
@@ -39,8 +40,6 @@ __all__ = [
     "modes_of",
     "posterior_points",
     "posterior_rule",
-    "read_own_rows",
-    "read_rows",
     "subjects_for",
     "targets_for",
 ]
@@ -168,29 +167,6 @@ def _targets(fitted: FittedModel, newdata: Any, newdata2: Any, with_outcome: boo
         )
     source = Source(cluster_rows(history, fitted.options), None) if len(numbers) else Source(fitted.design.rows, fitted.modes)
     return Targets(rows, _groups(rows).codes, _groups(rows).labels, (source,), np.zeros(len(numbers), int), numbers)
-
-
-def read_own_rows(fitted: FittedModel) -> NewRows:
-    """The rows fitted in the form of new ones, with outcome and clusters.
-
-    Raises
-    ------
-    RowsNotKeptError
-        For a streamed fit.
-    """
-    with jax.enable_x64(True):
-        rows = jax.tree.map(np.asarray, own_rows(fitted))
-    labels = fitted.design.row_labels
-    groups = None if fitted.design.group_name is None else Groups(own_clusters(fitted), fitted.design.groups)
-    return NewRows(rows.X, rows.Z, rows.offset, own_outcome(fitted), groups, np.ones(len(labels), bool), labels)
-
-
-def read_rows(fitted: FittedModel, newdata: Any, newdata2: Any, with_outcome: bool = False) -> NewRows:
-    """The rows to predict, without clusters: ``newdata2``, else ``newdata``, else the rows fitted."""
-    if newdata is None and newdata2 is None:
-        return read_own_rows(fitted)
-    argument, data = ("newdata", newdata) if newdata2 is None else ("newdata2", newdata2)
-    return read_new_rows(fitted.design, data, argument, with_outcome=with_outcome)
 
 
 def posterior_points(fitted: FittedModel) -> int:

@@ -17,13 +17,13 @@ from jax import Array
 from glmmjax.errors import ArgumentError
 from glmmjax.estimation.convergence import Code
 from glmmjax.estimation.objective import Problem
-from glmmjax.estimation.refits import Changes, Origin, Refits, refit_all, with_outcomes, with_weights
+from glmmjax.estimation.refits import Changes, Origin, refit_all, with_outcomes, with_weights
 from glmmjax.fitted import FittedModel
 from glmmjax.likelihood.clusters import Bucket, on_all_lanes
 from glmmjax.likelihood.covariance import lower_factor
 from glmmjax.likelihood.model_rows import predictors_at
 from glmmjax.likelihood.params import Params
-from glmmjax.postfit.arguments import check_whole
+from glmmjax.postfit.arguments import check_level, check_whole
 from glmmjax.postfit.prediction.subjects import blocks_of_modes
 from glmmjax.postfit.uncertainty.parameters import natural_values, reported, working_at
 from glmmjax.postfit.uncertainty.scores import cluster_weights_of
@@ -78,9 +78,9 @@ def bootstrap(fitted: FittedModel, n: int = 1000, kind: str = "parametric", seed
     check_is_maximum(fitted, "bootstrap")
     with jax.enable_x64(True):
         origin = origin_of(fitted)
-        changes = _simulated(fitted, n, seed) if kind == "parametric" else _resampled(fitted, n, seed)
+        changes = with_outcomes(n, simulated_outcomes(fitted, seed)) if kind == "parametric" else _resampled(fitted, n, seed)
         found = refit_all(origin, changes)
-    return _as_bootstrap(found, kind, seed)
+    return Bootstrap(found.theta, found.converged, found.log_likelihood, found.code, found.information, kind, int(seed))
 
 
 def percentile_limits(values: np.ndarray, level: float) -> np.ndarray:
@@ -91,8 +91,7 @@ def percentile_limits(values: np.ndarray, level: float) -> np.ndarray:
     ArgumentError
         For a ``level`` that is not between 0 and 1.
     """
-    if isinstance(level, bool) or not isinstance(level, int | float | np.number) or not 0.0 < level < 1.0:
-        raise ArgumentError(f"level={level!r} must be a number between 0 and 1, such as 0.95.")
+    check_level(level)
     known, tail = np.isfinite(values).any(axis=0), 0.5 - 0.5 * level
     found = np.nanquantile(np.where(known, values, 0.0), [tail, 1.0 - tail], axis=0)
     return np.where(known, found, np.nan)
@@ -151,10 +150,6 @@ def simulated_outcomes(fitted: FittedModel, seed: int) -> Any:
     return lambda r: _draw(fitted.problem, theta, buckets, jax.random.fold_in(key, r))
 
 
-def _simulated(fitted: FittedModel, n: int, seed: int) -> Changes:
-    return with_outcomes(n, simulated_outcomes(fitted, seed))
-
-
 def _resampled(fitted: FittedModel, n: int, seed: int) -> Changes:
     clusters, weights = fitted.design.clusters, cluster_weights_of(fitted)
     m = len(weights)
@@ -163,10 +158,6 @@ def _resampled(fitted: FittedModel, n: int, seed: int) -> Changes:
     generators = np.random.default_rng(int(seed)).spawn(n)
     counts = np.array([generator.multinomial(m, np.full(m, 1.0 / m)) for generator in generators], np.int32)
     return with_weights(clusters, n, lambda r: counts[r] * weights)
-
-
-def _as_bootstrap(found: Refits, kind: str, seed: int) -> Bootstrap:
-    return Bootstrap(found.theta, found.converged, found.log_likelihood, found.code, found.information, kind, int(seed))
 
 
 @functools.partial(jax.jit, static_argnums=0)

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+import jax
 import numpy as np
+from jax import Array
 
-__all__ = ["propagated", "propagated_variances"]
+__all__ = ["propagated", "propagated_variances", "with_jacobian"]
+
+
+def with_jacobian(function: Callable[[Array], Array], theta: Array) -> tuple[Array, Array]:
+    """The value (..., k) of a function of theta (P,) and its derivatives (..., k, P), from one evaluation."""
+
+    def twice(theta: Array) -> tuple[Array, Array]:
+        found = function(theta)
+        return found, found
+
+    jacobian, found = jax.jacfwd(twice, has_aux=True)(theta)
+    return found, jacobian
 
 
 def propagated(jacobian: Any, covariance: np.ndarray) -> np.ndarray:
