@@ -22,8 +22,8 @@ from glmmjax.likelihood.rows import Observed, along, coordinates, observed_of, o
 
 __all__ = ["RowTerms", "fit_glm", "row_terms", "weighted_deviation"]
 
-_STEPS = 12  # also bound a separated fit
-_STEPS_OF_MANY = 30  # where blocks of parameters wait for each other
+_STEPS = 13  # also bound a separated fit
+_STEPS_OF_MANY = 31  # where blocks of parameters wait for each other
 _LEAST_CURVATURE = 0.1  # of the mean of a block
 _LONGEST_PHI_STEP = 1.0  # of a logarithm, as most extra parameters are
 
@@ -53,6 +53,7 @@ class _Normal(NamedTuple):
 
 class _Iterate(NamedTuple):
     theta: Array  # (C,) to be tried
+    from_outcomes: Array  # (C,) the first proposal, tried once the value at zero is known
     previous: Array  # (C,) the best so far, where ``value`` and ``information`` are
     value: Array
     information: Array
@@ -72,10 +73,13 @@ def fit_glm(family: Family, layout: Theta, buckets: tuple[Bucket, ...]) -> tuple
         information = _with_safe_phi(layout, normal.information)
         proposal = _proposal(layout, s.theta, information, normal.right, s.n_steps == 0)
         change = jnp.abs(normal.value - s.value) / (1.0 + jnp.abs(s.value))
+        from_outcomes = jnp.where(s.n_steps == 0, proposal, s.from_outcomes)
+        theta = jnp.where(good, proposal, 0.5 * (s.theta + s.previous))
         return _Iterate(
-            theta=jnp.where(good, proposal, 0.5 * (s.theta + s.previous)),
+            theta=jnp.where(s.n_steps == 0, s.theta, jnp.where(s.n_steps == 1, from_outcomes, theta)),
+            from_outcomes=from_outcomes,
             previous=jnp.where(good, s.theta, s.previous),
-            # the first pass uses eta near the outcomes, so its value is no yardstick
+            # the first pass uses eta near the outcomes, so its value is no yardstick; that of the second is, where coefficients are 0
             value=jnp.where(good & (s.n_steps > 0), normal.value, s.value),
             information=jnp.where(good, information, s.information),
             change=jnp.where(good & jnp.isfinite(s.value), change, jnp.inf).astype(dtype),
@@ -83,7 +87,7 @@ def fit_glm(family: Family, layout: Theta, buckets: tuple[Bucket, ...]) -> tuple
         )
 
     infinity = jnp.array(jnp.inf, dtype)
-    start = _Iterate(first, first, -infinity, jnp.eye(size, dtype=dtype), infinity, jnp.zeros((), jnp.int32))
+    start = _Iterate(first, first, first, -infinity, jnp.eye(size, dtype=dtype), infinity, jnp.zeros((), jnp.int32))
     n_steps = _STEPS if n_blocks == 1 else _STEPS_OF_MANY
     last = jax.lax.while_loop(lambda s: (s.n_steps < n_steps) & (s.change > 1e-6), step, start)
     return last.previous, last.information

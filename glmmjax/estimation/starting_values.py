@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from glmmjax.estimation.glm import fit_glm, row_terms, weighted_deviation
@@ -22,7 +23,7 @@ from glmmjax.likelihood.model_rows import predictors_at
 from glmmjax.likelihood.rows import observed_of, over_lanes
 from glmmjax.likelihood.small_matrices import cholesky, inverse_transpose
 
-__all__ = ["Start", "starting_values"]
+__all__ = ["Start", "dispersed", "starting_values"]
 
 _COVARIANCE_STEPS = 25
 _LARGEST_UNKNOWN = 4.0  # variance on the scale of a predictor that outcomes without any spread allow: that of a logit at 1/2
@@ -94,6 +95,15 @@ def starting_values(problem: Problem, buckets: tuple[Bucket, ...]) -> Start:
     theta, fallback = joined(glm + working.shift, working.chol), joined(glm, small)
     total_weight = jnp.stack([bucket.cluster_weight.sum() for bucket in buckets]).sum()
     return Start(theta, fallback, working.information, working.reliability, total_weight, *_reach(problem, buckets))
+
+
+def dispersed(problem: Problem, start: Start) -> tuple[np.ndarray, ...]:
+    """Last resorts, (P,) each: the GLM with the largest D, and coefficients of 0 with a D between both."""
+    layout = problem.layout
+    chol = layout.covariance.factor(start.fallback[layout.random]) / _SMALL
+    zero = jnp.zeros_like(start.fallback).at[layout.extra].set(jnp.array(problem.family.initial_phi()))
+    pairs = ((start.fallback, 1.0), (zero, 0.5))
+    return tuple(np.asarray(others.at[layout.random].set(layout.covariance.free(size * chol))) for others, size in pairs)
 
 
 def _reach(problem: Problem, buckets: tuple[Bucket, ...]) -> tuple[Array, Array]:
