@@ -13,6 +13,7 @@ from jax import Array
 
 from glmmjax.families.base import Family, resolve_link
 from glmmjax.families.links import Identity, Inverse, Link, Log, Sqrt
+from glmmjax.families.tails import tangent_exp
 
 __all__ = ["Gaussian", "normal_log_density"]
 
@@ -47,7 +48,9 @@ class Gaussian(Family):
         return isinstance(self.link, Identity)
 
     def log_density(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
-        return normal_log_density(y - self.link.inverse(eta), phi[0])
+        # with the log link, beyond a mean of exp(50), a tangent: the square of the mean must not overflow
+        mean = tangent_exp(eta) if isinstance(self.link, Log) else self.link.inverse(eta)
+        return normal_log_density(y - mean, phi[0])
 
     def mean(self, eta: Array, phi: Array, *zero: Array) -> Array:
         del phi
