@@ -36,9 +36,9 @@ def negative_binomial_counts(seed=3):
 
 
 def student_t_in_thousands():
-    """A scale 10,000 times the one that a search would begin at."""
+    """A scale a thousand times the one that a search would begin at."""
     rng, data, eta = frame(4, clusters=20)
-    return data.assign(y=1e4 * (eta + rng.standard_t(4, len(eta))))
+    return data.assign(y=1e3 * (eta + rng.standard_t(4, len(eta))))
 
 
 def started(data, family):
@@ -64,7 +64,7 @@ def test_a_start_is_of_the_size_of_the_data(seed):
 def test_data_without_a_finite_start_are_fitted(data, family):
     fit = gj.mixed_model("y ~ x", random="~ 1 | id", data=data, family=family)
     assert fit.converged
-    unit = 1e4 if family == "student_t" else 1.0
+    unit = 1e3 if family == "student_t" else 1.0
     assert fit.cov_re.iloc[0, 0] ** 0.5 / unit == pytest.approx(SD, rel=0.4)
 
 
@@ -72,7 +72,7 @@ def test_a_log_scale_starts_from_the_data():
     with jax.enable_x64(True):
         problem, buckets, _ = started(student_t_in_thousands(), "student_t")
         glm, _ = jax.jit(fit_glm, static_argnums=(0, 1))(problem.family, problem.layout.without_random, buckets)
-    assert 8.0 < glm[-1] < 12.0
+    assert 5.7 < float(glm[-1]) < 9.7
 
 
 def test_a_first_point_without_a_value_retreats_to_the_glm():
