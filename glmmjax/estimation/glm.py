@@ -20,10 +20,10 @@ from glmmjax.likelihood.model_rows import predictors_at
 from glmmjax.likelihood.params import Theta
 from glmmjax.likelihood.rows import Observed, along, coordinates, observed_of, over_lanes, row_log_density
 
-__all__ = ["RowTerms", "fit_glm", "row_terms"]
+__all__ = ["RowTerms", "fit_glm", "row_terms", "weighted_deviation"]
 
-_STEPS = 12  # the limit also ends a fit with separation
-_STEPS_OF_MANY = 30  # more steps where several blocks of parameters settle in turn
+_STEPS = 13  # the limit also ends a fit with separation
+_STEPS_OF_MANY = 31  # more steps where several blocks of parameters settle in turn
 _LEAST_CURVATURE = 0.1  # as a fraction of the mean curvature of a block
 _LONGEST_PHI_STEP = 1.0  # most extra parameters are logarithms
 
@@ -53,6 +53,7 @@ class _Normal(NamedTuple):
 
 class _Iterate(NamedTuple):
     theta: Array  # (C,) to be tried
+    from_outcomes: Array  # (C,) the first proposal, tried once the value at zero is known
     previous: Array  # (C,) the best so far, where ``value`` and ``information`` are
     value: Array
     information: Array
@@ -63,30 +64,53 @@ class _Iterate(NamedTuple):
 def fit_glm(family: Family, layout: Theta, buckets: tuple[Bucket, ...]) -> tuple[Array, Array]:
     """(C,) parameters in the order of ``layout``, which has no random effects, and (C, C) their information."""
     dtype, size = buckets[0].cluster_weight.dtype, layout.size
-    first = jnp.zeros(size, dtype).at[layout.extra].set(jnp.array(family.initial_phi(), dtype))
+    first = jnp.zeros(size, dtype).at[layout.extra].set(_initial_phi(family, buckets))
     n_blocks = len(layout.by_predictor) + bool(layout.n_phi)
 
     def step(s: _Iterate) -> _Iterate:
         normal = _normal_equations(family, layout, buckets, s.theta, s.n_steps == 0)
-        # the first pass uses eta near the outcomes, so later values do not compare with its value
-        good = (s.n_steps < 2) | (normal.value >= s.value - 1e-8 * jnp.abs(s.value))
+        good = (normal.value >= s.value - 1e-8 * jnp.abs(s.value)) & _is_finite(normal)
         information = _with_safe_phi(layout, normal.information)
         proposal = _proposal(layout, s.theta, information, normal.right, s.n_steps == 0)
         change = jnp.abs(normal.value - s.value) / (1.0 + jnp.abs(s.value))
+        from_outcomes = jnp.where(s.n_steps == 0, proposal, s.from_outcomes)
+        theta = jnp.where(good, proposal, 0.5 * (s.theta + s.previous))
         return _Iterate(
-            theta=jnp.where(good, proposal, 0.5 * (s.theta + s.previous)),
+            theta=jnp.where(s.n_steps == 0, s.theta, jnp.where(s.n_steps == 1, from_outcomes, theta)),
+            from_outcomes=from_outcomes,
             previous=jnp.where(good, s.theta, s.previous),
-            value=jnp.where(good, normal.value, s.value),
+            # the first pass uses eta near the outcomes, so its value is no yardstick; that of the second is, where coefficients are 0
+            value=jnp.where(good & (s.n_steps > 0), normal.value, s.value),
             information=jnp.where(good, information, s.information),
-            change=jnp.where(good & (s.n_steps > 0), change, jnp.inf).astype(dtype),
+            change=jnp.where(good & jnp.isfinite(s.value), change, jnp.inf).astype(dtype),
             n_steps=s.n_steps + 1,
         )
 
     infinity = jnp.array(jnp.inf, dtype)
-    start = _Iterate(first, first, -infinity, jnp.eye(size, dtype=dtype), infinity, jnp.zeros((), jnp.int32))
+    start = _Iterate(first, first, first, -infinity, jnp.eye(size, dtype=dtype), infinity, jnp.zeros((), jnp.int32))
     n_steps = _STEPS if n_blocks == 1 else _STEPS_OF_MANY
     last = jax.lax.while_loop(lambda s: (s.n_steps < n_steps) & (s.change > 1e-6), step, start)
     return last.previous, last.information
+
+
+def _is_finite(normal: _Normal) -> Array:
+    """() bool: a step can be made from these equations."""
+    return jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in normal]))
+
+
+def _initial_phi(family: Family, buckets: tuple[Bucket, ...]) -> Array:
+    """(n_phi,) values on the free scale from which a search can start, for outcomes of any unit."""
+    deviation = weighted_deviation(buckets, [family.response(bucket.y) for bucket in buckets])
+    return jnp.array(family.initial_phi(jnp.where(deviation > 0, deviation, 1.0)), deviation.dtype)
+
+
+def weighted_deviation(buckets: tuple[Bucket, ...], values: list[Array]) -> Array:
+    """() standard deviation over all rows of ``values``, (S, w, B) a bucket. Of a cluster on several lanes the first lane counts."""
+    rows = [(bucket.row_weight * bucket.cluster_weight[:, None], value) for bucket, value in zip(buckets, values, strict=True)]
+    total = lambda of: jnp.stack([of(weight, value) for weight, value in rows]).sum()  # noqa: E731
+    weight = total(lambda weight, _: weight.sum())
+    mean = total(lambda weight, value: (weight * value).sum()) / weight
+    return jnp.sqrt(total(lambda weight, value: (weight * (value - mean) ** 2).sum()) / weight)
 
 
 def row_terms(family: Family, observed: Observed, eta: Array, phi: Array, cluster_weight: Array) -> RowTerms:
@@ -98,16 +122,20 @@ def row_terms(family: Family, observed: Observed, eta: Array, phi: Array, cluste
         return value, pullback(jnp.ones_like(value))[0]
 
     (value, score), seconds = along(value_and_score, (eta,), coordinates(eta))
-    curvature = jnp.stack([weight * jnp.maximum(-second[e], 1e-8) for e, (_, second) in enumerate(seconds)])
-    return RowTerms(weight * value, weight * score, _with_floor(family, curvature, weight))
+    curvature = jnp.stack([-second[e] for e, (_, second) in enumerate(seconds)])
+    return RowTerms(weight * value, weight * score, weight * _positive(family, curvature, weight))
 
 
-def _with_floor(family: Family, curvature: Array, weight: Array) -> Array:
-    """Where rows can be convex, a cluster of such rows would seem to carry no information: every row has at least some of the mean."""
-    if family.is_log_concave:
-        return curvature
-    mean = curvature.sum((1, 2)) / jnp.maximum(weight.sum(), jnp.finfo(weight.dtype).tiny)
-    return jnp.maximum(curvature, _LEAST_CURVATURE * mean[:, None, None] * weight)
+def _positive(family: Family, curvature: Array, weight: Array) -> Array:
+    """Where rows can be convex, a cluster of such rows would seem to carry no information: every row has at least some of the mean.
+
+    The mean is of absolute values: far from the maximum every row can be convex.
+    """
+    least = jnp.full(curvature.shape[0], 1e-8, curvature.dtype)
+    if not family.is_log_concave:
+        mean = (weight * jnp.abs(curvature)).sum((1, 2)) / jnp.maximum(weight.sum(), jnp.finfo(weight.dtype).tiny)
+        least = jnp.maximum(_LEAST_CURVATURE * mean, least)
+    return jnp.maximum(curvature, least[:, None, None])
 
 
 def _normal_equations(family: Family, layout: Theta, buckets: tuple[Bucket, ...], theta: Array, at_outcome: Array) -> _Normal:

@@ -12,6 +12,7 @@ from glmmjax.estimation.evaluators.disk import Blocks
 from glmmjax.estimation.evaluators.evaluator import End
 from glmmjax.estimation.maximum import Asked, Maximum, Monitor, finer_rule, maximum
 from glmmjax.estimation.objective import Integral, Problem, fit_settings
+from glmmjax.estimation.starting_values import dispersed
 from glmmjax.likelihood.clusters import Bucket
 from glmmjax.likelihood.gauss_hermite import padded_rule
 from glmmjax.options import Options
@@ -67,7 +68,19 @@ def _maximise(asked: Asked, data: Data) -> Maximum:
 
 
 def _climb(asked: Asked, data: Data) -> tuple[End, int]:
-    """The end of an ascent on all data, and the number of evaluations that a sample took before it."""
+    """The end of an ascent on all data, and the number of evaluations on a sample before it."""
+    end, n_on_sample = _climb_from_start(asked, data)
+    if Code(int(end.code)) is not Code.NOT_FINITE:
+        return end, n_on_sample
+    blocks = None if data.sample is None else data.sample.all_blocks
+    for theta in dispersed(data.whole.settings.problem, end.begun.start):
+        again = ascend(data.whole, data.begin(theta, blocks), asked.report)
+        if Code(int(again.code)) is not Code.NOT_FINITE:
+            return again, n_on_sample
+    return end, n_on_sample
+
+
+def _climb_from_start(asked: Asked, data: Data) -> tuple[End, int]:
     begun, report = data.begin(asked.initial), asked.report
     if data.sample is None or asked.initial is not None:
         return ascend(data.whole, begun, report), 0

@@ -2,7 +2,8 @@
 
 With the score s and weight W of the GLM, cluster i contributes the sufficient statistics ``Z's``, ``Z'WZ``, ``X'WZ`` of a linear mixed
 model for the working residuals; a few EM steps on these small matrices (no pass over the rows) give D, a shift of the coefficients, and
-the information on both (Breslow and Clayton 1993: one step of penalised quasi-likelihood).
+the information on both (Breslow and Clayton 1993: one step of penalised quasi-likelihood). A working residual such as ``(y - mu) / mu`` can
+be any size, so D and the shift are held to what the outcomes span on the scale of each linear predictor.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
-from glmmjax.estimation.glm import fit_glm, row_terms
+from glmmjax.estimation.glm import fit_glm, row_terms, weighted_deviation
 from glmmjax.estimation.linear_algebra import solve_positive
 from glmmjax.estimation.objective import Problem
 from glmmjax.likelihood.clusters import Bucket
@@ -21,9 +23,11 @@ from glmmjax.likelihood.model_rows import predictors_at
 from glmmjax.likelihood.rows import observed_of, over_lanes
 from glmmjax.likelihood.small_matrices import cholesky, inverse_transpose
 
-__all__ = ["Start", "starting_values"]
+__all__ = ["Start", "dispersed", "starting_values"]
 
 _COVARIANCE_STEPS = 25
+_LARGEST_UNKNOWN = 4.0  # variance on the scale of a predictor that outcomes without any spread allow: that of a logit at 1/2
+_SMALL = 0.1  # standard deviation of the fallback, of the largest allowed
 
 
 class Start(NamedTuple):
@@ -32,6 +36,7 @@ class Start(NamedTuple):
     Attributes
     ----------
     theta : (P,) starting values in the free vector
+    fallback : (P,) the GLM with a small D, towards which a fit retreats whose likelihood has no value at theta
     information : (C, C) of all of theta but the free vector of D, with the random effects integrated out
     moment_information : (q, q) clusters that inform entry (r, c) of D: sum over clusters of reliability r times c
     total_weight : () sum of the cluster weights
@@ -40,6 +45,7 @@ class Start(NamedTuple):
     """
 
     theta: Array
+    fallback: Array
     information: Array
     moment_information: Array
     total_weight: Array
@@ -54,6 +60,17 @@ class _Clusters(NamedTuple):
     zwz: Array  # (q, q, m) Z'WZ
     xwz: Array  # (C, q, m) X'WZ
     weight: Array  # (m,) cluster weights
+    w: Array  # (E, m) sum of W
+    rows: Array  # (m,) number of rows
+
+
+class _Bounds(NamedTuple):
+    """What the random part of a linear predictor, and a shift of its fixed part, are held to."""
+
+    variance: Array  # (E,) the largest, on the scale of the predictor
+    gram: Array  # (q, q) mean of z z' over rows, weighted by W
+    even: Array  # (q, q) covariance of random effects that moves every predictor by a variance of 1, equally in all directions
+    effects: Array  # (E, q) 1 where a random effect belongs to a predictor
 
 
 class _Working(NamedTuple):
@@ -69,11 +86,24 @@ def starting_values(problem: Problem, buckets: tuple[Bucket, ...]) -> Start:
     """Start values of theta; pure and traceable."""
     layout, family = problem.layout, problem.family
     glm, information = fit_glm(family, layout.without_random, buckets)
-    working = _fit_working_model(problem, buckets, glm, information)
-    theta = jnp.zeros(layout.size, glm.dtype).at[jnp.array(layout.not_random, int)].set(glm + working.shift)
-    theta = theta.at[layout.random].set(layout.covariance.free(working.chol))
+    working, small = _fit_working_model(problem, buckets, glm, information)
+
+    def joined(others: Array, chol: Array) -> Array:
+        theta = jnp.zeros(layout.size, glm.dtype).at[jnp.array(layout.not_random, int)].set(others)
+        return theta.at[layout.random].set(layout.covariance.free(chol))
+
+    theta, fallback = joined(glm + working.shift, working.chol), joined(glm, small)
     total_weight = jnp.stack([bucket.cluster_weight.sum() for bucket in buckets]).sum()
-    return Start(theta, working.information, working.reliability, total_weight, *_reach(problem, buckets))
+    return Start(theta, fallback, working.information, working.reliability, total_weight, *_reach(problem, buckets))
+
+
+def dispersed(problem: Problem, start: Start) -> tuple[np.ndarray, ...]:
+    """Last resorts, (P,) each: the GLM with the largest D, and coefficients of 0 with a D between both."""
+    layout = problem.layout
+    chol = layout.covariance.factor(start.fallback[layout.random]) / _SMALL
+    zero = jnp.zeros_like(start.fallback).at[layout.extra].set(jnp.array(problem.family.initial_phi()))
+    pairs = ((start.fallback, 1.0), (zero, 0.5))
+    return tuple(np.asarray(others.at[layout.random].set(layout.covariance.free(size * chol))) for others, size in pairs)
 
 
 def _reach(problem: Problem, buckets: tuple[Bucket, ...]) -> tuple[Array, Array]:
@@ -90,22 +120,70 @@ def _reach(problem: Problem, buckets: tuple[Bucket, ...]) -> tuple[Array, Array]
     return reach.at[layout.random].set(layout.covariance.largest_change(z)), z
 
 
-def _fit_working_model(problem: Problem, buckets: tuple[Bucket, ...], glm: Array, information: Array) -> _Working:
-    """A shift of the GLM's parameters, and D, of the linear mixed model for its working residuals, by EM on its sufficient statistics."""
+def _fit_working_model(problem: Problem, buckets: tuple[Bucket, ...], glm: Array, information: Array) -> tuple[_Working, Array]:
+    """A shift of the GLM's parameters, and D, of the linear mixed model for its working residuals, by EM on its sufficient statistics.
+
+    Also the factor (q, q) of a small D.
+    """
     q, dtype = problem.layout.covariance.q, glm.dtype
     if q == 0:
-        return _Working(jnp.zeros((0, 0), dtype), jnp.zeros_like(glm), information, jnp.zeros((0, 0), dtype))
+        nothing = jnp.zeros((0, 0), dtype)
+        return _Working(nothing, jnp.zeros_like(glm), information, nothing), nothing
     parts = [_cluster_statistics(problem, bucket, glm) for bucket in buckets]
     clusters = _Clusters(*(jnp.concatenate(arrays, axis=-1) for arrays in zip(*parts, strict=True)))
     mask = jnp.array(problem.layout.covariance.mask(), dtype)
+    bounds = _bounds(problem, buckets, clusters, mask)
     # prior information equal to a cluster's mean information, which follows the scale of z in any unit
     mean = (jnp.stack([clusters.zwz[a, a] for a in range(q)]) * clusters.weight).sum(-1) / clusters.weight.sum()
-    first = _Working(jnp.diag(1.0 / jnp.sqrt(jnp.maximum(mean, 1e-10))), jnp.zeros_like(glm), information, jnp.zeros((q, q), dtype))
-    step = lambda _, s: _working_step(clusters, information, mask, s)  # noqa: E731
-    return jax.lax.fori_loop(0, _COVARIANCE_STEPS, step, first)
+    chol = jnp.linalg.cholesky(_bounded(bounds, jnp.diag(1.0 / jnp.maximum(mean, 1e-10))))
+    first = _Working(chol, jnp.zeros_like(glm), information, jnp.zeros((q, q), dtype))
+    step = lambda _, s: _working_step(clusters, bounds, information, mask, s)  # noqa: E731
+    last = jax.lax.fori_loop(0, _COVARIANCE_STEPS, step, first)
+    last = last._replace(shift=_bounded_shift(problem, bounds, clusters, information, last.shift))
+    small = _SMALL * jnp.linalg.cholesky((bounds.effects.T @ bounds.variance)[:, None] * bounds.even)
+    is_finite = jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in last]))
+    return jax.tree.map(lambda a, b: jnp.where(is_finite, a, b), last, first._replace(chol=small)), small
 
 
-def _working_step(c: _Clusters, glm_information: Array, mask: Array, s: _Working) -> _Working:
+def _bounds(problem: Problem, buckets: tuple[Bucket, ...], c: _Clusters, mask: Array) -> _Bounds:
+    """The variance of linear predictors near the outcomes, and what one outcome may leave unknown."""
+    near = [problem.family.initial_predictors(bucket.y) for bucket in buckets]
+    sizes = [z.shape[1] for z in buckets[0].Z]
+    spread = [
+        weighted_deviation(buckets, [eta[e] - bucket.offset[:, e] for eta, bucket in zip(near, buckets, strict=True)])
+        for e in range(len(sizes))
+    ]
+    w = _above_zero((c.w * c.weight).sum(-1))
+    effects = jnp.repeat(jnp.eye(len(sizes), dtype=w.dtype), jnp.array(sizes), axis=1, total_repeat_length=sum(sizes))
+    gram = jnp.einsum("abm,m->ab", c.zwz, c.weight) / (effects.T @ w)
+    gram = gram + jnp.diag(jnp.where(jnp.diagonal(gram) > 0, 0.0, 1.0))
+    even = mask * solve_positive(gram, jnp.eye(sum(sizes), dtype=w.dtype)) / (effects.T @ effects.sum(1))
+    variance = jnp.stack(spread) ** 2 + jnp.minimum((c.rows * c.weight).sum() / w, _LARGEST_UNKNOWN)
+    return _Bounds(variance, gram, even, effects)
+
+
+def _bounded(bounds: _Bounds, d: Array) -> Array:
+    """``d`` (q, q), held to the bounds: what is cut off in its largest direction is shared by all."""
+    variance = bounds.effects @ (d * bounds.gram).sum(1)
+    ratio = jnp.minimum(1.0, bounds.variance / _above_zero(variance))
+    kept, shared = bounds.effects.T @ ratio, bounds.effects.T @ (ratio * (1.0 - ratio) * variance)
+    return kept[:, None] * d * kept + shared[:, None] * bounds.even
+
+
+def _bounded_shift(problem: Problem, bounds: _Bounds, c: _Clusters, information: Array, shift: Array) -> Array:
+    """``shift`` (C,) of the parameters, made smaller likewise."""
+    w = _above_zero((c.w * c.weight).sum(-1))
+    for e, where in enumerate(problem.layout.without_random.by_predictor):
+        variance = shift[where] @ information[where, where] @ shift[where] / w[e]
+        shift = shift.at[where].multiply(jnp.sqrt(jnp.minimum(1.0, bounds.variance[e] / _above_zero(variance))))
+    return shift
+
+
+def _above_zero(values: Array) -> Array:
+    return jnp.maximum(values, jnp.finfo(values.dtype).tiny)
+
+
+def _working_step(c: _Clusters, bounds: _Bounds, glm_information: Array, mask: Array, s: _Working) -> _Working:
     """Generalised least squares for the shift of beta at the current D, then an EM step for D."""
     q, p = s.chol.shape[0], s.shift.shape[0]
     eye = jnp.eye(q, dtype=s.chol.dtype)
@@ -123,6 +201,7 @@ def _working_step(c: _Clusters, glm_information: Array, mask: Array, s: _Working
     d = mask * (s.chol @ second @ s.chol.T)
     shrunk = 1.0 - jnp.stack([covariance[a, a] for a in range(q)])
     reliability = jnp.einsum("am,bm,m->ab", shrunk, shrunk, c.weight)
+    d = _bounded(bounds, d)
     return _Working(jnp.linalg.cholesky(d + 1e-6 * jnp.diag(jnp.diagonal(d))), shift, information, reliability)
 
 
@@ -144,8 +223,8 @@ def _cluster_statistics(problem: Problem, bucket: Bucket, glm: Array) -> _Cluste
             zwz = zwz.at[own, own].set((z[:, None] * wz[None]).sum(2))
             for a in range(z.shape[0]):
                 xwz = xwz.at[where, own.start + a].set((x * wz[a]).sum(1))
-        zs, zwz, xwz = (over_lanes(observed, sums) for sums in (zs, zwz, xwz))
-        return _Clusters(zs, zwz, xwz, block.cluster_weight)
+        zs, zwz, xwz, w, n_rows = (over_lanes(observed, sums) for sums in (zs, zwz, xwz, rows.weight.sum(1), block.row_weight.sum(0)))
+        return _Clusters(zs, zwz, xwz, block.cluster_weight, w, n_rows)
 
     # (S, ..., B) -> (..., S * B)
     blocks = jax.lax.map(of_block, bucket)

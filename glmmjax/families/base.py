@@ -190,8 +190,14 @@ class Family(abc.ABC):
         """(n_phi, ...) extra parameters on their natural scale, in the order of ``phi_names``: exp unless the family says otherwise."""
         return jnp.exp(phi)
 
-    def initial_phi(self) -> tuple[float, ...]:
-        """(n_phi,) values on the free scale from which a search can start."""
+    def initial_phi(self, deviation: Any = 1.0) -> tuple[Any, ...]:
+        """(n_phi,) values on the free scale from which a search can start.
+
+        Parameters
+        ----------
+        deviation : standard deviation of ``response(y)`` over all rows, for a scale in the unit of the outcome.
+        """
+        del deviation
         return (0.0,) * len(self.phi_names)
 
     def initial_eta(self, y: Any) -> Array:

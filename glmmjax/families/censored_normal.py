@@ -88,6 +88,9 @@ class CensoredNormal(Family):
         value = eta + jnp.exp(phi[0]) * jax.random.normal(key, y[0].shape, y[0].dtype)
         return (value, jnp.zeros_like(value), *(value for _ in y[2:]))
 
+    def initial_phi(self, deviation: Any = 1.0) -> tuple[Any, ...]:
+        return (jnp.log(deviation),)
+
     def initial_eta(self, y: Any) -> Array:
         return y[0]
 

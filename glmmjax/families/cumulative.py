@@ -85,7 +85,8 @@ class Cumulative(Family):
         """(K - 1, ...) thresholds."""
         return jnp.cumsum(jnp.concatenate([phi[:1], _distances(phi)]), axis=0)
 
-    def initial_phi(self) -> tuple[float, ...]:
+    def initial_phi(self, deviation: Any = 1.0) -> tuple[Any, ...]:
+        del deviation
         inner = self._known_levels() - 2
         return (-0.5 * inner, *(0.0 for _ in range(inner)))  # thresholds one unit apart, symmetric around 0
 

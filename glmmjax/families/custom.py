@@ -15,7 +15,7 @@ from jax import Array
 
 from glmmjax.errors import ArgumentError
 from glmmjax.families.base import Family, resolve_link
-from glmmjax.families.links import Cauchit, Cloglog, Identity, Link, Log, Logit, Probit, Sqrt
+from glmmjax.families.links import Cauchit, Cloglog, Identity, Link, Log, Logit, ProbabilityLink, Probit, Sqrt
 
 __all__ = ["Custom"]
 
@@ -47,7 +47,7 @@ class Custom(Family):
     ------
     ArgumentError
         For arguments of another kind. ``mixed_model`` raises it for a function that cannot be traced, that gives more than one number, or
-        that is not finite at the start (eta = 0, phi = 0).
+        that is not finite at the start: phi = 0, and eta = 0 or the link of the outcome, whichever has the larger density.
 
     Examples
     --------
@@ -130,14 +130,24 @@ class Custom(Family):
         return phi
 
     def initial_eta(self, y: Any) -> Array:
-        return jnp.zeros_like(y[0] if isinstance(y, tuple) else y)
+        """The link of a mean near the outcome, or 0 where the density is larger there: a link may be left unsaid."""
+        mean = self.response(y)
+        if isinstance(self.link, ProbabilityLink) and not isinstance(self.link, Log):
+            # between 0 and 1 as it is, at a bound a quarter away from it
+            mean = jnp.where((mean > 0) & (mean < 1), jnp.clip(mean, 0.005, 0.995), jnp.where(mean >= 1, 0.75, 0.25))
+        elif not isinstance(self.link, Identity):
+            mean = jnp.where(mean == 0, 0.1, jnp.abs(mean))
+        near, zero = self.link.link(mean), jnp.zeros_like(mean)
+        phi = jnp.zeros((self.n_phi, *(1,) * mean.ndim), mean.dtype)
+        others = (self.initial_zero_eta(y),) * self.has_zero_part
+        at_near, at_zero = (self.log_kernel(y, eta, phi, *others) for eta in (near, zero))
+        return jnp.where(jnp.isfinite(at_near) & ~(at_zero >= at_near), near, zero)
 
     def in_support(self, y: Any) -> Any:
         columns = y if isinstance(y, tuple) else (y,)
         return np.all([np.isfinite(column) for column in columns], axis=0)
 
     def check(self, y: Any) -> None:
-        first = y[0] if isinstance(y, tuple) else y
         phi, zero = jnp.zeros(self.n_phi), (jnp.zeros(()),) * self.has_zero_part
         one = jax.tree.map(lambda column: jnp.asarray(column[0]), y)
         try:
@@ -155,13 +165,13 @@ class Custom(Family):
             if getattr(result, "shape", None) != ():
                 found = getattr(result, "shape", type(result).__name__)
                 raise ArgumentError(f"Custom({given}) gives {found} for one row, and must give one number.")
-        value = np.asarray(_log_density(self, y, jnp.zeros(first.shape), phi, *(jnp.zeros(first.shape) for _ in zero)))
+        eta, value = map(np.asarray, _at_first(self, y, phi))
         wrong = np.flatnonzero(~np.isfinite(value))
         if len(wrong):
             shown = ", ".join(f"{column[wrong[0]]:g}" for column in (y if isinstance(y, tuple) else (y,)))
             raise ArgumentError(
-                f"Custom(log_density) gives {value[wrong[0]]} for the outcome {shown} at eta = 0 and phi = 0, where the search for "
-                f"starting values begins ({len(wrong)} such rows): it must be finite for every outcome in the data."
+                f"Custom(log_density) gives {value[wrong[0]]} for the outcome {shown} at eta = {eta[wrong[0]]:g} and phi = 0, where the "
+                f"search for starting values begins ({len(wrong)} such rows): it must be finite for every outcome in the data."
             )
 
 
@@ -176,8 +186,11 @@ def _n_arguments(function: Callable[..., Any]) -> int:
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _log_density(family: Custom, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
-    return family.log_density(y, eta, phi, *zero)
+def _at_first(family: Custom, y: Any, phi: Array) -> tuple[Array, Array]:
+    """(n,) linear predictors at which the search for starting values begins, and the log density there."""
+    y = jax.tree.map(lambda column: column.astype(float), y)
+    eta, *zero = family.initial_predictors(y)
+    return eta, family.log_density(y, eta, phi, *zero)
 
 
 def _by_row(function: Callable[..., Array], rows: tuple[Any, ...], phi: Array, zero: tuple[Array, ...]) -> Array:

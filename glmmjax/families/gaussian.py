@@ -11,7 +11,8 @@ import numpy as np
 from jax import Array
 
 from glmmjax.families.base import Family
-from glmmjax.families.links import Identity, Link
+from glmmjax.families.links import Identity, Inverse, Link, Log, Sqrt
+from glmmjax.families.tails import tangent_exp
 
 __all__ = ["Gaussian", "normal_log_density"]
 
@@ -25,7 +26,8 @@ class Gaussian(Family):
 
     Parameters
     ----------
-    link : ``"identity"``, or the link object.
+    link : ``"identity"`` (default), ``"log"``, ``"inverse"``, ``"sqrt"``, or the link object. With the inverse link an eta below 1e-10 is
+        held there. Outcomes may be negative whatever the link; their means are positive with every link but the identity.
 
     References
     ----------
@@ -40,29 +42,38 @@ class Gaussian(Family):
     """
 
     name: ClassVar[str] = "gaussian"
-    links: ClassVar[tuple[type[Link], ...]] = (Identity,)
+    links: ClassVar[tuple[type[Link], ...]] = (Identity, Log, Inverse, Sqrt)
     phi_names: ClassVar[tuple[str, ...]] = ("sd",)
     has_deviance: ClassVar[bool] = True
     support: ClassVar[str] = "finite numbers; try family='lognormal' or 'gamma' for positive ones that are skewed, 'student_t' for outliers"
 
     @property
     def is_log_concave(self) -> bool:
-        return True
+        return isinstance(self.link, Identity)
 
     def log_density(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
-        return normal_log_density(y - eta, phi[0])
+        # with the log link, beyond a mean of exp(50), a tangent: the square of the mean must not overflow
+        mean = tangent_exp(eta) if isinstance(self.link, Log) else self.link.inverse(eta)
+        return normal_log_density(y - mean, phi[0])
 
     def mean(self, eta: Array, phi: Array, *zero: Array) -> Array:
-        return eta
+        return self.link.inverse(eta)
 
     def variance(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
         return jnp.exp(2.0 * phi[0]) + jnp.zeros_like(eta)
 
+    def deviance(self, y: Any, mean: Array, phi: Array, *others: Array) -> Array:
+        return ((y - mean) * jnp.exp(-phi[0])) ** 2  # no link but the identity has a mean that equals a negative outcome
+
     def sample(self, key: Array, y: Any, eta: Array, phi: Array, *zero: Array) -> Any:
-        return eta + jnp.exp(phi[0]) * jax.random.normal(key, y.shape, y.dtype)
+        return self.mean(eta, phi) + jnp.exp(phi[0]) * jax.random.normal(key, y.shape, y.dtype)
+
+    def initial_phi(self, deviation: Any = 1.0) -> tuple[Any, ...]:
+        return (jnp.log(deviation),)
 
     def initial_eta(self, y: Any) -> Array:
-        return y
+        # a negative outcome is a small mean and noise of about its size
+        return y if isinstance(self.link, Identity) else self.link.link(jnp.where(y == 0, 0.1, jnp.abs(y)))
 
     def in_support(self, y: Any) -> Any:
         return np.isfinite(y)

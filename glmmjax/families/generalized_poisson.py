@@ -68,7 +68,8 @@ class GeneralizedPoisson(Family):
     def natural(self, phi: Array) -> Array:
         return (1.0 + jnp.exp(phi)) ** 2
 
-    def initial_phi(self) -> tuple[float, ...]:
+    def initial_phi(self, deviation: Any = 1.0) -> tuple[Any, ...]:
+        del deviation
         return (-1.0,)
 
     def variance(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:

@@ -69,8 +69,8 @@ class Hurdle(Family):
     def natural(self, phi: Array) -> Array:
         return self.part.natural(phi)
 
-    def initial_phi(self) -> tuple[float, ...]:
-        return self.part.initial_phi()
+    def initial_phi(self, deviation: Any = 1.0) -> tuple[Any, ...]:
+        return self.part.initial_phi(deviation)
 
     def initial_eta(self, y: Any) -> Array:
         return self.part.initial_eta(self._positive(y))  # a zero has no weight in the fit of eta

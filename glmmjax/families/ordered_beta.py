@@ -53,7 +53,8 @@ class OrderedBeta(Family):
     def natural(self, phi: Array) -> Array:
         return jnp.stack([jnp.exp(phi[0]), phi[1], phi[1] + _distance(phi)])
 
-    def initial_phi(self) -> tuple[float, ...]:
+    def initial_phi(self, deviation: Any = 1.0) -> tuple[Any, ...]:
+        del deviation
         return (1.0, -2.0, 1.4)  # cutpoints -2 and 2: an eighth at each end where eta is 0
 
     def log_density(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:

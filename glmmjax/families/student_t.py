@@ -86,8 +86,8 @@ class StudentT(Family):
     def sample(self, key: Array, y: Any, eta: Array, phi: Array, *zero: Array) -> Any:
         return eta + jnp.exp(phi[0]) * jax.random.t(key, self._df(phi), y.shape, y.dtype)
 
-    def initial_phi(self) -> tuple[float, ...]:
-        return (0.0, math.log(_INITIAL_DF))[: len(self.phi_names)]
+    def initial_phi(self, deviation: Any = 1.0) -> tuple[Any, ...]:
+        return (jnp.log(deviation), math.log(_INITIAL_DF))[: len(self.phi_names)]
 
     def initial_eta(self, y: Any) -> Array:
         return y

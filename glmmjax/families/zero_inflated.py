@@ -62,8 +62,8 @@ class ZeroInflated(Family):
     def natural(self, phi: Array) -> Array:
         return self.part.natural(phi)
 
-    def initial_phi(self) -> tuple[float, ...]:
-        return self.part.initial_phi()
+    def initial_phi(self, deviation: Any = 1.0) -> tuple[Any, ...]:
+        return self.part.initial_phi(deviation)
 
     def initial_eta(self, y: Any) -> Array:
         # most zeros are extra zeros and say little about the mean. A zero is replaced by the smallest outcome that must come from the

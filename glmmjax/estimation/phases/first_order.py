@@ -22,6 +22,8 @@ from glmmjax.likelihood.marginal import Modes, start_modes
 __all__ = ["Begun", "FirstOrderState", "begin", "init", "moved", "progress", "step", "with_metric"]
 
 _MAX_REJECTED = 20
+_RETREAT = 0.2  # of the way to the fallback that is left after a first point without a value
+_MAX_RETREATS = 4  # the last is to the fallback itself
 
 
 class FirstOrderState(NamedTuple):
@@ -101,7 +103,7 @@ def step(settings: FitSettings, start: Start, s: FirstOrderState, found: tuple[E
     """The next state, from the log-likelihood ``found`` at the proposed point."""
     problem, options, theta = settings.problem, settings.options, s.theta + s.proposal
     new, _ = penalised(problem, theta, found)
-    is_first = (s.n_em + s.n_quasi_newton) == 0
+    is_first = jnp.isneginf(s.at.value)
     enough = jnp.where(s.in_em, new.value >= s.at.value, is_sufficient(s.at.value, new.value, s.slope))
     accepted = jnp.isfinite(new.value) & jnp.all(jnp.isfinite(new.gradient)) & (enough | is_first)
 
@@ -109,7 +111,7 @@ def step(settings: FitSettings, start: Start, s: FirstOrderState, found: tuple[E
     gain = new.value - s.at.value
     leave_em = s.in_em & ((n_em >= options.n_em) | (accepted & ~is_first & (gain < options.em_gain * start.total_weight)))
     at = choose(accepted, new, s.at)
-    theta = jnp.where(accepted, theta, s.theta)
+    theta = jnp.where(accepted, theta, jnp.where(is_first, _retreated(start, s), s.theta))
     # the last EM step shows the curvature along it, as every quasi-Newton step does
     metric = jnp.where(leave_em, initial_metric(problem, start, theta), s.inverse)
     learns = accepted & ~is_first & (leave_em | ~s.in_em)
@@ -122,6 +124,12 @@ def step(settings: FitSettings, start: Start, s: FirstOrderState, found: tuple[E
     n_rejected = jnp.where(accepted | leave_em, 0, s.n_rejected + 1)
     n_quasi_newton = s.n_quasi_newton + ~s.in_em
     is_small = ~in_em & accepted & (0.5 * slope < options.quasi_newton_gain)
-    stop = is_small | (n_rejected > _MAX_REJECTED) | (n_quasi_newton >= options.n_quasi_newton) | (is_first & ~accepted)
+    stop = is_small | (n_rejected > _MAX_REJECTED) | (n_quasi_newton >= options.n_quasi_newton) | (is_first & (n_rejected > _MAX_RETREATS))
     state = FirstOrderState(theta, at, proposal, slope, inverse, in_em, n_em, n_quasi_newton, n_rejected, stop)
     return state, Info(accepted)
+
+
+def _retreated(start: Start, s: FirstOrderState) -> Array:
+    """(P,) the next first point after one without a value: nearer to the GLM with a small D."""
+    part = start.fallback + _RETREAT * (s.theta - start.fallback)
+    return jnp.where((s.n_rejected + 1 < _MAX_RETREATS) & jnp.all(jnp.isfinite(part)), part, start.fallback)

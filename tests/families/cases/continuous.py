@@ -46,8 +46,8 @@ def beta_cloglog(y, eta, phi):
     return scipy.stats.beta.logpdf(y, -np.expm1(-np.exp(eta)) * phi[0], np.exp(-np.exp(eta)) * phi[0])
 
 
-def gaussian(y, eta, phi):
-    return scipy.stats.norm.logpdf(y, eta, phi[0])
+def gaussian(mean):
+    return lambda y, eta, phi: scipy.stats.norm.logpdf(y, mean(eta), phi[0])
 
 
 def student_t(y, eta, phi, df=None):
@@ -122,7 +122,13 @@ def reciprocal(eta):
 
 
 ROWS: list[Row] = [
-    Row(Gaussian(), gaussian, REAL, phi=(-0.3,), interval=LINE, bad=(np.nan, np.inf)),
+    Row(Gaussian(), gaussian(np.positive), REAL, phi=(-0.3,), interval=LINE, bad=(np.nan, np.inf)),
+    Row(Gaussian("log"), gaussian(np.exp), REAL, phi=(-0.3,), interval=LINE, bad=(np.nan, np.inf), beta=(0.8, 0.5), deviation=0.4),
+    Row(Gaussian("sqrt"), gaussian(np.square), REAL, phi=(-0.3,), interval=LINE, bad=(np.nan, np.inf), beta=(1.5, 0.3), deviation=0.3),
+    Row(
+        Gaussian("inverse"), gaussian(reciprocal), REAL, phi=(-1.3,), eta=RECIPROCAL, interval=LINE, bad=(np.nan, np.inf),
+        beta=NEAR_ONE, deviation=0.1,
+    ),
     Row(StudentT(), lambda y, eta, phi: student_t(y, eta, phi, 4.0), REAL, phi=(-0.3,), interval=LINE, bad=(np.nan, np.inf)),
     Row(StudentT(df=None), student_t, REAL, phi=(-0.3, 1.7), interval=LINE, bad=(np.nan, np.inf)),
     Row(Lognormal(), lognormal, POSITIVE, phi=(-0.4,), interval=HALF_LINE, bad=NO_POSITIVE),
@@ -140,7 +146,7 @@ ROWS: list[Row] = [
     Row(Weibull(), weibull, POSITIVE, phi=(0.4,), interval=HALF_LINE, columns=event, bad=NO_POSITIVE),
     Row(Exponential(), exponential, POSITIVE, interval=HALF_LINE, bad=NO_POSITIVE),
     Row(Exponential(), exponential, POSITIVE, interval=HALF_LINE, columns=event, bad=NO_POSITIVE),
-    Row(CensoredNormal(), gaussian, REAL, phi=(-0.3,), interval=LINE, columns=observed, bad=(np.nan, np.inf)),
+    Row(CensoredNormal(), gaussian(np.positive), REAL, phi=(-0.3,), interval=LINE, columns=observed, bad=(np.nan, np.inf)),
     # censored outcomes: probabilities, not densities
     Row(CensoredNormal(), lambda y, eta, phi: scipy.stats.norm.logcdf(y, eta, phi[0]), REAL, phi=(-0.3,), columns=left, bad=()),
     Row(CensoredNormal(), lambda y, eta, phi: scipy.stats.norm.logsf(y, eta, phi[0]), REAL, phi=(-0.3,), columns=right, bad=()),
