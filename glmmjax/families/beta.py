@@ -11,7 +11,8 @@ from jax import Array
 
 from glmmjax.families.base import Family, resolve_link
 from glmmjax.families.links import Cloglog, Link, Logit, ProbabilityLink, Probit
-from glmmjax.families.special import log_factorial, log_gamma
+from glmmjax.families.special import log_gamma_excess_exp
+from glmmjax.families.tails import held
 
 __all__ = ["Beta"]
 
@@ -44,16 +45,15 @@ class Beta(Family):
         object.__setattr__(self, "link", resolve_link(link, self.links, self.name))
 
     def log_kernel(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
-        precision = jnp.exp(phi[0])
+        precision = jnp.exp(held(phi[0]))
         mu, nu = self.link.probabilities(eta)
         log_mu, log_nu = self.link.log_probabilities(eta)
-        a, b = precision * mu, precision * nu
-        # log Gamma(a) is log a! - log a, which stays finite where a underflows and log a does not
-        log_norm = log_factorial(a) + log_factorial(b) - log_mu - log_nu
-        return a * jnp.log(y) + b * jnp.log1p(-y) - log_norm
+        # Gamma functions over their leading terms, which cancel to the divergence between y and mu
+        log_norm = log_gamma_excess_exp(phi[0] + log_mu) + log_gamma_excess_exp(phi[0] + log_nu)
+        return precision * (mu * (jnp.log(y) - log_mu) + nu * (jnp.log1p(-y) - log_nu)) - log_norm
 
     def log_base(self, y: Any, phi: Array, *others: Array) -> Array:
-        return 2.0 * phi[0] + log_gamma(jnp.exp(phi[0])) - jnp.log(y) - jnp.log1p(-y)
+        return log_gamma_excess_exp(phi[0]) - jnp.log(y) - jnp.log1p(-y)
 
     def mean(self, eta: Array, phi: Array, *zero: Array) -> Array:
         del phi

@@ -14,7 +14,7 @@ from glmmjax.families.base import Family, resolve_link
 from glmmjax.families.gaussian import normal_log_density
 from glmmjax.families.links import Identity, Link
 from glmmjax.families.special import log_sub_exp
-from glmmjax.families.tails import log_normal_cdf
+from glmmjax.families.tails import held, log_normal_cdf
 
 __all__ = ["CensoredNormal"]
 
@@ -60,7 +60,7 @@ class CensoredNormal(Family):
 
     def log_density(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
         value, status = y[:2]
-        precision = jnp.exp(-phi[0])
+        precision = jnp.exp(held(-phi[0]))
         r = (value - eta) * precision
         below = jnp.where(status == _RIGHT, -r, r)
         if len(y) == 2:

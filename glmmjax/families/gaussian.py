@@ -13,6 +13,7 @@ from jax import Array
 
 from glmmjax.families.base import Family, resolve_link
 from glmmjax.families.links import Identity, Link
+from glmmjax.families.tails import held
 
 __all__ = ["Gaussian", "normal_log_density"]
 
@@ -67,5 +68,5 @@ class Gaussian(Family):
 
 def normal_log_density(residual: Array, log_sd: Array) -> Array:
     """Log density of a normal ``residual`` with mean 0."""
-    r = residual * jnp.exp(-log_sd)
+    r = residual * jnp.exp(held(-log_sd))
     return -0.5 * r * r - log_sd - 0.5 * math.log(2 * math.pi)

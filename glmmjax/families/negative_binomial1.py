@@ -13,7 +13,7 @@ from glmmjax.families.base import Family, resolve_link
 from glmmjax.families.links import Link, Log
 from glmmjax.families.negative_binomial import log_rising_exp, sample_poisson_gamma
 from glmmjax.families.special import log_factorial
-from glmmjax.families.tails import softplus
+from glmmjax.families.tails import growing_exp, held, softplus
 
 __all__ = ["NegativeBinomial1"]
 
@@ -47,10 +47,10 @@ class NegativeBinomial1(Family):
         object.__setattr__(self, "link", resolve_link(link, self.links, self.name))
 
     def log_kernel(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
-        log_alpha = phi[0]
+        log_alpha = held(phi[0])
         log1p_alpha = softplus(log_alpha)
         rising = log_rising_exp(eta - log_alpha, y) + y * (log_alpha - log1p_alpha)
-        return rising - jnp.exp(eta) * (log1p_alpha * jnp.exp(-log_alpha))
+        return rising - growing_exp(eta) * (log1p_alpha * jnp.exp(-log_alpha))
 
     def log_base(self, y: Any, phi: Array, *others: Array) -> Array:
         return -log_factorial(y)

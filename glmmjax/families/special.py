@@ -13,7 +13,19 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-__all__ = ["digamma", "log1m_exp", "log_beta", "log_factorial", "log_gamma", "log_gamma_excess", "log_rising", "log_sub_exp"]
+from glmmjax.families.tails import held
+
+__all__ = [
+    "digamma",
+    "log1m_exp",
+    "log_beta",
+    "log_factorial",
+    "log_gamma",
+    "log_gamma_excess",
+    "log_gamma_excess_exp",
+    "log_rising",
+    "log_sub_exp",
+]
 
 _SHIFT = 7  # steps of the recurrence for arguments below it
 _BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510)  # B_2, B_4, ...
@@ -66,6 +78,12 @@ def log_gamma_excess(x: Array) -> Array:
 def _log_gamma_excess_jvp(primals, tangents):
     (x,), (dx,) = primals, tangents
     return log_gamma_excess(x), (digamma(x) - jnp.log(x)) * dx
+
+
+def log_gamma_excess_exp(x: Array) -> Array:
+    """``log_gamma_excess`` of exp(x), by its asymptotes -x and log(2 pi) / 2 - x / 2 where exp(x) or a power of it leaves the format."""
+    inside = held(x, 0.2)
+    return log_gamma_excess(jnp.exp(inside)) - jnp.minimum(x - inside, 0.0) - 0.5 * jnp.maximum(x - inside, 0.0)
 
 
 def log_rising(a: Array, n: Array | float) -> Array:

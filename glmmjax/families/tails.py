@@ -11,7 +11,17 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-__all__ = ["capped_exp", "log_cloglog", "log_normal_cdf", "log_sigmoid_pair", "sigmoid_pair", "softplus", "tangent_exp"]
+__all__ = [
+    "capped_exp",
+    "growing_exp",
+    "held",
+    "log_cloglog",
+    "log_normal_cdf",
+    "log_sigmoid_pair",
+    "sigmoid_pair",
+    "softplus",
+    "tangent_exp",
+]
 
 _LOG_ROOT_2PI = 0.5 * math.log(2.0 * math.pi)
 
@@ -85,7 +95,7 @@ def _log_sigmoid_pair_jvp(primals, tangents):
 def log_cloglog(x: Array) -> Array:
     """log(1 - exp(-exp(x))), with the derivative exp(x - exp(x)) / (1 - exp(-exp(x))) taken on the log scale."""
     near = jnp.log(-jnp.expm1(-capped_exp(jnp.maximum(x, -20.0))))
-    return jnp.where(x < -20.0, x, near)  # in float32 exp(x) of a far tail is 0
+    return jnp.where(x < -20.0, x - 0.5 * capped_exp(x), near)  # in float32 exp(x) of a far tail is 0
 
 
 @log_cloglog.defjvp
@@ -145,6 +155,20 @@ def tangent_exp(x: Array, last: float = 50.0) -> Array:
     """exp(x), and beyond ``last`` its tangent there; a log density keeps falling without overflow, and stays concave."""
     held = jnp.minimum(x, last)
     return jnp.exp(held) * (1.0 + (x - held))
+
+
+def held(x: Array, share: float = 0.4) -> Array:
+    """The logarithm x of an extra parameter, held within that share of the exponents of its format.
+
+    Powers up to 1 / share of its exponential then neither overflow nor vanish. The caller adds what the density still gains beyond.
+    """
+    limit = share * math.log(jnp.finfo(jnp.result_type(x)).max)
+    return jnp.clip(x, -limit, limit)
+
+
+def growing_exp(x: Array) -> Array:
+    """exp(x) of a predictor; in single precision, which ends at exp(88), its tangent beyond 80."""
+    return jnp.exp(x) if jnp.finfo(jnp.result_type(x)).max > 1e300 else tangent_exp(x, 80.0)
 
 
 def capped_exp(x: Array) -> Array:
