@@ -16,6 +16,8 @@ from glmmjax.families.tails import held
 
 __all__ = ["Beta"]
 
+_NO_PROBABILITY = -800.0  # exp of it is 0
+
 
 @dataclasses.dataclass(frozen=True)
 class Beta(Family):
@@ -50,7 +52,9 @@ class Beta(Family):
         log_mu, log_nu = self.link.log_probabilities(eta)
         # Gamma functions over their leading terms, which cancel to the divergence between y and mu
         log_norm = log_gamma_excess_exp(phi[0] + log_mu) + log_gamma_excess_exp(phi[0] + log_nu)
-        return precision * (mu * (jnp.log(y) - log_mu) + nu * (jnp.log1p(-y) - log_nu)) - log_norm
+        # a probability of 0 has a logarithm here that must not overflow in derivatives of their product
+        held_mu, held_nu = jnp.maximum(log_mu, _NO_PROBABILITY), jnp.maximum(log_nu, _NO_PROBABILITY)
+        return precision * (mu * (jnp.log(y) - held_mu) + nu * (jnp.log1p(-y) - held_nu)) - log_norm
 
     def log_base(self, y: Any, phi: Array, *others: Array) -> Array:
         return log_gamma_excess_exp(phi[0]) - jnp.log(y) - jnp.log1p(-y)

@@ -13,7 +13,7 @@ from jax import Array
 from glmmjax.families.base import Family, resolve_link
 from glmmjax.families.gaussian import normal_log_density
 from glmmjax.families.links import Identity, Link
-from glmmjax.families.special import log_sub_exp
+from glmmjax.families.special import log_normal_between
 from glmmjax.families.tails import held, log_normal_cdf
 
 __all__ = ["CensoredNormal"]
@@ -72,8 +72,8 @@ class CensoredNormal(Family):
             is_high = r + upper > 0
             high = jnp.where(is_interval, jnp.where(is_high, -r, upper), below)
             low = jnp.where(is_interval, jnp.where(is_high, -upper, r), below - 1.0)
-            log_high = log_normal_cdf(high)
-            log_mass = jnp.where(is_interval, log_sub_exp(log_high, log_normal_cdf(low)), log_high)
+            log_width = jnp.log(jnp.where(is_interval, y[2] - value, 1.0)) + jnp.where(is_interval, -phi[0], 0.0)
+            log_mass = jnp.where(is_interval, log_normal_between(low, high, log_width), log_normal_cdf(high))
         return jnp.where(status == _OBSERVED, normal_log_density(value - eta, phi[0]), log_mass)
 
     def mean(self, eta: Array, phi: Array, *zero: Array) -> Array:

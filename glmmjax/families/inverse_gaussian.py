@@ -46,7 +46,7 @@ class InverseGaussian(Family):
     def log_kernel(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
         log_y = jnp.log(y)
         ratio = tangent_exp(log_y - eta, 30.0) if isinstance(self.link, Log) else y * positive_inverse(eta)
-        r = (ratio - 1.0) * jnp.exp(held(-0.5 * (phi[0] + log_y), 0.2))
+        r = (ratio - 1.0) * jnp.exp(held(-0.5 * (phi[0] + log_y), 0.085))
         return -0.5 * r * r
 
     def log_base(self, y: Any, phi: Array, *others: Array) -> Array:

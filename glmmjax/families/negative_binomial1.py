@@ -47,10 +47,10 @@ class NegativeBinomial1(Family):
         object.__setattr__(self, "link", resolve_link(link, self.links, self.name))
 
     def log_kernel(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
-        log_alpha = held(phi[0])
-        log1p_alpha = softplus(log_alpha)
-        rising = log_rising_exp(eta - log_alpha, y) + y * (log_alpha - log1p_alpha)
-        return rising - growing_exp(eta) * (log1p_alpha * jnp.exp(-log_alpha))
+        log_alpha = -held(-phi[0])
+        log_rate = jnp.log(softplus(log_alpha)) - log_alpha  # of log(1 + alpha) / alpha, which is 1 for a small alpha
+        rising = log_rising_exp(eta - phi[0], y) + y * (phi[0] - softplus(phi[0]))
+        return rising - growing_exp(eta + log_rate)
 
     def log_base(self, y: Any, phi: Array, *others: Array) -> Array:
         return -log_factorial(y)

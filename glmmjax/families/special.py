@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from glmmjax.families.tails import held
+from glmmjax.families.tails import beyond, held, log_normal_cdf
 
 __all__ = [
     "digamma",
@@ -23,6 +23,7 @@ __all__ = [
     "log_gamma",
     "log_gamma_excess",
     "log_gamma_excess_exp",
+    "log_normal_between",
     "log_rising",
     "log_sub_exp",
 ]
@@ -82,8 +83,8 @@ def _log_gamma_excess_jvp(primals, tangents):
 
 def log_gamma_excess_exp(x: Array) -> Array:
     """``log_gamma_excess`` of exp(x), by its asymptotes -x and log(2 pi) / 2 - x / 2 where exp(x) or a power of it leaves the format."""
-    inside = held(x, 0.2)
-    return log_gamma_excess(jnp.exp(inside)) - jnp.minimum(x - inside, 0.0) - 0.5 * jnp.maximum(x - inside, 0.0)
+    inside = -held(-held(x, 0.2), 0.2)
+    return log_gamma_excess(jnp.exp(inside)) + beyond(-x, 0.2) - 0.5 * beyond(x, 0.2)
 
 
 def log_rising(a: Array, n: Array | float) -> Array:
@@ -128,6 +129,19 @@ def log1m_exp(x: Array) -> Array:
 def log_sub_exp(a: Array, b: Array) -> Array:
     """log(exp(a) - exp(b)) for a > b."""
     return a + log1m_exp(a - b)
+
+
+def log_normal_between(low: Array, high: Array, log_width: Array) -> Array:
+    """log(Phi(high) - Phi(low)), exact in the lower tail; ``log_width`` = log(high - low), which the ends may have lost in rounding."""
+    width, middle = jnp.exp(jnp.minimum(log_width, 0.0)), 0.5 * (low + high)
+    is_narrow = width * (1.0 + jnp.abs(middle)) < 1.2 * jnp.finfo(width.dtype).eps ** (1 / 8)  # three terms are exact to rounding
+    w, m = jnp.where(is_narrow, width, 0.0), jnp.where(is_narrow, middle, 0.0)
+    # the density in the middle and its derivatives of order 2 and 4, Hermite polynomials
+    w2, m2 = w * w, m * m
+    t = w2 * m2
+    narrow = log_width - 0.5 * m2 - 0.5 * math.log(2 * math.pi) + jnp.log1p((t - w2) / 24 + (t * t - 6.0 * t * w2 + 3.0 * w2 * w2) / 1920)
+    wide = log_sub_exp(log_normal_cdf(jnp.where(is_narrow, 0.0, high)), log_normal_cdf(jnp.where(is_narrow, -1.0, low)))
+    return jnp.where(is_narrow, narrow, wide)
 
 
 def _stirling(x: Array) -> Array:

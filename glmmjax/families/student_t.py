@@ -15,7 +15,7 @@ from glmmjax.errors import ArgumentError
 from glmmjax.families.base import Family, resolve_link
 from glmmjax.families.links import Identity, Link
 from glmmjax.families.special import log_rising
-from glmmjax.families.tails import held
+from glmmjax.families.tails import beyond, held
 
 __all__ = ["StudentT"]
 
@@ -58,16 +58,15 @@ class StudentT(Family):
         return ("scale", "df") if self.df is None else ("scale",)
 
     def log_kernel(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
-        log_df, residual = self._log_df(phi), y - eta
+        log_df, residual = self._log_df(phi, 0.3), y - eta
         log_precision = -(phi[0] + 0.5 * log_df)
-        inside = held(log_precision)
-        r = residual * jnp.exp(inside)
+        r = residual * jnp.exp(held(log_precision, 0.15))
         # the tail is a power: it goes on falling where the square of the residual overflows
-        beyond = jnp.where(residual == 0.0, 0.0, 2.0 * (log_precision - inside))
-        return -0.5 * (jnp.exp(log_df) + 1.0) * (jnp.log1p(r * r) + jnp.maximum(beyond, 0.0))
+        more = jnp.where(residual == 0.0, 0.0, 2.0 * beyond(log_precision, 0.15))
+        return -0.5 * (jnp.exp(log_df) + 1.0) * (jnp.log1p(r * r) + more)
 
     def log_base(self, y: Any, phi: Array, *others: Array) -> Array:
-        log_df = self._log_df(phi)
+        log_df = self._log_df(phi, 0.2)
         # Gamma(a + 1/2) / Gamma(a) = a / {Gamma(a + 1) / Gamma(a + 1/2)}, which holds where a underflows
         log_ratio = 0.5 * log_df - log_rising(0.5 * jnp.exp(log_df) + 0.5, jnp.asarray(0.5, phi.dtype))
         return log_ratio - math.log(2.0) - 0.5 * math.log(math.pi) - phi[0]
@@ -92,11 +91,11 @@ class StudentT(Family):
     def in_support(self, y: Any) -> Any:
         return np.isfinite(y)
 
-    def _log_df(self, phi: Array) -> Array:
+    def _log_df(self, phi: Array, share: float) -> Array:
         """Held where the distribution is normal to every digit."""
         if self.df is not None:
             return jnp.asarray(math.log(self.df), phi.dtype)
-        return jnp.minimum(phi[1], held(phi[1], 0.2))
+        return held(phi[1], share)
 
     def _df(self, phi: Array) -> Array:
         return jnp.exp(phi[1]) if self.df is None else jnp.asarray(self.df, phi.dtype)

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 __all__ = [
+    "beyond",
     "capped_exp",
     "growing_exp",
     "held",
@@ -105,8 +106,12 @@ def _log_cloglog_jvp(primals, tangents):
     return value, jnp.exp(x - capped_exp(x) - value) * dx
 
 
-_FAR = 12.0  # below -12 the normal tail is its asymptotic series, to 1e-16
 _TAIL_SERIES = tuple((-1.0) ** k * math.prod(range(1, 2 * k + 2, 2)) for k in range(14))  # 1, -3, 15, -105, ...
+
+
+def _far(x: Array) -> float:
+    """Below minus this number the normal tail is its asymptotic series: to 1e-16, and to 1e-8 in single precision."""
+    return 12.0 if jnp.finfo(jnp.result_type(x)).eps < 1e-10 else 7.0
 
 
 def _normal_tail(x: Array) -> tuple[Array, Array]:
@@ -121,7 +126,7 @@ def _normal_tail(x: Array) -> tuple[Array, Array]:
 @jax.custom_jvp
 def log_normal_cdf(x: Array) -> Array:
     """log Phi(x); unlike ``jax.scipy``'s, derivatives hold as far out as x^2 is finite, and it costs one erfc and not three."""
-    is_far, far = x < -_FAR, jnp.maximum(-x, _FAR)
+    is_far, far = x < -_far(x), jnp.maximum(-x, _far(x))
     smaller = 0.5 * lax.erfc(jnp.abs(jnp.where(is_far, 0.0, x)) * math.sqrt(0.5))
     near = jnp.where(x > 0, jnp.log1p(-smaller), jnp.log(smaller))
     return jnp.where(is_far, jnp.log(_normal_tail(far)[0] / far) - 0.5 * far * far - _LOG_ROOT_2PI, near)
@@ -136,7 +141,7 @@ def _log_normal_cdf_jvp(primals, tangents):
 @jax.custom_jvp
 def _normal_hazard(x: Array) -> tuple[Array, Array]:
     """h = phi(x) / Phi(x), and x + h, which cancels in the lower tail when it is taken as a sum."""
-    is_far, far = x < -_FAR, jnp.maximum(-x, _FAR)
+    is_far, far = x < -_far(x), jnp.maximum(-x, _far(x))
     near = jnp.where(is_far, 0.0, x)
     h = jnp.exp(-0.5 * near * near - _LOG_ROOT_2PI) / (0.5 * lax.erfc(-near * math.sqrt(0.5)))
     s, d = _normal_tail(far)
@@ -158,12 +163,20 @@ def tangent_exp(x: Array, last: float = 50.0) -> Array:
 
 
 def held(x: Array, share: float = 0.4) -> Array:
-    """The logarithm x of an extra parameter, held within that share of the exponents of its format.
+    """The logarithm x of an extra parameter, held below that share of the largest exponent of its format.
 
-    Powers up to 1 / share of its exponential then neither overflow nor vanish. The caller adds what the density still gains beyond.
+    Powers up to 1 / share of its exponential then do not overflow. The caller adds what the density still gains beyond.
     """
-    limit = share * math.log(jnp.finfo(jnp.result_type(x)).max)
-    return jnp.clip(x, -limit, limit)
+    return jnp.minimum(x, _limit(x, share))
+
+
+def beyond(x: Array, share: float = 0.4) -> Array:
+    """What ``held`` takes off, with a slope of exactly 0 where that is nothing."""
+    return jnp.maximum(x - _limit(x, share), 0.0)
+
+
+def _limit(x: Array, share: float) -> float:
+    return share * math.log(jnp.finfo(jnp.result_type(x)).max)
 
 
 def growing_exp(x: Array) -> Array:

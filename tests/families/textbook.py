@@ -12,25 +12,24 @@ from typing import Any
 
 from mpmath import mp
 
-__all__ = ["density"]
+__all__ = ["density", "digits_lost"]
 
 Density = Callable[..., Any]
 # families whose formula takes differences of numbers as large as its extra parameter; the others lose no digit
 CANCELLING = (
-    "beta", "hurdle_beta", "ordered_beta", "gamma", "hurdle_gamma", "student_t", "tweedie", "cumulative", "censored_normal",
+    "beta", "hurdle_beta", "ordered_beta",
+    "weibull", "inverse_gaussian", "gamma", "hurdle_gamma", "student_t", "tweedie", "cumulative", "censored_normal",
 )  # fmt: skip
 
 
 def density(family: Any) -> Density:
-    """The textbook log density of a family with its link, at the working precision that cancellation needs."""
-    formula = FORMULAS[family.name]
+    """``log_density(y, eta, phi, *eta_zi)`` of a family with its link, at the working precision."""
+    return functools.partial(FORMULAS[family.name], family)
 
-    def log_density(y, eta, phi, *zero):
-        lost = int(max(map(abs, phi)) / mp.log(10)) + 10 if family.name in CANCELLING else 0
-        with mp.workdps(mp.dps + lost):
-            return formula(family, y, eta, phi, *zero)
 
-    return log_density
+def digits_lost(family: Any, phi: Any) -> int:
+    """Decimal digits that cancel in the formula of a family, and in central differences of it."""
+    return int(max(map(abs, phi)) / mp.log(10)) + 10 if family.name in CANCELLING else 0
 
 
 def log_gamma(x):
@@ -263,7 +262,7 @@ def unit_lindley(family, y, eta, phi):
 
 def log_sub_exp(larger, smaller):
     """log(P - Q) from (log P, log(1 - P)) and (log Q, log(1 - Q)), in the tail where both are small."""
-    if larger[0] + larger[1] > 2 * smaller[1] and smaller[0] > smaller[1]:
+    if smaller[0] > smaller[1]:
         larger, smaller = smaller[::-1], larger[::-1]
     return larger[0] + mp.log(-mp.expm1(smaller[0] - larger[0]))
 
