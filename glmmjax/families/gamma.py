@@ -48,7 +48,7 @@ class Gamma(Family):
         return isinstance(self.link, Log)
 
     def log_kernel(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
-        shape, log_y = jnp.exp(held(phi[0])), jnp.log(y)
+        shape, log_y = jnp.exp(held(phi[0], 0.3)), jnp.log(y)
         if isinstance(self.link, Log):
             log_ratio = log_y - eta
             ratio = tangent_exp(log_ratio)

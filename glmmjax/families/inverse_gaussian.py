@@ -27,7 +27,7 @@ class InverseGaussian(Family):
     Parameters
     ----------
     link : ``"log"`` (default), ``"inverse"``, or the link object. With the inverse link an eta below 1e-10 is held there; with the
-        log link y / mu above exp(30) is held linear in eta.
+        log link y / mu above exp(30), exp(20) in single precision, is held linear in eta.
 
     Extra parameter: ``dispersion``, its logarithm on the free scale. Outcome: numbers > 0.
     """
@@ -45,8 +45,12 @@ class InverseGaussian(Family):
 
     def log_kernel(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
         log_y = jnp.log(y)
-        ratio = tangent_exp(log_y - eta, 30.0) if isinstance(self.link, Log) else y * positive_inverse(eta)
-        r = (ratio - 1.0) * jnp.exp(held(-0.5 * (phi[0] + log_y), 0.085))
+        ratio = (
+            tangent_exp(log_y - eta, 30.0 if jnp.finfo(jnp.result_type(eta)).max > 1e300 else 20.0)
+            if isinstance(self.link, Log)
+            else y * positive_inverse(eta)
+        )
+        r = (ratio - 1.0) * jnp.exp(held(-0.5 * (phi[0] + log_y), 0.18))
         return -0.5 * r * r
 
     def log_base(self, y: Any, phi: Array, *others: Array) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any, ClassVar
 
 import jax.numpy as jnp
@@ -13,7 +14,7 @@ from glmmjax.families.base import Family, resolve_link
 from glmmjax.families.links import Link, Log
 from glmmjax.families.negative_binomial import log_rising_exp, sample_poisson_gamma
 from glmmjax.families.special import log_factorial
-from glmmjax.families.tails import growing_exp, held, softplus
+from glmmjax.families.tails import softplus, tangent_exp
 
 __all__ = ["NegativeBinomial1"]
 
@@ -47,10 +48,10 @@ class NegativeBinomial1(Family):
         object.__setattr__(self, "link", resolve_link(link, self.links, self.name))
 
     def log_kernel(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
-        log_alpha = -held(-phi[0])
+        log_alpha = jnp.maximum(phi[0], math.log(jnp.finfo(phi.dtype).eps))
         log_rate = jnp.log(softplus(log_alpha)) - log_alpha  # of log(1 + alpha) / alpha, which is 1 for a small alpha
         rising = log_rising_exp(eta - phi[0], y) + y * (phi[0] - softplus(phi[0]))
-        return rising - growing_exp(eta + log_rate)
+        return rising - tangent_exp(eta + log_rate, 0.75 * math.log(jnp.finfo(phi.dtype).max))
 
     def log_base(self, y: Any, phi: Array, *others: Array) -> Array:
         return -log_factorial(y)

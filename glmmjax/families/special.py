@@ -78,7 +78,7 @@ def log_gamma_excess(x: Array) -> Array:
 @log_gamma_excess.defjvp
 def _log_gamma_excess_jvp(primals, tangents):
     (x,), (dx,) = primals, tangents
-    return log_gamma_excess(x), (digamma(x) - jnp.log(x)) * dx
+    return log_gamma_excess(x), _polygamma(0, x, True) * dx
 
 
 def log_gamma_excess_exp(x: Array) -> Array:
@@ -151,24 +151,28 @@ def _stirling(x: Array) -> Array:
     return inverse * _polynomial(coefficients, inverse * inverse)
 
 
-@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
-def _polygamma(n: int, x: Array) -> Array:
-    """The derivative of order n + 1 of log Gamma."""
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0, 2))
+def _polygamma(n: int, x: Array, is_excess: bool = False) -> Array:
+    """The derivative of order n + 1 of log Gamma, or of ``log_gamma_excess``, where the leading term cancels."""
     is_small = x < _SHIFT
     large = jnp.where(is_small, x + _SHIFT, x)
     inverse = 1.0 / large
     coefficients = _asymptotic(n)
     tail = 0.5 * math.factorial(n) * inverse + inverse * inverse * _polynomial(coefficients, inverse * inverse)
-    lead = -jnp.log(large) if n == 0 else math.factorial(n - 1) * jnp.ones_like(large)
+    if is_excess:
+        ratio = large / x  # 1 where no shift is needed, and the lead is then exactly 0
+        lead = -jnp.log(ratio) if n == 0 else math.factorial(n - 1) * (1.0 - ratio**n)
+    else:
+        lead = -jnp.log(large) if n == 0 else math.factorial(n - 1) * jnp.ones_like(large)
     recurred = sum((1.0 / (x + k)) ** (n + 1) for k in range(_SHIFT))
     value = (lead + tail) * inverse**n + jnp.where(is_small, math.factorial(n) * recurred, 0.0)
     return value if n % 2 else -value
 
 
 @_polygamma.defjvp
-def _polygamma_jvp(n, primals, tangents):
+def _polygamma_jvp(n, is_excess, primals, tangents):
     (x,), (dx,) = primals, tangents
-    return _polygamma(n, x), _polygamma(n + 1, x) * dx
+    return _polygamma(n, x, is_excess), _polygamma(n + 1, x, is_excess) * dx
 
 
 def _asymptotic(n: int) -> list[float]:

@@ -112,6 +112,7 @@ HELD: dict[str, Callable[[Row, float, np.ndarray], bool]] = {
     "unit_lindley": lambda row, y, x: x[0] < -500.0,
     "beta": lambda row, y, x: x[1] > 36.0,  # then the density of a proportion changes within its rounding
     "cumulative": lambda row, y, x: max(x[2:], default=0.0) > 50.0,
+    "negative_binomial1": lambda row, y, x: x[0] > 500.0,
     "ordered_beta": lambda row, y, x: x[1] > 36.0 or x[3] > 50.0,
 }
 HELD["hurdle_beta"] = lambda row, y, x: y > 0 and HELD["beta"](row, y, x)
@@ -232,7 +233,7 @@ def _agrees(actual: float, grid: Grid, c: int, k: int, precision: str) -> bool:
     if np.isnan(actual):
         return False
     if grid.is_held[c]:
-        return bool(np.isfinite(actual))
+        return bool(np.isfinite(actual)) or abs(value) > float(format_.max)
     if abs(value) > DROWNING / format_.eps:
         return k > 0 or bool(actual * mp.sign(value) > 1.0 / (DROWNING * format_.eps))
     if abs(exact[k]) > DROWNING / format_.eps:
