@@ -180,16 +180,12 @@ def _computed(row: Row, grid: Grid) -> np.ndarray:
         tangents = [jnp.full_like(a, float(k == direction)) for k, a in enumerate(x)]
         return jax.jvp(jax.grad(total, has_aux=True), (x,), (tangents,))
 
-    first, second = zip(*[(at, change[0]) for at, change in map(slopes, range(len(x)))], strict=True)
-    gradient, value = first[0]
-    second = [np.array(s, float) for s in second]  # (direction, parameter, cells)
-    gradient = np.array(gradient, float)
-    cell = np.arange(len(fill))
-    moved = grid.moved[fill]
+    (gradient, value), changes = slopes(0)[0], [slopes(k)[1][0] for k in range(len(x))]
+    first, second = np.array(gradient, float), np.array(changes, float)  # (parameter, cells), (direction, parameter, cells)
+    cell, moved = np.arange(len(fill)), grid.moved[fill]
     zero = np.where(moved > 0, 1.0, 0.0)
-    second = np.array(second)
     values = [
-        np.array(value, float), gradient[0], gradient[moved, cell] * zero, second[0, 0], second[0, moved, cell] * zero,
+        np.array(value, float), first[0], first[moved, cell] * zero, second[0, 0], second[0, moved, cell] * zero,
         second[moved, moved, cell] * zero,
     ]  # fmt: skip
     return np.array(values)[:, :n]

@@ -236,13 +236,14 @@ def tweedie(family, y, eta, phi):
 # ---- proportions and levels
 
 
-def beta_of(log_mu, log_nu, y, log_precision):
+def beta_of(log_means, y, log_precision):
+    log_mu, log_nu = log_means
     a, b = mp.exp(log_precision + log_mu), mp.exp(log_precision + log_nu)
     return (a - 1) * mp.log(y) + (b - 1) * mp.log1p(-y) - log_gamma(a) - log_gamma(b) + log_gamma(mp.exp(log_precision))
 
 
 def beta(family, y, eta, phi):
-    return beta_of(*log_probabilities(family, eta), y, phi[0])
+    return beta_of(log_probabilities(family, eta), y, phi[0])
 
 
 def ordered_beta(family, y, eta, phi):
@@ -252,7 +253,7 @@ def ordered_beta(family, y, eta, phi):
         return sigma(first)[1]
     if y == 1:
         return sigma(second)[0]
-    return log_sub_exp(sigma(first), sigma(second)) + beta_of(*sigma(eta), y, phi[0])
+    return log_sub_exp(sigma(first), sigma(second)) + beta_of(sigma(eta), y, phi[0])
 
 
 def unit_lindley(family, y, eta, phi):
