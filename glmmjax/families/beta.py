@@ -11,12 +11,10 @@ from jax import Array
 
 from glmmjax.families.base import Family, resolve_link
 from glmmjax.families.links import Cloglog, Link, Logit, ProbabilityLink, Probit
-from glmmjax.families.special import log_gamma_excess_exp
+from glmmjax.families.special import log_factorial
 from glmmjax.families.tails import held
 
 __all__ = ["Beta"]
-
-_NO_PROBABILITY = -800.0  # exp of it is 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,14 +48,14 @@ class Beta(Family):
         precision = jnp.exp(held(phi[0]))
         mu, nu = self.link.probabilities(eta)
         log_mu, log_nu = self.link.log_probabilities(eta)
-        # Gamma functions over their leading terms, which cancel to the divergence between y and mu
-        log_norm = log_gamma_excess_exp(phi[0] + log_mu) + log_gamma_excess_exp(phi[0] + log_nu)
-        # a probability of 0 has a logarithm here that must not overflow in derivatives of their product
-        held_mu, held_nu = jnp.maximum(log_mu, _NO_PROBABILITY), jnp.maximum(log_nu, _NO_PROBABILITY)
-        return precision * (mu * (jnp.log(y) - held_mu) + nu * (jnp.log1p(-y) - held_nu)) - log_norm
+        a, b = precision * mu, precision * nu
+        # log Gamma(a) is log a! - log a, which stays finite where a underflows and log a does not
+        log_norm = log_factorial(a) + log_factorial(b) - log_mu - log_nu
+        return a * jnp.log(y) + b * jnp.log1p(-y) - log_norm
 
     def log_base(self, y: Any, phi: Array, *others: Array) -> Array:
-        return log_gamma_excess_exp(phi[0]) - jnp.log(y) - jnp.log1p(-y)
+        # 2 phi + log Gamma(precision), by the same rule
+        return phi[0] + log_factorial(jnp.exp(held(phi[0]))) - jnp.log(y) - jnp.log1p(-y)
 
     def mean(self, eta: Array, phi: Array, *zero: Array) -> Array:
         del phi

@@ -46,7 +46,7 @@ class InverseGaussian(Family):
     def log_kernel(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
         log_y = jnp.log(y)
         ratio = (
-            tangent_exp(log_y - eta, 30.0 if jnp.finfo(jnp.result_type(eta)).max > 1e300 else 20.0)
+            tangent_exp(log_y - eta, 30.0 if jnp.finfo(jnp.result_type(eta)).bits > 32 else 20.0)
             if isinstance(self.link, Log)
             else y * positive_inverse(eta)
         )

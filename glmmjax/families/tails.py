@@ -111,7 +111,7 @@ _TAIL_SERIES = tuple((-1.0) ** k * math.prod(range(1, 2 * k + 2, 2)) for k in ra
 
 def _far(x: Array) -> float:
     """Below minus this number the normal tail is its asymptotic series: to 1e-16, and to 1e-8 in single precision."""
-    return 12.0 if jnp.finfo(jnp.result_type(x)).eps < 1e-10 else 7.0
+    return 12.0 if jnp.finfo(jnp.result_type(x)).bits > 32 else 7.0
 
 
 def _normal_tail(x: Array) -> tuple[Array, Array]:
@@ -181,7 +181,7 @@ def _limit(x: Array, share: float) -> float:
 
 def growing_exp(x: Array) -> Array:
     """exp(x) of a predictor; in single precision, which ends at exp(88), its tangent beyond 80."""
-    return jnp.exp(x) if jnp.finfo(jnp.result_type(x)).max > 1e300 else tangent_exp(x, 80.0)
+    return jnp.exp(x) if jnp.finfo(jnp.result_type(x)).bits > 32 else tangent_exp(x, 80.0)
 
 
 def capped_exp(x: Array) -> Array:
