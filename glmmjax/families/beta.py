@@ -10,7 +10,8 @@ from jax import Array
 
 from glmmjax.families.base import Family
 from glmmjax.families.links import Cloglog, Link, Logit, ProbabilityLink, Probit
-from glmmjax.families.special import log_factorial, log_gamma
+from glmmjax.families.special import log_factorial
+from glmmjax.families.tails import held
 
 __all__ = ["Beta"]
 
@@ -49,7 +50,7 @@ class Beta(Family):
     link: ProbabilityLink
 
     def log_kernel(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
-        precision = jnp.exp(phi[0])
+        precision = jnp.exp(held(phi[0]))
         mu, nu = self.link.probabilities(eta)
         log_mu, log_nu = self.link.log_probabilities(eta)
         a, b = precision * mu, precision * nu
@@ -58,7 +59,8 @@ class Beta(Family):
         return a * jnp.log(y) + b * jnp.log1p(-y) - log_norm
 
     def log_base(self, y: Any, phi: Array, *others: Array) -> Array:
-        return 2.0 * phi[0] + log_gamma(jnp.exp(phi[0])) - jnp.log(y) - jnp.log1p(-y)
+        # 2 phi + log Gamma(precision), by the same rule
+        return phi[0] + log_factorial(jnp.exp(held(phi[0]))) - jnp.log(y) - jnp.log1p(-y)
 
     def mean(self, eta: Array, phi: Array, *zero: Array) -> Array:
         return self.link.inverse(eta)

@@ -12,8 +12,8 @@ from jax import Array
 from glmmjax.families.base import Family
 from glmmjax.families.gaussian import normal_log_density
 from glmmjax.families.links import Identity, Link
-from glmmjax.families.special import log_sub_exp
-from glmmjax.families.tails import log_normal_cdf
+from glmmjax.families.special import log_normal_between
+from glmmjax.families.tails import held, log_normal_cdf
 
 __all__ = ["CensoredNormal"]
 
@@ -64,7 +64,7 @@ class CensoredNormal(Family):
 
     def log_density(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
         value, status = y[:2]
-        precision = jnp.exp(-phi[0])
+        precision = jnp.exp(held(-phi[0]))
         r = (value - eta) * precision
         below = jnp.where(status == _RIGHT, -r, r)
         if len(y) == 2:
@@ -76,8 +76,8 @@ class CensoredNormal(Family):
             is_high = r + upper > 0
             high = jnp.where(is_interval, jnp.where(is_high, -r, upper), below)
             low = jnp.where(is_interval, jnp.where(is_high, -upper, r), below - 1.0)
-            log_high = log_normal_cdf(high)
-            log_mass = jnp.where(is_interval, log_sub_exp(log_high, log_normal_cdf(low)), log_high)
+            log_width = jnp.log(jnp.where(is_interval, y[2] - value, 1.0)) + jnp.where(is_interval, -phi[0], 0.0)
+            log_mass = jnp.where(is_interval, log_normal_between(low, high, log_width), log_normal_cdf(high))
         return jnp.where(status == _OBSERVED, normal_log_density(value - eta, phi[0]), log_mass)
 
     def mean(self, eta: Array, phi: Array, *zero: Array) -> Array:

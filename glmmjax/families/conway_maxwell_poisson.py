@@ -149,7 +149,9 @@ def _sums_jvp(n, powers, primals, tangents):
 
 
 def _mode(n: int, log_rate: Array, nu: Array) -> tuple[Array, Array]:
-    mode = jax.lax.stop_gradient(jnp.clip(jnp.floor(jnp.exp(jnp.minimum(log_rate / nu, math.log(n)))), 0, n - 1))
+    mode = jax.lax.stop_gradient(
+        jnp.clip(jnp.floor(jnp.exp(jnp.minimum(log_rate / jnp.maximum(nu, jnp.finfo(nu.dtype).tiny), math.log(n)))), 0, n - 1)
+    )
     return mode, jax.lax.stop_gradient(log_factorial(mode))
 
 

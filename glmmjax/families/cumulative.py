@@ -12,8 +12,8 @@ from jax import Array
 from glmmjax.errors import ArgumentError
 from glmmjax.families.base import Family
 from glmmjax.families.links import Cloglog, Link, Logit, ProbabilityLink, Probit
-from glmmjax.families.special import log1m_exp
-from glmmjax.families.tails import log_cloglog, log_normal_cdf, softplus, tangent_exp
+from glmmjax.families.special import log_normal_between
+from glmmjax.families.tails import held, log_cloglog, log_normal_cdf, softplus, tangent_exp
 
 __all__ = ["Cumulative"]
 
@@ -97,8 +97,8 @@ class Cumulative(Family):
         below = _pick(y - 1.0, thresholds) - eta
         above = jnp.where(is_lowest | is_highest, below, below + _pick(y - 1.0, distances))
         if isinstance(self.link, Probit):
-            return _log_normal_between(below, above, is_lowest, is_highest)
-        log_share = jnp.where(is_lowest | is_highest, 0.0, _pick(y - 1.0, log1m_exp(distances)))  # log(1 - exp(-distance))
+            return _log_normal_between(below, above, _pick(y - 1.0, _log_distances(phi)), is_lowest, is_highest)
+        log_share = jnp.where(is_lowest | is_highest, 0.0, _pick(y - 1.0, log_cloglog(_log_distances(phi))))  # log(1 - exp(-distance))
         if isinstance(self.link, Cloglog):
             # exp(-exp(b)) - exp(-exp(a)) = exp(-exp(b)) (1 - exp(-exp(a + log_share)))
             over, under = -tangent_exp(below), log_cloglog(above + log_share)
@@ -131,9 +131,13 @@ class Cumulative(Family):
         return (y >= 0) & (y == y.round()) & (y < (float("inf") if self.n_levels is None else self.n_levels))
 
 
-def _distances(phi: Array) -> Array:
+def _log_distances(phi: Array) -> Array:
     # a larger distance gives one level all probability already, and sums of thresholds must not overflow
-    return jnp.exp(jnp.minimum(phi[1:], 50.0))
+    return held(jnp.minimum(phi[1:], 50.0))
+
+
+def _distances(phi: Array) -> Array:
+    return jnp.exp(_log_distances(phi))
 
 
 def _pick(index: Array, values: Array) -> Array:
@@ -144,12 +148,10 @@ def _pick(index: Array, values: Array) -> Array:
     return picked
 
 
-def _log_normal_between(below: Array, above: Array, is_lowest: Array, is_highest: Array) -> Array:
+def _log_normal_between(below: Array, above: Array, log_distance: Array, is_lowest: Array, is_highest: Array) -> Array:
     """log(Phi(above) - Phi(below)) without ``below`` at the lowest level and ``above`` at the highest, taken in the lower tail."""
     mirrored = is_highest | ~(is_lowest | (below + above < 0.0))
     larger, smaller = jnp.where(mirrored, -below, above), jnp.where(mirrored, -above, below)
     is_end = is_lowest | is_highest
-    value = log_normal_cdf(larger)
-    step = jnp.where(is_end, 1.0, value - log_normal_cdf(smaller))
-    # the step is held away from 0, which rounding reaches for distances below 1e-16: the square of 1 / step must not overflow
-    return value + jnp.where(is_end, 0.0, log1m_exp(jnp.maximum(step, jnp.finfo(value.dtype).eps ** 2)))
+    between = log_normal_between(jnp.where(is_end, -1.0, smaller), jnp.where(is_end, 0.0, larger), jnp.where(is_end, 0.0, log_distance))
+    return jnp.where(is_end, log_normal_cdf(larger), between)

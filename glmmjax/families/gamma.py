@@ -11,8 +11,8 @@ from jax import Array
 
 from glmmjax.families.base import Family
 from glmmjax.families.links import Inverse, Link, Log, positive_inverse
-from glmmjax.families.special import log_gamma_excess
-from glmmjax.families.tails import tangent_exp
+from glmmjax.families.special import log_gamma_excess_exp
+from glmmjax.families.tails import held, tangent_exp
 
 __all__ = ["Gamma"]
 
@@ -52,7 +52,7 @@ class Gamma(Family):
         return isinstance(self.link, Log)
 
     def log_kernel(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
-        shape, log_y = jnp.exp(phi[0]), jnp.log(y)
+        shape, log_y = jnp.exp(held(phi[0], 0.3)), jnp.log(y)
         if isinstance(self.link, Log):
             log_ratio = log_y - eta
             ratio = tangent_exp(log_ratio)
@@ -63,7 +63,7 @@ class Gamma(Family):
 
     def log_base(self, y: Any, phi: Array, *others: Array) -> Array:
         # k log k - log Gamma(k) loses digits for large shapes
-        return -log_gamma_excess(jnp.exp(phi[0])) - jnp.log(y)
+        return -log_gamma_excess_exp(phi[0]) - jnp.log(y)
 
     def mean(self, eta: Array, phi: Array, *zero: Array) -> Array:
         return self.link.inverse(eta)

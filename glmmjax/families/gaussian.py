@@ -12,7 +12,7 @@ from jax import Array
 
 from glmmjax.families.base import Family
 from glmmjax.families.links import Identity, Inverse, Link, Log, Sqrt
-from glmmjax.families.tails import tangent_exp
+from glmmjax.families.tails import held, tangent_exp
 
 __all__ = ["Gaussian", "normal_log_density"]
 
@@ -81,5 +81,5 @@ class Gaussian(Family):
 
 def normal_log_density(residual: Array, log_sd: Array) -> Array:
     """Log density of a normal ``residual`` with mean 0."""
-    r = residual * jnp.exp(-log_sd)
+    r = residual * jnp.exp(held(-log_sd))
     return -0.5 * r * r - log_sd - 0.5 * math.log(2 * math.pi)

@@ -12,7 +12,7 @@ from jax import Array
 from glmmjax.families.base import Family
 from glmmjax.families.links import Link, Log
 from glmmjax.families.special import log_factorial
-from glmmjax.families.tails import sigmoid_pair, softplus
+from glmmjax.families.tails import growing_exp, sigmoid_pair, softplus
 
 __all__ = ["GeneralizedPoisson"]
 
@@ -55,9 +55,9 @@ class GeneralizedPoisson(Family):
     def log_kernel(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
         # theta + lambda y = (mu + x y) (1 - lambda) with x = lambda / (1 - lambda) = exp(phi)
         logit = phi[0]
-        rate, complement = sigmoid_pair(logit)
+        rate, log_growth = sigmoid_pair(logit)[0], softplus(logit)
         grown = jnp.maximum(y - 1.0, 0.0) * softplus(logit + jnp.log(jnp.maximum(y, 1.0)) - eta)
-        return y * eta + grown - jnp.exp(eta) * complement - y * (softplus(logit) + rate)
+        return y * eta + grown - growing_exp(eta - log_growth) - y * (log_growth + rate)
 
     def log_base(self, y: Any, phi: Array, *others: Array) -> Array:
         return -log_factorial(y)

@@ -12,7 +12,7 @@ from jax import Array
 
 from glmmjax.families.base import Family
 from glmmjax.families.links import Inverse, Link, Log, positive_inverse
-from glmmjax.families.tails import tangent_exp
+from glmmjax.families.tails import held, tangent_exp
 
 __all__ = ["InverseGaussian"]
 
@@ -26,8 +26,8 @@ class InverseGaussian(Family):
 
     Parameters
     ----------
-    link : ``"log"`` (default), ``"inverse"``, or the link object. With the inverse link an eta below 1e-10 is held there. With the log link
-        y / mu is linear in eta above exp(30).
+    link : ``"log"`` (default), ``"inverse"``, or the link object. With the inverse link an eta below 1e-10 is held there; with the
+        log link y / mu above exp(30), exp(20) in single precision, is held linear in eta.
 
     References
     ----------
@@ -49,8 +49,12 @@ class InverseGaussian(Family):
 
     def log_kernel(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
         log_y = jnp.log(y)
-        ratio = tangent_exp(log_y - eta, 30.0) if isinstance(self.link, Log) else y * positive_inverse(eta)
-        r = (ratio - 1.0) * jnp.exp(-0.5 * (phi[0] + log_y))
+        ratio = (
+            tangent_exp(log_y - eta, 30.0 if jnp.finfo(jnp.result_type(eta)).bits > 32 else 20.0)
+            if isinstance(self.link, Log)
+            else y * positive_inverse(eta)
+        )
+        r = (ratio - 1.0) * jnp.exp(held(-0.5 * (phi[0] + log_y), 0.18))
         return -0.5 * r * r
 
     def log_base(self, y: Any, phi: Array, *others: Array) -> Array:

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.scipy.special import ndtr, ndtri
 
-from glmmjax.families.tails import capped_exp, log_cloglog, log_normal_cdf, log_sigmoid_pair, sigmoid_pair, softplus
+from glmmjax.families.tails import capped_exp, growing_exp, log_cloglog, log_normal_cdf, log_sigmoid_pair, sigmoid_pair, softplus
 
 __all__ = [
     "Cauchit",
@@ -111,7 +111,7 @@ class Cloglog(ProbabilityLink):
         return -jnp.expm1(-capped_exp(eta))
 
     def log_probabilities(self, eta):
-        return log_cloglog(eta), -jnp.exp(eta)
+        return log_cloglog(eta), -growing_exp(eta)
 
     def probabilities(self, eta):
         return self.inverse(eta), jnp.exp(-capped_exp(eta))

@@ -12,18 +12,16 @@ from jax import Array
 from glmmjax.families.base import Family
 from glmmjax.families.links import Link, Log
 from glmmjax.families.special import log_factorial, log_rising
-from glmmjax.families.tails import softplus
+from glmmjax.families.tails import beyond, held, softplus
 
 __all__ = ["NegativeBinomial", "log_rising_exp", "sample_poisson_gamma"]
-
-_LARGEST_LOG = 36.0
 
 
 def log_rising_exp(x: Array, n: Array) -> Array:
     """log Gamma(a + n) - log Gamma(a) for a = exp(x), any x and whole n >= 0; the factor a is taken out, so that nothing underflows."""
-    # for a above exp(36) the logarithm is n x to double precision, and powers of a would overflow in the derivatives
-    more, rest = jnp.maximum(n - 1.0, 0.0), jnp.maximum(x - _LARGEST_LOG, 0.0)
-    return jnp.where(n > 0, x, 0.0) + log_rising(1.0 + jnp.exp(jnp.minimum(x, _LARGEST_LOG)), more) + more * rest
+    # for a large a the logarithm is n x, and powers of a would overflow in the derivatives
+    more = jnp.maximum(n - 1.0, 0.0)
+    return jnp.where(n > 0, x, 0.0) + log_rising(1.0 + jnp.exp(held(x, 0.2)), more) + more * beyond(x, 0.2)
 
 
 def sample_poisson_gamma(key: Array, log_shape: Array, log_scale: Array, like: Array) -> Array:
@@ -39,7 +37,8 @@ class NegativeBinomial(Family):
 
     .. math:: \log p(y \mid \mu, k) = \log\frac{\Gamma(k + y)}{\Gamma(k)\, y!} + y \log\frac{\mu}{k + \mu} + k \log\frac{k}{k + \mu}
 
-    Outcome: whole numbers >= 0. Extra parameter: ``size`` k, its logarithm on the free scale.
+    Outcome: whole numbers >= 0. Extra parameter: ``size`` k, its logarithm on the free scale, held at exp(284), and exp(35) in single
+    precision, where the counts are Poisson to every digit.
 
     Parameters
     ----------
@@ -72,10 +71,12 @@ class NegativeBinomial(Family):
         return True
 
     def log_kernel(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
-        return y * eta - (jnp.exp(phi[0]) + y) * softplus(eta - phi[0])
+        log_size = held(phi[0])
+        return y * eta - (jnp.exp(log_size) + y) * softplus(eta - log_size)
 
     def log_base(self, y: Any, phi: Array, *others: Array) -> Array:
-        return log_rising_exp(phi[0], y) - y * phi[0] - log_factorial(y)
+        log_size = held(phi[0])
+        return log_rising_exp(log_size, y) - y * log_size - log_factorial(y)
 
     def mean(self, eta: Array, phi: Array, *zero: Array) -> Array:
         return jnp.exp(eta)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar
 
 import jax.numpy as jnp
@@ -12,7 +13,7 @@ from glmmjax.families.base import Family
 from glmmjax.families.links import Link, Log
 from glmmjax.families.negative_binomial import log_rising_exp, sample_poisson_gamma
 from glmmjax.families.special import log_factorial
-from glmmjax.families.tails import softplus
+from glmmjax.families.tails import softplus, tangent_exp
 
 __all__ = ["NegativeBinomial1"]
 
@@ -51,10 +52,10 @@ class NegativeBinomial1(Family):
     )
 
     def log_kernel(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
-        log_alpha = phi[0]
-        log1p_alpha = softplus(log_alpha)
-        rising = log_rising_exp(eta - log_alpha, y) + y * (log_alpha - log1p_alpha)
-        return rising - jnp.exp(eta) * (log1p_alpha * jnp.exp(-log_alpha))
+        log_alpha = jnp.maximum(phi[0], math.log(jnp.finfo(phi.dtype).eps))
+        log_rate = jnp.log(softplus(log_alpha)) - log_alpha  # of log(1 + alpha) / alpha, which is 1 for a small alpha
+        rising = log_rising_exp(eta - phi[0], y) + y * (phi[0] - softplus(phi[0]))
+        return rising - tangent_exp(eta + log_rate, 0.75 * math.log(jnp.finfo(phi.dtype).max))
 
     def log_base(self, y: Any, phi: Array, *others: Array) -> Array:
         return -log_factorial(y)

@@ -11,8 +11,7 @@ from jax import Array
 from glmmjax.families.base import Family
 from glmmjax.families.beta import Beta
 from glmmjax.families.links import Link, Logit
-from glmmjax.families.special import log1m_exp
-from glmmjax.families.tails import sigmoid_pair, softplus
+from glmmjax.families.tails import log_cloglog, sigmoid_pair, softplus
 
 __all__ = ["OrderedBeta"]
 
@@ -66,7 +65,7 @@ class OrderedBeta(Family):
         above = jnp.where(y == 0, -softplus(over_first), -softplus(-over_first))  # above the first cutpoint, or below it
         below = jnp.where(y == 1, -softplus(-over_second), -softplus(over_second))
         # sigmoid(a) - sigmoid(b) = sigmoid(a) sigmoid(-b) (1 - exp(b - a))
-        between = above + below + log1m_exp(distance) + beta
+        between = above + below + log_cloglog(phi[2]) + beta
         return jnp.where(is_between, between, jnp.where(y == 0, above, below))
 
     def mean(self, eta: Array, phi: Array, *zero: Array) -> Array:

@@ -12,6 +12,7 @@ from jax import Array
 from glmmjax.families.base import Family
 from glmmjax.families.links import Identity, Link, Log, Sqrt
 from glmmjax.families.special import log_factorial
+from glmmjax.families.tails import growing_exp
 
 __all__ = ["Poisson"]
 
@@ -57,7 +58,7 @@ class Poisson(Family):
 
     def log_kernel(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
         if isinstance(self.link, Log):
-            log_mu, mu = eta, jnp.exp(eta)
+            log_mu, mu = eta, growing_exp(eta)
         else:
             mu = self.mean(eta, phi)
             log_mu = jnp.log(mu)

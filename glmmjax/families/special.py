@@ -13,7 +13,20 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-__all__ = ["digamma", "log1m_exp", "log_beta", "log_factorial", "log_gamma", "log_gamma_excess", "log_rising", "log_sub_exp"]
+from glmmjax.families.tails import beyond, held, log_normal_cdf
+
+__all__ = [
+    "digamma",
+    "log1m_exp",
+    "log_beta",
+    "log_factorial",
+    "log_gamma",
+    "log_gamma_excess",
+    "log_gamma_excess_exp",
+    "log_normal_between",
+    "log_rising",
+    "log_sub_exp",
+]
 
 _SHIFT = 7  # steps of the recurrence for arguments below it
 _BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510)  # B_2, B_4, ...
@@ -80,7 +93,13 @@ def log_gamma_excess(x: Array) -> Array:
 @log_gamma_excess.defjvp
 def _log_gamma_excess_jvp(primals, tangents):
     (x,), (dx,) = primals, tangents
-    return log_gamma_excess(x), (digamma(x) - jnp.log(x)) * dx
+    return log_gamma_excess(x), _polygamma(0, x, True) * dx
+
+
+def log_gamma_excess_exp(x: Array) -> Array:
+    """``log_gamma_excess`` of exp(x), by its asymptotes -x and log(2 pi) / 2 - x / 2 where exp(x) or a power of it leaves the format."""
+    inside = -held(-held(x, 0.2), 0.2)
+    return log_gamma_excess(jnp.exp(inside)) + beyond(-x, 0.2) - 0.5 * beyond(x, 0.2)
 
 
 def log_rising(a: Array, n: Array | float) -> Array:
@@ -143,6 +162,19 @@ def log_sub_exp(a: Array, b: Array) -> Array:
     return a + log1m_exp(a - b)
 
 
+def log_normal_between(low: Array, high: Array, log_width: Array) -> Array:
+    """log(Phi(high) - Phi(low)), exact in the lower tail; ``log_width`` = log(high - low), which the ends may have lost in rounding."""
+    width, middle = jnp.exp(jnp.minimum(log_width, 0.0)), 0.5 * (low + high)
+    is_narrow = width * (1.0 + jnp.abs(middle)) < 1.2 * jnp.finfo(width.dtype).eps ** (1 / 8)  # three terms are exact to rounding
+    w, m = jnp.where(is_narrow, width, 0.0), jnp.where(is_narrow, middle, 0.0)
+    # the density in the middle and its derivatives of order 2 and 4, Hermite polynomials
+    w2, m2 = w * w, m * m
+    t = w2 * m2
+    narrow = log_width - 0.5 * m2 - 0.5 * math.log(2 * math.pi) + jnp.log1p((t - w2) / 24 + (t * t - 6.0 * t * w2 + 3.0 * w2 * w2) / 1920)
+    wide = log_sub_exp(log_normal_cdf(jnp.where(is_narrow, 0.0, high)), log_normal_cdf(jnp.where(is_narrow, -1.0, low)))
+    return jnp.where(is_narrow, narrow, wide)
+
+
 def _stirling(x: Array) -> Array:
     """log Gamma(x) - ((x - 1/2) log x - x + log(2 pi) / 2) for large x."""
     inverse = 1.0 / x
@@ -150,24 +182,28 @@ def _stirling(x: Array) -> Array:
     return inverse * _polynomial(coefficients, inverse * inverse)
 
 
-@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
-def _polygamma(n: int, x: Array) -> Array:
-    """The derivative of order n + 1 of log Gamma."""
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0, 2))
+def _polygamma(n: int, x: Array, is_excess: bool = False) -> Array:
+    """The derivative of order n + 1 of log Gamma, or of ``log_gamma_excess``, where the leading term cancels."""
     is_small = x < _SHIFT
     large = jnp.where(is_small, x + _SHIFT, x)
     inverse = 1.0 / large
     coefficients = _asymptotic(n)
     tail = 0.5 * math.factorial(n) * inverse + inverse * inverse * _polynomial(coefficients, inverse * inverse)
-    lead = -jnp.log(large) if n == 0 else math.factorial(n - 1) * jnp.ones_like(large)
+    if is_excess:
+        ratio = large / x  # 1 where no shift is needed, and the lead is then exactly 0
+        lead = -jnp.log(ratio) if n == 0 else math.factorial(n - 1) * (1.0 - ratio**n)
+    else:
+        lead = -jnp.log(large) if n == 0 else math.factorial(n - 1) * jnp.ones_like(large)
     recurred = sum((1.0 / (x + k)) ** (n + 1) for k in range(_SHIFT))
     value = (lead + tail) * inverse**n + jnp.where(is_small, math.factorial(n) * recurred, 0.0)
     return value if n % 2 else -value
 
 
 @_polygamma.defjvp
-def _polygamma_jvp(n, primals, tangents):
+def _polygamma_jvp(n, is_excess, primals, tangents):
     (x,), (dx,) = primals, tangents
-    return _polygamma(n, x), _polygamma(n + 1, x) * dx
+    return _polygamma(n, x, is_excess), _polygamma(n + 1, x, is_excess) * dx
 
 
 def _asymptotic(n: int) -> list[float]:

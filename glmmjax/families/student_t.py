@@ -15,6 +15,7 @@ from glmmjax.errors import ArgumentError
 from glmmjax.families.base import Family
 from glmmjax.families.links import Identity, Link
 from glmmjax.families.special import log_rising
+from glmmjax.families.tails import beyond, held
 
 __all__ = ["StudentT"]
 
@@ -67,13 +68,18 @@ class StudentT(Family):
         return ("scale", "df") if self.df is None else ("scale",)
 
     def log_kernel(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
-        df = self._df(phi)
-        r = (y - eta) * jnp.exp(-phi[0])
-        return -0.5 * (df + 1.0) * jnp.log1p(r * r / df)
+        log_df, residual = self._log_df(phi, 0.3), y - eta
+        log_precision = -(phi[0] + 0.5 * log_df)
+        r = residual * jnp.exp(held(log_precision, 0.15))
+        # the tail is a power: it goes on falling where the square of the residual overflows
+        more = jnp.where(residual == 0.0, 0.0, 2.0 * beyond(log_precision, 0.15))
+        return -0.5 * (jnp.exp(log_df) + 1.0) * (jnp.log1p(r * r) + more)
 
     def log_base(self, y: Any, phi: Array, *others: Array) -> Array:
-        df = self._df(phi)
-        return log_rising(0.5 * df, jnp.asarray(0.5, phi.dtype)) - 0.5 * jnp.log(math.pi * df) - phi[0]
+        log_df = self._log_df(phi, 0.2)
+        # Gamma(a + 1/2) / Gamma(a) = a / {Gamma(a + 1) / Gamma(a + 1/2)}, which holds where a underflows
+        log_ratio = 0.5 * log_df - log_rising(0.5 * jnp.exp(log_df) + 0.5, jnp.asarray(0.5, phi.dtype))
+        return log_ratio - math.log(2.0) - 0.5 * math.log(math.pi) - phi[0]
 
     def mean(self, eta: Array, phi: Array, *zero: Array) -> Array:
         return jnp.where(self._df(phi) > 1.0, eta, jnp.nan)
@@ -94,6 +100,12 @@ class StudentT(Family):
 
     def in_support(self, y: Any) -> Any:
         return np.isfinite(y)
+
+    def _log_df(self, phi: Array, share: float) -> Array:
+        """Held where the distribution is normal to every digit."""
+        if self.df is not None:
+            return jnp.asarray(math.log(self.df), phi.dtype)
+        return held(phi[1], share)
 
     def _df(self, phi: Array) -> Array:
         return jnp.exp(phi[1]) if self.df is None else jnp.asarray(self.df, phi.dtype)

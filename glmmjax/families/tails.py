@@ -11,7 +11,18 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-__all__ = ["capped_exp", "log_cloglog", "log_normal_cdf", "log_sigmoid_pair", "sigmoid_pair", "softplus", "tangent_exp"]
+__all__ = [
+    "beyond",
+    "capped_exp",
+    "growing_exp",
+    "held",
+    "log_cloglog",
+    "log_normal_cdf",
+    "log_sigmoid_pair",
+    "sigmoid_pair",
+    "softplus",
+    "tangent_exp",
+]
 
 _LOG_ROOT_2PI = 0.5 * math.log(2.0 * math.pi)
 
@@ -102,7 +113,7 @@ def _log_sigmoid_pair_jvp(primals, tangents):
 def log_cloglog(x: Array) -> Array:
     """log(1 - exp(-exp(x))), with the derivative exp(x - exp(x)) / (1 - exp(-exp(x))) taken on the log scale."""
     near = jnp.log(-jnp.expm1(-capped_exp(jnp.maximum(x, -20.0))))
-    return jnp.where(x < -20.0, x, near)  # in float32 exp(x) of a far tail is 0
+    return jnp.where(x < -20.0, x - 0.5 * capped_exp(x), near)  # in float32 exp(x) of a far tail is 0
 
 
 @log_cloglog.defjvp
@@ -112,8 +123,12 @@ def _log_cloglog_jvp(primals, tangents):
     return value, jnp.exp(x - capped_exp(x) - value) * dx
 
 
-_FAR = 12.0  # below -12 the asymptotic series gives the normal tail to 1e-16
 _TAIL_SERIES = tuple((-1.0) ** k * math.prod(range(1, 2 * k + 2, 2)) for k in range(14))  # 1, -3, 15, -105, ...
+
+
+def _far(x: Array) -> float:
+    """Below minus this number the normal tail is its asymptotic series: to 1e-16, and to 1e-8 in single precision."""
+    return 12.0 if jnp.finfo(jnp.result_type(x)).bits > 32 else 7.0
 
 
 def _normal_tail(x: Array) -> tuple[Array, Array]:
@@ -128,7 +143,7 @@ def _normal_tail(x: Array) -> tuple[Array, Array]:
 @jax.custom_jvp
 def log_normal_cdf(x: Array) -> Array:
     """log Phi(x); unlike ``jax.scipy``'s, derivatives hold as far out as x^2 is finite, and it costs one erfc and not three."""
-    is_far, far = x < -_FAR, jnp.maximum(-x, _FAR)
+    is_far, far = x < -_far(x), jnp.maximum(-x, _far(x))
     smaller = 0.5 * lax.erfc(jnp.abs(jnp.where(is_far, 0.0, x)) * math.sqrt(0.5))
     near = jnp.where(x > 0, jnp.log1p(-smaller), jnp.log(smaller))
     return jnp.where(is_far, jnp.log(_normal_tail(far)[0] / far) - 0.5 * far * far - _LOG_ROOT_2PI, near)
@@ -143,7 +158,7 @@ def _log_normal_cdf_jvp(primals, tangents):
 @jax.custom_jvp
 def _normal_hazard(x: Array) -> tuple[Array, Array]:
     """h = phi(x) / Phi(x), and x + h, which cancels in the lower tail when it is taken as a sum."""
-    is_far, far = x < -_FAR, jnp.maximum(-x, _FAR)
+    is_far, far = x < -_far(x), jnp.maximum(-x, _far(x))
     near = jnp.where(is_far, 0.0, x)
     h = jnp.exp(-0.5 * near * near - _LOG_ROOT_2PI) / (0.5 * lax.erfc(-near * math.sqrt(0.5)))
     s, d = _normal_tail(far)
@@ -162,6 +177,28 @@ def tangent_exp(x: Array, last: float = 50.0) -> Array:
     """exp(x), and beyond ``last`` its tangent there; a log density keeps falling without overflow, and stays concave."""
     held = jnp.minimum(x, last)
     return jnp.exp(held) * (1.0 + (x - held))
+
+
+def held(x: Array, share: float = 0.4) -> Array:
+    """The logarithm x of an extra parameter, held below that share of the largest exponent of its format.
+
+    Powers up to 1 / share of its exponential then do not overflow. The caller adds what the density still gains beyond.
+    """
+    return jnp.minimum(x, _limit(x, share))
+
+
+def beyond(x: Array, share: float = 0.4) -> Array:
+    """What ``held`` takes off, with a slope of exactly 0 where that is nothing."""
+    return jnp.maximum(x - _limit(x, share), 0.0)
+
+
+def _limit(x: Array, share: float) -> float:
+    return share * math.log(jnp.finfo(jnp.result_type(x)).max)
+
+
+def growing_exp(x: Array) -> Array:
+    """exp(x) of a predictor; in single precision, which ends at exp(88), its tangent beyond 80."""
+    return jnp.exp(x) if jnp.finfo(jnp.result_type(x)).bits > 32 else tangent_exp(x, 80.0)
 
 
 def capped_exp(x: Array) -> Array:

@@ -13,7 +13,7 @@ from glmmjax.families.base import Family
 from glmmjax.families.links import Link, Log
 from glmmjax.families.negative_binomial import log_rising_exp, sample_poisson_gamma
 from glmmjax.families.special import log1m_exp, log_factorial
-from glmmjax.families.tails import log_cloglog, softplus
+from glmmjax.families.tails import held, log_cloglog, softplus
 
 __all__ = ["TruncatedNegativeBinomial"]
 
@@ -52,11 +52,13 @@ class TruncatedNegativeBinomial(Family):
     support: ClassVar[str] = "whole numbers >= 1; for counts with zeros try family='negative_binomial' or family='hurdle_negative_binomial'"
 
     def log_kernel(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
-        log_size, growth = phi[0], softplus(eta - phi[0])
+        log_size = held(phi[0])
+        growth = softplus(eta - log_size)
         return y * eta - (jnp.exp(log_size) + y) * growth - _log_seen(eta, log_size)
 
     def log_base(self, y: Any, phi: Array, *others: Array) -> Array:
-        return log_rising_exp(phi[0], y) - y * phi[0] - log_factorial(y)
+        log_size = held(phi[0])
+        return log_rising_exp(log_size, y) - y * log_size - log_factorial(y)
 
     def mean(self, eta: Array, phi: Array, *zero: Array) -> Array:
         return jnp.exp(eta - _log_seen(eta, phi[0]))

@@ -12,7 +12,7 @@ from jax import Array
 from glmmjax.families.base import Family
 from glmmjax.families.links import Link, Log
 from glmmjax.families.special import log_factorial
-from glmmjax.families.tails import log_cloglog
+from glmmjax.families.tails import growing_exp, log_cloglog
 
 __all__ = ["TruncatedPoisson"]
 
@@ -51,7 +51,7 @@ class TruncatedPoisson(Family):
         return True
 
     def log_kernel(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
-        return y * eta - jnp.exp(eta) - log_cloglog(eta)
+        return y * eta - growing_exp(eta) - log_cloglog(eta)
 
     def log_base(self, y: Any, phi: Array, *others: Array) -> Array:
         return -log_factorial(y)

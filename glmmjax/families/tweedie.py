@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any, ClassVar
 
 import jax
@@ -14,7 +15,7 @@ from glmmjax.errors import ArgumentError
 from glmmjax.families.base import Family
 from glmmjax.families.links import Link, Log
 from glmmjax.families.special import log_gamma_excess
-from glmmjax.families.tails import sigmoid_pair, tangent_exp
+from glmmjax.families.tails import held, sigmoid_pair
 
 __all__ = ["Tweedie"]
 
@@ -71,26 +72,35 @@ class Tweedie(Family):
         is_positive = y > 0
         log_y = jnp.log(jnp.where(is_positive, y, 1.0))
         log_ratio = jnp.where(is_positive, eta - log_y, 0.0)
-        scale = jnp.exp(below_2 * log_y - phi[0])
+        scale = jnp.exp(held(below_2 * log_y - phi[0], 0.2))
         half_deviance = scale * (_tangent_expm1(-above_1 * log_ratio) / above_1 + _tangent_expm1(below_2 * log_ratio) / below_2)
-        log_zero = -jnp.exp(-phi[0]) * tangent_exp(below_2 * eta) / below_2
+        # as ``tangent_exp`` of below_2 * eta, with one exponential of both
+        grown = below_2 * eta
+        near = jnp.minimum(grown, 50.0)
+        log_zero = -jnp.exp(held(near - phi[0])) * (1.0 + (grown - near)) / below_2
         return jnp.where(is_positive, -half_deviance, log_zero)
 
     def log_base(self, y: Any, phi: Array, *others: Array) -> Array:
         above_1, below_2 = sigmoid_pair(phi[1])
         log_y = jnp.log(jnp.where(y > 0, y, 1.0))
-        return jnp.where(y > 0, self._log_saturated(jnp.exp(below_2 * log_y - phi[0]), above_1, below_2) - log_y, 0.0)
+        return jnp.where(y > 0, self._log_saturated(below_2 * log_y - phi[0], above_1, below_2) - log_y, 0.0)
 
-    def _log_saturated(self, scale: Array, above_1: Array, below_2: Array) -> Array:
-        """log(y p(y | mu = y)) as the logarithm of a sum of exp(-(1 + alpha) (j* - j + j log(j / j*))) / (corrections of Stirling)."""
-        alpha, centre = below_2 / above_1, scale / below_2
+    def _log_saturated(self, log_scale: Array, above_1: Array, below_2: Array) -> Array:
+        """log(y p(y | mu = y)) as the logarithm of a sum of exp(-(1 + alpha) (j* - j + j log(j / j*))) / (corrections of Stirling).
+
+        A small scale leaves the first term alone; for a large one, where j* - j + ... would cancel, the sum is that of a normal density.
+        """
+        most = -2.0 / 3.0 * math.log(jnp.finfo(log_scale.dtype).eps)
+        inside = jnp.clip(log_scale, -most, most)
+        beyond = jnp.minimum(log_scale - inside, 0.0) / above_1 + 0.5 * jnp.maximum(log_scale - inside, 0.0)
+        alpha, centre = below_2 / above_1, jnp.exp(inside) / below_2
         j, is_term, log_step = lax.stop_gradient(self._terms(centre, above_1))
         away = j - centre
         exponent = (away - j * jnp.log1p(away / centre)) / above_1
         terms = exponent - log_gamma_excess(alpha * j) - log_gamma_excess(j) - jnp.log(j)
         largest = lax.stop_gradient(jnp.max(jnp.where(is_term, terms, -jnp.inf), 0))
         total = jnp.where(is_term, jnp.exp(jnp.where(is_term, terms - largest, 0.0)), 0.0).sum(0)
-        return largest + jnp.log(total) + log_step
+        return beyond + largest + jnp.log(total) + log_step
 
     def _terms(self, centre: Array, above_1: Array) -> tuple[Array, Array, Array]:
         """Numbers j of the terms (on a new leading axis), which of them count, and the logarithm of the step between them."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar
 
 import jax
@@ -49,7 +50,8 @@ class UnitLindley(Family):
 
     def log_density(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
         odds = y / (1.0 - y)
-        theta = tangent_exp(-eta, 650.0)  # the tangent starts short of overflow, for y next to 1
+        last = 0.75 * math.log(jnp.finfo(jnp.result_type(eta)).max)
+        theta = tangent_exp(-eta, last)  # the tangent starts short of overflow, for y next to 1
         return -2.0 * eta - softplus(-eta) - 3.0 * jnp.log1p(-y) - theta * odds
 
     def mean(self, eta: Array, phi: Array, *zero: Array) -> Array:

@@ -12,7 +12,7 @@ from jax import Array
 from glmmjax.families.base import Family
 from glmmjax.families.links import Link, Log
 from glmmjax.families.special import log_gamma
-from glmmjax.families.tails import tangent_exp
+from glmmjax.families.tails import held, tangent_exp
 
 __all__ = ["Weibull", "like_outcome", "times_in_support"]
 
@@ -56,7 +56,7 @@ class Weibull(Family):
     def log_density(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
         time, status = y if isinstance(y, tuple) else (y, 1.0)
         log_y = jnp.log(time)
-        t = jnp.exp(phi[0]) * (log_y - eta)
+        t = jnp.exp(held(phi[0], 0.2)) * (log_y - eta)
         return status * (phi[0] + t - log_y) - tangent_exp(t)
 
     def mean(self, eta: Array, phi: Array, *zero: Array) -> Array:

@@ -1,0 +1,239 @@
+"""Every family where its predictor, its extra parameters and its outcomes are extreme, in both precisions, against mpmath.
+
+The log density and its first two derivatives in eta and in one parameter at a time, over the product of their grids. Nothing is ever
+NaN. Three rules say which cells are compared no further, and none is left out by name:
+
+- a density so small (or large) that it drowns a unit of any other row in rounding is to drown it too; its derivatives are then free;
+- where a family says that its density is held, or the outcome itself is too coarse for it (``HELD``), it is finite;
+- a derivative beyond the same size is free.
+
+Everything else agrees to ``TOLERANCE`` of the magnitude of the density, or of the derivative where that is larger, and to the rounding of
+the product of an outcome and a parameter.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from mpmath import mp
+
+from tests.families.cases.row import Row
+from tests.families.test_families import ROWS, outcome, parameters, split
+from tests.families.textbook import density, digits_lost
+
+ETA = (-700.0, -50.0, -10.0, 0.0, 10.0, 50.0, 700.0)
+PHI = (-700.0, -50.0, -5.0, 0.0, 5.0, 50.0, 700.0, 710.0)
+SMALL = 2.0**-20  # exact in both precisions, like every number of the grids
+DIGITS = 50
+TOLERANCE = {"float64": (1e-9, 1e-9, 1e-9), "float32": (1e-4, 1e-4, 2e-3)}  # of the value and the two derivatives
+DROWNING = 10.0  # a log density beyond this many times 1 / eps has no digit left for a unit
+ORDERS = ((0, 0), (1, 0), (0, 1), (2, 0), (1, 1), (0, 2))  # of the derivatives in (eta, parameter)
+SPARSE = 11  # every so many cells are looked at in the fast run; it divides no grid
+COLUMNS = 64  # arrays of few shapes, so that an operation is compiled once for many families
+
+ETA_OF_LINK = {
+    "log": ETA, "logit": ETA, "probit": ETA, "cloglog": ETA, "cauchit": ETA,
+    "identity": (-700.0, -10.0, 0.0, 0.5, 50.0, 700.0),
+    "sqrt": (-700.0, -10.0, 0.5, 50.0, 700.0),
+    "inverse": (SMALL, 0.5, 10.0, 50.0, 700.0),
+}  # fmt: skip
+BELOW_ZERO = (-700.0, -50.0, -10.0, -1.0, -SMALL * 16)
+
+
+class Grid(NamedTuple):
+    """The cells of one family: every array has one entry a cell."""
+
+    y: np.ndarray
+    x: np.ndarray  # (1 + n_parameters, cells): eta, phi, eta_zi
+    moved: np.ndarray  # which row of x is varied beside eta
+    exact: list[tuple[Any, ...]]  # true values in the order of ORDERS
+    is_held: np.ndarray
+    counts: np.ndarray  # sums of the columns of the outcome
+
+
+def _eta(row: Row) -> tuple[float, ...]:
+    family, link = row.family, row.family.link.name
+    if getattr(family, "of", "rate") == "mean":
+        return (-50.0, -10.0, 0.0, 4.0)  # a larger mean than the family's last count is held
+    if link == "log" and family.has_trials:
+        return BELOW_ZERO
+    if link == "identity" and family.name.endswith("poisson"):
+        return (SMALL, 0.5, 50.0, 700.0)
+    return ETA_OF_LINK[link]
+
+
+def _outcomes(row: Row) -> tuple[float, ...]:
+    family = row.family
+    if family.has_trials or family.is_binary or family.is_ordinal:
+        return tuple(sorted({min(row.y), row.y[1], max(row.y)}))
+    if family.is_discrete:
+        return tuple(sorted({family.lowest, 1.0, min(1000.0, max(row.atoms)) if "conway" in family.name else 1000.0}))
+    zeros = (0.0,) if 0.0 in row.atoms else ()
+    if row.interval == (0.0, 1.0):
+        return (*zeros, SMALL, 0.5, 1.0 - SMALL, *((1.0,) if 1.0 in row.atoms else ()))
+    return (*zeros, SMALL, 1.0, 64.0 if family.name == "tweedie" else 1024.0) if min(row.y) >= 0 else (-1024.0, 0.0, 1.0)
+
+
+def _phi(row: Row, j: int) -> tuple[float, ...]:
+    """The grid of a parameter; a cutpoint and the first threshold are no logarithms, and a Tweedie power of 1 or 2 has no density."""
+    names = row.family.phi_names
+    if j >= len(names):
+        return (-700.0, -50.0, 0.0, 50.0, 700.0)  # eta_zi
+    if names[j] == "nu":
+        return PHI[:5]  # with more, no count but the two next to the mean has a probability
+    if names[j] == "power":
+        return (-5.0, 0.0, 5.0)
+    return PHI
+
+
+def _log(y: float) -> float:
+    return float(np.log(y)) if y > 0 else 0.0
+
+
+def _tweedie_is_held(row: Row, y: float, x: np.ndarray) -> bool:
+    power = 1.0 / (1.0 + np.exp(-x[2]))
+    return max(power * (_log(y) - x[0]) if y else 0.0, (1.0 - power) * (x[0] - _log(y))) >= 50.0
+
+
+# where the documentation of a family says that its density is held: (row, y, (eta, phi, eta_zi)) -> bool
+HELD: dict[str, Callable[[Row, float, np.ndarray], bool]] = {
+    "gamma": lambda row, y, x: row.family.link.name == "log" and _log(y) - x[0] >= 50.0,
+    "inverse_gaussian": lambda row, y, x: row.family.link.name == "log" and _log(y) - x[0] >= 30.0,
+    "exponential": lambda row, y, x: _log(y) - x[0] >= 50.0,
+    "weibull": lambda row, y, x: np.exp(min(x[1], 700.0)) * (_log(y) - x[0]) >= 50.0,
+    "tweedie": _tweedie_is_held,
+    "unit_lindley": lambda row, y, x: x[0] < -500.0,
+    "beta": lambda row, y, x: x[1] > 36.0,  # then the density of a proportion changes within its rounding
+    "cumulative": lambda row, y, x: max(x[2:], default=0.0) > 50.0,
+    "negative_binomial1": lambda row, y, x: x[0] > 500.0,
+    "ordered_beta": lambda row, y, x: x[1] > 36.0 or x[3] > 50.0,
+}
+HELD["hurdle_beta"] = lambda row, y, x: y > 0 and HELD["beta"](row, y, x)
+HELD["hurdle_gamma"] = lambda row, y, x: y > 0 and HELD["gamma"](row, y, x)
+
+
+def _is_held(row: Row, y: float, x: np.ndarray) -> bool:
+    rule = HELD.get(row.family.name)
+    return rule is not None and bool(rule(row, y, x))
+
+
+def _cells(row: Row) -> list[tuple[float, tuple[float, ...], int]]:
+    base = parameters(row)
+    cells = []
+    for j in range(1, 1 + len(base)):
+        for y, eta, value in itertools.product(_outcomes(row), _eta(row), _phi(row, j - 1)):
+            cells.append((y, (eta, *base[: j - 1], value, *base[j:]), j))
+    return cells or [(y, (eta,), 0) for y, eta in itertools.product(_outcomes(row), _eta(row))]
+
+
+def _exact(row: Row, y: float, x: tuple[float, ...], moved: int) -> tuple[Any, ...]:
+    f = density(row.family)
+    columns = row.columns(np.asarray(y, float))
+    seen = tuple(mp.mpf(float(c)) for c in columns) if isinstance(columns, tuple) else mp.mpf(y)
+    n_phi = len(row.phi)
+
+    def along(eta, value):
+        point = [mp.mpf(float(v)) for v in x]
+        point[0] = eta
+        if moved:
+            point[moved] = value
+        return f(seen, point[0], point[1 : 1 + n_phi], *point[1 + n_phi :])
+
+    at = (mp.mpf(x[0]), mp.mpf(float(x[moved])))
+    with mp.workdps(DIGITS + digits_lost(row.family, x[1 : 1 + n_phi])):
+        if not moved:
+            return tuple(mp.diff(lambda e: along(e, None), at[0], order) if second == 0 else mp.mpf(0) for order, second in ORDERS)
+        return tuple(along(*at) if order == (0, 0) else mp.diff(along, at, order) for order in ORDERS)
+
+
+@functools.cache
+def _grid(index: int, stride: int) -> Grid:
+    row = ROWS[index]
+    cells = _cells(row)[::stride]
+    y = np.array([y for y, _, _ in cells])
+    held = np.array([_is_held(row, y, np.array(x)) for y, x, _ in cells])
+    exact = [_exact(row, y, x, moved) for y, x, moved in cells]
+    columns = row.columns(y)
+    counts = np.sum(columns, axis=0) if isinstance(columns, tuple) else y
+    return Grid(y, np.array([x for _, x, _ in cells]).T, np.array([moved for *_, moved in cells]), exact, held, counts)
+
+
+def _computed(row: Row, grid: Grid) -> np.ndarray:
+    """(len(ORDERS), cells) by automatic differentiation, in reverse mode and forward over it, as fits take them."""
+    n = len(grid.y)
+    fill = np.arange(COLUMNS * -(-n // COLUMNS)) % n
+    y = outcome(row, grid.y[fill])
+    x = [jnp.asarray(a[fill]) for a in grid.x]
+
+    def total(x):
+        value = row.family.log_density(y, x[0], *split(row, x[1:]))
+        return value.sum(), value
+
+    def slopes(direction):
+        tangents = [jnp.full_like(a, float(k == direction)) for k, a in enumerate(x)]
+        return jax.jvp(jax.grad(total, has_aux=True), (x,), (tangents,))
+
+    (gradient, value), changes = slopes(0)[0], [slopes(k)[1][0] for k in range(len(x))]
+    first, second = np.array(gradient, float), np.array(changes, float)  # (parameter, cells), (direction, parameter, cells)
+    cell, moved = np.arange(len(fill)), grid.moved[fill]
+    zero = np.where(moved > 0, 1.0, 0.0)
+    values = [
+        np.array(value, float), first[0], first[moved, cell] * zero, second[0, 0], second[0, moved, cell] * zero,
+        second[moved, moved, cell] * zero,
+    ]  # fmt: skip
+    return np.array(values)[:, :n]
+
+
+def _first_rows() -> list[Any]:
+    seen, cases = set(), []
+    for index, row in enumerate(ROWS):
+        columns = tuple(np.ravel(row.columns(np.zeros(1))).tolist())
+        key = (row.family, columns)
+        if key not in seen:
+            seen.add(key)
+            is_first = all(type(ROWS[k].family) is not type(row.family) for k in range(index))
+            marks = () if is_first else pytest.mark.slow
+            cases.append(pytest.param(index, id=f"{index}-{row.family.name}-{row.family.link.name}", marks=marks))
+    return cases
+
+
+pytestmark = pytest.mark.usefixtures("compile_quickly")
+
+
+@pytest.mark.parametrize("stride", [SPARSE, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("precision", TOLERANCE)
+@pytest.mark.parametrize("index", _first_rows())
+def test_density_and_two_derivatives_at_the_limits(index, precision, stride):
+    row, grid = ROWS[index], _grid(index, stride)
+    with jax.enable_x64(precision == "float64"), np.errstate(all="ignore"):
+        actual = _computed(row, grid)
+    wrong = [
+        f"y={grid.y[c]:g} x={grid.x[:, c]} d{ORDERS[k]}: {actual[k, c]:.12g}, not {mp.nstr(grid.exact[c][k], 12)}"
+        for c in range(len(grid.y))
+        for k in range(len(ORDERS))
+        if not _agrees(actual[k, c], grid, c, k, precision)
+    ]
+    assert not wrong, f"{len(wrong)} of {actual.size} cells\n" + "\n".join(wrong[:40])
+
+
+def _agrees(actual: float, grid: Grid, c: int, k: int, precision: str) -> bool:
+    exact, format_ = grid.exact[c], np.finfo(precision)
+    value = exact[0]
+    if np.isnan(actual):
+        return False
+    if grid.is_held[c]:
+        return bool(np.isfinite(actual)) or abs(value) > float(format_.max)
+    if abs(value) > DROWNING / format_.eps:
+        return k > 0 or bool(actual * mp.sign(value) > 1.0 / (DROWNING * format_.eps))
+    if abs(exact[k]) > DROWNING / format_.eps:
+        return k > 0
+    rounding = 4.0 * format_.eps * np.abs(grid.counts[c]) * np.abs(grid.x[:, c]).max()
+    scale = max(1, abs(value), abs(exact[k]))
+    return bool(np.isfinite(actual)) and abs(mp.mpf(actual) - exact[k]) <= TOLERANCE[precision][sum(ORDERS[k])] * scale + abs(rounding)
