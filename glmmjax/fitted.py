@@ -1,4 +1,4 @@
-"""``FittedModel``: the one record of a fit, without methods; what every post-fit function takes."""
+"""``FittedModel``: the one record of a fit; what every post-fit function takes."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from glmmjax.design.design import Design
 from glmmjax.estimation.convergence import Convergence
 from glmmjax.estimation.objective import Problem
 from glmmjax.likelihood.params import Params, layout_of
+from glmmjax.likelihood.quadrature import Quadrature
 from glmmjax.options import Options, StudentTPenalty
 from glmmjax.request import FitRequest
 
@@ -25,7 +26,7 @@ class FittedModel:
     design
     problem : family, layout of theta, penalty
     options
-    n_agq : points per dimension in use, also after n_agq="auto"
+    quadrature : the rule in use, also where it was refined
     theta : (P,) free vector: beta, free entries of L by row, phi, gamma; the diagonal of L is non-negative
     params : the same as beta (p,), chol (q, q), phi (n_phi,), gamma (p_zi,)
     information : (P, P) negative Hessian in theta of the penalised log-likelihood
@@ -40,7 +41,7 @@ class FittedModel:
     design: Design
     problem: Problem
     options: Options
-    n_agq: int
+    quadrature: Quadrature
     theta: np.ndarray
     params: Params
     information: np.ndarray
@@ -50,6 +51,11 @@ class FittedModel:
     is_singular: bool
     convergence: Convergence
     request: FitRequest
+
+    @property
+    def n_agq(self) -> int:
+        """Quadrature points per random effect."""
+        return self.quadrature.n_points
 
 
 def problem_of(design: Design, penalty: StudentTPenalty | None) -> Problem:

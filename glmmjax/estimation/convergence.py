@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import math
 
 import jax.numpy as jnp
 from jax import Array
@@ -11,6 +12,7 @@ from jax import Array
 from glmmjax.estimation.objective import FitSettings
 from glmmjax.estimation.phases.newton import FLAT, NewtonState, spectrum
 from glmmjax.estimation.starting_values import Start
+from glmmjax.likelihood.quadrature import GAUSS_HERMITE
 
 __all__ = ["Code", "Convergence", "code_of", "is_singular"]
 
@@ -64,8 +66,8 @@ _TEXTS = {
     ),
     Code.QUADRATURE_NOT_SETTLED: (
         "the integral is not settled: the maximum of this quadrature rule is certified, but a finer rule moves the log-likelihood "
-        "there by so much that the estimates may be far from the maximum-likelihood ones. Try n_agq='auto', or more points; "
-        "a random effect whose variance has no bound in these data stays unsettled under any rule."
+        "there by so much that the estimates may be far from the maximum-likelihood ones. Leave n_agq out, and rules are tried until one "
+        "settles; a random effect whose variance has no bound in these data stays unsettled under any rule."
     ),
 }
 
@@ -84,9 +86,12 @@ class Convergence:
     n_quasi_newton : and in the quasi-Newton phase
     n_newton : evaluations of value, gradient and Hessian
     quadrature_error : log-likelihood by a finer rule minus the reported one, at the estimates
-    n_agq
-    finer_n_agq
+        A rule that is judged by several has the sum of the sizes of their steps.
+    n_agq : quadrature points per random effect
+    finer_n_agq : of the finer rule
     n_on_sample : evaluations on a sample of the clusters, from which a fit of large data started
+    method : how the random effects are integrated over
+    largest_shift : the largest change of an estimate that the finer rule asks for, in standard errors
     device : where it ran: "cpu", "4 x cpu", "2 processes, 8 x gpu"
     """
 
@@ -101,6 +106,8 @@ class Convergence:
     n_agq: int
     finer_n_agq: int
     n_on_sample: int = 0
+    method: str = GAUSS_HERMITE
+    largest_shift: float = math.nan
     device: str = ""
 
     @property

@@ -21,7 +21,7 @@ from glmmjax.likelihood.posterior import Posterior
 from glmmjax.likelihood.prior import STANDARD_NORMAL, Prior
 from glmmjax.likelihood.rule import NodePlacement, Rule
 
-__all__ = ["GaussHermite", "Rule", "check_n_agq", "finer", "padded_rule", "tensor_rule"]
+__all__ = ["GaussHermite", "Rule", "check_n_agq", "finer", "judges", "padded_rule", "tensor_rule"]
 
 _MOST_NODES = 50_000  # of a rule that only judges another
 _MOST_POINTS = 200  # weights of much longer rules underflow
@@ -84,6 +84,12 @@ def finer(n_agq: int, q: int) -> int:
     wanted = (n_agq + max(4, n_agq // 2)) | 1
     affordable = [n for n in range(wanted, n_agq, -1) if n**q <= max(_MOST_NODES, n_agq**q)]
     return affordable[0] if affordable else n_agq + 1
+
+
+def judges(n_agq: int, q: int, prior: Prior = STANDARD_NORMAL) -> tuple[GaussHermite]:
+    """The rule that judges ``n_agq``, in arrays of the same length, which hold it by construction."""
+    fine, size = padded_rule(finer(n_agq, q), q, prior), padded_rule(n_agq, q, prior).log_weights.shape[0]
+    return (fine._replace(nodes=fine.nodes[:size], log_weights=fine.log_weights[:size]),)
 
 
 def check_n_agq(n_agq: object) -> int:

@@ -1,0 +1,162 @@
+"""How far a rule is from the integral, and the search for a rule that has settled.
+
+A finer rule is evaluated where an ascent has ended. Its value tells the error of the log-likelihood, and its gradient, which comes with it,
+by how many standard errors the estimates would still move. Two rules can agree by chance in the value; not in all slopes too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from glmmjax.estimation.ascent import Report, ascend, ascend_again
+from glmmjax.estimation.convergence import Code
+from glmmjax.estimation.evaluators.choice import Data
+from glmmjax.estimation.evaluators.evaluator import End, Evaluator
+from glmmjax.estimation.phases.phase import Phase
+from glmmjax.estimation.phases.sequence import FIRST_ORDER, NEWTON
+from glmmjax.likelihood.quadrature import GAUSS_HERMITE, Quadrature
+from glmmjax.options import Options
+
+__all__ = ["Judgement", "Settled", "is_settled", "judged", "refined"]
+
+_LARGEST_SHIFT = 0.02  # standard errors that an estimate may still move by
+_MOST_NODES = 5_000  # of a rule that is taken of itself
+_GAUSS_HERMITE_STEPS = 2  # finer rules of this kind; where a posterior is skewed, more of them do not settle either
+_CERTIFIED = (Code.CONVERGED, Code.CONVERGED_ON_BOUNDARY)
+
+
+class Judgement(NamedTuple):
+    """What finer rules say of the end of an ascent.
+
+    Attributes
+    ----------
+    error : their log-likelihood minus the reported one; NaN where a rule has no value
+    shift : the largest change of an estimate that they ask for, in standard errors
+    """
+
+    error: float
+    shift: float
+
+
+class Settled(NamedTuple):
+    """The end of an ascent by one rule.
+
+    Attributes
+    ----------
+    last
+    whole : the evaluator that has got there
+    quadrature
+    judgement
+    n_evaluations : in EM, quasi-Newton and Newton steps, of all rules so far
+    """
+
+    last: End
+    whole: Evaluator
+    quadrature: Quadrature
+    judgement: Judgement
+    n_evaluations: tuple[int, ...]
+
+    @property
+    def is_certified(self) -> bool:
+        """Whether it is a maximum of its rule."""
+        return Code(int(self.last.code)) in _CERTIFIED
+
+
+def judged(whole: Evaluator, last: End, quadrature: Quadrature, before: tuple[int, ...] = (0, 0, 0)) -> Settled:
+    """The end of an ascent with what finer rules say of it; ``before`` are evaluations that led to its beginning."""
+    counts = tuple(n + int(more) for n, more in zip(before, last.n_evaluations, strict=True))
+    return Settled(last, whole, quadrature, _judgement(whole, last, quadrature), counts)
+
+
+def is_settled(judgement: Judgement, options: Options) -> bool:
+    """Whether a finer rule would change nothing that matters."""
+    return abs(judgement.error) < options.quadrature_tolerance and judgement.shift < _LARGEST_SHIFT
+
+
+def refined(data: Data, found: Settled, options: Options, report: Report) -> Settled:
+    """The maximum by a rule that has settled, from that by a coarser one; the last rule tried where none has."""
+    values: dict[Quadrature, float] = {}
+
+    def value(quadrature: Quadrature) -> float:
+        if quadrature not in values:
+            values[quadrature] = _value(data.whole, found.last, quadrature)
+        return values[quadrature]
+
+    best, candidates = found, list(_candidates(found.quadrature, _q(data.whole), options.max_agq))
+    for quadrature in candidates:
+        if is_settled(best.judgement, options) or Code(int(found.last.code)) is Code.NOT_FINITE:
+            break
+        # one value costs a fraction of a fit: a rule that has not settled where the ascent ended is not worth one
+        may_settle = abs(value(quadrature.finer(_q(data.whole))) - value(quadrature)) < options.quadrature_tolerance
+        if may_settle or quadrature is candidates[-1]:
+            best = _moved(data, best, quadrature, report)
+    return best
+
+
+def _candidates(first: Quadrature, q: int, max_agq: int) -> Iterator[Quadrature]:
+    """Finer rules than ``first``, in the order in which they are tried."""
+    quadrature = first
+    for _ in range(_GAUSS_HERMITE_STEPS):
+        finer = quadrature.finer(q)
+        quadrature = Quadrature(min(finer.n_points, max_agq), finer.method)
+        if quadrature.n_points <= first.n_points or quadrature.n_points**q > _MOST_NODES:
+            return
+        yield quadrature
+
+
+def _moved(data: Data, found: Settled, quadrature: Quadrature, report: Report) -> Settled:
+    """The maximum by another rule, from where that by a coarser one is."""
+    problem = data.whole.settings.problem
+    whole = found.whole.with_rule(quadrature.padded(problem.layout.covariance.q, problem.prior))
+    counts = tuple(n for n in found.n_evaluations)
+    # a coarser rule may have lost a rank that is there after all, and from which a search is slow to come back
+    if found.is_certified and Code(int(found.last.code)) is not Code.CONVERGED_ON_BOUNDARY:
+        last = ascend_again(whole, found.last, report)
+        counts = (counts[0], counts[1], counts[2] + int(last.newton.n_newton))
+        if Code(int(last.code)) in _CERTIFIED:
+            return judged(whole, last, quadrature)._replace(n_evaluations=counts)
+    return judged(whole, ascend(whole, data.begin(None), report), quadrature, counts)
+
+
+def _judgement(whole: Evaluator, last: End, quadrature: Quadrature) -> Judgement:
+    problem = whole.settings.problem
+    rules = quadrature.judges(problem.layout.covariance.q, problem.prior)
+    found = [whole.by_rule(last, rule, _phase(quadrature)) for rule in rules]
+    reported = float(last.newton.at.log_likelihood)
+    values = [reported, *(float(at.log_likelihood) if np.isfinite(at.value) else np.nan for at in found)]
+    # steps towards the integral may cancel: their sizes are added, with the sign of the whole way
+    error = np.copysign(np.abs(np.diff(values)).sum(), values[-1] - values[0])
+    return Judgement(float(error), _shift(last, np.asarray(found[-1].gradient)))
+
+
+def _value(whole: Evaluator, last: End, quadrature: Quadrature) -> float:
+    problem = whole.settings.problem
+    rule = quadrature.padded(problem.layout.covariance.q, problem.prior)
+    at = whole.by_rule(last, rule, _phase(quadrature))
+    return float(at.log_likelihood) if np.isfinite(at.value) else np.nan
+
+
+def _shift(last: End, gradient: np.ndarray) -> float:
+    """Newton's step by this gradient (P,), in standard errors, along directions of which the data tell."""
+    information = -np.asarray(last.newton.hessian)
+    if not (np.isfinite(information).all() and np.isfinite(gradient).all()):
+        return np.inf
+    diagonal = np.abs(np.diagonal(information))
+    scale = 1.0 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
+    values, vectors = np.linalg.eigh(information * scale[:, None] * scale)
+    root = vectors[:, values > 1e-10] / np.sqrt(values[values > 1e-10])
+    errors = np.sqrt((root**2).sum(1))
+    step = root @ (root.T @ (scale * gradient))
+    return float(np.max(np.abs(step) / np.where(errors > 0, errors, 1.0), initial=0.0))
+
+
+def _phase(quadrature: Quadrature) -> Phase:
+    """The phase whose program evaluates a rule: a method beside the first one has one program, that of the second phase."""
+    return FIRST_ORDER if quadrature.method == GAUSS_HERMITE else NEWTON
+
+
+def _q(whole: Evaluator) -> int:
+    return whole.settings.problem.layout.covariance.q
