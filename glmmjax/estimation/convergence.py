@@ -14,11 +14,11 @@ from glmmjax.estimation.phases.newton import FLAT, NewtonState, spectrum
 from glmmjax.estimation.starting_values import Start
 from glmmjax.likelihood.quadrature import GAUSS_HERMITE
 
-__all__ = ["Code", "Convergence", "code_of", "is_singular"]
+__all__ = ["SINGULAR", "Code", "Convergence", "code_of", "is_singular"]
 
 _MODE_ERROR = 1e-8  # squared posterior standard deviations; a Newton step from a warm start leaves far less
 _DIVERGING = 0.01  # change of a linear predictor that a last Newton step may still ask for
-_SINGULAR = 1e-4  # relative size of a diagonal entry of L below which D counts as singular
+SINGULAR = 1e-4  # relative size of a diagonal entry of L below which D counts as singular
 
 
 class Code(enum.IntEnum):
@@ -131,7 +131,7 @@ def is_singular(chol: Array, reach: Array) -> Array:
     lower = jnp.linalg.qr(chol.T, mode="r").T  # the same D by its lower factor, whatever root the structure takes
     diagonal = jnp.abs(jnp.diagonal(lower))
     deviation = jnp.sqrt((chol * chol).sum(1))
-    return jnp.any((diagonal < _SINGULAR * deviation) | (deviation * reach < _SINGULAR))
+    return jnp.any((diagonal < SINGULAR * deviation) | (deviation * reach < SINGULAR))
 
 
 def code_of(settings: FitSettings, start: Start, s: NewtonState) -> Array:

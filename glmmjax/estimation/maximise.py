@@ -12,7 +12,7 @@ from glmmjax.estimation.evaluators.disk import Blocks
 from glmmjax.estimation.evaluators.evaluator import End
 from glmmjax.estimation.maximum import Asked, Maximum, Monitor, maximum
 from glmmjax.estimation.objective import Integral, Problem, fit_settings
-from glmmjax.estimation.settling import judged, refined
+from glmmjax.estimation.settling import judged, settled
 from glmmjax.likelihood.clusters import Bucket
 from glmmjax.likelihood.quadrature import Quadrature
 from glmmjax.options import Options
@@ -71,7 +71,7 @@ def _maximise(asked: Asked, data: Data) -> Maximum:
         last, n_on_sample = _climb(asked, data)
         found = judged(data.whole, last, asked.quadrature)
         if not asked.is_exact:
-            found = refined(data, found, asked.options, asked.report)
+            found = settled(data, found, asked.options, asked.report)
     finally:
         data.close()
     return maximum(asked, found, found.whole.modes(found.last), n_on_sample)

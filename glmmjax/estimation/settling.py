@@ -6,26 +6,29 @@ by how many standard errors the estimates would still move. Two rules can agree 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 
 from glmmjax.estimation.ascent import Report, ascend, ascend_again
-from glmmjax.estimation.convergence import Code
+from glmmjax.estimation.convergence import SINGULAR, Code
 from glmmjax.estimation.evaluators.choice import Data
 from glmmjax.estimation.evaluators.evaluator import End, Evaluator
 from glmmjax.estimation.phases.phase import Phase
 from glmmjax.estimation.phases.sequence import FIRST_ORDER, NEWTON
-from glmmjax.likelihood.quadrature import GAUSS_HERMITE, Quadrature
+from glmmjax.likelihood.quadrature import GAUSS_HERMITE, TRAPEZOID, TRAPEZOID_DIMENSIONS, Quadrature
+from glmmjax.likelihood.rule import Rule
 from glmmjax.options import Options
 
-__all__ = ["Judgement", "Settled", "is_settled", "judged", "refined"]
+__all__ = ["Judgement", "Settled", "is_settled", "judged", "settled"]
 
 _LARGEST_SHIFT = 0.02  # standard errors that an estimate may still move by
 _MOST_NODES = 5_000  # of a rule that is taken of itself
 _GAUSS_HERMITE_STEPS = 2  # finer rules of this kind; where a posterior is skewed, more of them do not settle either
-_CERTIFIED = (Code.CONVERGED, Code.CONVERGED_ON_BOUNDARY)
+_TRAPEZOIDS = (31, 47)  # points of the rules that come after them
+_SPREAD = 2.0  # standard deviation, on the predictor's scale, of an effect that gets a second start
 
 
 class Judgement(NamedTuple):
@@ -62,12 +65,17 @@ class Settled(NamedTuple):
     @property
     def is_certified(self) -> bool:
         """Whether it is a maximum of its rule."""
-        return Code(int(self.last.code)) in _CERTIFIED
+        return Code(int(self.last.code)) in (Code.CONVERGED, Code.CONVERGED_ON_BOUNDARY)
+
+    @property
+    def value(self) -> float:
+        """The objective there."""
+        return float(self.last.newton.at.value)
 
 
 def judged(whole: Evaluator, last: End, quadrature: Quadrature, before: tuple[int, ...] = (0, 0, 0)) -> Settled:
     """The end of an ascent with what finer rules say of it; ``before`` are evaluations that led to its beginning."""
-    counts = tuple(n + int(more) for n, more in zip(before, last.n_evaluations, strict=True))
+    counts = _added(before, last.n_evaluations)
     return Settled(last, whole, quadrature, _judgement(whole, last, quadrature), counts)
 
 
@@ -76,8 +84,24 @@ def is_settled(judgement: Judgement, options: Options) -> bool:
     return abs(judgement.error) < options.quadrature_tolerance and judgement.shift < _LARGEST_SHIFT
 
 
-def refined(data: Data, found: Settled, options: Options, report: Report) -> Settled:
+def settled(data: Data, found: Settled, options: Options, report: Report) -> Settled:
     """The maximum by a rule that has settled, from that by a coarser one; the last rule tried where none has."""
+    found = _refined(data, found, options, report)
+    theta = _with_variances(found)
+    if theta is None:
+        return found
+    # no variance is a local maximum of the integral, and there may be a higher one
+    whole = _by(found.whole, Quadrature(found.quadrature.n_points))
+    other = judged(whole, ascend(whole, data.begin(theta), report), Quadrature(found.quadrature.n_points), found.n_evaluations)
+    if other.is_certified and other.value > found.value + options.quadrature_tolerance:
+        other = _refined(data, other, options, report)
+        if other.is_certified and other.value > found.value:
+            return other
+    return found._replace(n_evaluations=other.n_evaluations)
+
+
+def _refined(data: Data, found: Settled, options: Options, report: Report) -> Settled:
+    """``settled`` without a second start."""
     values: dict[Quadrature, float] = {}
 
     def value(quadrature: Quadrature) -> float:
@@ -85,40 +109,61 @@ def refined(data: Data, found: Settled, options: Options, report: Report) -> Set
             values[quadrature] = _value(data.whole, found.last, quadrature)
         return values[quadrature]
 
-    best, candidates = found, list(_candidates(found.quadrature, _q(data.whole), options.max_agq))
+    best, q, candidates = found, _q(data.whole), list(_candidates(found, _q(data.whole), options.max_agq))
     for quadrature in candidates:
-        if is_settled(best.judgement, options) or Code(int(found.last.code)) is Code.NOT_FINITE:
+        if is_settled(best.judgement, options):
             break
         # one value costs a fraction of a fit: a rule that has not settled where the ascent ended is not worth one
-        may_settle = abs(value(quadrature.finer(_q(data.whole))) - value(quadrature)) < options.quadrature_tolerance
+        may_settle = abs(value(quadrature.finer(q)) - value(quadrature)) < options.quadrature_tolerance
         if may_settle or quadrature is candidates[-1]:
             best = _moved(data, best, quadrature, report)
     return best
 
 
-def _candidates(first: Quadrature, q: int, max_agq: int) -> Iterator[Quadrature]:
-    """Finer rules than ``first``, in the order in which they are tried."""
-    quadrature = first
+def _candidates(found: Settled, q: int, max_agq: int) -> Iterator[Quadrature]:
+    """Finer rules, in the order in which they are tried; where there is no maximum, another method finds none."""
+    if Code(int(found.last.code)) is Code.NOT_FINITE:
+        return
+    quadrature = found.quadrature
     for _ in range(_GAUSS_HERMITE_STEPS):
         finer = quadrature.finer(q)
         quadrature = Quadrature(min(finer.n_points, max_agq), finer.method)
-        if quadrature.n_points <= first.n_points or quadrature.n_points**q > _MOST_NODES:
-            return
-        yield quadrature
+        if found.quadrature.n_points < quadrature.n_points and quadrature.n_points**q <= _MOST_NODES:
+            yield quadrature
+    if q in TRAPEZOID_DIMENSIONS and found.is_certified:
+        yield from (Quadrature(n_points, TRAPEZOID) for n_points in _TRAPEZOIDS if n_points <= max_agq)
 
 
 def _moved(data: Data, found: Settled, quadrature: Quadrature, report: Report) -> Settled:
     """The maximum by another rule, from where that by a coarser one is."""
-    problem = data.whole.settings.problem
-    whole = found.whole.with_rule(quadrature.padded(problem.layout.covariance.q, problem.prior))
-    counts = tuple(n for n in found.n_evaluations)
+    whole, last, counts = _by(found.whole, quadrature), found.last, found.n_evaluations
     # a coarser rule may have lost a rank that is there after all, and from which a search is slow to come back
-    if found.is_certified and Code(int(found.last.code)) is not Code.CONVERGED_ON_BOUNDARY:
-        last = ascend_again(whole, found.last, report)
-        counts = (counts[0], counts[1], counts[2] + int(last.newton.n_newton))
-        if Code(int(last.code)) in _CERTIFIED:
-            return judged(whole, last, quadrature)._replace(n_evaluations=counts)
+    is_inside = Code(int(last.code)) is Code.CONVERGED
+    if quadrature.method != GAUSS_HERMITE and not is_inside:  # its only program is that of the second phase
+        start = _by(data.whole, Quadrature(found.quadrature.n_points).finer(_q(data.whole)))
+        last = ascend(start, data.begin(None), report)
+        counts = _added(counts, last.n_evaluations)
+    if is_inside or quadrature.method != GAUSS_HERMITE:
+        last = ascend_again(whole, last, report)
+        counts = _added(counts, (0, 0, last.newton.n_newton))
+    if quadrature.method != GAUSS_HERMITE or (Code(int(last.code)) is Code.CONVERGED and is_inside):
+        return Settled(last, whole, quadrature, _judgement(whole, last, quadrature), counts)
     return judged(whole, ascend(whole, data.begin(None), report), quadrature, counts)
+
+
+def _with_variances(found: Settled) -> np.ndarray | None:
+    """(P,) the estimates with variances where effects have none, large enough to leave that place; None where all have some."""
+    if Code(int(found.last.code)) is not Code.CONVERGED_ON_BOUNDARY:
+        return None
+    layout = found.whole.settings.problem.layout
+    theta, reach = np.array(found.last.newton.theta), np.asarray(found.last.begun.start.effect_reach)
+    root = np.array(layout.covariance.factor(jnp.asarray(theta[layout.random])))
+    without = np.sqrt((root * root).sum(1)) * reach < SINGULAR
+    if not without.any():
+        return None
+    root[without] = np.diag(_SPREAD / reach)[without]
+    theta[layout.random] = layout.covariance.free(jnp.asarray(root))
+    return theta
 
 
 def _judgement(whole: Evaluator, last: End, quadrature: Quadrature) -> Judgement:
@@ -133,9 +178,7 @@ def _judgement(whole: Evaluator, last: End, quadrature: Quadrature) -> Judgement
 
 
 def _value(whole: Evaluator, last: End, quadrature: Quadrature) -> float:
-    problem = whole.settings.problem
-    rule = quadrature.padded(problem.layout.covariance.q, problem.prior)
-    at = whole.by_rule(last, rule, _phase(quadrature))
+    at = whole.by_rule(last, _rule(whole, quadrature), _phase(quadrature))
     return float(at.log_likelihood) if np.isfinite(at.value) else np.nan
 
 
@@ -156,6 +199,18 @@ def _shift(last: End, gradient: np.ndarray) -> float:
 def _phase(quadrature: Quadrature) -> Phase:
     """The phase whose program evaluates a rule: a method beside the first one has one program, that of the second phase."""
     return FIRST_ORDER if quadrature.method == GAUSS_HERMITE else NEWTON
+
+
+def _by(whole: Evaluator, quadrature: Quadrature) -> Evaluator:
+    return whole.with_rule(_rule(whole, quadrature))
+
+
+def _rule(whole: Evaluator, quadrature: Quadrature) -> Rule:
+    return quadrature.padded(_q(whole), whole.settings.problem.prior)
+
+
+def _added(counts: tuple[int, ...], more: Iterable[Any]) -> tuple[int, ...]:
+    return tuple(n + int(others) for n, others in zip(counts, more, strict=True))
 
 
 def _q(whole: Evaluator) -> int:

@@ -19,6 +19,7 @@ import numpy as np
 from glmmjax.errors import ArgumentError
 from glmmjax.likelihood.posterior import Posterior
 from glmmjax.likelihood.prior import STANDARD_NORMAL, Prior
+from glmmjax.likelihood.rows import Integrand
 from glmmjax.likelihood.rule import NodePlacement, Rule
 
 __all__ = ["GaussHermite", "Rule", "check_n_agq", "finer", "judges", "padded_rule", "tensor_rule"]
@@ -41,8 +42,9 @@ class GaussHermite(NamedTuple):
     log_weights: Any
     count: Any
 
-    def place(self, posterior: Posterior) -> NodePlacement:
+    def place(self, f: Integrand, posterior: Posterior) -> NodePlacement:
         """Around the mode, at the scale of the posterior; f at the mode is the largest f, so the sum needs no running maximum."""
+        del f  # mode and scale say it all
         return NodePlacement(posterior.mode, posterior.root, posterior.log_det, posterior.value)
 
 

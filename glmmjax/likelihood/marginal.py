@@ -240,7 +240,7 @@ def block_value_and_gradient(
     def prepare(params: Params) -> tuple[tuple[Predictors, NodePlacement, Array], Posterior]:
         f = Integrand(family, prior, predictors_of(params, block), observed)
         post = posterior(f, start)
-        return (f.x, rule.place(post), log_base(f)), post
+        return (f.x, rule.place(f, post), log_base(f)), post
 
     observed = observed_of(block)
     (x, placement, base), pull_back, post = jax.vjp(prepare, params, has_aux=True)
@@ -262,4 +262,4 @@ def block_values(params: Params, block: Bucket, family: Family, rule: Rule, prio
     """(B,) log marginal likelihoods of a block."""
     f = integrand(params, block, family, prior)
     start = jnp.zeros((params.chol.shape[-1], block.cluster_weight.shape[-1]), f.x.eta.dtype)
-    return integrate(f, rule.place(posterior(f, start)), rule) + log_base(f)
+    return integrate(f, rule.place(f, posterior(f, start)), rule) + log_base(f)

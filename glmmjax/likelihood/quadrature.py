@@ -9,13 +9,15 @@ import dataclasses
 from collections.abc import Callable
 from typing import NamedTuple
 
-from glmmjax.likelihood import gauss_hermite
+from glmmjax.likelihood import gauss_hermite, trapezoid
 from glmmjax.likelihood.prior import STANDARD_NORMAL, Prior
 from glmmjax.likelihood.rule import Rule
 
-__all__ = ["GAUSS_HERMITE", "METHODS", "Method", "Quadrature"]
+__all__ = ["GAUSS_HERMITE", "METHODS", "TRAPEZOID", "TRAPEZOID_DIMENSIONS", "Method", "Quadrature"]
 
 GAUSS_HERMITE = "adaptive Gauss-Hermite quadrature"
+TRAPEZOID_DIMENSIONS = (1, 2)  # numbers of random effects that it is there for
+TRAPEZOID = "trapezoidal rule between bounds where the log joint has fallen by a cut"
 
 
 class Method(NamedTuple):
@@ -37,6 +39,7 @@ class Method(NamedTuple):
 
 METHODS: dict[str, Method] = {
     GAUSS_HERMITE: Method(gauss_hermite.tensor_rule, gauss_hermite.padded_rule, gauss_hermite.finer, gauss_hermite.judges),
+    TRAPEZOID: Method(trapezoid.trapezoid, trapezoid.padded_trapezoid, trapezoid.finer, trapezoid.judges),
 }
 
 

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from glmmjax.estimation.convergence import Convergence
 from glmmjax.families.base import Family
 from glmmjax.fitted import FittedModel
+from glmmjax.likelihood.quadrature import TRAPEZOID
 from glmmjax.options import Options, StudentTPenalty
 from glmmjax.postfit.inference.information_criteria import n_groups, n_rows
 from glmmjax.postfit.uncertainty.random_covariance import LostEffect, lost_effects, spread
@@ -168,10 +170,16 @@ def _integration_section(fitted: FittedModel) -> Section:
     lines = (
         f"method: {convergence.method}" + (" (Laplace's method)" if fitted.n_agq == 1 else ""),
         f"quadrature points: {fitted.n_agq}" + (f" per random effect, {fitted.n_agq**q} in all" if q > 1 else ""),
-        f"quadrature error: {error:.1e} (change of log.Lik with {convergence.finer_n_agq} points)",
+        f"quadrature error: {error:.1e} ({_judges_text(convergence)})",
         *([] if abs(error) < tolerance or not is_exact else [f"without n_agq, finer rules are taken until it is below {tolerance:.0e}"]),
     )
     return Section("Integration", lines)
+
+
+def _judges_text(convergence: Convergence) -> str:
+    if convergence.method == TRAPEZOID:
+        return f"changes of log.Lik with smaller steps and with wider bounds, {convergence.finer_n_agq} points"
+    return f"change of log.Lik with {convergence.finer_n_agq} points"
 
 
 def _optimization_section(fitted: FittedModel) -> Section:

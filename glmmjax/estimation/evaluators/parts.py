@@ -95,6 +95,9 @@ class Parts(abc.ABC):
         return other
 
     def by_rule(self, last: End, rule: Rule, phase: Phase) -> Evaluated:
+        if type(rule) is not type(self._rule):  # compiled before the threads ask for it, each for its own
+            buckets, part = self._example()
+            precompile(self._run.traced_hessian, self.settings, Integral(buckets, rule), part)
         found = self._evaluate(self._program(phase), last.newton.theta, rule)
         there = beginning_at(last, phase, ())
         return self._workers.call(self._run.step, phase, self.settings, last.begun.start, there, found)[0].at
