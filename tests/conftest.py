@@ -66,7 +66,7 @@ def poisson_fit():
 @pytest.fixture
 def as_if_fitted(monkeypatch):
     """``mixed_model`` that takes numbers from nowhere in the place of a search, so that nothing is compiled."""
-    ended = Convergence(Code.CONVERGED, "as if", 1e-9, 1e-7, 3, 4, 2, 1e-5, 11, 17)
+    ended = Convergence(Code.CONVERGED, "as if", 1e-9, 1e-7, 3, 4, 2, 1e-5, 11, 17, largest_shift=1e-3)
 
     def found(problem, modes):
         size = problem.layout.size

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 import glmmjax as gj
-from glmmjax.estimation.convergence import Code
 from glmmjax.estimation.penalty import log_penalty
 from glmmjax.likelihood.gauss_hermite import padded_rule
 from glmmjax.likelihood.marginal import log_likelihood_by_rule
@@ -34,7 +33,8 @@ FITTED = in_seconds((*CASES, *FAMILY_CASES), ("o01", "o02", "o03", "o04", "o05",
 @functools.cache
 def fit_of(name):
     case = load_case(name)
-    return gj.mixed_model(**case.arguments, n_agq=case.n_agq)
+    # the rule of the reference need not have settled
+    return gj.mixed_model(**case.arguments, n_agq=case.n_agq, options=gj.Options(quadrature_limit=0.05))
 
 
 @functools.cache
@@ -145,7 +145,7 @@ def test_correlated_slopes_are_singular_at_eleven_points_only():
     """The rule with 11 points has its maximum at correlation 1; the integral itself has it inside, at correlation 0.89."""
     name = "o03_seed_binomial_slope"
     eleven = fit_of(name)
-    assert eleven.convergence.code is Code.QUADRATURE_NOT_SETTLED
+    assert eleven.converged
     assert eleven.is_singular
     assert abs(eleven.convergence.quadrature_error) > 0.01
     summary = str(eleven.summary())

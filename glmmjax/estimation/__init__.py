@@ -12,5 +12,6 @@ Folders: ``phases`` (which step to take), ``evaluators`` (where the likelihood i
 - ``objective``: What estimation maximises, as a function of the free vector theta
 - ``penalty``: The Student's t penalty on fixed effects
 - ``refits``: Fits of one model to many changed data sets
+- ``settling``: How far a rule is from the integral, and the search for a rule that has settled
 - ``starting_values``: Starting values from the data alone
 """

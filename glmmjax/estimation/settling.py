@@ -25,7 +25,7 @@ from glmmjax.options import Options
 __all__ = ["Judgement", "Settled", "is_settled", "judged", "settled"]
 
 _LARGEST_SHIFT = 0.02  # standard errors that an estimate may still move by
-_MOST_NODES = 5_000  # of a rule that is taken of itself
+_MOST_NODES = 7_000  # of a rule that is taken of itself
 _GAUSS_HERMITE_STEPS = 2  # finer rules of this kind; where a posterior is skewed, more of them do not settle either
 _TRAPEZOIDS = (31, 47)  # points of the rules that come after them
 _SPREAD = 2.0  # standard deviation, on the predictor's scale, of an effect that gets a second start

@@ -71,10 +71,10 @@ def padded_rule(n_agq: int, q: int, prior: Prior = STANDARD_NORMAL) -> GaussHerm
     """The same rule in arrays whose length is a power of four that also holds the ``finer`` rule.
 
     A compiled program that takes it as an argument serves every ``n_agq`` with the same padded length: at least 64 nodes for one
-    dimension and 4,096 for more, so that most fits share one.
+    dimension, 4,096 for two and 16,384 for more, so that most fits share one with the finer rules that they come to.
     """
     rule = tensor_rule(n_agq, q, prior)
-    length = 64 if q < 2 else 4096
+    length = {0: 64, 1: 64, 2: 4096}.get(q, 16384)
     while length < finer(n_agq, q) ** q:
         length *= 4
     extra = length - rule.count

@@ -15,7 +15,7 @@ from glmmjax.likelihood.rule import Rule
 
 __all__ = ["GAUSS_HERMITE", "METHODS", "TRAPEZOID", "TRAPEZOID_DIMENSIONS", "Method", "Quadrature"]
 
-GAUSS_HERMITE = "adaptive Gauss-Hermite quadrature"
+GAUSS_HERMITE = "adaptive Gauss-Hermite quadrature rule"
 TRAPEZOID_DIMENSIONS = (1, 2)  # numbers of random effects that it is there for
 TRAPEZOID = "trapezoidal rule between bounds where the log joint has fallen by a cut"
 
