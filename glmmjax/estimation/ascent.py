@@ -31,9 +31,9 @@ def ascend(evaluator: Evaluator, begun: Begun, report: Report | None = None) -> 
     return End(begun, first, newton, code)
 
 
-def ascend_again(evaluator: Evaluator, last: End, report: Report | None = None) -> End:
-    """The second phase alone from where an ascent by another rule ended: the maxima of two rules are close to each other."""
-    newton, code = _to_the_end(evaluator, NEWTON, last.begun.start, restarted(last.newton), report)
+def ascend_again(evaluator: Evaluator, last: End, step: Any = None, report: Report | None = None) -> End:
+    """The second phase alone, ``step`` (P,) from where an ascent by another rule ended: the maxima of two rules are close to each other."""
+    newton, code = _to_the_end(evaluator, NEWTON, last.begun.start, restarted(last.newton, step), report)
     return last._replace(newton=newton, code=code)
 
 

@@ -38,10 +38,12 @@ class Judgement(NamedTuple):
     ----------
     error : their log-likelihood minus the reported one; NaN where a rule has no value
     shift : the largest change of an estimate that they ask for, in standard errors
+    step : (P,) the change that they ask for; empty where it is not known
     """
 
     error: float
     shift: float
+    step: np.ndarray = np.zeros(0)
 
 
 class Settled(NamedTuple):
@@ -144,7 +146,8 @@ def _moved(data: Data, found: Settled, quadrature: Quadrature, report: Report) -
         last = ascend(start, data.begin(None), report)
         counts = _added(counts, last.n_evaluations)
     if is_inside or quadrature.method != GAUSS_HERMITE:
-        last = ascend_again(whole, last, report)
+        is_near = is_inside and found.judgement.shift < 1.0
+        last = ascend_again(whole, last, found.judgement.step if is_near else None, report)
         counts = _added(counts, (0, 0, last.newton.n_newton))
     if quadrature.method != GAUSS_HERMITE or (Code(int(last.code)) is Code.CONVERGED and is_inside):
         return Settled(last, whole, quadrature, _judgement(whole, last, quadrature), counts)
@@ -174,7 +177,7 @@ def _judgement(whole: Evaluator, last: End, quadrature: Quadrature) -> Judgement
     values = [reported, *(float(at.log_likelihood) if np.isfinite(at.value) else np.nan for at in found)]
     # steps towards the integral may cancel: their sizes are added, with the sign of the whole way
     error = np.copysign(np.abs(np.diff(values)).sum(), values[-1] - values[0])
-    return Judgement(float(error), _shift(last, np.asarray(found[-1].gradient)))
+    return Judgement(float(error), *_newton_step(last, np.asarray(found[-1].gradient)))
 
 
 def _value(whole: Evaluator, last: End, quadrature: Quadrature) -> float:
@@ -182,18 +185,18 @@ def _value(whole: Evaluator, last: End, quadrature: Quadrature) -> float:
     return float(at.log_likelihood) if np.isfinite(at.value) else np.nan
 
 
-def _shift(last: End, gradient: np.ndarray) -> float:
-    """Newton's step by this gradient (P,), in standard errors, along directions of which the data tell."""
+def _newton_step(last: End, gradient: np.ndarray) -> tuple[float, np.ndarray]:
+    """Newton's step by this gradient (P,) along directions of which the data tell, and its largest entry in standard errors."""
     information = -np.asarray(last.newton.hessian)
     if not (np.isfinite(information).all() and np.isfinite(gradient).all()):
-        return np.inf
+        return np.inf, np.zeros(len(gradient))
     diagonal = np.abs(np.diagonal(information))
     scale = 1.0 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
     values, vectors = np.linalg.eigh(information * scale[:, None] * scale)
     root = vectors[:, values > 1e-10] / np.sqrt(values[values > 1e-10])
     errors = np.sqrt((root**2).sum(1))
     step = root @ (root.T @ (scale * gradient))
-    return float(np.max(np.abs(step) / np.where(errors > 0, errors, 1.0), initial=0.0))
+    return float(np.max(np.abs(step) / np.where(errors > 0, errors, 1.0), initial=0.0)), scale * step
 
 
 def _phase(quadrature: Quadrature) -> Phase:

@@ -83,11 +83,12 @@ def init(problem: Problem, start: Start, s: FirstOrderState) -> NewtonState:
     return NewtonState(s.theta, s.at, jnp.full_like(s.inverse, jnp.nan), proposal, infinity, count, count, ~finite)
 
 
-def restarted(s: NewtonState) -> NewtonState:
-    """The state before a first Hessian at the same place, by another rule: what is known there by the old one is forgotten."""
+def restarted(s: NewtonState, step: np.ndarray | None = None) -> NewtonState:
+    """The state before a first Hessian by another rule, at ``step`` (P,) from here; what is known here by the old rule is forgotten."""
     lowest: Any = np.float64(-np.inf)
     nothing, count = s.at._replace(value=lowest, log_likelihood=lowest), np.int32(0)
-    return s._replace(at=nothing, proposal=np.zeros(s.theta.shape), n_newton=count, n_rejected=count, is_done=np.bool_(False))  # type: ignore[arg-type]
+    proposal = np.zeros(s.theta.shape) if step is None else step
+    return s._replace(at=nothing, proposal=proposal, n_newton=count, n_rejected=count, is_done=np.bool_(False))  # type: ignore[arg-type]
 
 
 def progress(s: NewtonState) -> tuple[str, int]:
