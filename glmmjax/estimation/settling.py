@@ -70,6 +70,11 @@ class Settled(NamedTuple):
         return Code(int(self.last.code)) in (Code.CONVERGED, Code.CONVERGED_ON_BOUNDARY)
 
     @property
+    def is_lost(self) -> bool:
+        """Whether the ascent has ended where nothing is finite."""
+        return Code(int(self.last.code)) is Code.NOT_FINITE
+
+    @property
     def value(self) -> float:
         """The objective there."""
         return float(self.last.newton.at.value)
@@ -118,13 +123,14 @@ def _refined(data: Data, found: Settled, options: Options, report: Report) -> Se
         # one value costs a fraction of a fit: a rule that has not settled where the ascent ended is not worth one
         may_settle = abs(value(quadrature.finer(q)) - value(quadrature)) < options.quadrature_tolerance
         if may_settle or quadrature is candidates[-1]:
-            best = _moved(data, best, quadrature, report)
+            moved = _moved(data, best, quadrature, report)
+            best = best._replace(n_evaluations=moved.n_evaluations) if moved.is_lost else moved
     return best
 
 
 def _candidates(found: Settled, q: int, max_agq: int) -> Iterator[Quadrature]:
     """Finer rules, in the order in which they are tried; where there is no maximum, another method finds none."""
-    if Code(int(found.last.code)) is Code.NOT_FINITE:
+    if found.is_lost:
         return
     quadrature = found.quadrature
     for _ in range(_GAUSS_HERMITE_STEPS):
