@@ -66,7 +66,7 @@ def build_parser() -> argparse.ArgumentParser:
     fit.add_argument("--zi-random", metavar="FORMULA", help='random effects of the zero part, such as "~ 1 | id"')
     fit.add_argument("--dispersion", metavar="FORMULA", help='effects on the extra parameter, such as "~ sex"')
     fit.add_argument("--covariance", help=f"structure of the random effects: {', '.join(STRUCTURES)}")
-    fit.add_argument("--n-agq", type=_n_agq, metavar="N", help='quadrature points per random effect, or "auto"')
+    fit.add_argument("--n-agq", type=_n_agq, metavar="N", help="quadrature points per random effect; by default as the integral needs")
     fit.add_argument("--penalized", action="store_true", help="Student's t penalty on the fixed effects")
     fit.add_argument("--progress", action="store_true", help="show the iterations on one line")
     fit.set_defaults(run=run_fit)
@@ -107,8 +107,6 @@ def _demo_binomial() -> int:
     fits = {name: gj.mixed_model(fixed, random=random, data=data, family="binomial") for name, random in structures.items()}
     for name in list(fits)[1:]:
         _show(f"Binary outcome: {fixed}, {name}", fits[name].summary())
-    settled = gj.mixed_model(fixed, random="~ time | id", data=data, family="binomial", n_agq="auto")
-    _show("~ time | id with as many points as the integral needs", settled.summary())
     for smaller, larger in itertools.pairwise(fits):
         # the smaller model sets a variance to 0, on its boundary; the last step adds a correlation only
         _show(f"{smaller}  against  {larger}", gj.anova(fits[smaller], fits[larger], boundary=larger != "~ time | id"))

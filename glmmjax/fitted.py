@@ -10,6 +10,7 @@ from glmmjax.design.design import Design
 from glmmjax.estimation.convergence import Convergence
 from glmmjax.estimation.objective import Problem
 from glmmjax.likelihood.params import Params, layout_of
+from glmmjax.likelihood.quadrature import Quadrature
 from glmmjax.options import Options, StudentTPenalty
 from glmmjax.request import FitRequest
 
@@ -25,7 +26,7 @@ class FittedModel:
     design : arrays of the model with their labels
     problem : family, layout of theta, penalty and prior
     options : settings of the fit
-    n_agq : quadrature points per random effect in use, also after n_agq="auto"
+    quadrature : the rule in use, also where it was refined
     theta : (P,) free vector: beta, free vector of D, phi, gamma, delta; the diagonal of L is non-negative
     params : the same as ``Params``
     information : (P, P) negative Hessian of the penalised log-likelihood in theta
@@ -40,7 +41,7 @@ class FittedModel:
     design: Design
     problem: Problem
     options: Options
-    n_agq: int
+    quadrature: Quadrature
     theta: np.ndarray
     params: Params
     information: np.ndarray
@@ -50,6 +51,11 @@ class FittedModel:
     is_singular: bool
     convergence: Convergence
     request: FitRequest
+
+    @property
+    def n_agq(self) -> int:
+        """Quadrature points per random effect."""
+        return self.quadrature.n_points
 
 
 def problem_of(design: Design, penalty: StudentTPenalty | None) -> Problem:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -14,17 +13,18 @@ import numpy as np
 from glmmjax.design import BlockFiles, Design, build_design, caller_namespace, streamed_design
 from glmmjax.devices import on_device, placement, portable
 from glmmjax.errors import ConvergenceWarning, warn_caller
-from glmmjax.estimation.convergence import Code, Convergence, is_singular
+from glmmjax.estimation.convergence import Code, is_singular
 from glmmjax.estimation.maximise import maximise, maximise_streamed
 from glmmjax.estimation.maximum import Maximum
 from glmmjax.estimation.objective import Problem
+from glmmjax.estimation.settling import Judgement, is_settled
 from glmmjax.families import Family
 from glmmjax.fitted import FittedModel, problem_of
 from glmmjax.initial_values import initial_theta
 from glmmjax.likelihood.clusters import padded_rows, to_clusters
 from glmmjax.likelihood.covariance import lower_factor
-from glmmjax.likelihood.gauss_hermite import finer
 from glmmjax.likelihood.params import Params
+from glmmjax.likelihood.quadrature import Quadrature
 from glmmjax.options import Options, StudentTPenalty
 from glmmjax.progress import Watch
 from glmmjax.request import FitRequest, updated
@@ -33,8 +33,6 @@ from glmmjax.results import MixedModelResults
 __all__ = ["mixed_model", "refit"]
 
 _DEFAULTS = Options()
-
-_Run = Callable[[int, np.ndarray | None], Maximum]  # (points per random effect, initial values) -> fit
 
 
 def mixed_model(
@@ -81,8 +79,9 @@ def mixed_model(
         columns: ``random="~ 0 + C(visit) | id"`` has one effect a visit).
     penalized : True for Student's t penalties (mean 0, scale 1, 3 degrees of freedom) on all fixed effects but the intercept,
         or a ``StudentTPenalty``.
-    n_agq : quadrature points per random effect, 1 is Laplace's method; by default 11 for one or two random effects, 7 for three, 5, 3
-        and 1 for four, five and more. ``"auto"`` takes more until the log-likelihood moves by less than ``options.quadrature_tolerance``.
+    n_agq : quadrature points per random effect, 1 is Laplace's method; exactly this rule is used. None (or ``"auto"``) begins with 11 for
+        one or two random effects, 7 for three, 5, 3 and 1 for four, five and more, and takes finer rules until the log-likelihood moves by
+        less than ``options.quadrature_tolerance`` and no estimate by more than .02 standard errors.
     initial_values : a ``Params``, or a dict of ``beta`` (p,) and ``D`` (q, q), with ``phi`` (free scale) and ``gamma`` where the
         model has them; found from the data when not given.
     options : ``Options``.
@@ -106,7 +105,7 @@ def mixed_model(
     Warns
     -----
     ConvergenceWarning
-        When the fit carries no certificate of a maximum, or ``n_agq="auto"`` did not settle. A singular fit is neither.
+        When the fit carries no certificate of a maximum, or no rule has settled without ``n_agq``. A singular fit is neither.
     DesignWarning
         When no cluster has two rows, or there is one cluster only.
 
@@ -152,33 +151,19 @@ def _maximised(design: Design, request: FitRequest, previous: FittedModel | None
     if initial is None and previous is not None and _same_parameters(previous, design, problem):
         initial = previous.theta
     q = design.covariance.q
-    n_agq = request.rule.points(q)
-    place = placement(request.mesh, None if blocks is not None else n_agq**q * padded_rows(design.clusters.buckets))
+    quadrature, is_exact = request.rule.quadrature(q), request.rule.is_exact
+    place = placement(request.mesh, None if blocks is not None else quadrature.n_points**q * padded_rows(design.clusters.buckets))
     if place.device is not None:
         design = dataclasses.replace(design, rows=jax.device_put(design.rows, place.device))
     with Watch(request.progress) as watch, on_device(place.device):
+        rule: Any = {"quadrature": quadrature, "is_exact": is_exact}
         if blocks is None:
-            settings = (problem, request.options, design.clusters.buckets)
-            run: _Run = functools.partial(maximise, *settings, monitor=watch.report, every_step=watch.is_shown, mesh=place.mesh)
+            run: Any = {"monitor": watch.report, "every_step": watch.is_shown, "mesh": place.mesh}
+            maximum = maximise(problem, request.options, design.clusters.buckets, initial=initial, **rule, **run)
         else:
-            run = functools.partial(maximise_streamed, problem, request.options, blocks, monitor=watch.report)
-        maximum = run(n_agq, initial)
-        if request.rule.is_automatic:
-            maximum = _settled(maximum, run, q, request.options)
+            maximum = maximise_streamed(problem, request.options, blocks, initial=initial, **rule, monitor=watch.report)
     maximum = maximum._replace(convergence=dataclasses.replace(maximum.convergence, device=place.text))
     return _fitted_model(design, problem, maximum, request)
-
-
-def _settled(maximum: Maximum, run: _Run, q: int, options: Options) -> Maximum:
-    """The maximum by a rule so fine that the log-likelihood settles, from that by a coarser one: ``n_agq="auto"``."""
-    n_agq = maximum.convergence.n_agq
-    while _is_unsettled(maximum.convergence, options) and n_agq < options.max_agq:
-        n_agq = min(finer(n_agq, q), options.max_agq)
-        # the coarser rule may have lost a rank that D has, and a search comes back slowly from there
-        again = None if maximum.convergence.code is Code.CONVERGED_ON_BOUNDARY else maximum.theta
-        before, maximum = maximum, run(n_agq, again)
-        maximum = maximum._replace(convergence=_with_evaluations_of(before.convergence, maximum.convergence))
-    return maximum
 
 
 def _fitted_model(design: Design, problem: Problem, maximum: Maximum, request: FitRequest) -> FittedModel:
@@ -195,7 +180,7 @@ def _fitted_model(design: Design, problem: Problem, maximum: Maximum, request: F
         design=design,
         problem=problem,
         options=request.options,
-        n_agq=maximum.convergence.n_agq,
+        quadrature=Quadrature(maximum.convergence.n_agq, maximum.convergence.method),
         theta=theta,
         params=Params(*parts),
         information=-hessian,
@@ -225,15 +210,6 @@ def _same_parameters(previous: FittedModel, design: Design, problem: Problem) ->
     return is_same and bool(np.isfinite(previous.theta).all())
 
 
-def _with_evaluations_of(before: Convergence, after: Convergence) -> Convergence:
-    counts = {name: getattr(before, name) + getattr(after, name) for name in ("n_em", "n_quasi_newton", "n_newton")}
-    return dataclasses.replace(after, **counts)
-
-
-def _is_unsettled(found: Convergence, options: Options) -> bool:
-    return not abs(found.quadrature_error) < options.quadrature_tolerance
-
-
 def _warn(fitted: FittedModel) -> None:
     found = fitted.convergence
     if not found.has_converged:
@@ -242,9 +218,10 @@ def _warn(fitted: FittedModel) -> None:
             f"quadrature error {found.quadrature_error:.2g})"
         )
         warn_caller(text, ConvergenceWarning)
-    elif fitted.request.rule.is_automatic and _is_unsettled(found, fitted.options):
+    elif not fitted.request.rule.is_exact and not is_settled(Judgement(found.quadrature_error, found.largest_shift), fitted.options):
         text = (
-            f"n_agq='auto' has not settled: with {fitted.n_agq} points the log-likelihood still moves by {found.quadrature_error:.2g} when "
-            f"{found.finer_n_agq} are taken. Try options=Options(max_agq={2 * fitted.options.max_agq + 1}), or fewer random effects."
+            f"No rule has settled: with {fitted.n_agq} points the log-likelihood still moves by {found.quadrature_error:.2g}, and an "
+            f"estimate by {found.largest_shift:.2g} standard errors, when {found.finer_n_agq} are taken. "
+            f"Try options=Options(max_agq={2 * fitted.options.max_agq + 1}), or fewer random effects."
         )
         warn_caller(text, ConvergenceWarning)

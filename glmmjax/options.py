@@ -23,10 +23,9 @@ class Options:
     n_newton : largest number of evaluations of the exact Hessian.
     certificate : a fit is converged when its Newton decrement, in log-likelihood units, is below this.
     max_block_rows : rows of one block, the unit that stays in cache and bounds memory.
-    quadrature_tolerance : ``n_agq="auto"`` raises the number of points until the log-likelihood moves by less than this.
-    quadrature_limit : a fit by more than one point is not converged when a finer rule moves its log-likelihood by more than this
-        times the square root of the number of clusters: estimates then begin to feel the difference.
-    max_agq : the largest number of points per random effect that ``n_agq="auto"`` tries.
+    quadrature_tolerance : a fit without ``n_agq`` takes finer rules until the log-likelihood moves by less.
+    quadrature_limit : a fit is not converged when a finer rule moves its log-likelihood by this or more.
+    max_agq : the largest number of points per dimension that a fit without ``n_agq`` tries.
 
     Raises
     ------
@@ -35,7 +34,7 @@ class Options:
 
     Examples
     --------
-    >>> options = gj.Options(max_agq=101, n_newton=50)  # for mixed_model(..., n_agq="auto", options=options)
+    >>> options = gj.Options(max_agq=101, n_newton=50)  # for mixed_model(..., options=options)
     >>> options == gj.Options(n_newton=50, max_agq=101)
     True
     """
@@ -48,7 +47,7 @@ class Options:
     certificate: float = 1e-6
     max_block_rows: int = 2048
     quadrature_tolerance: float = 1e-4
-    quadrature_limit: float = 0.02
+    quadrature_limit: float = 0.01
     max_agq: int = 51
 
     def __post_init__(self) -> None:

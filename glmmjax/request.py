@@ -15,6 +15,7 @@ from glmmjax.errors import ArgumentError
 from glmmjax.initial_values import named_values
 from glmmjax.likelihood.gauss_hermite import check_n_agq
 from glmmjax.likelihood.params import Params
+from glmmjax.likelihood.quadrature import Quadrature
 from glmmjax.options import Options, StudentTPenalty, default_n_agq
 from glmmjax.progress import Watch
 
@@ -29,15 +30,18 @@ class RuleRequest:
 
     Attributes
     ----------
-    n_points : per random effect; None where the number of random effects decides
-    is_automatic : whether to take more points until the log-likelihood settles
+    n_points : per random effect; None: begin with a number that the number of random effects decides, and refine until the rule settles
     """
 
     n_points: int | None = None
-    is_automatic: bool = False
 
-    def points(self, q: int) -> int:
-        """Points per random effect to begin with, for ``q`` random effects.
+    @property
+    def is_exact(self) -> bool:
+        """Whether exactly this rule was asked for."""
+        return self.n_points is not None
+
+    def quadrature(self, q: int) -> Quadrature:
+        """The rule to begin with, for ``q`` random effects.
 
         Raises
         ------
@@ -50,7 +54,7 @@ class RuleRequest:
                 f"n_agq={n_agq} with {q} random effects makes {n_agq**q:,} quadrature nodes, each evaluated for every row; at most "
                 f"{_MOST_NODES:,} are allowed. Take fewer points (n_agq=1 is Laplace's method) or fewer random effects."
             )
-        return n_agq
+        return Quadrature(n_agq)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -86,7 +90,7 @@ class FitRequest(ModelArguments):
     def rule(self) -> RuleRequest:
         """The quadrature rule."""
         if self.n_agq is None or (isinstance(self.n_agq, str) and self.n_agq == "auto"):
-            return RuleRequest(is_automatic=self.n_agq is not None)
+            return RuleRequest()
         return RuleRequest(check_n_agq(self.n_agq))
 
     @functools.cached_property

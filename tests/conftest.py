@@ -40,14 +40,15 @@ def no_effects_fit(intro_binomial):
 
 @pytest.fixture(scope="session")
 def diagonal_fit(intro_binomial):
-    """Independent random intercept and slope."""
-    return gj.mixed_model(FIXED, random="~ time || id", data=intro_binomial, family="binomial")
+    """Independent random intercept and slope, by 11 points."""
+    return gj.mixed_model(FIXED, random="~ time || id", data=intro_binomial, family="binomial", n_agq=11)
 
 
 @pytest.fixture(scope="session")
 def singular_fit(intro_binomial):
-    """Correlated random intercept and slope, whose correlation is 1 at the maximum."""
-    return gj.mixed_model(FIXED, random="~ time | id", data=intro_binomial, family="binomial")
+    """Correlated random intercept and slope, whose correlation is 1 at the maximum of the rule with 11 points."""
+    options = gj.Options(quadrature_limit=0.05)  # it is .011 away from the integral
+    return gj.mixed_model(FIXED, random="~ time | id", data=intro_binomial, family="binomial", n_agq=11, options=options)
 
 
 @pytest.fixture(scope="session")
@@ -65,7 +66,7 @@ def poisson_fit():
 @pytest.fixture
 def as_if_fitted(monkeypatch):
     """``mixed_model`` that takes numbers from nowhere in the place of a search, so that nothing is compiled."""
-    ended = Convergence(Code.CONVERGED, "as if", 1e-9, 1e-7, 3, 4, 2, 1e-5, 11, 17)
+    ended = Convergence(Code.CONVERGED, "as if", 1e-9, 1e-7, 3, 4, 2, 1e-5, 11, 17, largest_shift=1e-3)
 
     def found(problem, modes):
         size = problem.layout.size

@@ -53,6 +53,7 @@ OUTSIDE: dict[str, set[str]] = {
     "families": {"jax", "numpy"},
     "likelihood": {"jax"},
     "likelihood/gauss_hermite": {"jax", "numpy"},
+    "likelihood/trapezoid": {"jax", "numpy"},
     "likelihood/population": {"jax", "numpy"},
     "likelihood/covariance": {"jax", "numpy"},
     "design": {"jax", "numpy", "pandas", "patsy"},

@@ -168,10 +168,10 @@ def test_a_request_has_the_arguments_of_mixed_model_and_what_they_mean(intro_fit
         None,
     )
     other = updated(request, {"n_agq": "auto", "penalized": True})
-    assert (other.rule, other.penalty, other.data is request.data) == (RuleRequest(is_automatic=True), gj.StudentTPenalty(), True)
-    assert [RuleRequest().points(q) for q in range(1, 5)] == [11, 11, 7, 5]
+    assert (other.rule, other.penalty, other.data is request.data) == (RuleRequest(), gj.StudentTPenalty(), True)
+    assert [RuleRequest().quadrature(q).n_points for q in range(1, 5)] == [11, 11, 7, 5]
     with pytest.raises(ArgumentError, match="n_agq=60 with 3 random effects makes 216,000 quadrature nodes"):
-        RuleRequest(60).points(3)
+        RuleRequest(60).quadrature(3)
 
 
 def test_initial_values_outside_the_structure_are_refused(intro_binomial):
@@ -207,7 +207,7 @@ def test_names_in_formulas_are_those_of_the_caller(intro_binomial):
 
     fit = gj.mixed_model("y ~ sex * half(time)", random="~ 1 | id", data=intro_binomial, family="binomial")
     assert "half(time)" in fit.fe_params.index
-    assert fit.update(n_agq=5).fe_params["half(time)"] == pytest.approx(fit.fe_params["half(time)"], rel=0.05)
+    assert fit.update(n_agq=9).fe_params["half(time)"] == pytest.approx(fit.fe_params["half(time)"], rel=0.05)
 
 
 def test_names_that_the_caller_lacks_are_an_error(intro_binomial):
@@ -225,7 +225,7 @@ def test_auto_raises_the_number_of_points_until_the_value_settles(intro_fit):
     assert finer.convergence.n_agq > 11
     assert finer.convergence.n_newton > 1
     assert abs(finer.convergence.quadrature_error) < 1e-6
-    with pytest.warns(ConvergenceWarning, match=r"n_agq='auto' has not settled: with 12 points .*options=Options\(max_agq=25\)"):
+    with pytest.warns(ConvergenceWarning, match=r"No rule has settled: with 12 points .*options=Options\(max_agq=25\)"):
         intro_fit.update(n_agq="auto", options=gj.Options(quadrature_tolerance=1e-6, max_agq=12))
 
 

@@ -33,7 +33,8 @@ FITTED = in_seconds((*CASES, *FAMILY_CASES), ("o01", "o02", "o03", "o04", "o05",
 @functools.cache
 def fit_of(name):
     case = load_case(name)
-    return gj.mixed_model(**case.arguments, n_agq=case.n_agq)
+    # the rule of the reference need not have settled
+    return gj.mixed_model(**case.arguments, n_agq=case.n_agq, options=gj.Options(quadrature_limit=0.05))
 
 
 @functools.cache
@@ -146,15 +147,16 @@ def test_correlated_slopes_are_singular_at_eleven_points_only():
     eleven = fit_of(name)
     assert eleven.converged
     assert eleven.is_singular
-    assert abs(eleven.convergence.quadrature_error) > 5e-3  # and the fit says that it is not settled
+    assert abs(eleven.convergence.quadrature_error) > 0.01
     summary = str(eleven.summary())
     assert "singular" in summary
     assert "nan" not in summary.lower()
 
-    settled = gj.mixed_model(**load_case(name).arguments, n_agq="auto")
+    settled = gj.mixed_model(**load_case(name).arguments)
     assert settled.converged
     assert not settled.is_singular
     assert abs(settled.convergence.quadrature_error) < 1e-4
+    assert settled.llf == pytest.approx(-358.7976, abs=1e-4)
     assert log_likelihood(name, settled.params.beta, settled.cov_re, 51) >= -358.7977
 
 

@@ -14,6 +14,7 @@ From the lowest up; each imports only those before it:
 - ``evaluators/``: where the likelihood is evaluated: one program, cores, a mesh, files on disk
 - ``ascent``: the ascent to a maximum: one function that drives the phases over any evaluator
 - ``maximum``: what a fit from Python is asked for and gives back, and how its end is judged
+- ``settling``: how far a rule is from the integral, and the search for a rule that has settled
 - ``maximise``: a fit from Python: starting values, a sample where the data are large, the ascent
 - ``fit``: a whole fit as one pure function
 - ``batch``: many ascents at once, under ``vmap``

@@ -8,11 +8,12 @@ from typing import Any
 from glmmjax.estimation.convergence import Code
 from glmmjax.estimation.evaluators.evaluator import End, Evaluator
 from glmmjax.estimation.phases.first_order import Begun
+from glmmjax.estimation.phases.newton import restarted
 from glmmjax.estimation.phases.phase import Phase
 from glmmjax.estimation.sequence import FIRST_ORDER, NEWTON
 from glmmjax.estimation.starting_values import Start
 
-__all__ = ["Report", "ascend"]
+__all__ = ["Report", "ascend", "ascend_again"]
 
 Report = Callable[[Phase, Any], None]  # of a phase and its state
 
@@ -28,6 +29,12 @@ def ascend(evaluator: Evaluator, begun: Begun, report: Report | None = None) -> 
     first, state = _to_the_end(evaluator, FIRST_ORDER, start, begun.state, report)
     newton, code = _to_the_end(evaluator, NEWTON, start, state, report)
     return End(begun, first, newton, code)
+
+
+def ascend_again(evaluator: Evaluator, last: End, step: Any = None, report: Report | None = None) -> End:
+    """The second phase alone, ``step`` (P,) from where an ascent by another rule ended: the maxima of two rules are close to each other."""
+    newton, code = _to_the_end(evaluator, NEWTON, last.begun.start, restarted(last.newton, step), report)
+    return last._replace(newton=newton, code=code)
 
 
 def _to_the_end(evaluator: Evaluator, phase: Phase, start: Start, state: Any, report: Report | None) -> tuple[Any, Any]:

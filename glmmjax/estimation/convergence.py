@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import math
 
 import jax.numpy as jnp
 from jax import Array
@@ -11,12 +12,13 @@ from jax import Array
 from glmmjax.estimation.objective import FitSettings
 from glmmjax.estimation.phases.newton import FLAT, NewtonState, spectrum
 from glmmjax.estimation.starting_values import Start
+from glmmjax.likelihood.quadrature import GAUSS_HERMITE
 
-__all__ = ["Code", "Convergence", "code_of", "is_singular"]
+__all__ = ["SINGULAR", "Code", "Convergence", "code_of", "is_singular"]
 
 _MODE_ERROR = 1e-8  # in squared posterior standard deviations; a Newton step from a warm start leaves a far smaller error
 _DIVERGING = 0.01  # change of a linear predictor that a last Newton step may still ask for
-_SINGULAR = 1e-4  # relative size of a diagonal entry of L below which D counts as singular
+SINGULAR = 1e-4  # relative size of a diagonal entry of L below which D counts as singular
 
 
 class Code(enum.IntEnum):
@@ -76,8 +78,8 @@ _TEXTS = {
     ),
     Code.QUADRATURE_NOT_SETTLED: (
         "the integral is not settled: the maximum of this quadrature rule is certified, but a finer rule moves the log-likelihood "
-        "there by so much that the estimates may be far from the maximum-likelihood ones. Try n_agq='auto', or more points; "
-        "a random effect whose variance has no bound in these data stays unsettled under any rule."
+        "there by so much that the estimates may be far from the maximum-likelihood ones. Leave n_agq out, and rules are tried until one "
+        "settles; a random effect whose variance has no bound in these data stays unsettled under any rule."
     ),
 }
 
@@ -95,10 +97,13 @@ class Convergence:
     n_em : evaluations of value and gradient in the EM phase
     n_quasi_newton : evaluations of value and gradient in the quasi-Newton phase
     n_newton : evaluations of value, gradient and Hessian in the Newton phase
-    quadrature_error : log-likelihood by the finer rule minus the reported one, at the estimates
+    quadrature_error : log-likelihood by the finer rule minus the reported one, at the estimates.
+        A rule that is judged by several has the sum of the sizes of their steps.
     n_agq : quadrature points per random effect
     finer_n_agq : points per random effect of the finer rule
     n_on_sample : evaluations on a sample of the clusters, with which a fit of large data starts
+    method : how the random effects are integrated over
+    largest_shift : the largest change of an estimate that the finer rule asks for, in standard errors
     device : where the fit ran: "cpu", "4 x cpu", "2 processes, 8 x gpu"
     """
 
@@ -113,6 +118,8 @@ class Convergence:
     n_agq: int
     finer_n_agq: int
     n_on_sample: int = 0
+    method: str = GAUSS_HERMITE
+    largest_shift: float = math.nan
     device: str = ""
 
     @property
@@ -136,7 +143,7 @@ def is_singular(chol: Array, reach: Array) -> Array:
     lower = jnp.linalg.qr(chol.T, mode="r").T  # the lower factor of the same D, whatever root the structure uses
     diagonal = jnp.abs(jnp.diagonal(lower))
     deviation = jnp.sqrt((chol * chol).sum(1))
-    return jnp.any((diagonal < _SINGULAR * deviation) | (deviation * reach < _SINGULAR))
+    return jnp.any((diagonal < SINGULAR * deviation) | (deviation * reach < SINGULAR))
 
 
 def code_of(settings: FitSettings, start: Start, s: NewtonState) -> Array:

@@ -10,11 +10,12 @@ from glmmjax.estimation.convergence import Code
 from glmmjax.estimation.evaluators.choice import Data, in_memory, is_small, on_disk, on_mesh, small
 from glmmjax.estimation.evaluators.disk import Blocks
 from glmmjax.estimation.evaluators.evaluator import End
-from glmmjax.estimation.maximum import Asked, Maximum, Monitor, finer_rule, maximum
+from glmmjax.estimation.maximum import Asked, Maximum, Monitor, maximum
 from glmmjax.estimation.objective import Integral, Problem, fit_settings
+from glmmjax.estimation.settling import judged, settled
 from glmmjax.estimation.starting_values import dispersed
 from glmmjax.likelihood.clusters import Bucket
-from glmmjax.likelihood.gauss_hermite import padded_rule
+from glmmjax.likelihood.quadrature import Quadrature
 from glmmjax.options import Options
 
 __all__ = ["maximise", "maximise_streamed"]
@@ -24,47 +25,57 @@ def maximise(
     problem: Problem,
     options: Options,
     buckets: tuple[Bucket, ...],
-    n_agq: int,
+    quadrature: Quadrature,
     initial: np.ndarray | None = None,
     *,
+    is_exact: bool = True,
     monitor: Monitor | None = None,
     every_step: bool = False,
     mesh: Mesh | None = None,
 ) -> Maximum:
     """Maximise the penalised log-likelihood from ``initial`` (P,), or from starting values of its own.
 
-    Call it under the precision of ``buckets``. ``monitor`` is called whenever compiled code returns: after every step with ``every_step``
-    or on large data, otherwise after a phase. The devices of ``mesh`` share the blocks, whatever the size of the data.
+    The rule is ``quadrature``; without ``is_exact``, a finer one where that has not settled. Runs under the precision of ``buckets``.
+    ``monitor`` is called whenever compiled code comes back: after every step with ``every_step`` or on large data, after a phase otherwise.
+    With ``mesh`` its devices share the blocks, whatever the size of the data.
     """
-    settings, integral = fit_settings(problem, options), Integral(buckets, padded_rule(n_agq, problem.layout.covariance.q))
-    fits_one_program = is_small(problem, buckets, n_agq)
+    settings, integral = fit_settings(problem, options), Integral(buckets, quadrature.padded(problem.layout.covariance.q, problem.prior))
+    fits_one_program = is_small(problem, buckets, quadrature.n_points)
     if mesh is not None:
         data = on_mesh(settings, integral, mesh, fits_one_program)
     elif fits_one_program:
         data = small(settings, integral, every_step)
     else:
         data = in_memory(settings, integral)
-    return _maximise(Asked(options, n_agq, initial, monitor), data)
+    return _maximise(Asked(options, quadrature, is_exact, initial, monitor), data)
 
 
 def maximise_streamed(
-    problem: Problem, options: Options, blocks: Blocks, n_agq: int, initial: np.ndarray | None = None, *, monitor: Monitor | None = None
+    problem: Problem,
+    options: Options,
+    blocks: Blocks,
+    quadrature: Quadrature,
+    initial: np.ndarray | None = None,
+    *,
+    is_exact: bool = True,
+    monitor: Monitor | None = None,
 ) -> Maximum:
     """``maximise`` for blocks on disk."""
-    sample = Integral(blocks.sample(), padded_rule(n_agq, problem.layout.covariance.q))
+    sample = Integral(blocks.sample(), quadrature.padded(problem.layout.covariance.q, problem.prior))
     data = on_disk(fit_settings(problem, options), blocks, sample, has_start=initial is not None)
-    return _maximise(Asked(options, n_agq, initial, monitor), data)
+    return _maximise(Asked(options, quadrature, is_exact, initial, monitor), data)
 
 
 def _maximise(asked: Asked, data: Data) -> Maximum:
     try:
         data.whole.precompile(data.begin_with)
         last, n_on_sample = _climb(asked, data)
-        q = data.whole.settings.problem.layout.covariance.q
-        finer_value = data.whole.log_likelihood(last, finer_rule(asked.n_agq, q))
+        found = judged(data.whole, last, asked.quadrature)
+        if not asked.is_exact:
+            found = settled(data, found, asked.options, asked.report)
     finally:
         data.close()
-    return maximum(asked, last, data.whole.modes(last), float(finer_value), total_weight=data.total_weight, n_on_sample=n_on_sample)
+    return maximum(asked, found, found.whole.modes(found.last), n_on_sample)
 
 
 def _climb(asked: Asked, data: Data) -> tuple[End, int]:

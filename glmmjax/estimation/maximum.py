@@ -8,13 +8,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from glmmjax.estimation.convergence import Code, Convergence
-from glmmjax.estimation.evaluators.evaluator import End
 from glmmjax.estimation.phases.phase import Phase
-from glmmjax.likelihood.gauss_hermite import finer, padded_rule
-from glmmjax.likelihood.rule import Rule
+from glmmjax.estimation.settling import Settled
+from glmmjax.likelihood.quadrature import Quadrature
 from glmmjax.options import Options
 
-__all__ = ["Asked", "Maximum", "Monitor", "Progress", "finer_rule", "maximum"]
+__all__ = ["Asked", "Maximum", "Monitor", "Progress", "maximum"]
 
 
 class Progress(NamedTuple):
@@ -64,13 +63,15 @@ class Asked(NamedTuple):
     Attributes
     ----------
     options : settings of the fit
-    n_agq : quadrature points per random effect
+    quadrature : the rule to begin with
+    is_exact : whether to keep exactly this rule; False: a finer one where it has not settled
     initial : (P,) free vector to start from, None for starting values from the data
     monitor : called with a ``Progress`` between steps; None for no call
     """
 
     options: Options
-    n_agq: int
+    quadrature: Quadrature
+    is_exact: bool
     initial: np.ndarray | None
     monitor: Monitor | None
 
@@ -81,15 +82,11 @@ class Asked(NamedTuple):
             self.monitor(Progress(*phase.progress(state), float(state.at.log_likelihood), gradient_norm))
 
 
-def maximum(
-    asked: Asked, last: End, modes: tuple[np.ndarray, ...], finer_value: float, *, total_weight: float, n_on_sample: int
-) -> Maximum:
-    """The record of a fit; ``finer_value`` is the log-likelihood at its estimates by the finer rule."""
-    newton, at = last.newton, last.newton.at
-    n_em, n_quasi_newton, n_newton = map(int, last.n_evaluations)
-    # a rule that has no finite value there must not pass for one that agrees
-    error = finer_value - float(at.log_likelihood) if np.isfinite(finer_value) else np.nan
-    code = _judged(Code(int(last.code)), error, asked, total_weight)
+def maximum(asked: Asked, found: Settled, modes: tuple[np.ndarray, ...], n_on_sample: int) -> Maximum:
+    """The record of a fit."""
+    newton, quadrature, (error, shift, _) = found.last.newton, found.quadrature, found.judgement
+    at, (n_em, n_quasi_newton, n_newton) = newton.at, found.n_evaluations
+    code = _judged(Code(int(found.last.code)), error, asked)
     convergence = Convergence(
         code=code,
         message=code.text,
@@ -99,21 +96,17 @@ def maximum(
         n_quasi_newton=n_quasi_newton,
         n_newton=n_newton,
         quadrature_error=error,
-        n_agq=asked.n_agq,
-        finer_n_agq=finer(asked.n_agq, at.chol_gradient.shape[0]),
+        n_agq=quadrature.n_points,
+        finer_n_agq=quadrature.finer(at.chol_gradient.shape[0]).n_points,
         n_on_sample=n_on_sample,
+        method=quadrature.method,
+        largest_shift=shift,
     )
     return Maximum(np.asarray(newton.theta), np.asarray(newton.hessian), float(at.log_likelihood), float(at.value), modes, convergence)
 
 
-def _judged(code: Code, quadrature_error: float, asked: Asked, n_clusters: float) -> Code:
+def _judged(code: Code, quadrature_error: float, asked: Asked) -> Code:
     """``code``, or ``QUADRATURE_NOT_SETTLED`` for a certified maximum where a finer rule differs by too much."""
     is_certified = code in (Code.CONVERGED, Code.CONVERGED_ON_BOUNDARY)
-    is_settled = asked.n_agq == 1 or abs(quadrature_error) < asked.options.quadrature_limit * n_clusters**0.5
-    return Code.QUADRATURE_NOT_SETTLED if is_certified and not is_settled else code
-
-
-def finer_rule(n_agq: int, q: int) -> Rule:
-    """The rule that judges ``n_agq``, in arrays of the same length, which hold it by construction."""
-    fine, size = padded_rule(finer(n_agq, q), q), padded_rule(n_agq, q).log_weights.shape[0]
-    return fine._replace(nodes=fine.nodes[:size], log_weights=fine.log_weights[:size])
+    is_near = abs(quadrature_error) < asked.options.quadrature_limit or (asked.is_exact and asked.quadrature.n_points == 1)
+    return Code.QUADRATURE_NOT_SETTLED if is_certified and not is_near else code

@@ -31,9 +31,9 @@ from glmmjax.estimation.xla.compiler_options import platform_in_force
 from glmmjax.estimation.xla.programs import given_theta, programs
 from glmmjax.estimation.xla.workers import Workers
 from glmmjax.likelihood.clusters import Bucket, ClusterData, cluster_starts, replace_outcomes, replace_weights, weights_in_blocks
-from glmmjax.likelihood.gauss_hermite import padded_rule
 from glmmjax.likelihood.marginal import Modes
 from glmmjax.likelihood.params import Theta
+from glmmjax.likelihood.quadrature import Quadrature
 from glmmjax.options import Options
 
 __all__ = ["Changes", "Origin", "Refits", "refit_all", "refit_in_chunks", "with_outcomes", "with_weights"]
@@ -50,7 +50,7 @@ class Origin(NamedTuple):
     ----------
     problem : what is maximised
     options : settings of the fit
-    n_agq : quadrature points per random effect
+    quadrature : the rule of the fit
     buckets : blocks of clusters with the original data
     theta : (P,) estimates in the free vector
     information : (P, P) negative Hessian at the estimates
@@ -59,7 +59,7 @@ class Origin(NamedTuple):
 
     problem: Problem
     options: Options
-    n_agq: int
+    quadrature: Quadrature
     buckets: tuple[Bucket, ...]
     theta: Any
     information: Any
@@ -123,7 +123,7 @@ def refit_all(origin: Origin, changes: Changes) -> Refits:
     with _where_data_are(origin.buckets):
         if not changes.n:
             ends = []
-        elif not is_small(origin.problem, origin.buckets, origin.n_agq):
+        elif not is_small(origin.problem, origin.buckets, origin.quadrature.n_points):
             ends = [_refit_large(origin, _changed(origin, changes, r)) for r in range(changes.n)]
         elif platform_in_force() != "cpu":
             ends = refit_in_chunks(origin, changes)
@@ -182,7 +182,7 @@ def _refit_large(origin: Origin, buckets: tuple[Bucket, ...]) -> Estimate:
 
 
 def _integral(origin: Origin) -> Integral:
-    return Integral(origin.buckets, padded_rule(origin.n_agq, origin.problem.layout.covariance.q))
+    return Integral(origin.buckets, origin.quadrature.padded(origin.problem.layout.covariance.q, origin.problem.prior))
 
 
 def _begun(origin: Origin, evaluator: OneProgram) -> Begun:
@@ -194,7 +194,7 @@ def _begun(origin: Origin, evaluator: OneProgram) -> Begun:
 
 def _again(origin: Origin, changes: Changes, r: int, before: Estimate) -> Estimate:
     """The refit from starting values of its own; ``before`` where that is no better."""
-    found = maximise(origin.problem, origin.options, _changed(origin, changes, r), origin.n_agq)
+    found = maximise(origin.problem, origin.options, _changed(origin, changes, r), origin.quadrature)
     end = Estimate(found.theta, int(found.convergence.code), found.log_likelihood, found.hessian)
     return end if end.code in _SETTLED else before
 

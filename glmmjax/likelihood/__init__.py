@@ -16,7 +16,8 @@ The integral of a block of clusters:
 - ``modes``: its maximum
 - ``posterior``: its mode and scale
 - ``rule``: what an integration rule is
-- ``gauss_hermite``: the one rule that there is
+- ``gauss_hermite``, ``trapezoid``: the two rules
+- ``quadrature``: a rule by its method and number of points
 - ``node_sums``: sums over the nodes, with their derivatives
 - ``adaptive``: the integral
 

@@ -66,7 +66,7 @@ def block_conditional(
     nodes, log_weights = jnp.asarray(rule.nodes, params.beta.dtype), jnp.asarray(rule.log_weights, params.beta.dtype)
     f = integrand(params, block, family, prior)
     post = posterior(f, start)
-    placement = rule.place(post)
+    placement = rule.place(f, post)
 
     def log_weight(standard: tuple[Array, Array]) -> Array:
         z, log_w = standard

@@ -19,9 +19,10 @@ import numpy as np
 from glmmjax.errors import ArgumentError
 from glmmjax.likelihood.posterior import Posterior
 from glmmjax.likelihood.prior import STANDARD_NORMAL, Prior
+from glmmjax.likelihood.rows import Integrand
 from glmmjax.likelihood.rule import NodePlacement, Rule
 
-__all__ = ["GaussHermite", "Rule", "check_n_agq", "finer", "padded_rule", "tensor_rule"]
+__all__ = ["GaussHermite", "Rule", "check_n_agq", "finer", "judges", "padded_rule", "tensor_rule"]
 
 _MOST_NODES = 50_000  # largest size of a rule that only judges another one
 _MOST_POINTS = 200  # points per dimension; the weights of much longer rules underflow
@@ -41,8 +42,9 @@ class GaussHermite(NamedTuple):
     log_weights: Any
     count: Any
 
-    def place(self, posterior: Posterior) -> NodePlacement:
+    def place(self, f: Integrand, posterior: Posterior) -> NodePlacement:
         """Nodes around the mode, at the scale of the posterior. f is largest at the mode, so the sum needs no running maximum."""
+        del f  # mode and scale say it all
         return NodePlacement(posterior.mode, posterior.root, posterior.log_det, posterior.value)
 
 
@@ -69,10 +71,10 @@ def padded_rule(n_agq: int, q: int, prior: Prior = STANDARD_NORMAL) -> GaussHerm
     """The same rule in arrays whose length is a power of four that also holds the ``finer`` rule.
 
     A compiled program that takes it as an argument serves every ``n_agq`` with the same padded length: at least 64 nodes for one
-    dimension and 4,096 for more, so that most fits share one.
+    dimension, 4,096 for two and 16,384 for more, so that most fits share one with the finer rules that they come to.
     """
     rule = tensor_rule(n_agq, q, prior)
-    length = 64 if q < 2 else 4096
+    length = {0: 64, 1: 64, 2: 4096}.get(q, 16384)
     while length < finer(n_agq, q) ** q:
         length *= 4
     extra = length - rule.count
@@ -84,6 +86,12 @@ def finer(n_agq: int, q: int) -> int:
     wanted = (n_agq + max(4, n_agq // 2)) | 1
     affordable = [n for n in range(wanted, n_agq, -1) if n**q <= max(_MOST_NODES, n_agq**q)]
     return affordable[0] if affordable else n_agq + 1
+
+
+def judges(n_agq: int, q: int, prior: Prior = STANDARD_NORMAL) -> tuple[GaussHermite]:
+    """The rule that judges ``n_agq``, in arrays of the same length, which hold it by construction."""
+    fine, size = padded_rule(finer(n_agq, q), q, prior), padded_rule(n_agq, q, prior).log_weights.shape[0]
+    return (fine._replace(nodes=fine.nodes[:size], log_weights=fine.log_weights[:size]),)
 
 
 def check_n_agq(n_agq: object) -> int:

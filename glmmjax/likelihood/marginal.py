@@ -35,6 +35,7 @@ __all__ = [
     "Span",
     "block_value_and_gradient",
     "cluster_log_likelihoods",
+    "cluster_log_likelihoods_by_rule",
     "in_ambient_precision",
     "log_likelihood",
     "log_likelihood_by_rule",
@@ -180,8 +181,14 @@ def _log_likelihood_on_mesh(params: Params, clusters: ClusterData, family: Famil
 
 @functools.partial(jax.jit, static_argnums=(2, 3))
 def _cluster_log_likelihoods(params: Params, clusters: ClusterData, family: Family, n_agq: int) -> Array:
-    rule = tensor_rule(n_agq, params.chol.shape[-1])
-    values = [jax.lax.map(lambda block: block_values(params, block, family, rule), bucket) for bucket in clusters.buckets]
+    return cluster_log_likelihoods_by_rule(params, clusters, family, tensor_rule(n_agq, params.chol.shape[-1]))
+
+
+def cluster_log_likelihoods_by_rule(
+    params: Params, clusters: ClusterData, family: Family, rule: Rule, prior: Prior = STANDARD_NORMAL
+) -> Array:
+    """``cluster_log_likelihoods`` with a rule made for ``prior`` in place of ``n_agq``."""
+    values = [jax.lax.map(lambda block: block_values(params, block, family, rule, prior), bucket) for bucket in clusters.buckets]
     return to_clusters(clusters, values)
 
 
@@ -279,7 +286,7 @@ def block_value_and_gradient(
     def prepare(params: Params) -> tuple[tuple[Predictors, NodePlacement, Array], Posterior]:
         f = Integrand(family, prior, predictors_of(params, block), observed)
         post = posterior(f, start)
-        return (f.x, rule.place(post), log_base(f)), post
+        return (f.x, rule.place(f, post), log_base(f)), post
 
     observed = observed_of(block)
     (x, placement, base), pull_back, post = jax.vjp(prepare, params, has_aux=True)
@@ -301,4 +308,4 @@ def block_values(params: Params, block: Bucket, family: Family, rule: Rule, prio
     """(B,) log marginal likelihoods of a block."""
     f = integrand(params, block, family, prior)
     start = jnp.zeros((params.chol.shape[-1], block.cluster_weight.shape[-1]), f.x.eta.dtype)
-    return integrate(f, rule.place(posterior(f, start)), rule) + log_base(f)
+    return integrate(f, rule.place(f, posterior(f, start)), rule) + log_base(f)

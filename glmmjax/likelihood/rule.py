@@ -1,7 +1,8 @@
 """The contract of an integration rule: standard nodes with log weights, and a way to place them in each cluster.
 
-Every rule places its nodes by an affine map, ``u_k = origin + axes z_k``, which it makes from the cluster's posterior. Sums over nodes,
-their derivatives and posterior moments need the map only, and do not know whether it comes from mode and scale or from bounds.
+Every rule places its nodes by an affine map, ``u_k = origin + axes z_k``, which it makes from the cluster's integrand and posterior.
+Sums over nodes, their derivatives and posterior moments need the map only, and do not know whether it comes from mode and scale or from
+bounds.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from glmmjax.likelihood.posterior import Posterior
+from glmmjax.likelihood.rows import Integrand
 
 __all__ = ["NodePlacement", "Rule", "columns", "from_columns", "in_u", "node"]
 
@@ -52,8 +54,8 @@ class Rule(Protocol):
     def count(self) -> Any:
         """Number of nodes in use: a Python int (a loop of fixed length) or a traced scalar."""
 
-    def place(self, posterior: Posterior) -> NodePlacement:
-        """The placement of the nodes in the clusters of a block, differentiable as ``posterior`` is."""
+    def place(self, f: Integrand, posterior: Posterior) -> NodePlacement:
+        """The placement of the nodes in the clusters of a block, whose integrand is ``f``; differentiable as ``posterior`` is."""
 
 
 def node(placement: NodePlacement, z: Array) -> Array:

@@ -33,7 +33,7 @@ from glmmjax.storage.values import Arrays, decode, encode
 __all__ = ["read_fit", "save_fit"]
 
 _APART = ("data", "family", "progress")  # arguments with a place of their own in the document
-_ESTIMATES = ("n_agq", "theta", "params", "information", "log_likelihood", "objective", "modes", "is_singular", "options")
+_ESTIMATES = ("quadrature", "theta", "params", "information", "log_likelihood", "objective", "modes", "is_singular", "options")
 
 
 def save_fit(fitted: FittedModel, path: str | os.PathLike[str]) -> None:

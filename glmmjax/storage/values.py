@@ -13,13 +13,14 @@ import numpy as np
 
 from glmmjax.errors import ArgumentError
 from glmmjax.likelihood.params import Params
+from glmmjax.likelihood.quadrature import Quadrature
 from glmmjax.options import Options, StudentTPenalty
 
 __all__ = ["Arrays", "decode", "encode"]
 
 Arrays = list[np.ndarray]
 
-_RECORDS: dict[str, type[Any]] = {"Options": Options, "StudentTPenalty": StudentTPenalty}
+_RECORDS: dict[str, type[Any]] = {"Options": Options, "StudentTPenalty": StudentTPenalty, "Quadrature": Quadrature}
 
 
 def encode(value: Any, arrays: Arrays, what: str) -> Any:
@@ -42,7 +43,7 @@ def encode(value: Any, arrays: Arrays, what: str) -> Any:
         return {"tuple": [encode(item, arrays, what) for item in value]}
     if isinstance(value, Mapping):
         return {"dict": [[encode(item, arrays, what) for item in pair] for pair in value.items()]}
-    if isinstance(value, Options | StudentTPenalty):
+    if isinstance(value, Options | StudentTPenalty | Quadrature):
         fields = {field.name: encode(getattr(value, field.name), arrays, what) for field in dataclasses.fields(value)}
         return {type(value).__name__: fields}
     if hasattr(value, "__array__") and np.asarray(value).dtype.kind in "biufU":

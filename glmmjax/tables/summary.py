@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from glmmjax.estimation.convergence import Convergence
 from glmmjax.families.base import Family
 from glmmjax.fitted import FittedModel
+from glmmjax.likelihood.quadrature import TRAPEZOID
 from glmmjax.options import Options, StudentTPenalty
 from glmmjax.postfit.inference.information_criteria import n_groups, n_rows
 from glmmjax.postfit.uncertainty.random_covariance import LostEffect, lost_effects, spread
@@ -131,9 +133,9 @@ def _singular_notes(fitted: FittedModel) -> tuple[str, ...]:
         return ()
     reasons = "; ".join(_lost_text(fitted, lost) for lost in lost_effects(fitted))
     notes = (f"The matrix is singular: {reasons}.", _SINGULAR_NOTE)
-    if abs(fitted.convergence.quadrature_error) < fitted.options.quadrature_tolerance:
+    if not fitted.request.rule.is_exact or abs(fitted.convergence.quadrature_error) < fitted.options.quadrature_tolerance:
         return notes
-    return (*notes, f"The rule of {fitted.n_agq} points is not settled here and may have made it so: check with n_agq='auto'.")
+    return (*notes, f"The rule of {fitted.n_agq} points is not settled here and may have made it so: leave n_agq out.")
 
 
 def _lost_text(fitted: FittedModel, lost: LostEffect) -> str:
@@ -163,19 +165,21 @@ def _dispersion_section(fitted: FittedModel, frame: pd.DataFrame) -> Section:
 
 
 def _integration_section(fitted: FittedModel) -> Section:
-    convergence, q = fitted.convergence, len(fitted.design.random_names)
+    convergence, q, is_exact = fitted.convergence, len(fitted.design.random_names), fitted.request.rule.is_exact
     error, tolerance = convergence.quadrature_error, fitted.options.quadrature_tolerance
     lines = (
-        "method: adaptive Gauss-Hermite quadrature rule" + (" (Laplace's method)" if fitted.n_agq == 1 else ""),
+        f"method: {convergence.method}" + (" (Laplace's method)" if fitted.n_agq == 1 else ""),
         f"quadrature points: {fitted.n_agq}" + (f" per random effect, {fitted.n_agq**q} in all" if q > 1 else ""),
-        f"quadrature error: {error:.1e} (change of log.Lik with {convergence.finer_n_agq} points)",
-        *(
-            []
-            if abs(error) < tolerance or fitted.request.rule.is_automatic
-            else [f"n_agq='auto' takes more points until it is below {tolerance:.0e}"]
-        ),
+        f"quadrature error: {error:.1e} ({_judges_text(convergence)})",
+        *([] if abs(error) < tolerance or not is_exact else [f"without n_agq, finer rules are taken until it is below {tolerance:.0e}"]),
     )
     return Section("Integration", lines)
+
+
+def _judges_text(convergence: Convergence) -> str:
+    if convergence.method == TRAPEZOID:
+        return f"changes of log.Lik with smaller steps and with wider bounds, {convergence.finer_n_agq} points"
+    return f"change of log.Lik with {convergence.finer_n_agq} points"
 
 
 def _optimization_section(fitted: FittedModel) -> Section:

@@ -22,12 +22,14 @@ from glmmjax.estimation.penalty import log_penalty
 from glmmjax.estimation.phases import newton
 from glmmjax.estimation.phases.quasi_newton import updated_metric
 from glmmjax.estimation.sequence import FIRST_ORDER
+from glmmjax.estimation.settling import judged
 from glmmjax.estimation.starting_values import starting_values
 from glmmjax.estimation.xla.programs import given_theta, programs
 from glmmjax.families import Binomial
 from glmmjax.likelihood.covariance import unstructured
 from glmmjax.likelihood.gauss_hermite import padded_rule
 from glmmjax.likelihood.params import Theta
+from glmmjax.likelihood.quadrature import Quadrature
 from glmmjax.options import Options, StudentTPenalty
 
 FIXED, RANDOM = "y ~ x", "~ 1 | id"
@@ -300,8 +302,8 @@ def test_a_finer_rule_without_a_value_does_not_pass_for_agreement(design, proble
             RUN.begin(problem, integral.buckets, given_theta(problem, None)),
         )
         nowhere = integral._replace(buckets=tuple(b._replace(offset=b.offset + np.nan) for b in integral.buckets))
-        value = OneProgram(fit_settings(problem, Options()), nowhere, RUN.run_phase).log_likelihood(last, padded_rule(15, 1))
-    found = maximum.maximum(Asked(Options(), 11, None, None), last, (), float(value), total_weight=40.0, n_on_sample=0).convergence
+        judgement = judged(OneProgram(fit_settings(problem, Options()), nowhere, RUN.run_phase), last, Quadrature(11))
+    found = maximum.maximum(Asked(Options(), Quadrature(11), True, None, None), judgement, (), 0).convergence
     assert np.isnan(found.quadrature_error)
     assert found.code is Code.QUADRATURE_NOT_SETTLED
 

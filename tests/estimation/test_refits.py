@@ -34,7 +34,7 @@ def from_scratch(origin, changes):
     found = []
     for r in range(changes.n):
         buckets = changes.change(origin.buckets, changes.values(r))
-        found.append(maximise(origin.problem, origin.options, buckets, origin.n_agq))
+        found.append(maximise(origin.problem, origin.options, buckets, origin.quadrature))
     return found
 
 

@@ -17,6 +17,7 @@ from glmmjax.estimation.xla.programs import given_theta, programs
 from glmmjax.families import Custom, Gaussian
 from glmmjax.likelihood.gauss_hermite import padded_rule
 from glmmjax.likelihood.params import layout_of, predictor_sizes
+from glmmjax.likelihood.quadrature import Quadrature
 from glmmjax.options import Options
 
 pytestmark = pytest.mark.usefixtures("compile_quickly")
@@ -105,7 +106,7 @@ def test_two_dispersed_starts_come_before_a_fit_is_not_finite(monkeypatch):
 
     with jax.enable_x64(True):
         problem, buckets, start = started(negative_binomial_counts(), "negative_binomial")
-        expected = maximise(problem, Options(), buckets, 7)
+        expected = maximise(problem, Options(), buckets, Quadrature(7))
         first, second = dispersed(problem, start)
         assert np.isfinite(first).all()
         assert np.isfinite(second).all()
@@ -117,7 +118,7 @@ def test_two_dispersed_starts_come_before_a_fit_is_not_finite(monkeypatch):
             return end._replace(code=Code.NOT_FINITE) if len(begun_at) < 3 else end
 
         monkeypatch.setattr(module, "ascend", failing)
-        found = maximise(problem, Options(), buckets, 7)
+        found = maximise(problem, Options(), buckets, Quadrature(7))
     np.testing.assert_array_equal(begun_at[1:], [first, second])
     assert found.log_likelihood == pytest.approx(expected.log_likelihood, abs=1e-5)
 

@@ -14,6 +14,7 @@ from glmmjax.likelihood.gauss_hermite import tensor_rule
 from glmmjax.likelihood.marginal import log_likelihood_by_rule, start_modes, value_and_gradient
 from glmmjax.likelihood.posterior import Posterior
 from glmmjax.likelihood.prior import STANDARD_NORMAL
+from glmmjax.likelihood.rows import Integrand
 from glmmjax.likelihood.rule import NodePlacement
 
 pytestmark = pytest.mark.usefixtures("compile_quickly")
@@ -27,7 +28,7 @@ class Trapezoid(NamedTuple):
     log_weights: Any
     count: Any
 
-    def place(self, posterior: Posterior) -> NodePlacement:
+    def place(self, f: Integrand, posterior: Posterior) -> NodePlacement:
         """From the lower bound to the upper one."""
         lower, upper = posterior.mode - HALF * posterior.root[0], posterior.mode + HALF * posterior.root[0]
         width = upper - lower

@@ -9,6 +9,7 @@ import numpy as np
 
 import glmmjax as gj
 from glmmjax.fitted import FittedModel, problem_of
+from glmmjax.likelihood.quadrature import Quadrature
 from glmmjax.options import Options
 from glmmjax.request import FitRequest
 
@@ -31,7 +32,7 @@ def stated_fit(params: gj.Params, fixed: str, random: str | None = None, **argum
         design=design,
         problem=problem,
         options=Options(),
-        n_agq=11,
+        quadrature=Quadrature(11),
         theta=theta,
         params=params,
         information=100.0 * np.eye(len(theta)),

@@ -148,9 +148,9 @@ def test_a_fit_without_certificate_prints_no_nan(intro_fit):
 
 
 def test_a_coarse_rule_advises_more_points(singular_fit):
-    assert "n_agq='auto' takes more points until it is below 1e-04" in str(singular_fit)
-    assert "takes more points" not in str(
-        summary(record(singular_fit, request=dataclasses.replace(singular_fit.fitted_model.request, n_agq="auto")))
+    assert "without n_agq, finer rules are taken until it is below 1e-04" in str(singular_fit)
+    assert "finer rules" not in str(
+        summary(record(singular_fit, request=dataclasses.replace(singular_fit.fitted_model.request, n_agq=None)))
     )
 
 

@@ -7,15 +7,16 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from glmmjax.estimation.objective import FitSettings
-from glmmjax.estimation.phases.first_order import Begun, FirstOrderState
-from glmmjax.estimation.phases.newton import NewtonState
+from glmmjax.estimation.objective import Evaluated, FitSettings
+from glmmjax.estimation.phases.first_order import Begun, FirstOrderState, moved
+from glmmjax.estimation.phases.newton import NewtonState, restarted
 from glmmjax.estimation.phases.phase import Phase
+from glmmjax.estimation.sequence import NEWTON
 from glmmjax.estimation.starting_values import Start
 from glmmjax.likelihood.clusters import Bucket
 from glmmjax.likelihood.rule import Rule
 
-__all__ = ["End", "Estimate", "Evaluator"]
+__all__ = ["End", "Estimate", "Evaluator", "beginning_at"]
 
 
 class Estimate(NamedTuple):
@@ -62,6 +63,14 @@ class End(NamedTuple):
         return self.first_order.n_em, self.first_order.n_quasi_newton, self.newton.n_newton
 
 
+def beginning_at(last: End, phase: Phase, modes: Any) -> Any:
+    """The state of ``phase`` before its first evaluation, which takes place where an ascent ended; modes are searched from ``modes``."""
+    if phase is NEWTON:
+        state = restarted(last.newton)
+        return state._replace(at=state.at._replace(modes=modes))
+    return moved(last.begun.state, last.newton.theta, modes)
+
+
 class Evaluator(Protocol):
     """A data set in the form that an ascent uses."""
 
@@ -82,8 +91,14 @@ class Evaluator(Protocol):
     def advance(self, phase: Phase, start: Start, state: Any) -> tuple[Any, Any]:
         """One step or several from ``state``; the new state, and what follows a phase that ends there."""
 
-    def log_likelihood(self, last: End, rule: Rule) -> Any:
-        """() log-likelihood by another rule where an ascent of this evaluator ended; not finite where the rule has no value."""
+    def with_rule(self, rule: Rule) -> Evaluator:
+        """The same data by another rule, the search for modes beginning where this evaluator is; ``close`` of either closes both."""
+
+    def by_rule(self, last: End, rule: Rule, phase: Phase) -> Evaluated:
+        """The objective where an ascent of this evaluator ended, by another rule; its value is not finite where the rule has none.
+
+        ``phase`` says whose compiled program is used: the result is the same.
+        """
 
     def modes(self, last: End) -> tuple[np.ndarray, ...]:
         """Modes where an ascent of this evaluator ended, (S, q, B) for each bucket."""

@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from glmmjax.estimation.evaluators.evaluator import End
-from glmmjax.estimation.objective import FitSettings, Integral
-from glmmjax.estimation.phases.first_order import Begun, moved
+from glmmjax.estimation.evaluators.evaluator import End, beginning_at
+from glmmjax.estimation.objective import Evaluated, FitSettings, Integral
+from glmmjax.estimation.phases.first_order import Begun
 from glmmjax.estimation.phases.phase import Phase, run_phase
-from glmmjax.estimation.sequence import FIRST_ORDER
 from glmmjax.estimation.starting_values import Start
 from glmmjax.estimation.xla.precompile import precompile
 from glmmjax.estimation.xla.programs import programs
@@ -57,12 +56,14 @@ class OneProgram:
     def advance(self, phase: Phase, start: Start, state: Any) -> tuple[Any, Any]:
         return self._call(self.run, phase, self.settings, start, state, self.integral, self.max_steps)
 
-    def log_likelihood(self, last: End, rule: Rule) -> Any:
-        """The first evaluation of a first-order phase that begins where the ascent ended, so that nothing new is compiled."""
-        there = moved(last.begun.state, last.newton.theta, last.newton.at.modes)
+    def with_rule(self, rule: Rule) -> OneProgram:
+        return dataclasses.replace(self, integral=self.integral._replace(rule=rule))
+
+    def by_rule(self, last: End, rule: Rule, phase: Phase) -> Evaluated:
+        """The first evaluation of a phase that begins where the ascent ended: nothing new is compiled."""
+        there = beginning_at(last, phase, last.newton.at.modes)
         integral = self.integral._replace(rule=rule)
-        state, _ = self._call(self.run, FIRST_ORDER, self.settings, last.begun.start, there, integral, np.int32(1))
-        return state.at.log_likelihood
+        return self._call(self.run, phase, self.settings, last.begun.start, there, integral, np.int32(1))[0].at
 
     def modes(self, last: End) -> tuple[np.ndarray, ...]:
         return tuple(np.asarray(modes) for modes in last.newton.at.modes)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import abc
+import copy
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
-from glmmjax.estimation.evaluators.evaluator import End
+from glmmjax.estimation.evaluators.evaluator import End, beginning_at
 from glmmjax.estimation.objective import Evaluated, FitSettings, Integral
 from glmmjax.estimation.phases.first_order import Begun
 from glmmjax.estimation.phases.phase import Phase
@@ -82,16 +83,25 @@ class Parts(abc.ABC):
         return Begun(start, state._replace(at=state.at._replace(modes=())))
 
     def advance(self, phase: Phase, start: Start, state: Any) -> tuple[Any, Any]:
-        """One step. Where it moves, the next search for modes begins at the modes found."""
-        program = self._run.evaluate if phase is FIRST_ORDER else self._run.evaluate_with_hessian
-        found = self._evaluate(program, np.asarray(state.theta) + np.asarray(state.proposal), self._rule)
+        """One step. Where it moves, the next search for modes begins at those found."""
+        found = self._evaluate(self._program(phase), np.asarray(state.theta) + np.asarray(state.proposal), self._rule)
         state, follows, info = self._workers.call(self._run.step, phase, self.settings, start, state, found)
         if info.is_accepted:
             self.keep()
         return state, follows
 
-    def log_likelihood(self, last: End, rule: Rule) -> Any:
-        return self.evaluate(last.newton.theta, rule).log_likelihood
+    def with_rule(self, rule: Rule) -> Parts:
+        other = copy.copy(self)
+        other._rule = rule
+        return other
+
+    def by_rule(self, last: End, rule: Rule, phase: Phase) -> Evaluated:
+        if type(rule) is not type(self._rule):  # compiled before the threads ask for it, each for its own
+            buckets, part = self._example()
+            precompile(self._run.traced_hessian, self.settings, Integral(buckets, rule), part)
+        found = self._evaluate(self._program(phase), last.newton.theta, rule)
+        there = beginning_at(last, phase, ())
+        return self._workers.call(self._run.step, phase, self.settings, last.begun.start, there, found)[0].at
 
     def evaluate(self, theta: Any, rule: Rule) -> Evaluated:
         """The log-likelihood at ``theta`` (P,), numpy, without modes and without penalty; the search for modes begins at those kept."""
@@ -108,6 +118,9 @@ class Parts(abc.ABC):
     def close(self) -> None:
         self._found = self._kept
         self._workers.close()
+
+    def _program(self, phase: Phase) -> Callable[..., Found]:
+        return self._run.evaluate if phase is FIRST_ORDER else self._run.evaluate_with_hessian
 
     def _evaluate(self, program: Callable[..., Found], theta: Any, rule: Rule) -> Found:
         self._found = self._kept  # free the modes that were not kept before others come

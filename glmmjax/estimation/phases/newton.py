@@ -7,9 +7,10 @@ the gradient vanishes by symmetry), which is left along its eigenvector.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from glmmjax.estimation.objective import Evaluated, FitSettings, Problem, choose, penalised
@@ -17,7 +18,7 @@ from glmmjax.estimation.phases.first_order import FirstOrderState
 from glmmjax.estimation.phases.phase import Info
 from glmmjax.estimation.starting_values import Start
 
-__all__ = ["FLAT", "NewtonState", "Spectrum", "init", "progress", "spectrum", "step"]
+__all__ = ["FLAT", "NewtonState", "Spectrum", "init", "progress", "restarted", "spectrum", "step"]
 
 FLAT = 1e-11  # an eigenvalue of the unit-diagonal negative Hessian that is closer to 0 than this carries no information
 _FINISHED = 1e-11  # in log-likelihood units: estimates are then within 5e-6 of their standard errors
@@ -80,6 +81,14 @@ def init(problem: Problem, start: Start, s: FirstOrderState) -> NewtonState:
     finite = jnp.isfinite(s.at.value)
     proposal = jnp.where(s.n_rejected == 0, s.proposal, 0.0)
     return NewtonState(s.theta, s.at, jnp.full_like(s.inverse, jnp.nan), proposal, infinity, count, count, ~finite)
+
+
+def restarted(s: NewtonState, step: np.ndarray | None = None) -> NewtonState:
+    """The state before a first Hessian by another rule, at ``step`` (P,) from here; what is known here by the old rule is forgotten."""
+    lowest: Any = np.float64(-np.inf)
+    nothing, count = s.at._replace(value=lowest, log_likelihood=lowest), np.int32(0)
+    proposal = np.zeros(s.theta.shape) if step is None else step
+    return s._replace(at=nothing, proposal=proposal, n_newton=count, n_rejected=count, is_done=np.bool_(False))  # type: ignore[arg-type]
 
 
 def progress(s: NewtonState) -> tuple[str, int]:

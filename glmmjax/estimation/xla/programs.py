@@ -75,7 +75,7 @@ class Programs(NamedTuple):
     def traced_in_parts(self, settings: FitSettings, begin_with: tuple[Bucket, ...], integral: Integral, part: Any) -> Iterator[Any]:
         """The programs of a large fit that begins with the blocks ``begin_with``; ``part`` has the modes and spans of one part."""
         problem, (buckets, rule), (modes, spans), theta = settings.problem, integral, part, np.zeros(settings.problem.layout.size)
-        yield self.evaluate_with_hessian.trace(problem, theta, buckets, rule, modes, spans)
+        yield from self.traced_hessian(settings, integral, part)
         yield self.evaluate.trace(problem, theta, buckets, rule, modes, spans)
         begin = self.begin.trace(problem, begin_with, given_theta(problem, None))
         yield begin
@@ -85,6 +85,11 @@ class Programs(NamedTuple):
         end = like(jax.eval_shape(functools.partial(FIRST_ORDER.follow, settings), start, state), begin_with)
         yield self.step.trace(NEWTON, settings, start, end, (state.at, end.hessian))
         yield self.resume.trace(problem, start, end, np.float64(1))
+
+    def traced_hessian(self, settings: FitSettings, integral: Integral, part: Any) -> Iterator[Any]:
+        """The one program that a large fit needs for another kind of rule."""
+        problem, (buckets, rule), (modes, spans) = settings.problem, integral, part
+        yield self.evaluate_with_hessian.trace(problem, np.zeros(problem.layout.size), buckets, rule, modes, spans)
 
 
 def programs(is_small: bool) -> Programs:

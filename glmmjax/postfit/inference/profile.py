@@ -27,7 +27,6 @@ from glmmjax.estimation.objective import evaluate_with_hessian
 from glmmjax.estimation.xla.compiler_options import platform_in_force, quick_to_compile, quick_to_run
 from glmmjax.fitted import FittedModel
 from glmmjax.likelihood.clusters import Bucket
-from glmmjax.likelihood.gauss_hermite import padded_rule
 from glmmjax.likelihood.marginal import Modes, start_modes
 from glmmjax.likelihood.rule import Rule
 from glmmjax.postfit.uncertainty.link_intervals import normal_quantile
@@ -146,7 +145,7 @@ def profile_limits(fitted: FittedModel, parameters: Reported, chosen: np.ndarray
     buckets, q = fitted.design.clusters.buckets, parameters.problem.layout.covariance.q
     with jax.enable_x64(True):
         centre, scale, target, sides = jax.tree.map(jnp.asarray, (fitted.theta, scale, target, sides))
-        setting = _Setting(centre, scale, target, buckets, padded_rule(fitted.n_agq, q, parameters.problem.prior))
+        setting = _Setting(centre, scale, target, buckets, fitted.quadrature.padded(q, parameters.problem.prior))
         run = _program(is_small(fitted.problem, buckets, fitted.n_agq), platform_in_force())
         found = run(parameters, setting, sides, start_modes(buckets, q))
     shape = (len(starts), 2, len(known))

@@ -27,7 +27,6 @@ from glmmjax.estimation.objective import Problem, evaluate_with_hessian
 from glmmjax.estimation.xla.compiler_options import platform_in_force, quick_to_run, run_once
 from glmmjax.fitted import FittedModel
 from glmmjax.likelihood.clusters import Bucket, from_rows
-from glmmjax.likelihood.gauss_hermite import padded_rule
 from glmmjax.likelihood.marginal import Modes, start_modes
 from glmmjax.likelihood.params import Theta
 from glmmjax.likelihood.rule import Rule
@@ -117,7 +116,7 @@ def _derivatives(fitted: FittedModel, problem: Problem, theta: np.ndarray, kind:
     buckets = _with_columns(fitted, e, columns)
     with jax.enable_x64(True):
         run = _program(is_small(problem, buckets, fitted.n_agq), platform_in_force())
-        found = run(problem, jnp.asarray(theta), buckets, padded_rule(fitted.n_agq, q, problem.prior), start_modes(buckets, q))
+        found = run(problem, jnp.asarray(theta), buckets, fitted.quadrature.padded(q, problem.prior), start_modes(buckets, q))
         return np.asarray(found[0]), -np.asarray(found[1])
 
 

@@ -237,7 +237,7 @@ def known_covariance(fitted: FittedModel, robust: bool | str, with_random: bool 
         lost = dict.fromkeys(name for name, without in zip(names, is_lost, strict=True) if without)
         raise ArgumentError(
             f"interval: the estimates of {', '.join(lost)} have no standard error, because the Hessian is not negative definite there "
-            f"({fitted.convergence.message}). Refit with another start or n_agq='auto', or ask for predictions alone, interval=None."
+            f"({fitted.convergence.message}). Refit with another start or without n_agq, or ask for predictions alone, interval=None."
         )
     return np.nan_to_num(found)
 

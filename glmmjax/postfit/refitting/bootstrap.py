@@ -109,7 +109,7 @@ def origin_of(fitted: FittedModel) -> Origin:
     buckets = jax.tree.map(jnp.asarray, clusters.buckets)
     _, rotation = lower_factor(np.asarray(layout.covariance.factor(jnp.asarray(fitted.theta[layout.random]))))
     starts = blocks_of_modes(fitted.modes @ rotation.T, clusters)
-    return Origin(fitted.problem, fitted.options, fitted.n_agq, buckets, fitted.theta, fitted.information, starts)
+    return Origin(fitted.problem, fitted.options, fitted.quadrature, buckets, fitted.theta, fitted.information, starts)
 
 
 def check_is_maximum(fitted: FittedModel, what: str) -> None:

@@ -23,7 +23,8 @@ from glmmjax.estimation.phases.newton import FLAT
 from glmmjax.estimation.refits import refit_all, with_weights
 from glmmjax.fitted import FittedModel
 from glmmjax.likelihood.clusters import ClusterData
-from glmmjax.likelihood.marginal import cluster_log_likelihoods
+from glmmjax.likelihood.marginal import cluster_log_likelihoods_by_rule
+from glmmjax.likelihood.quadrature import Quadrature
 from glmmjax.postfit.refitting.bootstrap import check_is_maximum, origin_of, reported_values
 from glmmjax.postfit.uncertainty.parameter_draws import covariance_root
 from glmmjax.postfit.uncertainty.parameters import errors_of, estimates, reported
@@ -117,7 +118,7 @@ def leave_cluster_out_scores(influence: Influence) -> np.ndarray:
     """
     found, fitted = leave_cluster_out(influence), influence.fitted
     with jax.enable_x64(True):
-        own = _own_values(fitted.problem, fitted.n_agq, jnp.asarray(found.theta), fitted.design.clusters)
+        own = _own_values(fitted.problem, fitted.quadrature, jnp.asarray(found.theta), fitted.design.clusters)
     return np.where(found.converged, cluster_weights_of(fitted) * np.asarray(own), np.nan)
 
 
@@ -171,11 +172,13 @@ def _one_step(fitted: FittedModel) -> LeaveOut:
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
-def _own_values(problem: Problem, n_agq: int, theta: Array, clusters: ClusterData) -> Array:
+def _own_values(problem: Problem, quadrature: Quadrature, theta: Array, clusters: ClusterData) -> Array:
     """(m,) log-likelihood of cluster i at row i of ``theta`` (m, P)."""
+
+    rule = quadrature.fixed(problem.layout.covariance.q, problem.prior)
 
     def of_cluster(number_and_theta: tuple[Array, Array]) -> Array:
         number, own = number_and_theta
-        return cluster_log_likelihoods(problem.layout.params(own), clusters, problem.family, n_agq)[number]
+        return cluster_log_likelihoods_by_rule(problem.layout.params(own), clusters, problem.family, rule, problem.prior)[number]
 
     return jax.lax.map(of_cluster, (jnp.arange(len(theta)), theta))

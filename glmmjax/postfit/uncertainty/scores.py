@@ -17,7 +17,8 @@ from jax import Array
 from glmmjax.estimation.objective import Problem
 from glmmjax.fitted import FittedModel
 from glmmjax.likelihood.clusters import ClusterData, cluster_weights
-from glmmjax.likelihood.marginal import cluster_log_likelihoods
+from glmmjax.likelihood.marginal import cluster_log_likelihoods_by_rule
+from glmmjax.likelihood.quadrature import Quadrature
 
 __all__ = ["cluster_hessians", "cluster_scores", "cluster_values", "cluster_weights_of"]
 
@@ -45,19 +46,21 @@ def cluster_weights_of(fitted: FittedModel) -> np.ndarray:
 def _of_clusters(program: Any, fitted: FittedModel) -> np.ndarray:
     likelihood = Problem(fitted.problem.family, fitted.problem.layout, prior=fitted.problem.prior)  # one program with and without a penalty
     with jax.enable_x64(True):
-        return np.asarray(program(likelihood, fitted.n_agq, jnp.asarray(fitted.theta), fitted.design.clusters))
+        return np.asarray(program(likelihood, fitted.quadrature, jnp.asarray(fitted.theta), fitted.design.clusters))
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
-def _values(problem: Problem, n_agq: int, theta: Array, clusters: ClusterData) -> Array:
-    return cluster_log_likelihoods(problem.layout.params(theta), clusters, problem.family, n_agq)
+def _values(problem: Problem, quadrature: Quadrature, theta: Array, clusters: ClusterData) -> Array:
+    return cluster_log_likelihoods_by_rule(
+        problem.layout.params(theta), clusters, problem.family, quadrature.fixed(problem.layout.covariance.q, problem.prior), problem.prior
+    )
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
-def _scores(problem: Problem, n_agq: int, theta: Array, clusters: ClusterData) -> Array:
-    return jax.jacfwd(lambda t: _values(problem, n_agq, t, clusters))(theta)
+def _scores(problem: Problem, quadrature: Quadrature, theta: Array, clusters: ClusterData) -> Array:
+    return jax.jacfwd(lambda t: _values(problem, quadrature, t, clusters))(theta)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
-def _hessians(problem: Problem, n_agq: int, theta: Array, clusters: ClusterData) -> Array:
-    return jax.jacfwd(lambda t: _scores(problem, n_agq, t, clusters))(theta)
+def _hessians(problem: Problem, quadrature: Quadrature, theta: Array, clusters: ClusterData) -> Array:
+    return jax.jacfwd(lambda t: _scores(problem, quadrature, t, clusters))(theta)

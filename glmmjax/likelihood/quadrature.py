@@ -1,0 +1,73 @@
+"""Which rule integrates over the random effects: the registry of methods, and ``Quadrature``, a method with its number of points.
+
+A new method is one file with its nodes and how it places them, and one line in ``METHODS``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import NamedTuple
+
+from glmmjax.likelihood import gauss_hermite, trapezoid
+from glmmjax.likelihood.prior import STANDARD_NORMAL, Prior
+from glmmjax.likelihood.rule import Rule
+
+__all__ = ["GAUSS_HERMITE", "METHODS", "TRAPEZOID", "TRAPEZOID_DIMENSIONS", "Method", "Quadrature"]
+
+GAUSS_HERMITE = "adaptive Gauss-Hermite quadrature rule"
+TRAPEZOID_DIMENSIONS = (1, 2)  # numbers of random effects that it is there for
+TRAPEZOID = "trapezoidal rule between bounds where the log joint has fallen by a cut"
+
+
+class Method(NamedTuple):
+    """A family of rules, by points per dimension.
+
+    Attributes
+    ----------
+    fixed : (n_points, q, prior) -> rule of fixed length
+    padded : the same in arrays that hold its judges too, so that one compiled program serves many numbers of points
+    finer : (n_points, q) -> points of the rules that judge it
+    judges : (n_points, q, prior) -> rules, each finer than the one before, in arrays as long as those of ``padded``
+    """
+
+    fixed: Callable[[int, int, Prior], Rule]
+    padded: Callable[[int, int, Prior], Rule]
+    finer: Callable[[int, int], int]
+    judges: Callable[[int, int, Prior], tuple[Rule, ...]]
+
+
+METHODS: dict[str, Method] = {
+    GAUSS_HERMITE: Method(gauss_hermite.tensor_rule, gauss_hermite.padded_rule, gauss_hermite.finer, gauss_hermite.judges),
+    TRAPEZOID: Method(trapezoid.trapezoid, trapezoid.padded_trapezoid, trapezoid.finer, trapezoid.judges),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Quadrature:
+    """A rule for any number of random effects; equal by value, static under ``jit``.
+
+    Attributes
+    ----------
+    n_points : per random effect
+    method : a name in ``METHODS``
+    """
+
+    n_points: int
+    method: str = GAUSS_HERMITE
+
+    def fixed(self, q: int, prior: Prior = STANDARD_NORMAL) -> Rule:
+        """Of fixed length, which reverse mode can differentiate."""
+        return METHODS[self.method].fixed(self.n_points, q, prior)
+
+    def padded(self, q: int, prior: Prior = STANDARD_NORMAL) -> Rule:
+        """In arrays that hold the judges too: an argument of compiled programs."""
+        return METHODS[self.method].padded(self.n_points, q, prior)
+
+    def judges(self, q: int, prior: Prior = STANDARD_NORMAL) -> tuple[Rule, ...]:
+        """The rules that judge this one, each finer than the one before."""
+        return METHODS[self.method].judges(self.n_points, q, prior)
+
+    def finer(self, q: int) -> Quadrature:
+        """The same method with more points."""
+        return dataclasses.replace(self, n_points=METHODS[self.method].finer(self.n_points, q))

@@ -1,0 +1,95 @@
+"""A fit without ``n_agq`` ends by a rule that has settled, and says so where none has."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import glmmjax as gj
+from glmmjax.errors import ConvergenceWarning
+from glmmjax.estimation.convergence import Code
+from glmmjax.estimation.settling import Judgement, is_settled
+from glmmjax.likelihood.quadrature import GAUSS_HERMITE, TRAPEZOID
+from glmmjax.options import Options
+
+TOENAIL = Path(__file__).parents[1] / "reference" / "toenail.csv"
+MODEL: Any = {"fixed": "y ~ treatment * time", "family": "binomial"}
+
+
+@pytest.fixture(scope="module")
+def toenail():
+    return pd.read_csv(TOENAIL)
+
+
+@pytest.fixture(scope="module")
+def toenail_fit(toenail):
+    return gj.mixed_model(**MODEL, random="~ 1 | patientID", data=toenail)
+
+
+@pytest.mark.parametrize(
+    ("error", "shift", "expected"),
+    [(9e-5, 0.01, True), (-2e-4, 0.01, False), (0.0, 0.03, False), (np.nan, 0.0, False), (0.0, np.inf, False)],
+)
+def test_values_and_slopes_of_two_rules_must_agree(error, shift, expected):
+    assert is_settled(Judgement(error, shift), Options()) is expected
+
+
+def test_settled_data_keep_the_first_rule(intro_fit, intro_binomial):
+    found = intro_fit.convergence
+    assert (found.method, found.n_agq, found.finer_n_agq) == (GAUSS_HERMITE, 11, 17)
+    assert intro_fit.llf == pytest.approx(-374.519707, abs=1e-6)
+    assert found.largest_shift < 1e-3
+    exact = gj.mixed_model("y ~ sex * time", random="~ 1 | id", data=intro_binomial, family="binomial", n_agq=11)
+    assert exact.llf == intro_fit.llf
+    assert exact.convergence == found  # with as many evaluations
+
+
+def test_an_integer_means_exactly_that_rule_and_an_unsettled_one_has_not_converged(toenail):
+    with pytest.warns(ConvergenceWarning, match="the integral is not settled"):
+        fit = gj.mixed_model(**MODEL, random="~ 1 | patientID", data=toenail, n_agq=11)
+    assert fit.convergence.code is Code.QUADRATURE_NOT_SETTLED
+    assert fit.convergence.n_agq == 11
+    assert fit.llf == pytest.approx(-625.0752, abs=1e-3)
+    assert fit.convergence.largest_shift > 0.02
+
+
+def test_skewed_posteriors_settle_by_the_trapezoidal_rule(toenail_fit):
+    assert toenail_fit.converged
+    assert toenail_fit.convergence.method == TRAPEZOID
+    assert toenail_fit.llf == pytest.approx(-625.3975, abs=1e-4)
+    assert float(np.sqrt(toenail_fit.cov_re.iloc[0, 0])) == pytest.approx(4.0066, abs=1e-4)
+    assert abs(toenail_fit.convergence.quadrature_error) < 1e-4
+    text = str(toenail_fit.summary())
+    assert "method: trapezoidal rule between bounds" in text
+    assert "changes of log.Lik with smaller steps and with wider bounds" in text
+
+
+def test_what_follows_a_fit_uses_its_rule(toenail_fit, tmp_path):
+    scores = toenail_fit.cov_params(robust="CR0")
+    assert np.isfinite(scores.to_numpy()).all()
+    toenail_fit.save(tmp_path / "fit")
+    again = gj.load(tmp_path / "fit")
+    assert again.fitted_model.quadrature == toenail_fit.fitted_model.quadrature
+    assert str(again.summary()) == str(toenail_fit.summary())
+
+
+@pytest.mark.slow  # 2,209 nodes a row
+def test_two_effects_where_no_gauss_hermite_rule_settles(toenail):
+    fit = gj.mixed_model(**MODEL, random="~ time | patientID", data=toenail)
+    assert fit.converged
+    assert fit.convergence.method == TRAPEZOID
+    assert fit.llf == pytest.approx(-549.1623, abs=1e-3)
+    assert abs(fit.convergence.quadrature_error) < 1e-4
+
+
+def test_an_effect_without_variance_gets_a_second_start():
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=240)
+    data = pd.DataFrame({"id": np.repeat(np.arange(40), 6), "x": x, "y": rng.binomial(1, 1 / (1 + np.exp(-x)))})
+    fit = gj.mixed_model("y ~ x", random="~ 1 | id", data=data, family="binomial")
+    once = gj.mixed_model("y ~ x", random="~ 1 | id", data=data, family="binomial", n_agq=11)
+    assert fit.convergence.code is once.convergence.code is Code.CONVERGED_ON_BOUNDARY
+    assert fit.llf == pytest.approx(once.llf, abs=1e-9)
+    assert fit.convergence.n_evaluations > once.convergence.n_evaluations
