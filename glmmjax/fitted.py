@@ -1,20 +1,25 @@
-"""``FittedModel``: the one record of a fit, without methods. Every post-fit function takes it."""
+"""``FittedModel``: the one record of a fit, and how it is made from the maximum. Every post-fit function takes it."""
 
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from glmmjax.design.design import Design
-from glmmjax.estimation.convergence import Convergence
+from glmmjax.estimation.convergence import Code, Convergence, is_singular
+from glmmjax.estimation.maximum import Maximum
 from glmmjax.estimation.objective import Problem
+from glmmjax.likelihood.clusters import to_clusters
+from glmmjax.likelihood.covariance import lower_factor
 from glmmjax.likelihood.params import Params, layout_of
 from glmmjax.likelihood.quadrature import Quadrature
 from glmmjax.options import Options, StudentTPenalty
 from glmmjax.request import FitRequest
 
-__all__ = ["FittedModel", "problem_of"]
+__all__ = ["FittedModel", "fitted_model", "has_same_parameters", "problem_of"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,3 +68,48 @@ def problem_of(design: Design, penalty: StudentTPenalty | None) -> Problem:
     layout = layout_of(design.family, design.predictor_sizes, design.covariance)
     is_intercept = tuple(name == "Intercept" for name in design.fixed_names) if penalty else ()
     return Problem(design.family, layout, penalty, is_intercept)
+
+
+def fitted_model(request: FitRequest, design: Design, problem: Problem, maximum: Maximum) -> FittedModel:
+    """The record of a fit, with the lower factor of D and its diagonal non-negative, whatever root of D was fitted."""
+    layout, structure = problem.layout, design.covariance
+    theta, hessian = maximum.theta, maximum.hessian
+    root = np.asarray(structure.factor(jnp.asarray(theta[layout.random])))
+    chol, rotation = lower_factor(root)
+    flip = np.ones(layout.size)
+    flip[layout.random] = structure.signs(theta[layout.random])
+    theta, hessian = theta * flip, hessian * np.outer(flip, flip)
+    parts: Any = (theta[layout.fixed], chol, theta[layout.extra], theta[layout.zero], theta[layout.dispersion])
+    return FittedModel(
+        design=design,
+        problem=problem,
+        options=request.options,
+        quadrature=Quadrature(maximum.convergence.n_agq, maximum.convergence.method),
+        theta=theta,
+        params=Params(*parts),
+        information=-hessian,
+        log_likelihood=maximum.log_likelihood,
+        objective=maximum.objective,
+        modes=_modes_by_cluster(maximum, design) @ rotation,
+        is_singular=_is_singular(chol, maximum, design),
+        convergence=maximum.convergence,
+        request=request,
+    )
+
+
+def _modes_by_cluster(maximum: Maximum, design: Design) -> np.ndarray:
+    """(m, q) from the (S, q, B) arrays of the buckets."""
+    return to_clusters(design.rows, [np.asarray(modes) for modes in maximum.modes]).T
+
+
+def _is_singular(chol: Any, maximum: Maximum, design: Design) -> bool:
+    if maximum.convergence.has_converged:
+        return maximum.convergence.code is Code.CONVERGED_ON_BOUNDARY
+    return bool(np.isfinite(chol).all() and is_singular(chol, jnp.asarray(design.random_reach)))
+
+
+def has_same_parameters(previous: FittedModel, design: Design, problem: Problem) -> bool:
+    """Whether the estimates of ``previous`` can start a fit of ``design``: the same parameters by name, all of them finite."""
+    old, names = previous.design, ("fixed_names", "random_names", "zi_fixed_names", "dispersion_names", "family")
+    is_same = all(getattr(old, name) == getattr(design, name) for name in names) and previous.problem.layout == problem.layout
+    return is_same and bool(np.isfinite(previous.theta).all())

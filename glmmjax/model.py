@@ -7,24 +7,17 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
-import numpy as np
 
 from glmmjax.design import BlockFiles, Design, build_design, caller_namespace, streamed_design
 from glmmjax.devices import on_device, placement, portable
 from glmmjax.errors import ConvergenceWarning, warn_caller
-from glmmjax.estimation.convergence import Code, is_singular
 from glmmjax.estimation.maximise import maximise, maximise_streamed
-from glmmjax.estimation.maximum import Maximum
-from glmmjax.estimation.objective import Problem
 from glmmjax.estimation.settling import Judgement, is_settled
 from glmmjax.families import Family
-from glmmjax.fitted import FittedModel, problem_of
+from glmmjax.fitted import FittedModel, fitted_model, has_same_parameters, problem_of
 from glmmjax.initial_values import initial_theta
-from glmmjax.likelihood.clusters import padded_rows, to_clusters
-from glmmjax.likelihood.covariance import lower_factor
+from glmmjax.likelihood.clusters import padded_rows
 from glmmjax.likelihood.params import Params
-from glmmjax.likelihood.quadrature import Quadrature
 from glmmjax.options import Options, StudentTPenalty
 from glmmjax.progress import Watch
 from glmmjax.request import FitRequest, updated
@@ -148,7 +141,7 @@ def _maximised(design: Design, request: FitRequest, previous: FittedModel | None
     """Maximise, from the estimates of ``previous`` when its parameters have the same names; ``blocks`` hold the rows of a stream."""
     problem = problem_of(design, request.penalty)
     initial = initial_theta(request.initial_values, problem.layout)
-    if initial is None and previous is not None and _same_parameters(previous, design, problem):
+    if initial is None and previous is not None and has_same_parameters(previous, design, problem):
         initial = previous.theta
     q = design.covariance.q
     quadrature, is_exact = request.rule.quadrature(q), request.rule.is_exact
@@ -163,51 +156,8 @@ def _maximised(design: Design, request: FitRequest, previous: FittedModel | None
         else:
             maximum = maximise_streamed(problem, request.options, blocks, initial=initial, **rule, monitor=watch.report)
     maximum = maximum._replace(convergence=dataclasses.replace(maximum.convergence, device=place.text))
-    return _fitted_model(design, problem, maximum, request)
-
-
-def _fitted_model(design: Design, problem: Problem, maximum: Maximum, request: FitRequest) -> FittedModel:
-    """The record of a fit, with the lower factor of D and its diagonal non-negative, whatever root of D was fitted."""
-    layout, structure = problem.layout, design.covariance
-    theta, hessian = maximum.theta, maximum.hessian
-    root = np.asarray(structure.factor(jnp.asarray(theta[layout.random])))
-    chol, rotation = lower_factor(root)
-    flip = np.ones(layout.size)
-    flip[layout.random] = structure.signs(theta[layout.random])
-    theta, hessian = theta * flip, hessian * np.outer(flip, flip)
-    parts: Any = (theta[layout.fixed], chol, theta[layout.extra], theta[layout.zero], theta[layout.dispersion])
-    return FittedModel(
-        design=design,
-        problem=problem,
-        options=request.options,
-        quadrature=Quadrature(maximum.convergence.n_agq, maximum.convergence.method),
-        theta=theta,
-        params=Params(*parts),
-        information=-hessian,
-        log_likelihood=maximum.log_likelihood,
-        objective=maximum.objective,
-        modes=_modes_by_cluster(maximum, design) @ rotation,
-        is_singular=_is_singular(chol, maximum, design),
-        convergence=maximum.convergence,
-        request=dataclasses.replace(request, devices=portable(request.devices)),
-    )
-
-
-def _modes_by_cluster(maximum: Maximum, design: Design) -> np.ndarray:
-    """(m, q) from the (S, q, B) arrays of the buckets."""
-    return to_clusters(design.rows, [np.asarray(modes) for modes in maximum.modes]).T
-
-
-def _is_singular(chol: Any, maximum: Maximum, design: Design) -> bool:
-    if maximum.convergence.has_converged:
-        return maximum.convergence.code is Code.CONVERGED_ON_BOUNDARY
-    return bool(np.isfinite(chol).all() and is_singular(chol, jnp.asarray(design.random_reach)))
-
-
-def _same_parameters(previous: FittedModel, design: Design, problem: Problem) -> bool:
-    old, names = previous.design, ("fixed_names", "random_names", "zi_fixed_names", "dispersion_names", "family")
-    is_same = all(getattr(old, name) == getattr(design, name) for name in names) and previous.problem.layout == problem.layout
-    return is_same and bool(np.isfinite(previous.theta).all())
+    request = dataclasses.replace(request, devices=portable(request.devices))  # a fit can be pickled
+    return fitted_model(request, design, problem, maximum)
 
 
 def _warn(fitted: FittedModel) -> None:

@@ -19,7 +19,8 @@ import glmmjax as gj
 from glmmjax import datasets, model
 from glmmjax.errors import ArgumentError, ConvergenceWarning, DesignWarning, FormulaError, GlmmError
 from glmmjax.estimation.convergence import Code
-from glmmjax.estimation.maximum import Progress
+from glmmjax.estimation.maximum import Maximum, Progress
+from glmmjax.fitted import fitted_model
 from glmmjax.initial_values import initial_theta
 from glmmjax.request import RuleRequest, updated
 
@@ -92,7 +93,7 @@ def test_penalised_fit_has_two_log_likelihoods(penalized_fit, intro_fit):
 def test_sign_of_the_factor_is_canonical_in_everything_that_has_it(intro_fit):
     fitted = intro_fit.fitted_model
     flip = np.array([1.0, 1, 1, 1, -1])
-    maximum = model.Maximum(
+    maximum = Maximum(
         fitted.theta * flip,
         -fitted.information * np.outer(flip, flip),
         fitted.log_likelihood,
@@ -100,7 +101,7 @@ def test_sign_of_the_factor_is_canonical_in_everything_that_has_it(intro_fit):
         _blocks_of(fitted, -fitted.modes),
         fitted.convergence,
     )
-    again = model._fitted_model(fitted.design, fitted.problem, maximum, fitted.request)
+    again = fitted_model(fitted.request, fitted.design, fitted.problem, maximum)
     np.testing.assert_allclose(again.theta, fitted.theta)
     np.testing.assert_allclose(again.information, fitted.information)
     np.testing.assert_allclose(again.modes, fitted.modes)
@@ -262,7 +263,7 @@ def test_a_fit_without_certificate_gives_one_warning(monkeypatch, intro_fit, int
         found = intro_fit.fitted_model
         code = Code.DECREMENT_TOO_LARGE
         convergence = dataclasses.replace(found.convergence, code=code, message=code.text, newton_decrement=0.25)
-        return model.Maximum(found.theta, -found.information, -380.0, -380.0, _blocks_of(found, found.modes), convergence)
+        return Maximum(found.theta, -found.information, -380.0, -380.0, _blocks_of(found, found.modes), convergence)
 
     monkeypatch.setattr(model, "maximise", stop_short)
     with warnings.catch_warnings(record=True) as caught:
