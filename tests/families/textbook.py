@@ -15,11 +15,14 @@ from mpmath import mp
 __all__ = ["density", "digits_lost"]
 
 Density = Callable[..., Any]
-# families whose formula takes differences of numbers as large as its extra parameter; the others lose no digit
-CANCELLING = (
-    "beta", "hurdle_beta", "ordered_beta",
-    "weibull", "inverse_gaussian", "gamma", "hurdle_gamma", "student_t", "tweedie", "cumulative", "censored_normal",
-)  # fmt: skip
+# the parameter (its place in phi, and the sign of its logarithm) that makes the terms of a formula large, so that their differences lose
+# digits; the other formulas lose none
+LARGE: dict[str, tuple[int, int]] = {
+    **dict.fromkeys(("beta", "hurdle_beta", "ordered_beta", "gamma", "hurdle_gamma", "weibull"), (0, 1)),
+    **dict.fromkeys(("tweedie", "inverse_gaussian"), (0, -1)),
+    "student_t": (-1, 1),
+}
+WIDTH_DIGITS = 320  # of the ends of an interval of width exp(-700)
 
 
 def density(family: Any) -> Density:
@@ -29,7 +32,21 @@ def density(family: Any) -> Density:
 
 def digits_lost(family: Any, phi: Any) -> int:
     """Decimal digits that cancel in the formula of a family, and in central differences of it."""
-    return int(max(map(abs, phi)) / mp.log(10)) + 10 if family.name in CANCELLING else 0
+    if family.name not in LARGE:
+        return 0
+    place, sign = LARGE[family.name]
+    return int(max(0.0, sign * phi[place]) / mp.log(10)) + 10
+
+
+def with_narrow_intervals(formula):
+    """With the digits that differences of close thresholds take."""
+
+    @functools.wraps(formula)
+    def precise(*arguments):
+        with mp.workdps(mp.dps + WIDTH_DIGITS):
+            return formula(*arguments)
+
+    return precise
 
 
 def log_gamma(x):
@@ -246,14 +263,18 @@ def beta(family, y, eta, phi):
     return beta_of(log_probabilities(family, eta), y, phi[0])
 
 
-def ordered_beta(family, y, eta, phi):
-    sigma = LOG_PROBABILITIES["logit"]
-    first, second = eta - phi[1], eta - phi[1] - mp.exp(phi[2])
+@with_narrow_intervals
+def ordered_part(y, eta, phi):
+    """Log probability of a 0, of a 1, or of a number in between."""
+    first, second = (LOG_PROBABILITIES["logit"](eta - cut) for cut in (phi[1], phi[1] + mp.exp(phi[2])))
     if y == 0:
-        return sigma(first)[1]
-    if y == 1:
-        return sigma(second)[0]
-    return log_sub_exp(sigma(first), sigma(second)) + beta_of(sigma(eta), y, phi[0])
+        return first[1]
+    return second[0] if y == 1 else log_sub_exp(first, second)
+
+
+def ordered_beta(family, y, eta, phi):
+    inside = beta_of(LOG_PROBABILITIES["logit"](eta), y, phi[0]) if 0 < y < 1 else 0
+    return ordered_part(y, eta, phi) + inside
 
 
 def unit_lindley(family, y, eta, phi):
@@ -268,6 +289,7 @@ def log_sub_exp(larger, smaller):
     return larger[0] + mp.log(-mp.expm1(smaller[0] - larger[0]))
 
 
+@with_narrow_intervals
 def cumulative(family, y, eta, phi):
     thresholds = [phi[0]]
     for log_distance in phi[1:]:
@@ -280,6 +302,7 @@ def cumulative(family, y, eta, phi):
     return log_sub_exp(*(log_probabilities(family, thresholds[j] - eta) for j in (k, k - 1)))
 
 
+@with_narrow_intervals
 def censored_normal(family, y, eta, phi):
     r = (y[0] - eta) * mp.exp(-phi[0])
     if y[1] == 0:
