@@ -13,8 +13,9 @@ from benchmarks.problems import BETA, simulate_random_intercept, simulate_two_ef
 from glmmjax.estimation.evaluators.cores import Cores
 from glmmjax.estimation.objective import Integral, Problem, fit_settings
 from glmmjax.estimation.xla.programs import programs
-from glmmjax.likelihood.gauss_hermite import Rule, padded_rule
+from glmmjax.likelihood.gauss_hermite import padded_rule
 from glmmjax.likelihood.params import Theta
+from glmmjax.likelihood.rule import Rule
 
 __all__ = ["Model", "balanced", "of_design", "random_intercept", "two_effects"]
 

@@ -133,7 +133,7 @@ def _initial(layout: Theta, init: Params, buckets: tuple[Bucket, ...], family: F
 @functools.partial(jax.jit, static_argnums=(0, 1))
 def _maximise(settings: FitSettings, n_agq: int, buckets: tuple[Bucket, ...], initial: Array | None) -> tuple[Array, FitInfo]:
     problem = settings.problem
-    rule = tensor_rule(n_agq, problem.layout.covariance.q)
+    rule = tensor_rule(n_agq, problem.layout.covariance.q, problem.prior)
     start = starting_values(problem, buckets)
     if initial is not None:
         start = start._replace(theta=initial)
@@ -153,7 +153,8 @@ def _attach_derivative(problem: Problem, n_agq: int, theta: Array, hessian: Arra
 @_attach_derivative.defjvp
 def _attach_derivative_jvp(problem, n_agq, primals, tangents):
     theta, hessian, buckets = primals
-    rule, q = tensor_rule(n_agq, problem.layout.covariance.q), problem.layout.covariance.q
+    q = problem.layout.covariance.q
+    rule = tensor_rule(n_agq, q, problem.prior)
     gradient = lambda data: evaluate(problem, theta, data, rule, start_modes(data, q)).gradient  # noqa: E731
     _, change = jax.jvp(gradient, (buckets,), (tangents[2],))
     return theta, jnp.linalg.solve(-hessian, change)

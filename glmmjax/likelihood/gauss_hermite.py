@@ -20,9 +20,9 @@ from glmmjax.errors import ArgumentError
 from glmmjax.likelihood.posterior import Posterior
 from glmmjax.likelihood.prior import STANDARD_NORMAL, Prior
 from glmmjax.likelihood.rows import Integrand
-from glmmjax.likelihood.rule import NodePlacement, Rule
+from glmmjax.likelihood.rule import NodePlacement
 
-__all__ = ["GaussHermite", "Rule", "check_n_agq", "finer", "judges", "padded_rule", "tensor_rule"]
+__all__ = ["GaussHermite", "check_n_agq", "finer", "judges", "padded_rule", "tensor_rule"]
 
 _MOST_NODES = 50_000  # largest size of a rule that only judges another one
 _MOST_POINTS = 200  # points per dimension; the weights of much longer rules underflow
