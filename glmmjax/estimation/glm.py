@@ -15,7 +15,7 @@ from jax import Array
 
 from glmmjax.estimation.linear_algebra import absolute, solve_positive
 from glmmjax.families.base import Family
-from glmmjax.likelihood.clusters import Bucket
+from glmmjax.likelihood.clusters import Bucket, on_all_lanes
 from glmmjax.likelihood.model_rows import predictors_at
 from glmmjax.likelihood.params import Theta
 from glmmjax.likelihood.rows import Observed, along, coordinates, observed_of, over_lanes, row_log_density
@@ -105,8 +105,9 @@ def _initial_phi(family: Family, buckets: tuple[Bucket, ...]) -> Array:
 
 
 def weighted_deviation(buckets: tuple[Bucket, ...], values: list[Array]) -> Array:
-    """() standard deviation over all rows of ``values``, (S, w, B) a bucket. Of a cluster on several lanes the first lane counts."""
-    rows = [(bucket.row_weight * bucket.cluster_weight[:, None], value) for bucket, value in zip(buckets, values, strict=True)]
+    """() standard deviation over all rows of ``values``, (S, w, B) a bucket, weighted as their clusters are."""
+    weights = [bucket.row_weight * on_all_lanes(bucket, bucket.cluster_weight)[:, None] for bucket in buckets]
+    rows = list(zip(weights, values, strict=True))
     total = lambda of: jnp.stack([of(weight, value) for weight, value in rows]).sum()  # noqa: E731
     weight = total(lambda weight, _: weight.sum())
     mean = total(lambda weight, value: (weight * value).sum()) / weight

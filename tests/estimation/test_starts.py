@@ -119,7 +119,7 @@ def test_two_dispersed_starts_come_before_a_fit_is_not_finite(monkeypatch):
 
         monkeypatch.setattr(module, "ascend", failing)
         found = maximise(problem, Options(), buckets, Quadrature(7))
-    np.testing.assert_array_equal(begun_at[1:], [first, second])
+    np.testing.assert_allclose(begun_at[1:], [first, second], rtol=1e-10)  # two programs round differently
     assert found.log_likelihood == pytest.approx(expected.log_likelihood, abs=1e-5)
 
 

@@ -9,6 +9,7 @@ import pytest
 import glmmjax as gj
 from glmmjax import datasets
 from glmmjax.errors import ArgumentError
+from glmmjax.likelihood.quadrature import Quadrature
 from glmmjax.postfit.prediction.random_effects import random_effects_covariance
 from tests.reference_cases import FOLDER
 
@@ -99,7 +100,7 @@ def test_means_and_modes_of_two_effects(diagonal_fit):
 
 
 def test_laplace_fits_have_posterior_variances_too(intro_fit):
-    one_point = dataclasses.replace(intro_fit.fitted_model, n_agq=1)
+    one_point = dataclasses.replace(intro_fit.fitted_model, quadrature=Quadrature(1))
     np.testing.assert_allclose(
         random_effects_covariance(one_point, "mean"), random_effects_covariance(intro_fit.fitted_model, "mean"), rtol=1e-2
     )
