@@ -22,12 +22,13 @@ class Gaussian(Family):
 
     .. math:: \log p(y \mid \mu) = -\tfrac{1}{2} (y - \mu)^2 / \mathrm{sd}^2 - \log \mathrm{sd} - \tfrac{1}{2} \log 2\pi
 
-    Outcome: any finite number. Extra parameter: ``sd``, its logarithm on the free scale.
+    Outcome: any finite number. Extra parameter: ``sd``, its logarithm on the free scale, held at -142, and -17 in
+    single precision, where a residual is divided by it.
 
     Parameters
     ----------
     link : ``"identity"`` (default), ``"log"``, ``"inverse"``, ``"sqrt"``, or the link object. With the inverse link an eta below 1e-10 is
-        held there. Outcomes may be negative whatever the link; their means are positive with every link but the identity.
+        held there; with the log link a mean above exp(50), exp(20) in single precision, is linear in eta. Outcomes may be negative whatever the link; their means are positive with every link but the identity.
 
     References
     ----------
@@ -52,8 +53,9 @@ class Gaussian(Family):
         return isinstance(self.link, Identity)
 
     def log_density(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
-        # with the log link, beyond a mean of exp(50), a tangent: the square of the mean must not overflow
-        mean = tangent_exp(eta) if isinstance(self.link, Log) else self.link.inverse(eta)
+        # with the log link, beyond a mean of exp(50), exp(20) in single precision, a tangent: the square of the mean must not overflow
+        last = 50.0 if jnp.finfo(jnp.result_type(eta)).bits > 32 else 20.0
+        mean = tangent_exp(eta, last) if isinstance(self.link, Log) else self.link.inverse(eta)
         return normal_log_density(y - mean, phi[0])
 
     def mean(self, eta: Array, phi: Array, *zero: Array) -> Array:
@@ -81,5 +83,5 @@ class Gaussian(Family):
 
 def normal_log_density(residual: Array, log_sd: Array) -> Array:
     """Log density of a normal ``residual`` with mean 0."""
-    r = residual * jnp.exp(held(-log_sd))
+    r = residual * jnp.exp(held(-log_sd, 0.2))  # whose square must not overflow for large residuals either
     return -0.5 * r * r - log_sd - 0.5 * math.log(2 * math.pi)

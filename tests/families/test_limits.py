@@ -104,6 +104,7 @@ def _tweedie_is_held(row: Row, y: float, x: np.ndarray) -> bool:
 
 # where the documentation of a family says that its density is held: (row, y, (eta, phi, eta_zi)) -> bool
 HELD: dict[str, Callable[[Row, float, np.ndarray], bool]] = {
+    "gaussian": lambda row, y, x: row.family.link.name == "log" and (x[0] >= 20.0 or x[1] < -17.0),
     "gamma": lambda row, y, x: row.family.link.name == "log" and _log(y) - x[0] >= 50.0,
     "inverse_gaussian": lambda row, y, x: row.family.link.name == "log" and _log(y) - x[0] >= 30.0,
     "exponential": lambda row, y, x: _log(y) - x[0] >= 50.0,

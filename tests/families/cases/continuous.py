@@ -126,7 +126,7 @@ ROWS: list[Row] = [
     Row(Gaussian("log"), gaussian(np.exp), REAL, phi=(-0.3,), interval=LINE, bad=(np.nan, np.inf), beta=(0.8, 0.5), deviation=0.4),
     Row(Gaussian("sqrt"), gaussian(np.square), REAL, phi=(-0.3,), interval=LINE, bad=(np.nan, np.inf), beta=(1.5, 0.3), deviation=0.3),
     Row(
-        Gaussian("inverse"), gaussian(reciprocal), REAL, phi=(-1.3,), eta=RECIPROCAL, interval=LINE, bad=(np.nan, np.inf),
+        Gaussian("inverse"), gaussian(reciprocal), REAL, phi=(-1.3,), eta=(0.7, *RECIPROCAL[2:]), interval=LINE, bad=(np.nan, np.inf),
         beta=NEAR_ONE, deviation=0.1,
     ),
     Row(StudentT(), lambda y, eta, phi: student_t(y, eta, phi, 4.0), REAL, phi=(-0.3,), interval=LINE, bad=(np.nan, np.inf)),
