@@ -28,7 +28,8 @@ class Gaussian(Family):
     Parameters
     ----------
     link : ``"identity"`` (default), ``"log"``, ``"inverse"``, ``"sqrt"``, or the link object. With the inverse link an eta below 1e-10 is
-        held there; with the log link a mean above exp(50), exp(20) in single precision, is linear in eta. Outcomes may be negative whatever the link; their means are positive with every link but the identity.
+        held there. With the log link a mean above exp(50), exp(20) in single precision, is linear in eta. Outcomes may be negative whatever
+        the link; their means are positive with every link but the identity.
 
     References
     ----------

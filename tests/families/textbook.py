@@ -177,18 +177,20 @@ def conway_maxwell_poisson(family, y, eta, phi):
 @functools.lru_cache(10_000)
 def log_rate_of_mean(n, log_mean, nu, precision):
     """By Newton's method inside a bracket."""
-    low, high = mp.mpf(-2000), nu * mp.log(n) + 1
-    x = log_mean + (nu - 1) * mp.log1p(mp.exp(log_mean))
-    for _ in range(200):
-        t = [mp.exp(k * x - nu * log_gamma(mp.mpf(k + 1))) for k in range(n)]
-        total = mp.fsum(t)
-        first, second = (mp.fsum(k**p * term for k, term in enumerate(t)) / total for p in (1, 2))
-        lacking = log_mean - mp.log(first)
-        low, high = (x, high) if lacking > 0 else (low, x)
-        step = lacking * first / (second - first**2)
-        if abs(step) <= mp.eps * 1e6 * max(1, abs(x)):
-            return x + step
-        x = x + step if low < x + step < high else (low + high) / 2
+    close = mp.mpf(2) ** (20 - precision)
+    with mp.workprec(2 * precision):  # variances are differences of moments that nearly cancel
+        low, high = mp.mpf(-2000), nu * mp.log(n) + 1
+        x = log_mean + (nu - 1) * mp.log1p(mp.exp(log_mean))
+        for _ in range(200):
+            t = [mp.exp(k * x - nu * log_gamma(mp.mpf(k + 1))) for k in range(n)]
+            total = mp.fsum(t)
+            first, second = (mp.fsum(k**p * term for k, term in enumerate(t)) / total for p in (1, 2))
+            lacking = log_mean - mp.log(first)
+            low, high = (x, high) if lacking > 0 else (low, x)
+            step = lacking * first / (second - first**2)
+            if abs(step) <= close * max(1, abs(x)):
+                return x + step
+            x = x + step if low < x + step < high else (low + high) / 2
     raise ArithmeticError(f"no rate for the mean exp({log_mean}) and nu = {nu}")
 
 
