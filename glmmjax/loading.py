@@ -7,6 +7,7 @@ import os
 import jax
 
 from glmmjax.design import caller_namespace
+from glmmjax.errors import ArgumentError
 from glmmjax.families import Family
 from glmmjax.model import refit
 from glmmjax.results import MixedModelResults
@@ -52,5 +53,7 @@ def load(path: str | os.PathLike[str], *, family: Family | None = None, trust: b
     >>> f"{gj.load('visits.glmmjax').llf:.4f}"
     '-374.5197'
     """
+    if not isinstance(trust, bool):
+        raise ArgumentError(f"load(trust={trust!r}) must be True or False.")
     with jax.enable_x64(True):
         return MixedModelResults(read_fit(path, family, caller_namespace() if trust else None), refit)

@@ -231,3 +231,14 @@ def test_saving_to_a_folder_is_refused(saved, as_if_fitted):
     fit = gj.load(saved)
     with pytest.raises(ArgumentError, match="this is a folder; name a file in it"):
         fit.save(saved.parent)
+
+
+def test_trust_is_true_or_false(saved):
+    with pytest.raises(ArgumentError, match=r"trust='no'.* must be True or False"):
+        gj.load(saved, trust="no")  # type: ignore[arg-type]
+
+
+def test_ragged_values_of_a_design_are_refused(intro_binomial):
+    design = gj.make_design("y ~ sex", random="~ 1 | id", data=intro_binomial, family="binomial")
+    with pytest.raises(ArgumentError, match="its entries differ in length"):
+        design.with_offset([1.0, [2.0]])

@@ -55,7 +55,12 @@ def with_new_weights(clusters: ClusterData, values: Any) -> ClusterData:
 
 def _numbers(values: Any, method: str, n: int, unit: str, dtype: Any) -> Any:
     """``values`` with the shape (n,) checked, in ``dtype`` as far as the precision in force has it."""
-    found = values if isinstance(values, Array) else np.asarray(values)
+    try:
+        found = values if isinstance(values, Array) else np.asarray(values)
+    except ValueError:  # lists of different lengths
+        raise ArgumentError(
+            f"{method}(values) must be ({n},), one number for each {unit} of the design; its entries differ in length."
+        ) from None
     if found.dtype.kind not in "iufb" or found.shape != (n,):
         raise ArgumentError(
             f"{method}(values) has shape {found.shape} and type {found.dtype}, and must be ({n},), one number for each {unit} of the "
