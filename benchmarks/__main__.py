@@ -47,6 +47,12 @@ def _compilations(_: Options) -> None:
     print_compilations()
 
 
+def _first_calls(_: Options) -> None:
+    from benchmarks.first_calls import print_first_calls
+
+    print_first_calls()
+
+
 def _evaluations(_: Options) -> None:
     from benchmarks.evaluations import print_evaluations
 
@@ -109,6 +115,7 @@ _PARTS: dict[str, Callable[[Options], None]] = {
     "skewed": _skewed,
     "cold": _cold,
     "compilations": _compilations,
+    "first_calls": _first_calls,
     "evaluations": _evaluations,
     "precision": _precision,
     "families": _families,

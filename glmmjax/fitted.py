@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -15,6 +13,7 @@ from glmmjax.design.design import Design
 from glmmjax.estimation.convergence import Code, Convergence, is_singular
 from glmmjax.estimation.maximum import Maximum
 from glmmjax.estimation.objective import Problem
+from glmmjax.estimation.xla.program import as_program
 from glmmjax.likelihood.clusters import to_clusters
 from glmmjax.likelihood.covariance import Structure, lower_factor
 from glmmjax.likelihood.params import Params, layout_of
@@ -111,7 +110,7 @@ def _is_singular(chol: Any, maximum: Maximum, design: Design) -> bool:
     return bool(np.isfinite(chol).all() and is_singular(chol, jnp.asarray(design.random_reach)))
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@as_program(0)
 def _root(structure: Structure, free: Array) -> Array:
     """The factor of D, as one program: one by one its operations would be eleven programs of a first fit."""
     return structure.factor(free)

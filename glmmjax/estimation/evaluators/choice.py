@@ -6,7 +6,6 @@ serves as metric. From there all data take three or four evaluations and one Hes
 
 from __future__ import annotations
 
-import functools
 from typing import NamedTuple
 
 import jax
@@ -20,6 +19,7 @@ from glmmjax.estimation.evaluators.mesh import MeshEvaluator
 from glmmjax.estimation.evaluators.one_program import ALL_STEPS, OneProgram
 from glmmjax.estimation.objective import FitSettings, Integral, Problem
 from glmmjax.estimation.phases.first_order import Begun
+from glmmjax.estimation.xla.program import as_program
 from glmmjax.estimation.xla.programs import Programs, given_theta, programs
 from glmmjax.estimation.xla.workers import Workers
 from glmmjax.likelihood.clusters import Bucket, padded_rows, total_weight, with_scaled_weights
@@ -123,7 +123,7 @@ def on_disk(settings: FitSettings, blocks: Blocks, sample: Integral, has_start: 
     return data._replace(begin_with=sample.buckets, sample=Sample(Cores(settings, sample, run), scaled))
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@as_program(0)
 def _every(stride: int, buckets: tuple[Bucket, ...]) -> tuple[Bucket, ...]:
     """Every ``stride``-th block."""
     return jax.tree.map(lambda leaf: leaf[::stride], buckets)

@@ -6,14 +6,22 @@ import functools
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
-__all__ = ["device_in_force", "platform_in_force", "quick_to_compile", "quick_to_run", "run_once"]
+__all__ = ["default_device", "device_in_force", "platform_in_force", "quick_to_compile", "quick_to_run", "run_once"]
+
+
+def default_device() -> Any:
+    """The device that was chosen in this thread, or a platform's name; None where JAX chooses."""
+    settings: Any = jax.config
+    return settings.jax_default_device
 
 
 def device_in_force() -> jax.Device:
     """The device on which arrays are made now; it follows ``jax.default_device``."""
-    return next(iter(jnp.zeros(()).devices()))
+    chosen = default_device()
+    if isinstance(chosen, jax.Device):
+        return chosen
+    return jax.local_devices(backend=chosen)[0]
 
 
 def platform_in_force() -> str:

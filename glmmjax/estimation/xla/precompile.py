@@ -12,6 +12,7 @@ from typing import Any
 
 import jax
 
+from glmmjax.estimation.xla.executables import load_together, name_of, write_together
 from glmmjax.estimation.xla.workers import Workers, is_double_precision
 
 __all__ = ["like", "precompile"]
@@ -35,11 +36,15 @@ def precompile(traced: Callable[..., Iterable[Any]], static: Any, *arguments: An
 
 @functools.cache
 def _compile(traced: Callable[..., Iterable[Any]], static: Any, tree: Any, shapes: tuple[Any, ...], is_double: bool) -> None:
-    del is_double  # another precision needs other programs
+    name = name_of(traced, static, tree, shapes, is_double)  # another precision needs other programs
     with Workers(_THREADS) as workers:
+        if load_together(name, workers):
+            return
         programs = traced(static, *jax.tree.unflatten(tree, shapes))
-        for running in [workers.start(program.lower().compile) for program in programs]:
+        started = [(program.name, workers.start(program.compile)) for program in programs]
+        for _, running in started:
             running.result()
+    write_together(name, (each for each, _ in started))
 
 
 def like(tree: Any, data: Any) -> Any:

@@ -25,6 +25,7 @@ from glmmjax.estimation.sequence import FIRST_ORDER, NEWTON
 from glmmjax.estimation.starting_values import Start, starting_values
 from glmmjax.estimation.xla.compiler_options import platform_in_force, quick_to_compile, quick_to_run, run_once
 from glmmjax.estimation.xla.precompile import like
+from glmmjax.estimation.xla.program import as_program
 from glmmjax.likelihood.clusters import Bucket
 
 __all__ = ["Given", "Programs", "given_theta", "programs"]
@@ -99,15 +100,15 @@ def programs(is_small: bool) -> Programs:
 
 @functools.cache
 def _programs(is_small: bool, platform: str) -> Programs:
-    once = functools.partial(jax.jit, compiler_options=run_once(platform))
-    often = functools.partial(jax.jit, compiler_options=quick_to_compile(platform) if is_small else quick_to_run(platform))
+    once = functools.partial(as_program, compiler_options=functools.partial(run_once, platform))
+    often = functools.partial(as_program, compiler_options=functools.partial(quick_to_compile if is_small else quick_to_run, platform))
     return Programs(
-        begin=once(_begin, static_argnums=0),
-        run_phase=often(run_phase, static_argnums=(0, 1)),
-        evaluate=often(likelihood_with_gradient, static_argnums=0),
-        evaluate_with_hessian=often(likelihood_with_hessian, static_argnums=0),
-        step=once(_step, static_argnums=(0, 1)),
-        resume=once(_resume, static_argnums=0),
+        begin=once(0)(_begin),
+        run_phase=often((0, 1))(run_phase),
+        evaluate=often(0)(likelihood_with_gradient),
+        evaluate_with_hessian=often(0)(likelihood_with_hessian),
+        step=once((0, 1))(_step),
+        resume=once(0)(_resume),
     )
 
 

@@ -13,14 +13,16 @@ from typing import Any
 import jax
 import numpy as np
 
+from glmmjax.estimation.xla.compiler_options import default_device
+
 __all__ = ["Workers", "is_double_precision"]
 
 
 class Workers:
-    """``n`` threads that work under the precision of the thread that made them; a context manager that closes them."""
+    """``n`` threads that work under the precision and on the device of the thread that made them; a context manager that closes them."""
 
     def __init__(self, n: int = 1):
-        self._is_double = is_double_precision()
+        self._is_double, self._device = is_double_precision(), default_device()
         self._pool = concurrent.futures.ThreadPoolExecutor(n, "glmmjax")
 
     def start(self, program: Callable[..., Any], *arguments: Any) -> concurrent.futures.Future[Any]:
@@ -42,7 +44,7 @@ class Workers:
         self.close()
 
     def _run(self, program: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
-        with jax.enable_x64(self._is_double):
+        with jax.enable_x64(self._is_double), jax.default_device(self._device):
             return jax.block_until_ready(program(*arguments))
 
 

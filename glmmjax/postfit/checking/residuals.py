@@ -9,7 +9,6 @@ Source: McCullagh and Nelder (1989), Generalized Linear Models, section 2.4.
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 import jax
@@ -18,6 +17,7 @@ import numpy as np
 from jax import Array
 
 from glmmjax.errors import ArgumentError
+from glmmjax.estimation.xla.program import as_program
 from glmmjax.families.base import Family
 from glmmjax.families.registry import FAMILIES
 from glmmjax.fitted import FittedModel
@@ -60,7 +60,7 @@ def residuals(fitted: FittedModel, kind: str = "raw", at: str = "subject_specifi
         return np.asarray(found).ravel()[:n]
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1, 2))
+@as_program((0, 1, 2))
 def _residuals(family: Family, kind: str, of_population: bool, params: Params, chunks: tuple[ModelRows, Array | None, Any]) -> Array:
     """(S, R) residuals of chunks of rows. A chunk has the rows, their random effects u, and their outcomes."""
 

@@ -6,7 +6,6 @@ quadrature, without simulation. Source: Kleiber and Zeileis (2016), The American
 
 from __future__ import annotations
 
-import functools
 from typing import NamedTuple
 
 import jax
@@ -15,6 +14,7 @@ import numpy as np
 from jax import Array
 
 from glmmjax.estimation.objective import Problem
+from glmmjax.estimation.xla.program import as_program
 from glmmjax.fitted import FittedModel
 from glmmjax.likelihood.model_rows import ModelRows
 from glmmjax.likelihood.population import population_average
@@ -69,7 +69,7 @@ def rootogram(fitted: FittedModel, max_count: int | None = None) -> RootogramFre
     return RootogramFrequencies(counts, observed, expected)
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1))
+@as_program((0, 1))
 def _expected(problem: Problem, kind: Discrete, theta: Array, rows: ModelRows, highest: Array, counts: Array) -> Array:
     """(K,) expected frequencies, summed over the rows."""
     params = problem.layout.params(theta)

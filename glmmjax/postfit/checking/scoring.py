@@ -11,7 +11,6 @@ Source: Gneiting and Raftery (2007), JASA 102, 359-378, also for the signs; Czad
 
 from __future__ import annotations
 
-import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -23,6 +22,7 @@ from glmmjax.design.columns.table import show_label
 from glmmjax.design.new_rows import NewRows, read_new_rows
 from glmmjax.errors import ArgumentError
 from glmmjax.estimation.objective import Problem
+from glmmjax.estimation.xla.program import as_program
 from glmmjax.fitted import FittedModel
 from glmmjax.likelihood.conditional import Conditional, node_of
 from glmmjax.likelihood.model_rows import ModelRows, predictors_at
@@ -142,7 +142,7 @@ def _check_reach(sums: _Sums, labels: Any, max_count: int) -> None:
         )
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1))
+@as_program((0, 1))
 def _sums(problem: Problem, discrete: Discrete, theta: Array, scored: _Scored, max_count: Array) -> _Sums:
     """Sums over all counts, until each row's distribution is used up."""
     params = problem.layout.params(theta)

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -17,6 +16,7 @@ from jax import Array
 from glmmjax.design.new_rows import NewRows, read_new_rows
 from glmmjax.errors import ArgumentError
 from glmmjax.estimation.objective import Problem
+from glmmjax.estimation.xla.program import as_program
 from glmmjax.fitted import FittedModel
 from glmmjax.likelihood.clusters import ClusterData
 from glmmjax.likelihood.model_rows import ModelRows, phi_of_rows, predictors_at
@@ -164,7 +164,7 @@ def _template(fitted: FittedModel, rows: NewRows) -> Any:
     return columns if len(columns) > 1 else columns[0]
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1))
+@as_program((0, 1))
 def _outcomes(problem: Problem, m: int, simulations: _Simulations, rows: ModelRows, y: Any, codes: Array) -> Array:
     """(n, n_rows) first outcome column of every simulation."""
     q = problem.layout.covariance.q

@@ -25,6 +25,7 @@ from glmmjax.errors import ConvergenceWarning, warn_caller
 from glmmjax.estimation.evaluators.choice import is_small
 from glmmjax.estimation.objective import evaluate_with_hessian
 from glmmjax.estimation.xla.compiler_options import platform_in_force, quick_to_compile, quick_to_run
+from glmmjax.estimation.xla.program import Program
 from glmmjax.fitted import FittedModel
 from glmmjax.likelihood.clusters import Bucket
 from glmmjax.likelihood.marginal import Modes, start_modes
@@ -241,7 +242,7 @@ def _report_missing(parameters: Reported, chosen: np.ndarray, lower: np.ndarray,
 @functools.cache
 def _program(small: bool, platform: str) -> Any:
     """``_searches``, compiled quickly for small data and to run quickly for large data."""
-    return jax.jit(_searches, static_argnums=0, compiler_options=(quick_to_compile if small else quick_to_run)(platform))
+    return Program(_searches, (0,), functools.partial(quick_to_compile if small else quick_to_run, platform))
 
 
 def _searches(parameters: Reported, setting: _Setting, sides: Side, modes: Modes) -> Search:

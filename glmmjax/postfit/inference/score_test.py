@@ -25,6 +25,7 @@ from glmmjax.errors import ArgumentError
 from glmmjax.estimation.evaluators.choice import is_small
 from glmmjax.estimation.objective import Problem, evaluate_with_hessian
 from glmmjax.estimation.xla.compiler_options import platform_in_force, quick_to_run, run_once
+from glmmjax.estimation.xla.program import Program
 from glmmjax.fitted import FittedModel
 from glmmjax.likelihood.clusters import Bucket, from_rows
 from glmmjax.likelihood.marginal import Modes, start_modes
@@ -132,7 +133,7 @@ def _with_columns(fitted: FittedModel, e: int, columns: np.ndarray) -> tuple[Buc
 @functools.cache
 def _program(small: bool, platform: str) -> Any:
     """``_score_and_hessian``, compiled quickly for small data and to run quickly for large data."""
-    return jax.jit(_score_and_hessian, static_argnums=0, compiler_options=(run_once if small else quick_to_run)(platform))
+    return Program(_score_and_hessian, (0,), functools.partial(run_once if small else quick_to_run, platform))
 
 
 def _score_and_hessian(problem: Problem, theta: Array, buckets: tuple[Bucket, ...], rule: Rule, modes: Modes) -> tuple[Array, Array]:

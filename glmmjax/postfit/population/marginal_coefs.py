@@ -10,7 +10,6 @@ quadrature, and so are the derivatives in theta that the delta method takes.
 
 from __future__ import annotations
 
-import functools
 from typing import NamedTuple
 
 import jax
@@ -20,6 +19,7 @@ from jax import Array
 
 from glmmjax.errors import ArgumentError
 from glmmjax.estimation.objective import Problem
+from glmmjax.estimation.xla.program import as_program
 from glmmjax.fitted import FittedModel
 from glmmjax.likelihood.model_rows import ModelRows
 from glmmjax.likelihood.population import population_mean
@@ -79,7 +79,7 @@ def marginal_coefs(fitted: FittedModel, robust: bool | str = False, se: bool = T
     return MarginalCoefficients(estimate, spread, names, family.mean_link.name, robust_kind(robust))
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@as_program(0)
 def marginal_coefficients(problem: Problem, theta: Array, rows: ModelRows) -> Array:
     """(p,) marginal coefficients at ``theta`` (P,), over the rows given; call it inside ``jax.enable_x64(True)``."""
     mean = population_mean(problem.layout.params(theta), rows, problem.family, problem.prior)
@@ -88,7 +88,7 @@ def marginal_coefficients(problem: Problem, theta: Array, rows: ModelRows) -> Ar
     return jax.scipy.linalg.solve_triangular(r, q.T @ target)
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@as_program(0)
 def _with_jacobian(problem: Problem, theta: Array, rows: ModelRows) -> tuple[Array, Array]:
     """Marginal coefficients (p,) and their derivatives (p, P) in theta."""
     return with_jacobian(lambda theta: marginal_coefficients(problem, theta, rows), theta)

@@ -5,7 +5,6 @@ Intervals, contrasts and effects start from these means (``grouped_values``) and
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -19,6 +18,7 @@ from glmmjax.design.new_rows import NewRows, read_new_rows
 from glmmjax.design.reference_grid import RowGroups, fitted_frame, groups_of_rows, one_group, reference_grid, varying
 from glmmjax.errors import ArgumentError
 from glmmjax.estimation.objective import Problem
+from glmmjax.estimation.xla.program import as_program
 from glmmjax.fitted import FittedModel
 from glmmjax.likelihood.model_rows import ModelRows, predictors_at
 from glmmjax.likelihood.population import population_mean, population_probabilities
@@ -186,7 +186,7 @@ def _at_least(n: int, rows: NewRows) -> NewRows:
     return rows._replace(X=tuple(wider[: len(rows.X)]), Z=tuple(wider[len(rows.X) : -1]), offset=wider[-1])
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1, 2))
+@as_program((0, 1, 2))
 def _row_values(problem: Problem, kind: str, quantity: str, theta: Array, rows: ModelRows) -> tuple[Array, Array]:
     """(O, S, R) and (O, S, R, P)."""
     of_chunk = lambda chunk: with_jacobian(lambda theta: _values(problem, kind, quantity, theta, chunk), theta)  # noqa: E731

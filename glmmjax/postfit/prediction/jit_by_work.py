@@ -6,9 +6,8 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-import jax
-
 from glmmjax.estimation.xla.compiler_options import platform_in_force, quick_to_compile, run_once
+from glmmjax.estimation.xla.program import Program
 
 __all__ = ["sized"]
 
@@ -20,7 +19,6 @@ def sized(function: Callable[..., Any], static_argnums: tuple[int, ...]) -> Call
 
     @functools.cache
     def program(is_small: bool, platform: str) -> Any:
-        options = run_once(platform) if is_small else quick_to_compile(platform)
-        return jax.jit(function, static_argnums=static_argnums, compiler_options=options)
+        return Program(function, static_argnums, functools.partial(run_once if is_small else quick_to_compile, platform))
 
     return lambda work: program(work < _MUCH_WORK, platform_in_force())

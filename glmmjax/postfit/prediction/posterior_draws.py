@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import functools
-
 import jax
 import jax.numpy as jnp
 from jax import Array
 
 from glmmjax.estimation.objective import Problem
+from glmmjax.estimation.xla.program import as_program
 from glmmjax.likelihood.clusters import Bucket, ClusterData, to_clusters
 from glmmjax.likelihood.posterior import Posterior, posterior
 from glmmjax.likelihood.rows import Integrand, from_first_lane, integrand
@@ -19,7 +18,7 @@ __all__ = ["posterior_draws"]
 _N_CANDIDATES = 32  # the density of a draw has a relative error of about var(weight) / 32
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@as_program(0)
 def posterior_draws(problem: Problem, thetas: Array, keys: Array, clusters: ClusterData) -> Array:
     """(T, r, q, m) draws of u, b = L u, for every cluster.
 

@@ -14,6 +14,7 @@ from jax import Array
 from glmmjax.design.layout.grouping import ladder
 from glmmjax.design.new_rows import NewRows
 from glmmjax.errors import ArgumentError
+from glmmjax.estimation.xla.program import as_program
 from glmmjax.families.base import Family
 from glmmjax.fitted import FittedModel
 from glmmjax.likelihood.model_rows import ModelRows, predictors_at
@@ -174,7 +175,7 @@ def average_of(family: Family, request: Request, params: Params, rows: ModelRows
     return population_average(at, params, rows) if request.effects == "population" else at(predictors_at(params, rows, u))
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1))
+@as_program((0, 1))
 def _values(family: Family, request: Request, params: Params, rows: ModelRows, u: Array | None) -> Array:
     """(O, S, R)"""
 

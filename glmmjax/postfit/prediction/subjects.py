@@ -5,7 +5,6 @@ Outcomes come from one of three places: a history that was passed (dynamic predi
 
 from __future__ import annotations
 
-import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -21,6 +20,7 @@ from glmmjax.design.layout.block_files import StreamedRows
 from glmmjax.design.new_rows import NewRows, cluster_rows, read_new_rows
 from glmmjax.errors import ArgumentError
 from glmmjax.estimation.objective import Problem
+from glmmjax.estimation.xla.program import as_program
 from glmmjax.fitted import FittedModel
 from glmmjax.likelihood.clusters import Bucket, ClusterData, from_clusters, to_clusters
 from glmmjax.likelihood.conditional import Conditional, conditional
@@ -278,13 +278,13 @@ def _source_modes(fitted: FittedModel, source: Source) -> np.ndarray:
     return to_clusters(source.clusters, found).T
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1))
+@as_program((0, 1))
 def _conditional(problem: Problem, n_points: int, params: Params, clusters: ClusterData, start: Modes | None) -> Conditional:
     rule = tensor_rule(n_points, params.chol.shape[0], problem.prior)
     return conditional(params, clusters, problem.family, rule, start, problem.prior)
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@as_program(0)
 def _modes(problem: Problem, params: Params, bucket: Bucket) -> Array:
     """(S, q, B) modes of the clusters of a bucket."""
 

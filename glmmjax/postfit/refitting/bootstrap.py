@@ -18,6 +18,7 @@ from glmmjax.errors import ArgumentError
 from glmmjax.estimation.convergence import Code
 from glmmjax.estimation.objective import Problem
 from glmmjax.estimation.refits import Changes, Origin, refit_all, with_outcomes, with_weights
+from glmmjax.estimation.xla.program import as_program
 from glmmjax.fitted import FittedModel
 from glmmjax.likelihood.clusters import Bucket, on_all_lanes
 from glmmjax.likelihood.covariance import lower_factor
@@ -160,7 +161,7 @@ def _resampled(fitted: FittedModel, n: int, seed: int) -> Changes:
     return with_weights(clusters, n, lambda r: counts[r] * weights)
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@as_program(0)
 def _draw(problem: Problem, theta: Array, buckets: tuple[Bucket, ...], key: Array) -> tuple[Any, ...]:
     params = problem.layout.params(theta)
     keys = jax.random.split(key, len(buckets))

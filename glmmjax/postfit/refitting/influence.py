@@ -21,6 +21,7 @@ from glmmjax.errors import ArgumentError, ConvergenceWarning, warn_caller
 from glmmjax.estimation.objective import Problem
 from glmmjax.estimation.phases.newton import FLAT
 from glmmjax.estimation.refits import refit_all, with_weights
+from glmmjax.estimation.xla.program import as_program
 from glmmjax.fitted import FittedModel
 from glmmjax.likelihood.clusters import ClusterData
 from glmmjax.likelihood.marginal import cluster_log_likelihoods_by_rule
@@ -171,7 +172,7 @@ def _one_step(fitted: FittedModel) -> LeaveOut:
     return LeaveOut(fitted.theta + step @ root.T, positive, "one_step")
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1))
+@as_program((0, 1))
 def _own_values(problem: Problem, quadrature: Quadrature, theta: Array, clusters: ClusterData) -> Array:
     """(m,) log-likelihood of cluster i at row i of ``theta`` (m, P)."""
 

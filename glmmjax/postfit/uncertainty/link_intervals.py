@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import statistics
 
 import jax
@@ -10,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from glmmjax.estimation.xla.program import as_program
 from glmmjax.families.links import Link
 
 __all__ = ["limits", "normal_quantile", "on_scale"]
@@ -31,12 +31,12 @@ def on_scale(link: Link, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return np.asarray(transformed), np.asarray(slope)
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@as_program(0)
 def _link_and_slope(link: Link, values: Array) -> tuple[Array, Array]:
     return jax.jvp(link.link, (values,), (jnp.ones_like(values),))
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@as_program(0)
 def _inverse(link: Link, values: Array) -> Array:
     return link.inverse(values)
 

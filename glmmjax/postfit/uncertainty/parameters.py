@@ -10,7 +10,6 @@ it is the first threshold plus distances.
 from __future__ import annotations
 
 import dataclasses
-import functools
 import itertools
 
 import jax
@@ -20,6 +19,7 @@ from jax import Array
 
 from glmmjax.errors import ArgumentError
 from glmmjax.estimation.objective import Problem
+from glmmjax.estimation.xla.program import as_program
 from glmmjax.fitted import FittedModel
 from glmmjax.postfit.arguments import one_of
 from glmmjax.postfit.uncertainty.natural_phi import natural_phi
@@ -165,11 +165,11 @@ def working_jacobian(parameters: Reported, theta: np.ndarray) -> np.ndarray:
         return np.asarray(_working_jacobian(parameters, jnp.asarray(theta)))
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@as_program(0)
 def _working_at(parameters: Reported, theta: Array) -> Array:
     return jax.vmap(lambda t: working_values(parameters, t))(theta)
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@as_program(0)
 def _working_jacobian(parameters: Reported, theta: Array) -> Array:
     return jax.jacfwd(lambda t: working_values(parameters, t))(theta)

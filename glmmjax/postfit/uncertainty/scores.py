@@ -6,7 +6,6 @@ derivatives are exact for the quadrature log-likelihood, for each cluster with w
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 import jax
@@ -15,6 +14,7 @@ import numpy as np
 from jax import Array
 
 from glmmjax.estimation.objective import Problem
+from glmmjax.estimation.xla.program import as_program
 from glmmjax.fitted import FittedModel
 from glmmjax.likelihood.clusters import ClusterData, cluster_weights
 from glmmjax.likelihood.marginal import cluster_log_likelihoods_by_rule
@@ -49,18 +49,18 @@ def _of_clusters(program: Any, fitted: FittedModel) -> np.ndarray:
         return np.asarray(program(likelihood, fitted.quadrature, jnp.asarray(fitted.theta), fitted.design.clusters))
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1))
+@as_program((0, 1))
 def _values(problem: Problem, quadrature: Quadrature, theta: Array, clusters: ClusterData) -> Array:
     return cluster_log_likelihoods_by_rule(
         problem.layout.params(theta), clusters, problem.family, quadrature.fixed(problem.layout.covariance.q, problem.prior), problem.prior
     )
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1))
+@as_program((0, 1))
 def _scores(problem: Problem, quadrature: Quadrature, theta: Array, clusters: ClusterData) -> Array:
     return jax.jacfwd(lambda t: _values(problem, quadrature, t, clusters))(theta)
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1))
+@as_program((0, 1))
 def _hessians(problem: Problem, quadrature: Quadrature, theta: Array, clusters: ClusterData) -> Array:
     return jax.jacfwd(lambda t: _scores(problem, quadrature, t, clusters))(theta)

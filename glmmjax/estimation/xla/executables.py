@@ -1,0 +1,97 @@
+"""Executables read from the store and written to it, by names that tell all programs apart."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import pickle
+from collections.abc import Iterable
+from typing import Any
+
+import jax
+from jax.experimental.serialize_executable import deserialize_and_load, serialize
+
+from glmmjax.estimation.xla.store import store_in_force
+from glmmjax.estimation.xla.surroundings import surroundings
+from glmmjax.estimation.xla.tokens import NotStorable, token
+from glmmjax.estimation.xla.workers import Workers
+
+__all__ = ["load_together", "name_of", "read_executable", "take_loaded", "write_executable", "write_together"]
+
+_EVENT = "/glmmjax/program_loaded"
+
+_loaded: dict[str, Any] = {}  # read ahead of the calls that will take them
+
+
+def name_of(*decisive: Any) -> str | None:
+    """The file name of what these values decide; None where there is no store or a value cannot be named."""
+    if store_in_force() is None:
+        return None
+    try:
+        text = f"{surroundings()}\n{token(decisive)}"
+    except NotStorable:
+        return None
+    return hashlib.blake2b(text.encode(), digest_size=20).hexdigest() + ".program"
+
+
+def read_executable(name: str | None) -> Any:
+    """The executable of this name, None where there is none that can be used."""
+    store = store_in_force()
+    payload = store.read(name) if store is not None and name is not None else None
+    if payload is None:
+        return None
+    try:
+        _register_kernels()
+        executable = deserialize_and_load(*pickle.loads(payload))
+    except Exception:  # whatever another release of JAX makes of it: the compiler gives the program
+        return None
+    jax.monitoring.record_event(_EVENT)
+    return executable
+
+
+def take_loaded(name: str | None) -> Any:
+    """The executable of this name where ``load_together`` has read it; it is given once."""
+    return _loaded.pop(name, None) if name is not None else None
+
+
+def load_together(name: str | None, workers: Workers) -> bool:
+    """Read the executables that were written together under this name, side by side; whether all are here."""
+    store = store_in_force()
+    listed = store.read(name) if store is not None and name is not None else None
+    if listed is None:
+        return False
+    names = listed.decode().split()
+    for each, running in [(each, workers.start(read_executable, each)) for each in names]:
+        executable = running.result()
+        if executable is None:
+            return False
+        _loaded[each] = executable
+    return True
+
+
+def write_together(name: str | None, names: Iterable[str | None]) -> None:
+    """Remember that a call needs all of these programs."""
+    store, listed = store_in_force(), list(names)
+    if store is not None and name is not None and None not in listed:
+        store.write(name, " ".join(filter(None, listed)).encode)
+
+
+def write_executable(name: str | None, executable: Any) -> None:
+    """Keep an executable under this name."""
+    store = store_in_force()
+    if store is not None and name is not None:
+        store.write(name, lambda: pickle.dumps(serialize(executable)))
+
+
+@functools.cache
+def _register_kernels() -> None:
+    """JAX registers its LAPACK kernels when it first lowers a call of one, and a loaded program that calls one before ends the process."""
+    try:
+        import numpy as np
+        from jaxlib.lapack import prepare_lapack_call
+
+        prepare_lapack_call("potrf_ffi", np.dtype(np.float64))
+    except (ImportError, AttributeError, TypeError):
+        import jax.numpy as jnp
+
+        jax.jit(jnp.linalg.cholesky).lower(jax.ShapeDtypeStruct((1, 1), jnp.float32))

@@ -1,0 +1,139 @@
+"""``Program``: a jitted function whose executables are compiled, kept and released here, and found on disk in a later process.
+
+``jax.jit`` keeps what it compiles out of reach, and a later process has to trace and lower again before JAX's own cache can answer. A
+``Program`` asks the store first, by a key that needs neither. Where it is called with tracers it is the jitted function and no more.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from glmmjax.estimation.xla.executables import name_of, read_executable, take_loaded, write_executable
+from glmmjax.estimation.xla.workers import is_double_precision
+
+__all__ = ["Program", "Traced", "as_program"]
+
+# what JAX reads of its settings when it traces and compiles, beside the arguments
+_SETTINGS = (
+    "jax_enable_x64", "jax_default_device", "jax_default_matmul_precision", "jax_default_prng_impl", "jax_threefry_partitionable",
+    "jax_debug_nans", "jax_debug_infs", "jax_numpy_dtype_promotion", "jax_numpy_rank_promotion",
+)  # fmt: skip
+
+
+Options = Callable[[], dict[str, Any]]
+Decorator = Callable[[Callable[..., Any]], "Program"]
+
+
+class _Key(NamedTuple):
+    """The arguments of a call as far as they decide what is compiled."""
+
+    static: tuple[Any, ...]
+    tree: Any
+    leaves: tuple[Any, ...]
+    settings: tuple[Any, ...]
+
+
+class Traced(NamedTuple):
+    """A program that has been traced and not compiled.
+
+    Attributes
+    ----------
+    compile : compiles it, unless it has been; XLA works without Python's lock
+    out_info : its result, in shapes
+    name : in the store, None where it has none
+    """
+
+    compile: Callable[[], Any]
+    out_info: Any
+    name: str | None
+
+
+class Program:
+    """``function``, compiled for the kinds of arguments that it is called with; positional arguments only.
+
+    Parameters
+    ----------
+    function : pure, of trees of arrays.
+    static_argnums : positions of hashable arguments on which the program depends; they come before all others.
+    compiler_options : gives those of XLA, when something is first compiled.
+    """
+
+    def __init__(self, function: Callable[..., Any], static_argnums: tuple[int, ...] = (), compiler_options: Options | None = None):
+        functools.update_wrapper(self, function)
+        self._static_argnums, self._options = static_argnums, compiler_options
+        self._n_static = len(static_argnums)
+        self._executables: dict[_Key, Any] = {}
+
+    @functools.cached_property
+    def _jitted(self) -> Any:
+        options = self._options() if self._options is not None else None
+        return jax.jit(self.__wrapped__, static_argnums=self._static_argnums, compiler_options=options)  # type: ignore[attr-defined]
+
+    def __call__(self, *arguments: Any) -> Any:
+        n = self._n_static
+        key = _key(arguments[:n], arguments[n:])
+        if key is None:
+            return self._jitted(*arguments)
+        executable = self._executables.get(key)
+        if executable is None:
+            executable = self._found(key, name_of(self, *key), lambda: self._jitted.lower(*arguments).compile())
+        return executable(*arguments[n:])
+
+    def trace(self, *arguments: Any) -> Traced:
+        """The program for arguments of which only the shapes matter, as ``jax.ShapeDtypeStruct``."""
+        traced = self._jitted.trace(*arguments)
+        key = _key(arguments[: self._n_static], arguments[self._n_static :])
+        assert key is not None, "a program is traced from shapes or arrays"
+        name = name_of(self, *key)
+        return Traced(lambda: self._found(key, name, lambda: traced.lower().compile()), traced.out_info, name)
+
+    @property
+    def token_parts(self) -> tuple[Any, ...]:
+        """What tells this program from others, for its name in the store."""
+        return self.__wrapped__, self._options  # type: ignore[attr-defined]
+
+    def _found(self, key: _Key, name: str | None, compiled: Callable[[], Any]) -> Any:
+        """The executable from memory, from the store, or from the compiler."""
+        executable = take_loaded(name) or read_executable(name)
+        if executable is None:
+            executable = compiled()
+            write_executable(name, executable)
+        return self._executables.setdefault(key, executable)
+
+
+def as_program(
+    static_argnums: tuple[int, ...] | int = (), compiler_options: Options | None = None
+) -> Callable[[Callable[..., Any]], Program]:
+    """A decorator that makes a function a ``Program``."""
+    numbers = (static_argnums,) if isinstance(static_argnums, int) else static_argnums
+    return lambda function: Program(function, numbers, compiler_options)
+
+
+def _key(static: tuple[Any, ...], arguments: tuple[Any, ...]) -> _Key | None:
+    """None where an argument is traced, or where JAX is told to compile nothing."""
+    leaves, tree = jax.tree.flatten(arguments)
+    is_double = is_double_precision()
+    kinds = tuple(_kind(leaf, is_double) for leaf in leaves)
+    settings: Any = jax.config
+    if None in kinds or settings.jax_disable_jit:
+        return None
+    in_force = tuple(getattr(settings, name) for name in _SETTINGS)
+    return _Key(static, tree, kinds, (*in_force, settings.read("jax_disable_most_optimizations")))
+
+
+def _kind(leaf: Any, is_double: bool) -> tuple[Any, ...] | None:
+    """Shape, type and place of an argument; None for a tracer."""
+    if isinstance(leaf, np.ndarray | np.generic):
+        return (leaf.shape, leaf.dtype if is_double else jax.dtypes.canonicalize_dtype(leaf.dtype), False, None)
+    if isinstance(leaf, jax.core.Tracer):
+        return None
+    if isinstance(leaf, jax.Array):
+        return (leaf.shape, leaf.dtype, leaf.weak_type, leaf.sharding if leaf.committed else None)
+    if isinstance(leaf, jax.ShapeDtypeStruct):
+        return (leaf.shape, leaf.dtype, leaf.weak_type, leaf.sharding)
+    return (type(leaf),)

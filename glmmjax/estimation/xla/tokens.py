@@ -1,0 +1,123 @@
+"""A text that tells two values apart which JAX would compile into different programs, the same in every process."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import types
+from collections.abc import Iterable
+from typing import Any
+
+import jax
+import numpy as np
+
+__all__ = ["NotStorable", "token"]
+
+_PACKAGE = __name__.split(".")[0]
+
+
+class NotStorable(Exception):
+    """For a value of which nobody can say what it will be in another process."""
+
+
+def token(value: Any) -> str:
+    """The text of a value: its type with its parts; for a function, its code with all that the code refers to.
+
+    Parameters
+    ----------
+    value : numbers, texts, arrays, dataclasses, named tuples, functions, devices and shardings, and containers of them.
+
+    Returns
+    -------
+    str
+        Equal for equal values.
+
+    Raises
+    ------
+    NotStorable
+        For anything else: an object whose class says nothing of its parts, or a function that reads one.
+    """
+    return _token(value, ())
+
+
+def _token(value: Any, path: tuple[int, ...]) -> str:
+    """``path`` holds the identities of the values around this one: a function may refer to itself."""
+    if id(value) in path and not isinstance(value, int | str | bool | None):
+        return f"<{path.index(id(value))}>"
+    inner = (*path, id(value))
+    if value is None or isinstance(value, bool | int | float | complex | str | bytes):
+        return repr((type(value).__name__, value))
+    if isinstance(value, np.ndarray | np.generic | jax.Array):
+        return _array(np.asarray(value))
+    if isinstance(value, type):
+        return _class(value)
+    if isinstance(value, types.FunctionType):
+        return _function(value, inner)
+    if isinstance(value, functools.partial):
+        return f"partial{_all((value.func, value.args, value.keywords), inner)}"
+    if isinstance(value, dict):
+        return f"dict{_all(sorted(value.items(), key=lambda item: repr(item[0])), inner)}"
+    if isinstance(value, tuple | list):
+        return f"{_class(type(value))}{_all(value, inner)}"
+    if isinstance(value, frozenset | set):
+        return f"set{sorted(_token(part, inner) for part in value)}"
+    return _object(value, inner)
+
+
+def _object(value: Any, path: tuple[int, ...]) -> str:
+    if dataclasses.is_dataclass(value):
+        parts = [(field.name, getattr(value, field.name)) for field in dataclasses.fields(value)]
+        return f"{_class(type(value))}{_all(parts, path)}"
+    if isinstance(value, types.MethodType):
+        return f"method{_all((value.__func__, value.__self__), path)}"
+    if hasattr(type(value), "token_parts"):
+        return f"{_class(type(value))}{_all(value.token_parts, path)}"
+    if isinstance(value, types.ModuleType):
+        return f"module {value.__name__} {getattr(value, '__version__', '')}"
+    if isinstance(value, types.BuiltinFunctionType | np.ufunc):
+        return f"builtin {getattr(value, '__module__', '')}.{value.__name__}"
+    if isinstance(value, jax.ShapeDtypeStruct):
+        return f"shape{_all((value.shape, value.dtype, value.weak_type, value.sharding), path)}"
+    if isinstance(value, np.dtype | jax.Device | jax.sharding.Sharding | jax.tree_util.PyTreeDef):
+        return f"{type(value).__name__} {value}"
+    if hasattr(value, "__wrapped__") and type(value).__module__.startswith(("jax", _PACKAGE)):  # jitted, or with rules of its own
+        return f"wrapped {_token(value.__wrapped__, path)}"
+    raise NotStorable(f"{type(value).__name__} says nothing of its parts")
+
+
+def _class(value: type) -> str:
+    """By name: what a class of ours or of JAX does is in the versions. Of another class nothing is known but its name."""
+    if value.__module__.split(".")[0] not in (_PACKAGE, "jax", "jaxlib", "numpy", "builtins"):
+        raise NotStorable(f"{value.__qualname__} is a class of another package")
+    return f"{value.__module__}.{value.__qualname__}"
+
+
+def _function(value: types.FunctionType, path: tuple[int, ...]) -> str:
+    """Functions of ours and of JAX by name, which the versions make definite, and by what they close over."""
+    cells = [cell.cell_contents for cell in value.__closure__ or ()]
+    if value.__module__ and value.__module__.split(".")[0] in (_PACKAGE, "jax", "numpy"):
+        return f"{value.__module__}.{value.__qualname__}:{value.__code__.co_firstlineno}{_all(cells, path)}"
+    code = value.__code__
+    read = {name: value.__globals__[name] for name in sorted(_names(code)) if name in value.__globals__}
+    return f"function {_code(code)}{_all((cells, value.__defaults__, value.__kwdefaults__, read), path)}"
+
+
+def _names(code: types.CodeType) -> set[str]:
+    """Names that the code may look up, those of functions inside it included."""
+    return set(code.co_names).union(*(_names(part) for part in code.co_consts if isinstance(part, types.CodeType)))
+
+
+def _code(code: types.CodeType) -> str:
+    constants = [_code(part) if isinstance(part, types.CodeType) else repr(part) for part in code.co_consts]
+    return hashlib.blake2b(repr((code.co_code, code.co_names, code.co_varnames, constants)).encode()).hexdigest()
+
+
+def _array(value: np.ndarray) -> str:
+    if value.dtype.hasobject:
+        raise NotStorable("an array of objects")
+    return f"array {value.dtype} {value.shape} {hashlib.blake2b(np.ascontiguousarray(value).tobytes()).hexdigest()}"
+
+
+def _all(parts: Iterable[Any], path: tuple[int, ...]) -> str:
+    return "(" + ",".join(_token(part, path) for part in parts) + ")"
