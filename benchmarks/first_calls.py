@@ -117,12 +117,12 @@ def _print_session(title: str, found: Iterator[Call]) -> None:
     for call in found:
         done.append(call)
         _print_call(table, call)
-    totals: tuple[Any, ...] = tuple(sum(column) for column in zip(*(call[1:7] for call in done), strict=True))
-    _print_call(table, Call("all", *totals, {}))
+    wall, cpu, again, traced, compiled, loaded = (sum(column) for column in zip(*(call[1:7] for call in done), strict=True))
+    _print_call(table, Call("all", wall, cpu, again, traced, compiled, loaded, {}))
     print("  the worst:")
     for call in sorted(done, key=lambda call: -call.wall)[:_WORST]:
-        compiled = sorted(call.names.items(), key=lambda item: -item[1])
-        print(f"    {call.label}: " + (", ".join(f"{name} {seconds(taken)}" for name, taken in compiled[:4]) or "compiles nothing"))
+        names = sorted(call.names.items(), key=lambda item: -item[1])
+        print(f"    {call.label}: " + (", ".join(f"{name} {seconds(taken)}" for name, taken in names[:4]) or "compiles nothing"))
 
 
 def _print_call(table: Table, call: Call) -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from glmmjax import errors as errors
     from glmmjax import families as families
     from glmmjax.compilation_cache import enable_compilation_cache as enable_compilation_cache
+    from glmmjax.compilation_cache import program_store as program_store
     from glmmjax.continuation_ratio import cr_marg_probs as cr_marg_probs
     from glmmjax.continuation_ratio import cr_setup as cr_setup
     from glmmjax.design.builder import make_design as make_design
@@ -48,6 +49,7 @@ _HOMES = {
     "log_likelihood": "likelihood.marginal",
     "make_design": "design.builder",
     "mixed_model": "model",
+    "program_store": "compilation_cache",
     "stream": "design.stream.source",
     "shard_clusters": "likelihood.sharding",
 }
@@ -70,6 +72,7 @@ __all__ = [
     "log_likelihood",
     "make_design",
     "mixed_model",
+    "program_store",
     "shard_clusters",
     "stream",
 ]

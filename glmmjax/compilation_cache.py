@@ -1,24 +1,68 @@
-"""JAX's on-disk compilation cache: a fit of a shape seen before, in any process, compiles nothing."""
+"""What is compiled is kept on disk: our programs by ``program_store``, all others by JAX's own cache."""
 
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
 import jax
 
-__all__ = ["enable_compilation_cache"]
+from glmmjax.errors import ArgumentError
+from glmmjax.estimation.xla.store import cache_folder, default_folder, store_in_force, use_store
+
+__all__ = ["enable_compilation_cache", "program_store"]
 
 
-def enable_compilation_cache(path: str | os.PathLike[str] | None = None) -> Path:
-    """Keep compiled programs on disk, for this process and later ones; call it before the first fit.
+def program_store(path: str | os.PathLike[str] | None = "default") -> Path | None:
+    """Choose the folder in which compiled programs are kept; it is in use from the next call on.
 
-    The setting is JAX's own and holds for everything that the process compiles, until ``jax_compilation_cache_dir`` has another value.
+    A fit compiles for seconds when its kind of model is met for the first time. What was compiled is kept, up to 1 GB, and a later
+    process of the same user loads it in a tenth of the time. The name of a file depends on everything that decides the program: the
+    source of glmmjax, the versions of JAX, the processor or device, XLA's flags, the model, and the shapes of the data; no data are in it.
+
+    A program is code. It is read only from a folder, and of an owner, that no other user can change; a damaged file is ignored.
 
     Parameters
     ----------
-    path : folder of the cache, made if needed; ``glmmjax`` in the user's cache folder when not given.
+    path : of the folder, made when needed; ``"default"`` is ``glmmjax/programs`` in the user's cache folder; None keeps nothing. The
+        environment variable ``GLMMJAX_PROGRAM_STORE`` says the same before Python starts: a path, or ``off``.
+
+    Returns
+    -------
+    Path or None
+        The folder, which may be deleted at any time; None where nothing is kept.
+
+    Raises
+    ------
+    ArgumentError
+        For a path that is no text and no path, or that is a file.
+
+    Examples
+    --------
+    >>> gj.program_store("programs").name
+    'programs'
+    >>> gj.program_store(None)  # and nothing is kept
+    """
+    if path is not None and not isinstance(path, str | os.PathLike):
+        raise ArgumentError(f"program_store(path={path!r}) must be the path of a folder, or None to keep no programs.")
+    folder = None if path is None else default_folder() if path == "default" else Path(path).expanduser().absolute()
+    if folder is not None and folder.exists() and not folder.is_dir():
+        instead = str(folder.with_suffix(".programs"))
+        raise ArgumentError(f"program_store(path={str(path)!r}) is a file; give a folder, such as {instead!r}.")
+    use_store(folder)
+    store = store_in_force()
+    return store.folder if store is not None else None
+
+
+def enable_compilation_cache(path: str | os.PathLike[str] | None = None) -> Path:
+    """Keep on disk what JAX compiles beside our fits, such as your own functions of ``log_likelihood``; call it before they are compiled.
+
+    Fits and their methods have ``program_store``, which needs no call and no tracing. This setting is JAX's own and holds for everything
+    that the process compiles, until ``jax_compilation_cache_dir`` has another value.
+
+    Parameters
+    ----------
+    path : folder of the cache, made if needed; ``glmmjax/jax`` in the user's cache folder when not given.
 
     Returns
     -------
@@ -38,18 +82,9 @@ def enable_compilation_cache(path: str | os.PathLike[str] | None = None) -> Path
     'compiled'
     >>> jax.config.update("jax_compilation_cache_dir", before)  # and no longer
     """
-    folder = Path(path).expanduser() if path is not None else _user_cache() / "glmmjax"
+    folder = Path(path).expanduser() if path is not None else cache_folder() / "glmmjax" / "jax"
     folder.mkdir(parents=True, exist_ok=True)
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
     return folder
-
-
-def _user_cache() -> Path:
-    """The folder in which this platform keeps caches of a user."""
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")

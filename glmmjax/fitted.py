@@ -7,15 +7,14 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
 
 from glmmjax.design.design import Design
 from glmmjax.estimation.convergence import Code, Convergence, is_singular
+from glmmjax.estimation.factors import root_of
 from glmmjax.estimation.maximum import Maximum
 from glmmjax.estimation.objective import Problem
-from glmmjax.estimation.xla.program import as_program
 from glmmjax.likelihood.clusters import to_clusters
-from glmmjax.likelihood.covariance import Structure, lower_factor
+from glmmjax.likelihood.covariance import lower_factor
 from glmmjax.likelihood.params import Params, layout_of
 from glmmjax.likelihood.quadrature import Quadrature
 from glmmjax.options import Options, StudentTPenalty
@@ -76,7 +75,7 @@ def fitted_model(request: FitRequest, design: Design, problem: Problem, maximum:
     """The record of a fit, with the lower factor of D and its diagonal non-negative, whatever root of D was fitted."""
     layout, structure = problem.layout, design.covariance
     theta, hessian = maximum.theta, maximum.hessian
-    root = np.asarray(_root(structure, theta[layout.random]))
+    root = root_of(structure, theta[layout.random])
     chol, rotation = lower_factor(root)
     flip = np.ones(layout.size)
     flip[layout.random] = structure.signs(theta[layout.random])
@@ -108,12 +107,6 @@ def _is_singular(chol: Any, maximum: Maximum, design: Design) -> bool:
     if maximum.convergence.has_converged:
         return maximum.convergence.code is Code.CONVERGED_ON_BOUNDARY
     return bool(np.isfinite(chol).all() and is_singular(chol, jnp.asarray(design.random_reach)))
-
-
-@as_program(0)
-def _root(structure: Structure, free: Array) -> Array:
-    """The factor of D, as one program: one by one its operations would be eleven programs of a first fit."""
-    return structure.factor(free)
 
 
 def has_same_parameters(previous: FittedModel, design: Design, problem: Problem) -> bool:

@@ -1,5 +1,9 @@
 """Fits that several test files look at, made once a session: compiling is what costs time."""
 
+import os
+
+os.environ["GLMMJAX_PROGRAM_STORE"] = "off"  # a test compiles what it says that it compiles
+
 import jax
 import numpy as np
 import pytest

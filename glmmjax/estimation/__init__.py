@@ -16,6 +16,7 @@ From the lowest up; each imports only those before it:
 - ``maximum``: what a fit from Python is asked for and gives back, and how its end is judged
 - ``settling``: how far a rule is from the integral, and the search for a rule that has settled
 - ``maximise``: a fit from Python: starting values, a sample where the data are large, the ascent
+- ``factors``: The factor of D at an estimate, with the derivative of D there, as one program
 - ``fit``: a whole fit as one pure function
 - ``batch``: many ascents at once, under ``vmap``
 - ``refits``: fits of one model to many changed data sets

@@ -143,7 +143,7 @@ def _refit_side_by_side(origin: Origin, changes: Changes) -> list[Estimate]:
     as_fitted = OneProgram(settings, _integral(origin), run.run_phase, ALL_STEPS)
     as_fitted.precompile(origin.buckets)
     # put on the device once, because handing over numpy arrays takes as long as a step
-    begun, rule, max_steps = jax.tree.map(jnp.asarray, (_begun(origin, as_fitted), as_fitted.integral.rule, ALL_STEPS))
+    begun, rule, max_steps = jax.device_put((_begun(origin, as_fitted), as_fitted.integral.rule, ALL_STEPS))
 
     def one(r: int) -> Estimate:
         with _where_data_are(origin.buckets):
@@ -207,7 +207,7 @@ def _warm(state: FirstOrderState, origin: Origin) -> FirstOrderState:
     values, vectors = np.linalg.eigh(np.nan_to_num(information) * scale[:, None] * scale)
     root = scale[:, None] * vectors
     inverse = root / np.maximum(np.abs(values), _LEAST_CURVATURE) @ root.T
-    return with_metric(moved(state, jnp.asarray(origin.theta, float), jax.tree.map(jnp.asarray, origin.modes)), jnp.asarray(inverse))
+    return with_metric(moved(state, np.asarray(origin.theta, float), origin.modes), inverse)
 
 
 def _collected(layout: Theta, ends: list[Estimate]) -> Refits:

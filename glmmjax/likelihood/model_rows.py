@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jax import Array
@@ -27,9 +27,9 @@ class ModelRows(NamedTuple):
     offset : (E, n) offsets, on the scale of the linear predictors
     """
 
-    X: tuple[Array, ...]
-    Z: tuple[Array, ...]
-    offset: Array
+    X: tuple[Any, ...]
+    Z: tuple[Any, ...]
+    offset: Any
 
 
 def predictors_at(params: Params, columns: ModelRows | Bucket, u: Array | None = None) -> Array:

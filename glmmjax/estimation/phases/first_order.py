@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from glmmjax.estimation.objective import Evaluated, FitSettings, Problem, choose, penalised
@@ -43,16 +44,16 @@ class FirstOrderState(NamedTuple):
     is_done : () bool: the phase has ended
     """
 
-    theta: Array
+    theta: Any
     at: Evaluated
-    proposal: Array
-    slope: Array
-    inverse: Array
-    in_em: Array
-    n_em: Array
-    n_quasi_newton: Array
-    n_rejected: Array
-    is_done: Array
+    proposal: Any
+    slope: Any
+    inverse: Any
+    in_em: Any
+    n_em: Any
+    n_quasi_newton: Any
+    n_rejected: Any
+    is_done: Any
 
 
 class Begun(NamedTuple):
@@ -91,7 +92,7 @@ def moved(s: FirstOrderState, theta: Any, modes: Modes) -> FirstOrderState:
 
 def with_metric(s: FirstOrderState, inverse: Any) -> FirstOrderState:
     """``s`` without EM steps: quasi-Newton from the first evaluation, by the metric ``inverse`` (P, P)."""
-    return s._replace(inverse=inverse, in_em=jnp.array(False))
+    return s._replace(inverse=inverse, in_em=np.bool_(False))
 
 
 def progress(s: FirstOrderState) -> tuple[str, int]:

@@ -34,15 +34,16 @@ def name_of(*decisive: Any) -> str | None:
     return hashlib.blake2b(text.encode(), digest_size=20).hexdigest() + ".program"
 
 
-def read_executable(name: str | None) -> Any:
-    """The executable of this name, None where there is none that can be used."""
+def read_executable(name: str | None, device: jax.Device | None) -> Any:
+    """The executable of this name for one device, None where there is none that can be used."""
     store = store_in_force()
     payload = store.read(name) if store is not None and name is not None else None
-    if payload is None:
+    if payload is None or device is None:
         return None
     try:
         _register_kernels()
-        executable = deserialize_and_load(*pickle.loads(payload))
+        serialized, arguments, result = pickle.loads(payload)
+        executable = deserialize_and_load(serialized, arguments, result, device.client, [device])
     except Exception:  # whatever another release of JAX makes of it: the compiler gives the program
         return None
     jax.monitoring.record_event(_EVENT)
@@ -54,14 +55,14 @@ def take_loaded(name: str | None) -> Any:
     return _loaded.pop(name, None) if name is not None else None
 
 
-def load_together(name: str | None, workers: Workers) -> bool:
+def load_together(name: str | None, device: jax.Device, workers: Workers) -> bool:
     """Read the executables that were written together under this name, side by side; whether all are here."""
     store = store_in_force()
     listed = store.read(name) if store is not None and name is not None else None
     if listed is None:
         return False
     names = listed.decode().split()
-    for each, running in [(each, workers.start(read_executable, each)) for each in names]:
+    for each, running in [(each, workers.start(read_executable, each, device)) for each in names]:
         executable = running.result()
         if executable is None:
             return False

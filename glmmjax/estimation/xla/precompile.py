@@ -12,6 +12,7 @@ from typing import Any
 
 import jax
 
+from glmmjax.estimation.xla.compiler_options import device_in_force
 from glmmjax.estimation.xla.executables import load_together, name_of, write_together
 from glmmjax.estimation.xla.workers import Workers, is_double_precision
 
@@ -36,15 +37,22 @@ def precompile(traced: Callable[..., Iterable[Any]], static: Any, *arguments: An
 
 @functools.cache
 def _compile(traced: Callable[..., Iterable[Any]], static: Any, tree: Any, shapes: tuple[Any, ...], is_double: bool) -> None:
-    name = name_of(traced, static, tree, shapes, is_double)  # another precision needs other programs
+    device = _device(shapes)
+    name = name_of(traced, static, tree, shapes, is_double, str(device))  # another precision needs other programs
     with Workers(_THREADS) as workers:
-        if load_together(name, workers):
+        if device is not None and load_together(name, device, workers):
             return
         programs = traced(static, *jax.tree.unflatten(tree, shapes))
         started = [(program.name, workers.start(program.compile)) for program in programs]
         for _, running in started:
             running.result()
     write_together(name, (each for each, _ in started))
+
+
+def _device(shapes: tuple[jax.ShapeDtypeStruct, ...]) -> jax.Device | None:
+    """Where the programs will run, None where that is several devices."""
+    devices: set[jax.Device] = set().union(*(shape.sharding.device_set for shape in shapes if shape.sharding is not None))
+    return device_in_force() if not devices else devices.pop() if len(devices) == 1 else None
 
 
 def like(tree: Any, data: Any) -> Any:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from glmmjax.estimation.xla.compiler_options import device_in_force
 from glmmjax.estimation.xla.executables import name_of, read_executable, take_loaded, write_executable
 from glmmjax.estimation.xla.workers import is_double_precision
 
@@ -81,7 +82,7 @@ class Program:
             return self._jitted(*arguments)
         executable = self._executables.get(key)
         if executable is None:
-            executable = self._found(key, name_of(self, *key), lambda: self._jitted.lower(*arguments).compile())
+            executable = self._found(key, lambda: self._jitted.lower(*arguments).compile())
         return executable(*arguments[n:])
 
     def trace(self, *arguments: Any) -> Traced:
@@ -89,17 +90,24 @@ class Program:
         traced = self._jitted.trace(*arguments)
         key = _key(arguments[: self._n_static], arguments[self._n_static :])
         assert key is not None, "a program is traced from shapes or arrays"
-        name = name_of(self, *key)
-        return Traced(lambda: self._found(key, name, lambda: traced.lower().compile()), traced.out_info, name)
+        return Traced(lambda: self._found(key, lambda: traced.lower().compile()), traced.out_info, self._name(key))
 
     @property
     def token_parts(self) -> tuple[Any, ...]:
         """What tells this program from others, for its name in the store."""
         return self.__wrapped__, self._options  # type: ignore[attr-defined]
 
-    def _found(self, key: _Key, name: str | None, compiled: Callable[[], Any]) -> Any:
+    def _name(self, key: _Key) -> str | None:
+        """The name of an executable in the store; None where it runs on several devices."""
+        device = _device(key)
+        return name_of(self, *key, str(device)) if device is not None else None
+
+    def _found(self, key: _Key, compiled: Callable[[], Any]) -> Any:
         """The executable from memory, from the store, or from the compiler."""
-        executable = take_loaded(name) or read_executable(name)
+        name = self._name(key)
+        executable = take_loaded(name)
+        if executable is None:
+            executable = read_executable(name, _device(key))
         if executable is None:
             executable = compiled()
             write_executable(name, executable)
@@ -126,6 +134,13 @@ def _key(static: tuple[Any, ...], arguments: tuple[Any, ...]) -> _Key | None:
     return _Key(static, tree, kinds, (*in_force, settings.read("jax_disable_most_optimizations")))
 
 
+def _device(key: _Key) -> jax.Device | None:
+    """The one device on which an executable runs, None where there are several."""
+    placed = [kind[3].device_set for kind in key.leaves if len(kind) > 1 and kind[3] is not None]
+    devices = set().union(*placed) if placed else {device_in_force()}
+    return devices.pop() if len(devices) == 1 else None
+
+
 def _kind(leaf: Any, is_double: bool) -> tuple[Any, ...] | None:
     """Shape, type and place of an argument; None for a tracer."""
     if isinstance(leaf, np.ndarray | np.generic):
@@ -133,7 +148,12 @@ def _kind(leaf: Any, is_double: bool) -> tuple[Any, ...] | None:
     if isinstance(leaf, jax.core.Tracer):
         return None
     if isinstance(leaf, jax.Array):
-        return (leaf.shape, leaf.dtype, leaf.weak_type, leaf.sharding if leaf.committed else None)
+        return (
+            leaf.shape,
+            leaf.dtype,
+            getattr(leaf, "weak_type", False),
+            leaf.sharding if leaf.committed else None,
+        )  # keys have no weak type
     if isinstance(leaf, jax.ShapeDtypeStruct):
         return (leaf.shape, leaf.dtype, leaf.weak_type, leaf.sharding)
     return (type(leaf),)

@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-__all__ = ["ProgramStore", "default_folder", "store_in_force", "use_store"]
+__all__ = ["ProgramStore", "cache_folder", "default_folder", "store_in_force", "use_store"]
 
 VARIABLE = "GLMMJAX_PROGRAM_STORE"
 LIMIT = 1_000_000_000  # bytes; the files least recently used go first
@@ -46,9 +46,12 @@ class ProgramStore:
         """What was written under this name, None where nothing was that can be trusted."""
         path = self.folder / name
         try:
-            if not (_is_ours(self.folder) and _is_ours(path)):
+            if not _is_ours(self.folder.stat()):
                 return None
-            content = path.read_bytes()
+            with path.open("rb") as file:
+                if not _is_ours(os.fstat(file.fileno())):
+                    return None
+                content = file.read()
         except OSError:
             return None
         payload = content[_HEAD:]
@@ -66,7 +69,7 @@ class ProgramStore:
         with contextlib.suppress(Exception):  # a full disk, or a program that cannot be serialised, costs the next process time and no more
             content = payload()
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if not _is_ours(self.folder):
+            if not _is_ours(self.folder.stat()):
                 return
             with tempfile.NamedTemporaryFile(dir=self.folder, suffix=".part", delete=False) as part:
                 part.write(_head(content) + content)
@@ -110,22 +113,24 @@ def store_in_force() -> ProgramStore | None:
 
 
 def default_folder() -> Path:
-    """The folder in which this platform keeps caches of a user, with our name."""
+    """Where programs are kept when nothing else is said."""
+    return cache_folder() / "glmmjax" / "programs"
+
+
+def cache_folder() -> Path:
+    """The folder in which this platform keeps caches of a user."""
     if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base / "glmmjax" / "programs"
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 
 
-def _is_ours(path: Path) -> bool:
-    """Whether no other user can have written here."""
-    if not hasattr(os, "geteuid"):  # Windows: the user's own folder
+def _is_ours(found: os.stat_result) -> bool:
+    """Whether no other user can have written there."""
+    if not hasattr(os, "geteuid"):  # Windows, where the folder is in the user's profile
         return True
-    found = path.lstat()
-    return found.st_uid == os.geteuid() and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not stat.S_ISLNK(found.st_mode)
+    return found.st_uid == os.geteuid() and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
 @functools.cache

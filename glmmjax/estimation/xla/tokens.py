@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
+import sys
 import types
 from collections.abc import Iterable
 from typing import Any
@@ -15,6 +16,7 @@ import numpy as np
 __all__ = ["NotStorable", "token"]
 
 _PACKAGE = __name__.split(".")[0]
+_KNOWN = (_PACKAGE, "jax", "jaxlib", "numpy")  # their versions are part of every name
 
 
 class NotStorable(Exception):
@@ -74,7 +76,7 @@ def _object(value: Any, path: tuple[int, ...]) -> str:
     if hasattr(type(value), "token_parts"):
         return f"{_class(type(value))}{_all(value.token_parts, path)}"
     if isinstance(value, types.ModuleType):
-        return f"module {value.__name__} {getattr(value, '__version__', '')}"
+        return _module(value)
     if isinstance(value, types.BuiltinFunctionType | np.ufunc):
         return f"builtin {getattr(value, '__module__', '')}.{value.__name__}"
     if isinstance(value, jax.ShapeDtypeStruct):
@@ -86,9 +88,17 @@ def _object(value: Any, path: tuple[int, ...]) -> str:
     raise NotStorable(f"{type(value).__name__} says nothing of its parts")
 
 
+def _module(value: types.ModuleType) -> str:
+    """By name, where a version says what is in it."""
+    top = value.__name__.split(".")[0]
+    if top not in (*_KNOWN, "scipy") and top not in sys.stdlib_module_names:
+        raise NotStorable(f"{value.__name__} is a module whose functions may change")
+    return f"module {value.__name__} {getattr(sys.modules.get(top), '__version__', '')}"
+
+
 def _class(value: type) -> str:
     """By name: what a class of ours or of JAX does is in the versions. Of another class nothing is known but its name."""
-    if value.__module__.split(".")[0] not in (_PACKAGE, "jax", "jaxlib", "numpy", "builtins"):
+    if value.__module__.split(".")[0] not in (*_KNOWN, "builtins"):
         raise NotStorable(f"{value.__qualname__} is a class of another package")
     return f"{value.__module__}.{value.__qualname__}"
 
@@ -96,7 +106,7 @@ def _class(value: type) -> str:
 def _function(value: types.FunctionType, path: tuple[int, ...]) -> str:
     """Functions of ours and of JAX by name, which the versions make definite, and by what they close over."""
     cells = [cell.cell_contents for cell in value.__closure__ or ()]
-    if value.__module__ and value.__module__.split(".")[0] in (_PACKAGE, "jax", "numpy"):
+    if value.__module__ and value.__module__.split(".")[0] in _KNOWN:
         return f"{value.__module__}.{value.__qualname__}:{value.__code__.co_firstlineno}{_all(cells, path)}"
     code = value.__code__
     read = {name: value.__globals__[name] for name in sorted(_names(code)) if name in value.__globals__}

@@ -10,16 +10,14 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from glmmjax.fitted import FittedModel
-from glmmjax.likelihood.model_rows import mean_at, predictors_at
 from glmmjax.postfit.arguments import check_whole
 from glmmjax.postfit.checking.residual_tests import ResidualTest, residual_tests
 from glmmjax.postfit.checking.simulate import SimulationSettings, simulate
-from glmmjax.postfit.prediction.rows import own_clusters, own_outcome, own_rows
+from glmmjax.postfit.prediction.predict import Request, values_of
+from glmmjax.postfit.prediction.rows import own_clusters, own_outcome, own_rows, read_own_rows
 
 __all__ = ["QuantileResidualRecord", "is_censored", "quantile_residuals"]
 
@@ -88,7 +86,5 @@ def _pooled_ranks(rank: np.ndarray, simulated: np.ndarray, rng: np.random.Genera
 
 def _fitted_means(fitted: FittedModel) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Means at random effects 0, and the fixed-effects columns."""
-    with jax.enable_x64(True):
-        rows, params = own_rows(fitted), fitted.problem.layout.params(jnp.asarray(fitted.theta))
-        means = mean_at(fitted.problem.family, params, predictors_at(params, rows))
-        return np.asarray(means), dict(zip(fitted.design.fixed_names, np.asarray(rows.X[0]), strict=True))
+    means = values_of(fitted, Request("none", "mean", False), read_own_rows(fitted), None)
+    return means[0], dict(zip(fitted.design.fixed_names, own_rows(fitted).X[0], strict=True))

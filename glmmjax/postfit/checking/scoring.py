@@ -70,10 +70,10 @@ class _Scored(NamedTuple):
     """Rows to score, and points of the random effects of their clusters."""
 
     rows: ModelRows
-    codes: Array  # (n,) cluster of each row
-    nodes: tuple[Array, Array]  # (K, q, m) in coordinates u, and weights (K, m)
-    outcome: Array  # (n,)
-    highest: Array  # (n,) largest value that each outcome can have
+    codes: Any  # (n,) cluster of each row
+    nodes: tuple[Any, Any]  # (K, q, m) in coordinates u, and weights (K, m)
+    outcome: Any  # (n,)
+    highest: Any  # (n,) largest value that each outcome can have
 
 
 def scoring_rules(
@@ -95,9 +95,9 @@ def scoring_rules(
     rows, codes, nodes = _rows_and_nodes(fitted, newdata, newdata2, kind)
     outcome = rows.outcome
     with jax.enable_x64(True):
-        highest = jnp.asarray(highest_outcomes(fitted, outcome))
-        scored = _Scored(model_rows(rows), jnp.asarray(codes), nodes, jnp.asarray(outcome[0]), highest)
-        found = _sums(fitted.problem, discrete, jnp.asarray(fitted.theta), scored, jnp.asarray(float(max_count)))
+        highest = np.asarray(highest_outcomes(fitted, outcome))
+        scored = _Scored(model_rows(rows), codes, nodes, outcome[0], highest)
+        found = _sums(fitted.problem, discrete, fitted.theta, scored, np.float64(max_count))
         sums = jax.tree.map(np.asarray, found)
     kept = rows.labels[rows.is_complete]
     _check_reach(sums, kept, int(max_count))

@@ -9,7 +9,6 @@ import dataclasses
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
@@ -22,6 +21,7 @@ from glmmjax.likelihood.clusters import ClusterData
 from glmmjax.likelihood.model_rows import ModelRows, phi_of_rows, predictors_at
 from glmmjax.postfit.arguments import check_whole
 from glmmjax.postfit.prediction.posterior_draws import posterior_draws
+from glmmjax.postfit.prediction.random_keys import key_data
 from glmmjax.postfit.prediction.rows import model_rows, read_own_rows
 from glmmjax.postfit.prediction.subjects import modes_of, targets_for
 from glmmjax.postfit.uncertainty.parameter_draws import normal_draws
@@ -86,12 +86,11 @@ def simulate(fitted: FittedModel, settings: SimulationSettings, newdata: Any = N
     check_whole("seed", settings.seed, 0)
     with jax.enable_x64(True):
         is_drawn = settings.parameter_uncertainty
-        thetas = jnp.asarray(drawn_parameters(fitted, n, settings.seed, settings.robust) if is_drawn else np.tile(fitted.theta, (n, 1)))
-        keys = _keys(settings.seed, 0, n), _keys(settings.seed, 1, n)
-        rows, codes, effects = _rows_and_effects(fitted, kind, newdata, thetas if is_drawn else thetas[:1], keys[0])
+        thetas = drawn_parameters(fitted, n, settings.seed, settings.robust) if is_drawn else np.tile(fitted.theta, (n, 1))
+        keys = key_data(settings.seed, (0,), np.arange(n)), key_data(settings.seed, (1,), np.arange(n))
+        rows, codes, effects = _rows_and_effects(fitted, kind, newdata, thetas if is_drawn else thetas[:1], settings)
         n_clusters = int(codes.max(initial=-1)) + 1 if effects is None else effects.shape[-1]
-        y = jax.tree.map(jnp.asarray, _template(fitted, rows))
-        drawn = _outcomes(problem, n_clusters, (thetas, effects, keys), model_rows(rows), y, jnp.asarray(codes))
+        drawn = _outcomes(problem, n_clusters, (thetas, effects, keys), model_rows(rows), _template(fitted, rows), codes)
         values = np.full((len(rows.is_complete), n), np.nan)
         values[rows.is_complete] = np.asarray(drawn).T
     return Simulations(values, rows.labels)
@@ -117,18 +116,14 @@ def drawn_parameters(fitted: FittedModel, n: int, seed: int, robust: bool | str 
     return fitted.theta + normal_draws(v, n, np.random.default_rng([seed, 2]))
 
 
-def _keys(seed: int, stream: int, n: int) -> Array:
-    """(n,) keys; the first of them are the same for every n."""
-    key = jax.random.fold_in(jax.random.key(int(seed)), stream)
-    return jax.vmap(lambda k: jax.random.fold_in(key, k))(jnp.arange(n))
-
-
-def _rows_and_effects(fitted: FittedModel, kind: str, newdata: Any, thetas: Array, keys: Array) -> tuple[NewRows, np.ndarray, Array | None]:
+def _rows_and_effects(
+    fitted: FittedModel, kind: str, newdata: Any, thetas: np.ndarray, settings: SimulationSettings
+) -> tuple[NewRows, np.ndarray, Any]:
     """Rows to simulate, the cluster of each, and random effects (n, q, m) in coordinates u; None for new ones.
 
     ``thetas`` is (n, P), or (1, P) where all simulations have the same parameters.
     """
-    n, q = len(keys), fitted.params.chol.shape[0]
+    n, q = settings.n, fitted.params.chol.shape[0]
     if newdata is None:
         rows = read_own_rows(fitted)
     else:
@@ -137,25 +132,24 @@ def _rows_and_effects(fitted: FittedModel, kind: str, newdata: Any, thetas: Arra
     if q == 0 or kind in ("new", "zero"):
         codes = np.arange(int(rows.is_complete.sum())) if rows.groups is None else rows.groups.codes
         is_new = q > 0 and kind == "new"
-        return rows, codes, None if is_new else jnp.zeros((n, q, int(codes.max(initial=-1)) + 1))
+        return rows, codes, None if is_new else np.zeros((n, q, int(codes.max(initial=-1)) + 1))
     targets = targets_for(fitted, newdata)
     numbers = np.zeros(len(rows.is_complete), int)
     numbers[targets.rows.is_complete] = targets.codes
     codes = numbers[rows.is_complete]
     if kind == "mode":
-        return rows, codes, jnp.broadcast_to(modes_of(fitted, targets).T, (n, q, len(targets.labels)))
-    by_theta = keys.reshape(len(thetas), -1)
-    found = [_posterior_draws(fitted, source.clusters, thetas, by_theta, k) for k, source in enumerate(targets.sources)]
+        return rows, codes, np.broadcast_to(modes_of(fitted, targets).T, (n, q, len(targets.labels)))
+    found = [_posterior_draws(fitted, source.clusters, thetas, settings, k) for k, source in enumerate(targets.sources)]
     starts = np.cumsum([0, *(draws.shape[-1] for draws in found)])
-    joined = jnp.concatenate(found, axis=-1)
+    joined = np.concatenate(found, axis=-1)
     return rows, codes, joined.reshape(n, *joined.shape[2:])[..., starts[targets.source_of] + targets.number_of]
 
 
-def _posterior_draws(fitted: FittedModel, clusters: ClusterData, thetas: Array, keys: Array, number: int) -> Array:
-    """(T, r, q, m) draws for the clusters of one source. The buckets of a stream raise an error."""
+def _posterior_draws(fitted: FittedModel, clusters: ClusterData, thetas: np.ndarray, settings: SimulationSettings, k: int) -> np.ndarray:
+    """(T, r, q, m) draws for the clusters of the k-th source. The buckets of a stream raise an error."""
     _ = clusters.buckets
-    keys = jax.vmap(jax.vmap(lambda key: jax.random.fold_in(key, number)))(keys)
-    return posterior_draws(fitted.problem, thetas, keys, clusters)
+    keys = key_data(settings.seed, (0,), np.arange(settings.n), (k,))
+    return np.asarray(posterior_draws(fitted.problem, thetas, keys.reshape(len(thetas), -1, keys.shape[-1]), clusters))
 
 
 def _template(fitted: FittedModel, rows: NewRows) -> Any:
@@ -170,7 +164,7 @@ def _outcomes(problem: Problem, m: int, simulations: _Simulations, rows: ModelRo
     q = problem.layout.covariance.q
 
     def one(at: _Simulations) -> Array:
-        theta, u, (for_effects, for_outcome) = at
+        theta, u, (for_effects, for_outcome) = at[0], at[1], map(jax.random.wrap_key_data, at[2])
         params = problem.layout.params(theta)
         u = problem.prior.sample(for_effects, (q, m), theta.dtype) if u is None else u
         eta = predictors_at(params, rows, u[:, codes])

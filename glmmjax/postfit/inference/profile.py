@@ -83,9 +83,9 @@ class Search(NamedTuple):
 class _Setting(NamedTuple):
     """Values that all searches of a fit share."""
 
-    centre: Array  # (P,) the estimates
-    scale: Array  # (P, P) of the coordinates x
-    target: Array  # () objective at a limit
+    centre: Any  # (P,) the estimates
+    scale: Any  # (P, P) of the coordinates x
+    target: Any  # () objective at a limit
     buckets: tuple[Bucket, ...]
     rule: Rule
 
@@ -145,8 +145,7 @@ def profile_limits(fitted: FittedModel, parameters: Reported, chosen: np.ndarray
     sides = _sides(parameters, chosen, known, starts)
     buckets, q = fitted.design.clusters.buckets, parameters.problem.layout.covariance.q
     with jax.enable_x64(True):
-        centre, scale, target, sides = jax.tree.map(jnp.asarray, (fitted.theta, scale, target, sides))
-        setting = _Setting(centre, scale, target, buckets, fitted.quadrature.padded(q, parameters.problem.prior))
+        setting = _Setting(fitted.theta, scale, np.float64(target), buckets, fitted.quadrature.padded(q, parameters.problem.prior))
         run = _program(is_small(fitted.problem, buckets, fitted.n_agq), platform_in_force())
         found = run(parameters, setting, sides, start_modes(buckets, q))
     shape = (len(starts), 2, len(known))

@@ -25,11 +25,11 @@ def posterior_draws(problem: Problem, thetas: Array, keys: Array, clusters: Clus
     Parameters
     ----------
     thetas : (T, P) parameter vectors.
-    keys : (T, r) keys of ``jax.random``, for r draws with each parameter vector.
+    keys : (T, r, k) data of keys, for r draws with each parameter vector; see ``key_data``.
     """
 
     def of_theta(theta_and_keys: tuple[Array, Array]) -> Array:
-        theta, keys = theta_and_keys
+        theta, keys = theta_and_keys[0], jax.random.wrap_key_data(theta_and_keys[1])
         return to_clusters(clusters, [_of_bucket(problem, theta, keys, k, bucket) for k, bucket in enumerate(clusters.buckets)])
 
     return jax.lax.map(of_theta, (thetas, keys))

@@ -154,16 +154,16 @@ def rows_of(
     return read_rows(fitted, newdata, newdata2, with_outcome), None
 
 
-def in_chunks(rows: NewRows, u: np.ndarray | None = None, width: int = _CHUNK) -> tuple[tuple[ModelRows, Array | None], int]:
+def in_chunks(rows: NewRows, u: np.ndarray | None = None, width: int = _CHUNK) -> tuple[tuple[ModelRows, Any], int]:
     """Rows, and random effects (q, n), as arrays (S, ..., R) of ladder sizes, R at most ``width``, and n; padding repeats the last row."""
     n = rows.offset.shape[-1]
     width = min(int(ladder(max(n, 1), _STEPS)), width)
     n_chunks = int(ladder(-(-max(n, 1) // width), _STEPS))
     index = np.minimum(np.arange(n_chunks * width), max(n - 1, 0))
 
-    def cut(leaf: np.ndarray) -> Array:
+    def cut(leaf: np.ndarray) -> np.ndarray:
         leaf = leaf if n else np.zeros((*leaf.shape[:-1], 1))
-        return jnp.asarray(np.moveaxis(leaf[..., index].reshape(*leaf.shape[:-1], n_chunks, width), -2, 0))
+        return np.moveaxis(leaf[..., index].reshape(*leaf.shape[:-1], n_chunks, width), -2, 0)
 
     model = ModelRows(*jax.tree.map(cut, (rows.X, rows.Z, rows.offset)))
     return (model, None if u is None else cut(u)), n

@@ -65,8 +65,8 @@ class _Draws(NamedTuple):
 class _ThetaDraws(NamedTuple):
     """Draws of theta around the estimates."""
 
-    centre: Array  # (P,) the estimates
-    moves: Array  # (M, P) away from them
+    centre: Any  # (P,) the estimates
+    moves: Any  # (M, P) away from them
 
 
 class _Given(NamedTuple):
@@ -84,9 +84,8 @@ def subject_quantiles(fitted: FittedModel, targets: Targets, covariance: np.ndar
     with jax.enable_x64(True):
         draws, thetas = _draws(fitted, settings), _theta_draws(fitted, covariance, settings)
         for k, block in enumerate(rows_by_bucket(fitted, targets)):
-            key = jax.random.fold_in(jax.random.key(settings.seed), k)
             program = _subject_quantiles(_WORK_OF_DRAW * draws.n * block.numbers.size)
-            block.put(program(fitted.problem, points, draws, thetas, key, block.arrays), found)
+            block.put(program(fitted.problem, points, draws, thetas, np.array([settings.seed, k]), block.arrays), found)
     return Quantiles(*found)
 
 
@@ -98,9 +97,8 @@ def flat_quantiles(fitted: FittedModel, request: Request, rows: NewRows, covaria
             () if not rows.outcome else in_chunks(rows._replace(X=(), Z=(), offset=np.stack(rows.outcome)), width=MOST_ROWS)[0][0].offset
         )
         draws, thetas = _draws(fitted, settings), _theta_draws(fitted, covariance, settings)
-        keys = jax.random.split(jax.random.key(settings.seed), len(chunks.offset))
         program = _flat_quantiles(_WORK_OF_DRAW * draws.n * n_rows)
-        found = program(fitted.problem, request, draws, thetas, (keys, chunks, outcome))
+        found = program(fitted.problem, request, draws, thetas, np.int64(settings.seed), (chunks, outcome))
         return Quantiles(*np.asarray(found).swapaxes(0, 1).reshape(3, -1)[:, :n_rows])
 
 
@@ -110,11 +108,11 @@ def _draws(fitted: FittedModel, settings: IntervalSettings) -> _Draws:
 
 def _theta_draws(fitted: FittedModel, covariance: np.ndarray, settings: IntervalSettings) -> _ThetaDraws:
     moves = normal_draws(covariance, settings.n_draws, np.random.default_rng(settings.seed))
-    return _ThetaDraws(jnp.asarray(fitted.theta), jnp.asarray(moves))
+    return _ThetaDraws(fitted.theta, moves)
 
 
-def _flat(problem: Problem, request: Request, draws: _Draws, thetas: _ThetaDraws, chunks: tuple[Array, ModelRows, Any]) -> Array:
-    """(S, 3, R) summaries of chunks of rows. A chunk has a key, the rows, and their outcome columns."""
+def _flat(problem: Problem, request: Request, draws: _Draws, thetas: _ThetaDraws, seed: Array, chunks: tuple[ModelRows, Any]) -> Array:
+    """(S, 3, R) summaries of chunks of rows. A chunk has rows and their outcome columns."""
     params = jax.vmap(problem.layout.params)(thetas.centre + thetas.moves)
 
     def of_chunk(chunk: tuple[Array, ModelRows, Any]) -> Array:
@@ -126,11 +124,12 @@ def _flat(problem: Problem, request: Request, draws: _Draws, thetas: _ThetaDraws
             b = jnp.einsum("mab,mbr->mar", params.chol, u)
         return _summary(draws, _outcomes(problem.family, draws, for_y, params, _Given(rows, b, tuple(y))))
 
-    return jax.lax.map(of_chunk, chunks)
+    return jax.lax.map(of_chunk, (jax.random.split(jax.random.key(seed), len(chunks[0].offset)), *chunks))
 
 
-def _of_subjects(problem: Problem, n_points: int, draws: _Draws, thetas: _ThetaDraws, key: Array, blocks: BlockRows) -> Array:
-    """(S, 3, R)"""
+def _of_subjects(problem: Problem, n_points: int, draws: _Draws, thetas: _ThetaDraws, seed: Array, blocks: BlockRows) -> Array:
+    """(S, 3, R); ``seed`` holds the seed and the number of the bucket."""
+    key = jax.random.fold_in(jax.random.key(seed[0]), seed[1])
     params = jax.vmap(problem.layout.params)(thetas.centre + thetas.moves)
 
     def of_block(block_and_key: tuple[BlockRows, Array]) -> Array:

@@ -23,7 +23,9 @@ from jax import Array
 from glmmjax.design.new_rows import NewRows
 from glmmjax.errors import ArgumentError
 from glmmjax.estimation.objective import Problem
+from glmmjax.estimation.xla.program import as_program
 from glmmjax.families.base import Family
+from glmmjax.families.links import Link
 from glmmjax.fitted import FittedModel
 from glmmjax.likelihood.clusters import padded_rows
 from glmmjax.likelihood.conditional import Conditional, block_conditional, conditional_means, node_of
@@ -123,7 +125,7 @@ def flat_moments(fitted: FittedModel, request: Request, rows: NewRows, known: np
     with jax.enable_x64(True):
         chunks, n = in_chunks(rows)
         program = _flat_moments(n * len(fitted.theta) * (1 if request.effects == "none" else 200))
-        found = program(fitted.problem, request, jnp.asarray(fitted.theta), jnp.asarray(known), chunks[0])
+        found = program(fitted.problem, request, fitted.theta, known, chunks[0])
     return Moments(*(np.asarray(leaf).reshape(leaf.shape[0], -1)[:, :n] for leaf in found))
 
 
@@ -132,7 +134,7 @@ def subject_moments(fitted: FittedModel, request: Request, targets: Targets, kno
     points = posterior_points(fitted)
     total = Moments(*np.zeros((2, n_values(fitted.problem.family, request.quantity), len(targets.codes))))
     with jax.enable_x64(True):
-        arrays = jnp.asarray(fitted.theta), jnp.asarray(known)
+        arrays = fitted.theta, known
         for block in rows_by_bucket(fitted, targets):
             work = (padded_rows([block.arrays.bucket]) + block.numbers.size) * points ** fitted.params.chol.shape[0] * len(fitted.theta)
             found = _subject_moments(work)(fitted.problem, points, request, *arrays, block.arrays)
@@ -212,9 +214,14 @@ def _transformed(family: Family, request: Request, moments: Moments, level: floa
     if request.on_link:
         return deviation, mean - half, mean + half
     with jax.enable_x64(True):
-        _, change = jax.jvp(link.inverse, (jnp.asarray(mean),), (jnp.asarray(deviation),))
-        lower, upper = (np.asarray(link.inverse(jnp.asarray(limit))) for limit in (mean - half, mean + half))
-    return np.abs(np.asarray(change)), lower, upper
+        change, lower, upper = map(np.asarray, _from_link(link, mean, deviation, half))
+    return np.abs(change), lower, upper
+
+
+@as_program(0)
+def _from_link(link: Link, mean: Array, deviation: Array, half: Array) -> tuple[Array, Array, Array]:
+    _, change = jax.jvp(link.inverse, (mean,), (deviation,))
+    return change, link.inverse(mean - half), link.inverse(mean + half)
 
 
 def known_covariance(fitted: FittedModel, robust: bool | str, with_random: bool = True) -> np.ndarray:

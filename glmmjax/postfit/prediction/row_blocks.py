@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
 from glmmjax.design.layout.grouping import ladder
+from glmmjax.estimation.factors import root_of
 from glmmjax.fitted import FittedModel
 from glmmjax.likelihood.clusters import Bucket, Place, places_of_clusters
 from glmmjax.likelihood.covariance import lower_factor
@@ -36,10 +36,10 @@ class BlockRows(NamedTuple):
     """
 
     bucket: Bucket
-    start: Array
+    start: Any
     rows: ModelRows
-    clusters: Array
-    outcome: tuple[Array, ...]
+    clusters: Any
+    outcome: tuple[Any, ...]
 
 
 class _Numbered(NamedTuple):
@@ -61,7 +61,7 @@ def rows_by_bucket(fitted: FittedModel, targets: Targets) -> Iterator[_Numbered]
     factor L of theta, ``layout.params(theta).chol``.
     """
     layout = fitted.problem.layout
-    _, rotation = lower_factor(np.asarray(layout.covariance.factor(jnp.asarray(fitted.theta[layout.random]))))
+    _, rotation = lower_factor(root_of(layout.covariance, fitted.theta[layout.random]))
     source_of, number_of = targets.source_of[targets.codes], targets.number_of[targets.codes]
     for k, source in enumerate(targets.sources):
         members = np.flatnonzero(source_of == k)
@@ -86,9 +86,9 @@ def _block_rows(targets: Targets, bucket: Bucket, start: Array, members: np.ndar
     numbers[block, place], clusters[block, place] = members[order], places.in_block[order]
     index = np.where(numbers < 0, members[0], numbers)
 
-    def gathered(leaf: Any) -> Array:
-        return jnp.asarray(np.moveaxis(np.asarray(leaf)[..., index], -2, 0))
+    def gathered(leaf: Any) -> np.ndarray:
+        return np.moveaxis(np.asarray(leaf)[..., index], -2, 0)
 
     rows = targets.rows
     model = ModelRows(*jax.tree.map(gathered, (rows.X, rows.Z, rows.offset)))
-    return _Numbered(BlockRows(bucket, start, model, jnp.asarray(clusters), tuple(gathered(y) for y in rows.outcome)), numbers)
+    return _Numbered(BlockRows(bucket, start, model, clusters, tuple(gathered(y) for y in rows.outcome)), numbers)

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from glmmjax.design.columns.groups import Groups
@@ -20,8 +19,8 @@ __all__ = ["in_all_rows", "model_rows", "own_clusters", "own_outcome", "own_rows
 
 
 def model_rows(rows: NewRows) -> ModelRows:
-    """New rows as JAX arrays in float64; call it inside ``jax.enable_x64(True)``."""
-    return ModelRows(*jax.tree.map(jnp.asarray, (rows.X, rows.Z, rows.offset)))
+    """The columns of new rows."""
+    return ModelRows(rows.X, rows.Z, rows.offset)
 
 
 def in_all_rows(values: np.ndarray, is_complete: np.ndarray, axis: int = -1) -> np.ndarray:
@@ -46,7 +45,7 @@ def own_rows(fitted: FittedModel) -> ModelRows:
         return tuple(to_caller_order(fitted.design, [getattr(bucket, name)[e] for bucket in buckets]) for e in range(len(buckets[0].X)))
 
     offset = to_caller_order(fitted.design, [bucket.offset for bucket in buckets])
-    return ModelRows(*jax.tree.map(jnp.asarray, (columns("X"), columns("Z"), offset)))
+    return ModelRows(columns("X"), columns("Z"), offset)
 
 
 def own_outcome(fitted: FittedModel) -> tuple[np.ndarray, ...]:

@@ -187,8 +187,8 @@ def modes_of(fitted: FittedModel, targets: Targets) -> np.ndarray:
 
 
 def blocks_of_modes(modes: np.ndarray, clusters: ClusterData) -> Modes:
-    """One (S, q, B) array a bucket of (m, q) modes; call it inside ``jax.enable_x64(True)``."""
-    return tuple(map(jnp.asarray, from_clusters(clusters, modes.T)))
+    """One (S, q, B) array a bucket of (m, q) modes."""
+    return tuple(from_clusters(clusters, modes.T))
 
 
 def _own_or_new(fitted: FittedModel, newdata: Any, with_outcome: bool) -> Targets:

@@ -139,16 +139,15 @@ def simulated_outcomes(fitted: FittedModel, seed: int) -> Any:
     ArgumentError
         For a family without ``sample``.
     """
-    buckets, theta = jax.tree.map(jnp.asarray, fitted.design.clusters.buckets), jnp.asarray(fitted.theta)
-    key = jax.random.key(int(seed))
+    buckets = jax.device_put(fitted.design.clusters.buckets)  # once, for all data sets
     try:
-        jax.eval_shape(functools.partial(_draw, fitted.problem), theta, buckets, key)
+        jax.eval_shape(functools.partial(_draw, fitted.problem), fitted.theta, buckets, np.array([seed, 0]))
     except NotImplementedError:
         name = fitted.problem.family.name
         raise ArgumentError(
             f"the {name} family cannot be simulated from, so kind='parametric' is not possible; try kind='cluster'."
         ) from None
-    return lambda r: _draw(fitted.problem, theta, buckets, jax.random.fold_in(key, r))
+    return lambda r: _draw(fitted.problem, fitted.theta, buckets, np.array([seed, r]))
 
 
 def _resampled(fitted: FittedModel, n: int, seed: int) -> Changes:
@@ -162,7 +161,9 @@ def _resampled(fitted: FittedModel, n: int, seed: int) -> Changes:
 
 
 @as_program(0)
-def _draw(problem: Problem, theta: Array, buckets: tuple[Bucket, ...], key: Array) -> tuple[Any, ...]:
+def _draw(problem: Problem, theta: Array, buckets: tuple[Bucket, ...], seed: Array) -> tuple[Any, ...]:
+    """Outcomes of a data set; ``seed`` holds the seed and the number of the data set."""
+    key = jax.random.fold_in(jax.random.key(seed[0]), seed[1])
     params = problem.layout.params(theta)
     keys = jax.random.split(key, len(buckets))
     return tuple(_draw_bucket(problem, params, *pair) for pair in zip(buckets, keys, strict=True))

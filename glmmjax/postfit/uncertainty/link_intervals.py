@@ -20,14 +20,14 @@ def limits(link: Link, values: np.ndarray, error: np.ndarray, level: float) -> t
     transformed, slope = on_scale(link, values)
     reach = normal_quantile(level) * np.abs(slope) * error
     with jax.enable_x64(True):
-        ends = [np.asarray(_inverse(link, jnp.asarray(end))) for end in (transformed - reach, transformed + reach)]
+        ends = [np.asarray(_inverse(link, end)) for end in (transformed - reach, transformed + reach)]
     return np.minimum(*ends), np.maximum(*ends)
 
 
 def on_scale(link: Link, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Values on the scale of a link, and the derivative of that scale there."""
     with jax.enable_x64(True):
-        transformed, slope = _link_and_slope(link, jnp.asarray(values))
+        transformed, slope = _link_and_slope(link, values)
         return np.asarray(transformed), np.asarray(slope)
 
 

@@ -155,14 +155,14 @@ def errors_of(fitted: FittedModel, parameters: Reported, theta_covariance: np.nd
 def working_at(parameters: Reported, theta: np.ndarray) -> np.ndarray:
     """(..., N) ``working_values`` at one point (P,) or many (..., P)."""
     with jax.enable_x64(True):
-        flat = jnp.asarray(theta).reshape(-1, theta.shape[-1])
+        flat = theta.reshape(-1, theta.shape[-1])
         return np.asarray(_working_at(parameters, flat)).reshape(*theta.shape[:-1], -1)
 
 
 def working_jacobian(parameters: Reported, theta: np.ndarray) -> np.ndarray:
     """(N, P) derivatives of ``working_values``."""
     with jax.enable_x64(True):
-        return np.asarray(_working_jacobian(parameters, jnp.asarray(theta)))
+        return np.asarray(_working_jacobian(parameters, theta))
 
 
 @as_program(0)

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jax import Array
 
+from glmmjax.estimation.factors import covariance_derivative
 from glmmjax.fitted import FittedModel
-from glmmjax.likelihood.covariance import Structure
 
 __all__ = ["LostEffect", "Spread", "lost_effects", "moving_directions", "random_covariance", "spread", "spread_errors"]
 
@@ -67,7 +64,7 @@ def spread_errors(fitted: FittedModel, theta_covariance: np.ndarray) -> Spread |
     if fitted.is_singular:
         return None
     deviations, correlations = spread(fitted)
-    change = _covariance_derivative(fitted.design.covariance, fitted.theta[fitted.problem.layout.random])
+    change = covariance_derivative(fitted.design.covariance, fitted.theta[fitted.problem.layout.random])
     relative = 0.5 * np.diagonal(change, axis1=1, axis2=2) / deviations**2
     by_correlation = change / np.outer(deviations, deviations) - correlations * (relative[:, :, None] + relative[:, None, :])
     random = fitted.problem.layout.random
@@ -80,7 +77,7 @@ def moving_directions(fitted: FittedModel) -> np.ndarray:
     """(n_free, k) directions of the free vector of D that change D to first order, found on the scale of each effect."""
     structure, deviations = fitted.design.covariance, spread(fitted).deviations
     if structure.entries is None:
-        jacobian = _covariance_derivative(structure, fitted.theta[fitted.problem.layout.random]).reshape(structure.n_free, -1)
+        jacobian = covariance_derivative(structure, fitted.theta[fitted.problem.layout.random]).reshape(structure.n_free, -1)
         vectors, sizes, _ = np.linalg.svd(jacobian, full_matrices=False)
         return vectors[:, sizes > 10 * _NEGLIGIBLE * max(sizes.max(initial=0.0), 1e-300)]
     reach = fitted.design.random_reach
@@ -88,7 +85,7 @@ def moving_directions(fitted: FittedModel) -> np.ndarray:
     lost = [row for row, _ in lost_effects(fitted)]
     chol = np.array(fitted.params.chol) / scale[:, None]
     chol[lost, lost] = 0.0
-    jacobian = _covariance_derivative(structure, np.array([chol[entry] for entry in structure.entries])).reshape(structure.n_free, -1)
+    jacobian = covariance_derivative(structure, np.array([chol[entry] for entry in structure.entries])).reshape(structure.n_free, -1)
     vectors, sizes, _ = np.linalg.svd(jacobian, full_matrices=False)
     return scale[[row for row, _ in structure.entries], None] * vectors[:, sizes > 10 * _NEGLIGIBLE]
 
@@ -107,14 +104,3 @@ def lost_effects(fitted: FittedModel) -> list[LostEffect]:
             alone = [c for c in earlier if abs(correlations[row, c]) > 1.0 - _NEGLIGIBLE]
             lost.append(LostEffect(row, tuple(alone[:1] or earlier)))
     return lost
-
-
-def _covariance_derivative(structure: Structure, free: np.ndarray) -> np.ndarray:
-    """(n_free, q, q) derivative of D in each entry of the free vector."""
-
-    def d(free: Array) -> Array:
-        root = structure.factor(free)
-        return root @ root.T
-
-    with jax.enable_x64(True):
-        return np.moveaxis(np.asarray(jax.jacfwd(d)(jnp.asarray(free))), -1, 0)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
@@ -46,7 +45,7 @@ def cluster_weights_of(fitted: FittedModel) -> np.ndarray:
 def _of_clusters(program: Any, fitted: FittedModel) -> np.ndarray:
     likelihood = Problem(fitted.problem.family, fitted.problem.layout, prior=fitted.problem.prior)  # one program with and without a penalty
     with jax.enable_x64(True):
-        return np.asarray(program(likelihood, fitted.quadrature, jnp.asarray(fitted.theta), fitted.design.clusters))
+        return np.asarray(program(likelihood, fitted.quadrature, fitted.theta, fitted.design.clusters))
 
 
 @as_program((0, 1))

@@ -251,7 +251,7 @@ def test_draws_of_two_correlated_effects_have_the_moments_of_quadrature(diagonal
     fitted, n = diagonal_fit.fitted_model, 4000
     given, rule = subjects_for(fitted).given, posterior_rule(fitted)
     with jax.enable_x64(True):
-        keys = jax.random.split(jax.random.key(0), n)[None]
+        keys = jax.random.key_data(jax.random.split(jax.random.key(0), n))[None]
         drawn = np.asarray(posterior_draws(fitted.problem, jnp.asarray(fitted.theta)[None], keys, fitted.design.clusters))[0]
         mean, covariance = np.asarray(conditional_means(given, rule)), np.asarray(conditional_covariances(given, rule))
     away = drawn - mean

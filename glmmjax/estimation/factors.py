@@ -1,0 +1,34 @@
+"""The factor of D at an estimate, with the derivative of D there, as one program: every fit needs the first, its summary the second."""
+
+from __future__ import annotations
+
+import jax
+import numpy as np
+from jax import Array
+
+from glmmjax.estimation.xla.program import as_program
+from glmmjax.likelihood.covariance import Structure
+
+__all__ = ["covariance_derivative", "root_of"]
+
+
+def root_of(structure: Structure, free: np.ndarray) -> np.ndarray:
+    """(q, q) the factor L of D = L L' that a structure has at a free vector (n_free,)."""
+    with jax.enable_x64(True):
+        return np.asarray(_factor(structure, free)[0])
+
+
+def covariance_derivative(structure: Structure, free: np.ndarray) -> np.ndarray:
+    """(n_free, q, q) derivative of D in each entry of the free vector."""
+    with jax.enable_x64(True):
+        return np.moveaxis(np.asarray(_factor(structure, free)[1]), -1, 0)
+
+
+@as_program(0)
+def _factor(structure: Structure, free: Array) -> tuple[Array, Array]:
+    def d(free: Array) -> tuple[Array, Array]:
+        root = structure.factor(free)
+        return root @ root.T, root
+
+    derivative, root = jax.jacfwd(d, has_aux=True)(free)
+    return root, derivative

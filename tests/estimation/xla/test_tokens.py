@@ -1,0 +1,92 @@
+"""Names of programs: equal for equal values in any process, different where another program would be compiled."""
+
+import functools
+import subprocess
+import sys
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import glmmjax as gj
+from glmmjax.estimation.xla.tokens import NotStorable, token
+from glmmjax.families.registry import FAMILIES
+from glmmjax.likelihood.covariance import Autoregressive, CompoundSymmetry, diagonal, unstructured
+
+
+def density(scale):
+    """A function that is made anew at each call, as in a user's script."""
+    return lambda y, eta, phi: -0.5 * ((y - eta) / scale) ** 2
+
+
+def outer(values):
+    return density(jnp.sum(jnp.asarray(values)))
+
+
+HELPER = 1.0
+
+
+def reads_a_global(x):
+    return HELPER * x
+
+
+def factorial(n):
+    return 1 if n < 2 else n * factorial(n - 1)
+
+
+class Point(NamedTuple):
+    x: float
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (1, 1.0), (1, True), ("1", 1), ((1, 2), [1, 2]), ((1, (2,)), ((1, 2),)),
+        (np.zeros(2), np.zeros(2, np.float32)), (np.zeros(2), np.ones(2)),
+        (np.zeros((2, 1)), np.zeros((1, 2))), (density(1.0), density(2.0)), (functools.partial(max, 1), functools.partial(max, 2)),
+        (gj.families.Custom(density(1.0)), gj.families.Custom(density(2.0))), (gj.families.Binomial(), gj.families.Binomial(link="probit")),
+        (lambda x: x + 1, lambda x: x + 2), (lambda x: x + 1, lambda x: x - 1), ({"a": 1}, {"a": 2}), (np.sin, np.cos),
+        (gj.Options(), gj.Options(n_newton=31)),
+    ],
+)  # fmt: skip
+def test_different_values_have_different_names(one, other):
+    assert token(one) != token(other)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [lambda: density(2.0), lambda: outer([1.0, 2.0]), lambda: gj.families.Custom(density(1.0)), lambda: factorial,
+     lambda: {"b": 1, "a": (2, np.ones(3))},
+     lambda: gj.families.NegativeBinomial(), lambda: functools.partial(density(1.0), 1.0)],
+)  # fmt: skip
+def test_equal_values_have_equal_names(make):
+    assert token(make()) == token(make())
+
+
+def test_a_global_that_a_function_reads_is_part_of_it(monkeypatch):
+    before = token(reads_a_global)
+    monkeypatch.setitem(reads_a_global.__globals__, "HELPER", 2.0)
+    assert token(reads_a_global) != before
+
+
+@pytest.mark.parametrize("value", [object(), Point(1.0), (1, object()), lambda: Point, np.array([object()])], ids=repr)
+def test_every_family_and_structure_has_a_name_of_its_own():
+    made = [kind() for kind in FAMILIES.values()]
+    structures = [unstructured(2), diagonal(2), CompoundSymmetry(2), Autoregressive(2)]
+    assert len({token(value) for value in [*made, *structures]}) == len(made) + len(structures)
+
+
+def test_what_says_nothing_of_its_parts_has_no_name(value):
+    if callable(value):
+        state = Point(1.0)
+        value = lambda x: state.x * x  # noqa: E731
+    with pytest.raises(NotStorable):
+        token(value)
+
+
+def test_names_are_the_same_in_another_process():
+    custom = "gj.families.Custom(lambda y, eta, phi: -(y - eta) ** 2)"
+    code = f"import glmmjax as gj; from glmmjax.estimation.xla.tokens import token; print(token(({custom}, frozenset('ab'), {{'x': 1}})))"
+    found = {subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout for _ in range(2)}
+    assert len(found) == 1
