@@ -20,6 +20,8 @@ def program_store(path: str | os.PathLike[str] | None = "default") -> Path | Non
     process of the same user loads it in a tenth of the time. The name of a file depends on everything that decides the program: the
     source of glmmjax, the versions of JAX, the processor or device, XLA's flags, the model, and the shapes of the data; no data are in it.
 
+    Nothing is written while JAX's own cache (``enable_compilation_cache``) is in use, which then serves instead.
+
     A program is code. It is read only from a folder, and of an owner, that no other user can change; a damaged file is ignored.
 
     Parameters

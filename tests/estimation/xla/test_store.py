@@ -29,6 +29,15 @@ def folder(tmp_path):
     gj.program_store(None)
 
 
+@pytest.fixture(autouse=True)
+def _without_the_cache_of_jax():
+    """A developer may have set it for all tests."""
+    before = jax.config.read("jax_compilation_cache_dir")
+    jax.config.update("jax_compilation_cache_dir", None)
+    yield
+    jax.config.update("jax_compilation_cache_dir", before)
+
+
 @pytest.fixture
 def loads(folder):
     """Events of programs that were loaded, as they come."""
@@ -218,6 +227,13 @@ def test_traced_calls_are_plain_jax(folder, loads):
     assert not folder.exists()
 
 
+def test_nothing_is_kept_where_the_cache_of_jax_is_in_use(folder, tmp_path):
+    """An executable that came from there is not whole when it is serialised again."""
+    jax.config.update("jax_compilation_cache_dir", str(tmp_path / "jax"))
+    called()
+    assert not folder.exists()
+
+
 def test_several_devices_are_not_stored(folder):
     mesh = jax.sharding.Mesh(np.array(jax.devices()[:1]), "d")
     argument = jax.device_put(np.arange(4.0), jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("d")))
@@ -257,7 +273,7 @@ def test_a_second_process_compiles_no_program_of_a_fit_and_gives_the_same_number
     """Its programs call LAPACK, whose kernels JAX registers when it first lowers something."""
 
     def session():
-        env = {**os.environ, "GLMMJAX_PROGRAM_STORE": str(tmp_path / "p")}
+        env = {**os.environ, "GLMMJAX_PROGRAM_STORE": str(tmp_path / "p"), "JAX_COMPILATION_CACHE_DIR": ""}
         run = subprocess.run([sys.executable, "-c", SESSION], env=env, capture_output=True, text=True)
         assert run.returncode == 0, run.stderr
         llf, robust, compiled = run.stdout.split()
