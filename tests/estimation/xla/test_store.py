@@ -32,7 +32,7 @@ def folder(tmp_path):
 @pytest.fixture(autouse=True)
 def _without_the_cache_of_jax():
     """A developer may have set it for all tests."""
-    before = jax.config.read("jax_compilation_cache_dir")
+    before = jax.config.jax_compilation_cache_dir
     jax.config.update("jax_compilation_cache_dir", None)
     yield
     jax.config.update("jax_compilation_cache_dir", before)
