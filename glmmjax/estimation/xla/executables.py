@@ -80,7 +80,8 @@ def write_together(name: str | None, names: Iterable[str | None]) -> None:
 def write_executable(name: str | None, executable: Any) -> None:
     """Keep an executable under this name; not where JAX's own cache is in use, since what came from there cannot be serialised again."""
     store = store_in_force()
-    if store is not None and name is not None and not jax.config.jax_compilation_cache_dir:
+    settings: Any = jax.config
+    if store is not None and name is not None and not settings.jax_compilation_cache_dir:
         store.write(name, lambda: pickle.dumps(serialize(executable)))
 
 

@@ -7,6 +7,7 @@ import sys
 import textwrap
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -32,7 +33,8 @@ def folder(tmp_path):
 @pytest.fixture(autouse=True)
 def _without_the_cache_of_jax():
     """A developer may have set it for all tests."""
-    before = jax.config.jax_compilation_cache_dir
+    settings: Any = jax.config
+    before = settings.jax_compilation_cache_dir
     jax.config.update("jax_compilation_cache_dir", None)
     yield
     jax.config.update("jax_compilation_cache_dir", before)
