@@ -18,6 +18,7 @@ __all__ = [
     "FormulaError",
     "GlmmError",
     "OutcomeError",
+    "ProcessError",
     "RowsNotKeptError",
     "StorageError",
 ]
@@ -47,6 +48,10 @@ class DesignError(GlmmError):
 
 class OutcomeError(GlmmError):
     """The outcome lies outside the support of the family."""
+
+
+class ProcessError(GlmmError):
+    """A process in which no program can run."""
 
 
 class RowsNotKeptError(GlmmError):

@@ -12,6 +12,7 @@ from jax.sharding import Mesh
 from glmmjax.design import ModelArguments, Stream
 from glmmjax.devices import resolve_devices
 from glmmjax.errors import ArgumentError
+from glmmjax.estimation.xla.forks import refuse_fork
 from glmmjax.initial_values import named_values
 from glmmjax.likelihood.gauss_hermite import check_n_agq
 from glmmjax.likelihood.params import Params
@@ -107,7 +108,10 @@ class FitRequest(ModelArguments):
         ------
         ArgumentError, FormulaError
             Naming the argument, what it may be, and what to try.
+        ProcessError
+            In a process that was forked after a fit.
         """
+        refuse_fork()
         # each of these properties checks what it is made from
         _ = self.formula, self.penalty, self.rule
         named_values(self.initial_values)

@@ -14,6 +14,7 @@ import jax
 
 from glmmjax.estimation.xla.compiler_options import device_in_force
 from glmmjax.estimation.xla.executables import load_together, name_of, write_together
+from glmmjax.estimation.xla.kept import call_after_release
 from glmmjax.estimation.xla.workers import Workers, is_double_precision
 
 __all__ = ["like", "precompile"]
@@ -53,6 +54,9 @@ def _device(shapes: tuple[jax.ShapeDtypeStruct, ...]) -> jax.Device | None:
     """Where the programs will run, None where that is several devices."""
     devices: set[jax.Device] = set().union(*(shape.sharding.device_set for shape in shapes if shape.sharding is not None))
     return device_in_force() if not devices else devices.pop() if len(devices) == 1 else None
+
+
+call_after_release(_compile.cache_clear)
 
 
 def like(tree: Any, data: Any) -> Any:

@@ -15,6 +15,8 @@ import numpy as np
 
 from glmmjax.estimation.xla.compiler_options import device_in_force
 from glmmjax.estimation.xla.executables import name_of, read_executable, take_loaded, write_executable
+from glmmjax.estimation.xla.forks import note_run, refuse_fork
+from glmmjax.estimation.xla.kept import Kept, keep
 from glmmjax.estimation.xla.workers import is_double_precision
 
 __all__ = ["Program", "Traced", "as_program"]
@@ -68,26 +70,34 @@ class Program:
         functools.update_wrapper(self, function)
         self._static_argnums, self._options = static_argnums, compiler_options
         self._n_static = len(static_argnums)
-        self._executables: dict[_Key, Any] = {}
+        self._executables: dict[_Key, Kept] = {}
 
     @functools.cached_property
     def _jitted(self) -> Any:
+        """For calls with tracers."""
+        return self._new_jitted()
+
+    def _new_jitted(self) -> Any:
+        """JAX remembers what it has traced and compiled for as long as the function lives: this one is for one executable."""
+        function: Any = self.__wrapped__  # type: ignore[attr-defined]
         options = self._options() if self._options is not None else None
-        return jax.jit(self.__wrapped__, static_argnums=self._static_argnums, compiler_options=options)  # type: ignore[attr-defined]
+        own = functools.wraps(function)(lambda *arguments: function(*arguments))
+        return jax.jit(own, static_argnums=self._static_argnums, compiler_options=options)
 
     def __call__(self, *arguments: Any) -> Any:
+        refuse_fork()
         n = self._n_static
         key = _key(arguments[:n], arguments[n:])
         if key is None:
             return self._jitted(*arguments)
         executable = self._executables.get(key)
         if executable is None:
-            executable = self._found(key, lambda: self._jitted.lower(*arguments).compile())
+            executable = self._found(key, lambda: self._new_jitted().lower(*arguments).compile())
         return executable(*arguments[n:])
 
     def trace(self, *arguments: Any) -> Traced:
         """The program for arguments of which only the shapes matter, as ``jax.ShapeDtypeStruct``."""
-        traced = self._jitted.trace(*arguments)
+        traced = self._new_jitted().trace(*arguments)
         key = _key(arguments[: self._n_static], arguments[self._n_static :])
         assert key is not None, "a program is traced from shapes or arrays"
         return Traced(lambda: self._found(key, lambda: traced.lower().compile()), traced.out_info, self._name(key))
@@ -111,7 +121,8 @@ class Program:
         if executable is None:
             executable = compiled()
             write_executable(name, executable)
-        return self._executables.setdefault(key, executable)
+        note_run()
+        return keep(executable, self._executables, key)
 
 
 def as_program(

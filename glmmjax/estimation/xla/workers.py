@@ -14,6 +14,7 @@ import jax
 import numpy as np
 
 from glmmjax.estimation.xla.compiler_options import default_device
+from glmmjax.estimation.xla.forks import refuse_fork
 
 __all__ = ["Workers", "is_double_precision"]
 
@@ -22,6 +23,7 @@ class Workers:
     """``n`` threads that work under the precision and on the device of the thread that made them; a context manager that closes them."""
 
     def __init__(self, n: int = 1):
+        refuse_fork()
         self._is_double, self._device = is_double_precision(), default_device()
         self._pool = concurrent.futures.ThreadPoolExecutor(n, "glmmjax")
 
