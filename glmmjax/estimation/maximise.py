@@ -10,9 +10,10 @@ from glmmjax.estimation.convergence import Code
 from glmmjax.estimation.evaluators.choice import Data, in_memory, is_small, on_disk, on_mesh, small
 from glmmjax.estimation.evaluators.disk import Blocks
 from glmmjax.estimation.evaluators.evaluator import End
+from glmmjax.estimation.judgement import judged
 from glmmjax.estimation.maximum import Asked, Maximum, Monitor, maximum
 from glmmjax.estimation.objective import Integral, Problem, fit_settings
-from glmmjax.estimation.settling import judged, settled
+from glmmjax.estimation.settling import settled
 from glmmjax.estimation.starting_values import dispersed
 from glmmjax.likelihood.clusters import Bucket
 from glmmjax.likelihood.quadrature import Quadrature

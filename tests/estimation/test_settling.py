@@ -10,7 +10,7 @@ import pytest
 import glmmjax as gj
 from glmmjax.errors import ConvergenceWarning
 from glmmjax.estimation.convergence import Code
-from glmmjax.estimation.settling import Judgement, is_settled
+from glmmjax.estimation.judgement import Judgement, is_settled
 from glmmjax.likelihood.quadrature import GAUSS_HERMITE, TRAPEZOID
 from glmmjax.options import Options
 
