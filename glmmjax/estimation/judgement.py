@@ -20,7 +20,7 @@ from glmmjax.likelihood.quadrature import GAUSS_HERMITE, Quadrature
 from glmmjax.likelihood.rule import Rule
 from glmmjax.options import Options
 
-__all__ = ["Judgement", "Settled", "added", "by_rule", "evaluated", "is_settled", "judged", "judgement", "n_effects", "padded"]
+__all__ = ["Judgement", "Settled", "added", "by_rule", "evaluated", "is_settled", "is_still", "judged", "judgement", "n_effects", "padded"]
 
 _LARGEST_SHIFT = 0.02  # standard errors that an estimate may still move by
 
@@ -85,6 +85,11 @@ def judged(whole: Evaluator, last: End, quadrature: Quadrature, before: tuple[in
 def is_settled(found: Judgement, options: Options) -> bool:
     """Whether a finer rule would change nothing that matters."""
     return abs(found.error) < options.quadrature_tolerance and found.shift < _LARGEST_SHIFT
+
+
+def is_still(found: Settled) -> bool:
+    """Whether a finer rule would leave the estimates where they are."""
+    return found.judgement.shift < _LARGEST_SHIFT
 
 
 def judgement(whole: Evaluator, last: End, quadrature: Quadrature, rules: Sequence[Rule] | None = None) -> Judgement:

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from glmmjax.estimation.convergence import SINGULAR, Code
-from glmmjax.estimation.judgement import Settled
+from glmmjax.estimation.judgement import Settled, is_still
 from glmmjax.estimation.starting_values import dispersed
 
 __all__ = ["second_starts"]
@@ -35,7 +35,8 @@ def second_starts(first: Settled, found: Settled) -> Iterator[np.ndarray]:
     is_singular = Code.CONVERGED_ON_BOUNDARY in (first.code, found.code)
     if is_singular:
         yield _with_full_rank(first)
-    has_moved = not abs(found.value - first.value) < _MOVED or not abs(found.judgement.error) < _MOVED
+    # a rule may be off by more on many rows, and the estimates stay where they are
+    has_moved = any(not abs(change) < _MOVED for change in (found.value - first.value, found.judgement.error)) and not is_still(first)
     widest, between = dispersed(problem, start)
     if not found.is_certified or has_moved or (is_singular and not problem.family.is_log_concave):
         yield widest

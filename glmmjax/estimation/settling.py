@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -62,26 +61,28 @@ def _refined(found: Settled, ends: list[Settled], options: Options, report: Repo
             values[quadrature] = evaluated(found.whole, found.last, quadrature)
         return values[quadrature]
 
-    for quadrature in _gauss_hermite(found, q, options.max_agq):
+    rules = _gauss_hermite(found, q, options.max_agq)
+    for quadrature in rules:
         if is_settled(best.judgement, options):
             return best
         confirmed = _confirmed(best, options) if quadrature == best.quadrature.finer(q) else None
+        # one value costs a fraction of a fit: a rule that has not settled where the ascent ended is not worth one if another method follows
+        is_last_resort = quadrature is rules[-1] and not (best.is_certified and q in _TRAPEZOIDS)
         if confirmed is not None:
             best = confirmed
-        # one value costs a fraction of a fit: a rule that has not settled where the ascent ended is not worth one
-        elif abs(value(quadrature.finer(q)) - value(quadrature)) < options.quadrature_tolerance:
+        elif is_last_resort or abs(value(quadrature.finer(q)) - value(quadrature)) < options.quadrature_tolerance:
             best = _kept(best, _ascended(best, quadrature, report))
-    return _by_trapezoids(best, ends, options, report) if found.is_certified else best
+    return _by_trapezoids(best, ends, options, report) if best.is_certified else best
 
 
-def _gauss_hermite(found: Settled, q: int, max_agq: int) -> Iterator[Quadrature]:
-    """Finer rules, in the order in which they are tried; where there is no maximum, another method finds none."""
-    quadrature = found.quadrature
+def _gauss_hermite(found: Settled, q: int, max_agq: int) -> list[Quadrature]:
+    """Finer rules, in the order in which they are tried; where nothing is finite, another method finds nothing."""
+    quadrature, rules = found.quadrature, []
     for _ in range(0 if found.code is Code.NOT_FINITE else _GAUSS_HERMITE_STEPS):
-        finer = quadrature.finer(q)
-        quadrature = Quadrature(min(finer.n_points, max_agq), finer.method)
+        quadrature = Quadrature(min(quadrature.finer(q).n_points, max_agq))
         if found.quadrature.n_points < quadrature.n_points and quadrature.n_points**q <= _MOST_NODES:
-            yield quadrature
+            rules.append(quadrature)
+    return rules
 
 
 def _by_trapezoids(found: Settled, ends: list[Settled], options: Options, report: Report) -> Settled:
@@ -95,11 +96,14 @@ def _by_trapezoids(found: Settled, ends: list[Settled], options: Options, report
         reach = abs(near.judgement.error) ** (quadrature.n_points / near.quadrature.n_points)
         if near is not found and quadrature is not ladder[-1] and not reach < options.quadrature_tolerance:
             continue
-        near = _ascended(near, quadrature, report)
-        if not _is_new(near, ends):
-            return near
-        best = near = _kept(best, near)
-        ends.append(near)
+        moved = _ascended(near, quadrature, report)
+        if not _is_new(moved, ends):
+            return moved
+        if moved.is_certified or quadrature is ladder[-1]:
+            best = near = _kept(best, moved)
+            ends.append(near)
+        else:  # a rule this coarse may have no maximum here
+            near = near._replace(n_evaluations=moved.n_evaluations)
     return best
 
 
