@@ -30,15 +30,16 @@ def second_starts(first: Settled, found: Settled) -> Iterator[np.ndarray]:
     found : what finer rules have made of it
     """
     problem, start = found.whole.settings.problem, first.last.begun.start
-    if problem.layout.covariance.q == 0 or found.code in (Code.DIVERGING, Code.NOT_FINITE):
+    hopeless = (Code.NOT_FINITE, Code.DIVERGING) if problem.family.is_log_concave else (Code.NOT_FINITE,)
+    if problem.layout.covariance.q == 0 or found.code in hopeless:
         return
     is_singular = Code.CONVERGED_ON_BOUNDARY in (first.code, found.code)
     if is_singular:
         yield _with_full_rank(first)
     # a rule may be off by more on many rows, and the estimates stay where they are
     has_moved = any(not abs(change) < _MOVED for change in (found.value - first.value, found.judgement.error)) and not is_still(first)
-    widest, between = dispersed(problem, start)
     if not found.is_certified or has_moved or (is_singular and not problem.family.is_log_concave):
+        widest, between = dispersed(problem, start)
         yield widest
         if not problem.family.is_log_concave:
             yield between

@@ -19,7 +19,7 @@ __all__ = ["settled"]
 _STILL = 1e-3  # standard errors: where a finer rule moves no estimate by more, the Hessian by the coarser one serves as well
 _MOST_NODES = 7_000  # of a rule that is taken of itself
 _GAUSS_HERMITE_STEPS = 2  # finer rules of this kind; where a posterior is skewed, more of them do not settle either
-_TRAPEZOIDS = {1: (31, 47), 2: (21, 31, 47)}  # points of the rules that come after them, by the number of effects
+_TRAPEZOIDS = {1: (31, 47, 95), 2: (21, 31, 47)}  # points of the rules that come after them, by the number of effects
 _SAME = 1e-6  # difference of log-likelihoods of one maximum
 
 
@@ -32,7 +32,7 @@ def settled(data: Data, found: Settled, options: Options, report: Report) -> Set
     best = _refined(found, ends, options, report)
     for theta in second_starts(found, best):
         other = judged(found.whole, ascend(found.whole, data.begin(theta), report), found.quadrature, best.n_evaluations)
-        if other.is_certified and _is_new(other, ends):
+        if other.is_certified >= best.is_certified and _is_new(other, ends):
             ends.append(other)
             other = _refined(other, ends, options, report)
             best = max(best, other, key=_merit) if _is_new(other, ends) else best
