@@ -84,9 +84,8 @@ def _climb(asked: Asked, data: Data) -> tuple[End, int]:
     end, n_on_sample = _climb_from_start(asked, data)
     if Code(int(end.code)) is not Code.NOT_FINITE:
         return end, n_on_sample
-    blocks = None if data.sample is None else data.sample.all_blocks
     for theta in dispersed(data.whole.settings.problem, end.begun.start):
-        again = ascend(data.whole, data.begin(theta, blocks), asked.report)
+        again = ascend(data.whole, data.begin_on_all(theta), asked.report)
         if Code(int(again.code)) is not Code.NOT_FINITE:
             return again, n_on_sample
     return end, n_on_sample
@@ -100,5 +99,5 @@ def _climb_from_start(asked: Asked, data: Data) -> tuple[End, int]:
     data.sample.evaluator.close()
     # a boundary or a failure on a sample says little on all data
     has_converged = Code(int(found.code)) is Code.CONVERGED
-    begun = data.resume(found) if has_converged else data.begin(None, data.sample.all_blocks)
+    begun = data.resume(found) if has_converged else data.begin_on_all(None)
     return ascend(data.whole, begun, report), sum(map(int, found.n_evaluations))

@@ -31,7 +31,7 @@ def settled(data: Data, found: Settled, options: Options, report: Report) -> Set
     ends = [found]
     best = _refined(found, ends, options, report)
     for theta in second_starts(found, best):
-        other = judged(found.whole, ascend(found.whole, data.begin(theta), report), found.quadrature, best.n_evaluations)
+        other = judged(found.whole, ascend(found.whole, data.begin_on_all(theta), report), found.quadrature, best.n_evaluations)
         if other.is_certified >= best.is_certified and _is_new(other, ends):
             ends.append(other)
             other = _refined(other, ends, options, report)
