@@ -11,8 +11,8 @@ import jax
 from glmmjax.design import BlockFiles, Design, build_design, caller_namespace, streamed_design
 from glmmjax.devices import on_device, placement, portable
 from glmmjax.errors import ConvergenceWarning, warn_caller
+from glmmjax.estimation.judgement import Judgement, is_settled
 from glmmjax.estimation.maximise import maximise, maximise_streamed
-from glmmjax.estimation.settling import Judgement, is_settled
 from glmmjax.families import Family
 from glmmjax.fitted import FittedModel, fitted_model, has_same_parameters, problem_of
 from glmmjax.initial_values import initial_theta

@@ -34,8 +34,8 @@ class Options:
 
     Examples
     --------
-    >>> options = gj.Options(max_agq=101, n_newton=50)  # for mixed_model(..., options=options)
-    >>> options == gj.Options(n_newton=50, max_agq=101)
+    >>> options = gj.Options(max_agq=51, n_newton=50)  # for mixed_model(..., options=options)
+    >>> options == gj.Options(n_newton=50, max_agq=51)
     True
     """
 
@@ -48,7 +48,7 @@ class Options:
     max_block_rows: int = 2048
     quadrature_tolerance: float = 1e-4
     quadrature_limit: float = 0.01
-    max_agq: int = 51
+    max_agq: int = 101
 
     def __post_init__(self) -> None:
         least = {"n_em": 0, "n_quasi_newton": 0, "n_newton": 0, "max_block_rows": 1, "max_agq": 1}

@@ -13,8 +13,10 @@ From the lowest up; each imports only those before it:
 - ``xla/``: what is compiled, and how
 - ``evaluators/``: where the likelihood is evaluated: one program, cores, a mesh, files on disk
 - ``ascent``: the ascent to a maximum: one function that drives the phases over any evaluator
+- ``judgement``: how far the rule of an ascent is from the integral, where the ascent has ended
 - ``maximum``: what a fit from Python is asked for and gives back, and how its end is judged
-- ``settling``: how far a rule is from the integral, and the search for a rule that has settled
+- ``second_starts``: other places from which a fit is begun once more, where the end of its ascent gives reason to doubt it
+- ``settling``: the search for a rule that has settled, and for a higher maximum
 - ``maximise``: a fit from Python: starting values, a sample where the data are large, the ascent
 - ``factors``: The factor of D at an estimate, with the derivative of D there, as one program
 - ``fit``: a whole fit as one pure function

@@ -10,9 +10,10 @@ from glmmjax.estimation.convergence import Code
 from glmmjax.estimation.evaluators.choice import Data, in_memory, is_small, on_disk, on_mesh, small
 from glmmjax.estimation.evaluators.disk import Blocks
 from glmmjax.estimation.evaluators.evaluator import End
+from glmmjax.estimation.judgement import judged
 from glmmjax.estimation.maximum import Asked, Maximum, Monitor, maximum
 from glmmjax.estimation.objective import Integral, Problem, fit_settings
-from glmmjax.estimation.settling import judged, settled
+from glmmjax.estimation.settling import settled
 from glmmjax.estimation.starting_values import dispersed
 from glmmjax.likelihood.clusters import Bucket
 from glmmjax.likelihood.quadrature import Quadrature
@@ -83,9 +84,8 @@ def _climb(asked: Asked, data: Data) -> tuple[End, int]:
     end, n_on_sample = _climb_from_start(asked, data)
     if Code(int(end.code)) is not Code.NOT_FINITE:
         return end, n_on_sample
-    blocks = None if data.sample is None else data.sample.all_blocks
     for theta in dispersed(data.whole.settings.problem, end.begun.start):
-        again = ascend(data.whole, data.begin(theta, blocks), asked.report)
+        again = ascend(data.whole, data.begin_on_all(theta), asked.report)
         if Code(int(again.code)) is not Code.NOT_FINITE:
             return again, n_on_sample
     return end, n_on_sample
@@ -99,5 +99,5 @@ def _climb_from_start(asked: Asked, data: Data) -> tuple[End, int]:
     data.sample.evaluator.close()
     # a boundary or a failure on a sample says little on all data
     has_converged = Code(int(found.code)) is Code.CONVERGED
-    begun = data.resume(found) if has_converged else data.begin(None, data.sample.all_blocks)
+    begun = data.resume(found) if has_converged else data.begin_on_all(None)
     return ascend(data.whole, begun, report), sum(map(int, found.n_evaluations))

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from glmmjax.estimation.convergence import Code, Convergence
+from glmmjax.estimation.judgement import Settled
 from glmmjax.estimation.phases.phase import Phase
-from glmmjax.estimation.settling import Settled
 from glmmjax.likelihood.quadrature import Quadrature
 from glmmjax.options import Options
 
@@ -84,7 +84,7 @@ class Asked(NamedTuple):
 
 def maximum(asked: Asked, found: Settled, modes: tuple[np.ndarray, ...], n_on_sample: int) -> Maximum:
     """The record of a fit."""
-    newton, quadrature, (error, shift, _) = found.last.newton, found.quadrature, found.judgement
+    newton, quadrature, (error, shift, *_) = found.last.newton, found.quadrature, found.judgement
     at, (n_em, n_quasi_newton, n_newton) = newton.at, found.n_evaluations
     code = _judged(Code(int(found.last.code)), error, asked)
     convergence = Convergence(

@@ -1,226 +1,151 @@
-"""How far a rule is from the integral, and the search for a rule that has settled.
-
-A finer rule is evaluated where an ascent has ended. Its value tells the error of the log-likelihood, and its gradient, which comes with it,
-by how many standard errors the estimates would still move. Two rules can agree by chance in the value; not in all slopes too.
-"""
+"""The search for a rule that has settled, and for a higher maximum where the end of an ascent gives reason to doubt it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 
 from glmmjax.estimation.ascent import Report, ascend, ascend_again
-from glmmjax.estimation.convergence import SINGULAR, Code
+from glmmjax.estimation.convergence import Code
 from glmmjax.estimation.evaluators.choice import Data
-from glmmjax.estimation.evaluators.evaluator import End, Evaluator
-from glmmjax.estimation.phases.phase import Phase
-from glmmjax.estimation.sequence import FIRST_ORDER, NEWTON
-from glmmjax.likelihood.quadrature import GAUSS_HERMITE, TRAPEZOID, TRAPEZOID_DIMENSIONS, Quadrature
-from glmmjax.likelihood.rule import Rule
+from glmmjax.estimation.judgement import Settled, added, by_rule, evaluated, is_settled, judged, judgement, n_effects
+from glmmjax.estimation.second_starts import second_starts
+from glmmjax.likelihood.quadrature import GAUSS_HERMITE, TRAPEZOID, Quadrature
 from glmmjax.options import Options
 
-__all__ = ["Judgement", "Settled", "is_settled", "judged", "settled"]
+__all__ = ["settled"]
 
-_LARGEST_SHIFT = 0.02  # standard errors that an estimate may still move by
+_STILL = 1e-3  # standard errors: where a finer rule moves no estimate by more, the Hessian by the coarser one serves as well
 _MOST_NODES = 7_000  # of a rule that is taken of itself
 _GAUSS_HERMITE_STEPS = 2  # finer rules of this kind; where a posterior is skewed, more of them do not settle either
-_TRAPEZOIDS = (31, 47)  # points of the rules that come after them
-_SPREAD = 2.0  # standard deviation, on the predictor's scale, of an effect that gets a second start
-
-
-class Judgement(NamedTuple):
-    """What finer rules say of the end of an ascent.
-
-    Attributes
-    ----------
-    error : their log-likelihood minus the reported one; NaN where a rule has no value
-    shift : the largest change of an estimate that they ask for, in standard errors
-    step : (P,) the change that they ask for; empty where it is not known
-    """
-
-    error: float
-    shift: float
-    step: np.ndarray = np.zeros(0)
-
-
-class Settled(NamedTuple):
-    """The end of an ascent by one rule.
-
-    Attributes
-    ----------
-    last
-    whole : the evaluator that has got there
-    quadrature
-    judgement
-    n_evaluations : in EM, quasi-Newton and Newton steps, of all rules so far
-    """
-
-    last: End
-    whole: Evaluator
-    quadrature: Quadrature
-    judgement: Judgement
-    n_evaluations: tuple[int, ...]
-
-    @property
-    def is_certified(self) -> bool:
-        """Whether it is a maximum of its rule."""
-        return Code(int(self.last.code)) in (Code.CONVERGED, Code.CONVERGED_ON_BOUNDARY)
-
-    @property
-    def is_lost(self) -> bool:
-        """Whether the ascent has ended where nothing is finite."""
-        return Code(int(self.last.code)) is Code.NOT_FINITE
-
-    @property
-    def value(self) -> float:
-        """The objective there."""
-        return float(self.last.newton.at.value)
-
-
-def judged(whole: Evaluator, last: End, quadrature: Quadrature, before: tuple[int, ...] = (0, 0, 0)) -> Settled:
-    """The end of an ascent with what finer rules say of it; ``before`` are evaluations that led to its beginning."""
-    counts = _added(before, last.n_evaluations)
-    return Settled(last, whole, quadrature, _judgement(whole, last, quadrature), counts)
-
-
-def is_settled(judgement: Judgement, options: Options) -> bool:
-    """Whether a finer rule would change nothing that matters."""
-    return abs(judgement.error) < options.quadrature_tolerance and judgement.shift < _LARGEST_SHIFT
+_TRAPEZOIDS = {1: (31, 47, 95), 2: (21, 31, 47)}  # points of the rules that come after them, by the number of effects
+_SAME = 1e-6  # difference of log-likelihoods of one maximum
 
 
 def settled(data: Data, found: Settled, options: Options, report: Report) -> Settled:
-    """The maximum by a rule that has settled, from that by a coarser one; the last rule tried where none has."""
-    found = _refined(data, found, options, report)
-    theta = _with_variances(found)
-    if theta is None:
-        return found
-    # no variance is a local maximum of the integral, and there may be a higher one
-    whole = _by(found.whole, Quadrature(found.quadrature.n_points))
-    other = judged(whole, ascend(whole, data.begin(theta), report), Quadrature(found.quadrature.n_points), found.n_evaluations)
-    if other.is_certified and other.value > found.value + options.quadrature_tolerance:
-        other = _refined(data, other, options, report)
-        if other.is_certified and other.value > found.value:
-            return other
-    return found._replace(n_evaluations=other.n_evaluations)
+    """The maximum by a rule that has settled, from that by a coarser one; the last rule tried where none has.
 
-
-def _refined(data: Data, found: Settled, options: Options, report: Report) -> Settled:
-    """``settled`` without a second start."""
-    values: dict[Quadrature, float] = {}
-
-    def value(quadrature: Quadrature) -> float:
-        if quadrature not in values:
-            values[quadrature] = _value(data.whole, found.last, quadrature)
-        return values[quadrature]
-
-    best, q, candidates = found, _q(data.whole), list(_candidates(found, _q(data.whole), options.max_agq))
-    for quadrature in candidates:
-        if is_settled(best.judgement, options):
-            break
-        # one value costs a fraction of a fit: a rule that has not settled where the ascent ended is not worth one
-        may_settle = abs(value(quadrature.finer(q)) - value(quadrature)) < options.quadrature_tolerance
-        if may_settle or quadrature is candidates[-1]:
-            moved = _moved(data, best, quadrature, report)
-            best = best._replace(n_evaluations=moved.n_evaluations) if moved.is_lost else moved
+    Where the end of the ascent is in doubt, it is compared with those of ascents from other places, which begin with the coarse rule too.
+    """
+    ends = [found]
+    best = _refined(found, ends, options, report)
+    for theta in second_starts(found, best):
+        other = judged(found.whole, ascend(found.whole, data.begin_on_all(theta), report), found.quadrature, best.n_evaluations)
+        if other.is_certified >= best.is_certified and _is_new(other, ends):
+            ends.append(other)
+            other = _refined(other, ends, options, report)
+            best = max(best, other, key=_merit) if _is_new(other, ends) else best
+        best = best._replace(n_evaluations=other.n_evaluations)
     return best
 
 
-def _candidates(found: Settled, q: int, max_agq: int) -> Iterator[Quadrature]:
-    """Finer rules, in the order in which they are tried; where there is no maximum, another method finds none."""
-    if found.is_lost:
-        return
-    quadrature = found.quadrature
-    for _ in range(_GAUSS_HERMITE_STEPS):
-        finer = quadrature.finer(q)
-        quadrature = Quadrature(min(finer.n_points, max_agq), finer.method)
+def _merit(found: Settled) -> tuple[bool, float]:
+    """What an end is worth: a log-likelihood that may be that of the rule alone is held against it."""
+    return found.is_certified, found.value - 2.0 * abs(found.judgement.error)
+
+
+def _is_new(found: Settled, ends: list[Settled]) -> bool:
+    """Whether no other ascent by this rule has ended here."""
+    others = (end for end in ends if end is not found and end.quadrature == found.quadrature)
+    return all(abs(found.value - other.value) > _SAME for other in others)
+
+
+def _refined(found: Settled, ends: list[Settled], options: Options, report: Report) -> Settled:
+    """The maximum next to ``found`` by finer rules, until one has settled, or one ends at one of ``ends``."""
+    best, q, finest = found, n_effects(found.whole), found.judgement.finest
+    values = {} if finest is None else {found.quadrature.finer(q): float(finest.log_likelihood)}
+
+    def value(quadrature: Quadrature) -> float:
+        if quadrature not in values:
+            values[quadrature] = evaluated(found.whole, found.last, quadrature)
+        return values[quadrature]
+
+    rules = _gauss_hermite(found, q, options.max_agq)
+    for quadrature in rules:
+        if is_settled(best.judgement, options):
+            return best
+        confirmed = _confirmed(best, options) if quadrature == best.quadrature.finer(q) else None
+        # one value costs a fraction of a fit: a rule that has not settled where the ascent ended is not worth one if another method follows
+        is_last_resort = quadrature is rules[-1] and not (best.is_certified and q in _TRAPEZOIDS)
+        if confirmed is not None:
+            best = confirmed
+        elif is_last_resort or abs(value(quadrature.finer(q)) - value(quadrature)) < options.quadrature_tolerance:
+            best = _kept(best, _ascended(best, quadrature, report))
+    return _by_trapezoids(best, ends, options, report) if best.is_certified else best
+
+
+def _gauss_hermite(found: Settled, q: int, max_agq: int) -> list[Quadrature]:
+    """Finer rules, in the order in which they are tried; where nothing is finite, another method finds nothing."""
+    quadrature, rules = found.quadrature, []
+    for _ in range(0 if found.code is Code.NOT_FINITE else _GAUSS_HERMITE_STEPS):
+        quadrature = Quadrature(min(quadrature.finer(q).n_points, max_agq))
         if found.quadrature.n_points < quadrature.n_points and quadrature.n_points**q <= _MOST_NODES:
-            yield quadrature
-    if q in TRAPEZOID_DIMENSIONS and found.is_certified:
-        yield from (Quadrature(n_points, TRAPEZOID) for n_points in _TRAPEZOIDS if n_points <= max_agq)
+            rules.append(quadrature)
+    return rules
 
 
-def _moved(data: Data, found: Settled, quadrature: Quadrature, report: Report) -> Settled:
-    """The maximum by another rule, from where that by a coarser one is."""
-    whole, last, counts = _by(found.whole, quadrature), found.last, found.n_evaluations
+def _by_trapezoids(found: Settled, ends: list[Settled], options: Options, report: Report) -> Settled:
+    """The maximum by the first trapezoidal rule that settles; each begins where the one before has ended."""
+    best, near = found, found
+    ladder = [Quadrature(n, TRAPEZOID) for n in _TRAPEZOIDS.get(n_effects(found.whole), ()) if n <= options.max_agq]
+    for quadrature in ladder:
+        if is_settled(best.judgement, options):
+            break
+        # the error falls geometrically with the number of points: a rule that is not going to settle is left out
+        reach = abs(near.judgement.error) ** (quadrature.n_points / near.quadrature.n_points)
+        if near is not found and quadrature is not ladder[-1] and not reach < options.quadrature_tolerance:
+            continue
+        moved = _ascended(near, quadrature, report)
+        if not _is_new(moved, ends):
+            return moved
+        if moved.is_certified or quadrature is ladder[-1]:
+            best = near = _kept(best, moved)
+            ends.append(near)
+        else:  # a rule this coarse may have no maximum here
+            near = near._replace(n_evaluations=moved.n_evaluations)
+    return best
+
+
+def _kept(before: Settled, after: Settled) -> Settled:
+    """``after`` with its judgement; ``before`` where that has found nothing."""
+    if after.code is Code.NOT_FINITE:
+        return before._replace(n_evaluations=after.n_evaluations)
+    return after._replace(judgement=judgement(after.whole, after.last, after.quadrature))
+
+
+def _ascended(found: Settled, quadrature: Quadrature, report: Report) -> Settled:
+    """The maximum by another rule, from where that by a coarser one is; not judged yet."""
+    whole, last, counts = by_rule(found.whole, quadrature), found.last, found.n_evaluations
+    is_inside, is_first_method = found.code is Code.CONVERGED, quadrature.method == GAUSS_HERMITE
     # a coarser rule may have lost a rank that is there after all, and from which a search is slow to come back
-    is_inside = Code(int(last.code)) is Code.CONVERGED
-    if quadrature.method != GAUSS_HERMITE and not is_inside:  # its only program is that of the second phase
-        start = _by(data.whole, Quadrature(found.quadrature.n_points).finer(_q(data.whole)))
-        last = ascend(start, data.begin(None), report)
-        counts = _added(counts, last.n_evaluations)
-    if is_inside or quadrature.method != GAUSS_HERMITE:
-        is_near = is_inside and found.judgement.shift < 1.0
-        last = ascend_again(whole, last, found.judgement.step if is_near else None, report)
-        counts = _added(counts, (0, 0, last.newton.n_newton))
-    if quadrature.method != GAUSS_HERMITE or (Code(int(last.code)) is Code.CONVERGED and is_inside):
-        return Settled(last, whole, quadrature, _judgement(whole, last, quadrature), counts)
-    return judged(whole, ascend(whole, data.begin(None), report), quadrature, counts)
+    if not is_inside and not is_first_method and found.quadrature.method == GAUSS_HERMITE:  # which has the program of the first phase
+        finer = by_rule(found.whole, found.quadrature.finer(n_effects(found.whole)))
+        last = ascend(finer, last.begun, report)
+        counts = added(counts, last.n_evaluations)
+    if is_inside or not is_first_method:
+        step = found.judgement.step if is_inside and found.judgement.shift < 1.0 else None
+        last = ascend_again(whole, last, step, report)
+        counts = added(counts, (0, 0, last.newton.n_newton))
+    if is_first_method and not (is_inside and Code(int(last.code)) is Code.CONVERGED):
+        last = ascend(whole, last.begun, report)
+        counts = added(counts, last.n_evaluations)
+    return Settled(last, whole, quadrature, found.judgement, counts)
 
 
-def _with_variances(found: Settled) -> np.ndarray | None:
-    """(P,) the estimates with variances where effects have none, large enough to leave that place; None where all have some."""
-    if Code(int(found.last.code)) is not Code.CONVERGED_ON_BOUNDARY:
+def _confirmed(found: Settled, options: Options) -> Settled | None:
+    """The end of an ascent as that of the finer rule that has judged it; None where the maximum by that rule is not here too.
+
+    Its value and gradient are known, and where nothing moves they hold the certificate with the Hessian at hand: no new ascent.
+    """
+    _, shift, step, finest = found.judgement
+    if not found.is_certified or finest is None or not shift < _STILL:
         return None
-    layout = found.whole.settings.problem.layout
-    theta, reach = np.array(found.last.newton.theta), np.asarray(found.last.begun.start.effect_reach)
-    root = np.array(layout.covariance.factor(jnp.asarray(theta[layout.random])))
-    without = np.sqrt((root * root).sum(1)) * reach < SINGULAR
-    if not without.any():
+    decrement: Any = 0.5 * (np.asarray(finest.gradient) @ step)
+    runs_away = np.any(np.abs(step) * np.asarray(found.last.begun.start.reach) > _STILL)
+    if runs_away or not decrement < options.certificate:
         return None
-    root[without] = np.diag(_SPREAD / reach)[without]
-    theta[layout.random] = layout.covariance.free(jnp.asarray(root))
-    return theta
-
-
-def _judgement(whole: Evaluator, last: End, quadrature: Quadrature) -> Judgement:
-    problem = whole.settings.problem
-    rules = quadrature.judges(problem.layout.covariance.q, problem.prior)
-    found = [whole.by_rule(last, rule, _phase(quadrature)) for rule in rules]
-    reported = float(last.newton.at.log_likelihood)
-    values = [reported, *(float(at.log_likelihood) if np.isfinite(at.value) else np.nan for at in found)]
-    # steps towards the integral may cancel: their sizes are added, with the sign of the whole way
-    error = np.copysign(np.abs(np.diff(values)).sum(), values[-1] - values[0])
-    return Judgement(float(error), *_newton_step(last, np.asarray(found[-1].gradient)))
-
-
-def _value(whole: Evaluator, last: End, quadrature: Quadrature) -> float:
-    at = whole.by_rule(last, _rule(whole, quadrature), _phase(quadrature))
-    return float(at.log_likelihood) if np.isfinite(at.value) else np.nan
-
-
-def _newton_step(last: End, gradient: np.ndarray) -> tuple[float, np.ndarray]:
-    """Newton's step by this gradient (P,) along directions of which the data tell, and its largest entry in standard errors."""
-    information = -np.asarray(last.newton.hessian)
-    if not (np.isfinite(information).all() and np.isfinite(gradient).all()):
-        return np.inf, np.zeros(len(gradient))
-    diagonal = np.abs(np.diagonal(information))
-    scale = 1.0 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
-    values, vectors = np.linalg.eigh(information * scale[:, None] * scale)
-    root = vectors[:, values > 1e-10] / np.sqrt(values[values > 1e-10])
-    errors = np.sqrt((root**2).sum(1))
-    step = root @ (root.T @ (scale * gradient))
-    return float(np.max(np.abs(step) / np.where(errors > 0, errors, 1.0), initial=0.0)), scale * step
-
-
-def _phase(quadrature: Quadrature) -> Phase:
-    """The phase whose program evaluates a rule: a method beside the first one has one program, that of the second phase."""
-    return FIRST_ORDER if quadrature.method == GAUSS_HERMITE else NEWTON
-
-
-def _by(whole: Evaluator, quadrature: Quadrature) -> Evaluator:
-    return whole.with_rule(_rule(whole, quadrature))
-
-
-def _rule(whole: Evaluator, quadrature: Quadrature) -> Rule:
-    return quadrature.padded(_q(whole), whole.settings.problem.prior)
-
-
-def _added(counts: tuple[int, ...], more: Iterable[Any]) -> tuple[int, ...]:
-    return tuple(n + int(others) for n, others in zip(counts, more, strict=True))
-
-
-def _q(whole: Evaluator) -> int:
-    return whole.settings.problem.layout.covariance.q
+    quadrature = found.quadrature.finer(n_effects(found.whole))
+    last = found.last._replace(newton=found.last.newton._replace(at=finest, decrement=decrement))
+    whole = by_rule(found.whole, quadrature)
+    return Settled(last, whole, quadrature, judgement(whole, last, quadrature), found.n_evaluations)

@@ -13,10 +13,9 @@ from glmmjax.likelihood import gauss_hermite, trapezoid
 from glmmjax.likelihood.prior import STANDARD_NORMAL, Prior
 from glmmjax.likelihood.rule import Rule
 
-__all__ = ["GAUSS_HERMITE", "METHODS", "TRAPEZOID", "TRAPEZOID_DIMENSIONS", "Method", "Quadrature"]
+__all__ = ["GAUSS_HERMITE", "METHODS", "TRAPEZOID", "Method", "Quadrature"]
 
 GAUSS_HERMITE = "adaptive Gauss-Hermite quadrature rule"
-TRAPEZOID_DIMENSIONS = (1, 2)  # numbers of random effects that it is there for
 TRAPEZOID = "trapezoidal rule between bounds where the log joint has fallen by a cut"
 
 

@@ -36,11 +36,12 @@ from glmmjax.likelihood.small_matrices import cholesky, solve_cholesky
 
 __all__ = ["Trapezoid", "finer", "judges", "padded_trapezoid", "trapezoid"]
 
-_LENGTH = {1: 64, 2: 4096}  # of padded arrays, by the number of random effects
-_MOST_POINTS = 63
+_LENGTH = {1: 256, 2: 4096}  # of padded arrays, by the number of random effects
+_MOST_POINTS = {1: 255, 2: 63}  # that they hold
 _MOST_STEPS = 60  # of a search for a bound
 _LONGEST_STEP = 4.0  # posterior standard deviations
 _CUTS = {1: 0.5, 2: 0.38}  # by number of points, which balances the error of the steps and that of the bounds
+_HIGHEST_CUT = 36.0  # beyond it nothing counts in double precision
 
 
 class Trapezoid(NamedTuple):
@@ -77,7 +78,7 @@ def trapezoid(n_points: int, q: int, prior: Prior = STANDARD_NORMAL, cut: float 
     ends = np.r_[0.5, np.ones(n_points - 2), 0.5] * 2.0 / (n_points - 1)
     nodes = np.array(list(itertools.product(np.linspace(-1.0, 1.0, n_points), repeat=q)))
     log_weights = np.array([sum(term) for term in itertools.product(np.log(ends), repeat=q)]) + prior.log_constant(q)
-    return Trapezoid(nodes, log_weights, n_points**q, np.float64(_CUTS[q] * n_points if cut is None else cut))
+    return Trapezoid(nodes, log_weights, n_points**q, np.float64(_cut(n_points, q) if cut is None else cut))
 
 
 def padded_trapezoid(n_points: int, q: int, prior: Prior = STANDARD_NORMAL, cut: float | None = None) -> Trapezoid:
@@ -89,16 +90,19 @@ def padded_trapezoid(n_points: int, q: int, prior: Prior = STANDARD_NORMAL, cut:
 
 def finer(n_points: int, q: int) -> int:
     """Points per dimension of the rules that judge ``n_points``."""
-    del q  # an argument that every method has
-    return min((n_points + n_points // 2) | 1, _MOST_POINTS)
+    return min((n_points + n_points // 2) | 1, _MOST_POINTS[q])
 
 
 def judges(n_points: int, q: int, prior: Prior = STANDARD_NORMAL) -> tuple[Trapezoid, Trapezoid]:
     """Smaller steps between the same bounds, and then steps as small between wider bounds: each error has a judge of its own."""
     more = finer(n_points, q)
-    finest, cut = padded_trapezoid(more, q, prior), _CUTS[q] * n_points
+    finest, cut = padded_trapezoid(more, q, prior), _cut(n_points, q)
     between = 1 + round((more - 1) * math.sqrt(cut / finest.cut))  # bounds are about as far apart as the root of their cut
     return padded_trapezoid(between, q, prior, cut), finest
+
+
+def _cut(n_points: int, q: int) -> float:
+    return min(_CUTS[q] * n_points, _HIGHEST_CUT)
 
 
 def _bound(moving: tuple[Integrand, Posterior], still: tuple[Integrand, Posterior], extreme: Array, a: int, cut: Any) -> Array:

@@ -16,13 +16,13 @@ from glmmjax.estimation import maximum
 from glmmjax.estimation.ascent import ascend
 from glmmjax.estimation.convergence import Code, is_singular
 from glmmjax.estimation.evaluators.one_program import OneProgram
+from glmmjax.estimation.judgement import judged
 from glmmjax.estimation.maximum import Asked
 from glmmjax.estimation.objective import Evaluated, Integral, Problem, evaluate, fit_settings
 from glmmjax.estimation.penalty import log_penalty
 from glmmjax.estimation.phases import newton
 from glmmjax.estimation.phases.quasi_newton import updated_metric
 from glmmjax.estimation.sequence import FIRST_ORDER
-from glmmjax.estimation.settling import judged
 from glmmjax.estimation.starting_values import starting_values
 from glmmjax.estimation.xla.programs import given_theta, programs
 from glmmjax.families import Binomial

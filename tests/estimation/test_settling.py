@@ -10,7 +10,7 @@ import pytest
 import glmmjax as gj
 from glmmjax.errors import ConvergenceWarning
 from glmmjax.estimation.convergence import Code
-from glmmjax.estimation.settling import Judgement, is_settled
+from glmmjax.estimation.judgement import Judgement, is_settled
 from glmmjax.likelihood.quadrature import GAUSS_HERMITE, TRAPEZOID
 from glmmjax.options import Options
 
@@ -44,6 +44,34 @@ def test_settled_data_keep_the_first_rule(intro_fit, intro_binomial):
     exact = gj.mixed_model("y ~ sex * time", random="~ 1 | id", data=intro_binomial, family="binomial", n_agq=11)
     assert exact.llf == intro_fit.llf
     assert exact.convergence == found  # with as many evaluations
+
+
+def test_a_finer_rule_that_moves_nothing_is_taken_without_another_ascent(intro_binomial, intro_fit):
+    model: Any = {"fixed": "y ~ sex * time", "random": "~ 1 | id", "data": intro_binomial, "family": "binomial"}
+    fit = gj.mixed_model(**model, options=Options(quadrature_tolerance=2e-5))
+    finer = gj.mixed_model(**model, n_agq=17)
+    assert fit.convergence.n_agq == 17
+    assert fit.convergence.n_evaluations == intro_fit.convergence.n_evaluations  # those by 11 points
+    assert fit.llf == pytest.approx(finer.llf, abs=1e-7)
+    assert fit.convergence.quadrature_error == pytest.approx(finer.convergence.quadrature_error, abs=1e-7)
+    # the certificate is that of the finer rule: its maximum is no further away than it says
+    assert 0.0 < fit.convergence.newton_decrement < 1e-6
+    gain = finer.llf - fit.llf
+    assert gain == pytest.approx(fit.convergence.newton_decrement, rel=0.01)
+    shift = np.abs(fit.fe_params - finer.fe_params) / finer.bse_fe
+    assert 1e-6 < shift.max() < 1e-3
+    np.testing.assert_allclose(fit.bse_fe, finer.bse_fe, rtol=1e-3)
+
+
+def test_an_estimate_that_would_move_is_found_by_an_ascent(toenail):
+    """Where the finer rule asks for another place, its value here is not taken for its maximum."""
+    options = Options(quadrature_tolerance=0.3, quadrature_limit=1.0, max_agq=17)
+    with pytest.warns(ConvergenceWarning, match="No rule has settled"):
+        fit = gj.mixed_model(**MODEL, random="~ 1 | patientID", data=toenail, options=options)
+    assert fit.convergence.n_agq == 17
+    exact = gj.mixed_model(**MODEL, random="~ 1 | patientID", data=toenail, n_agq=17, options=options)
+    assert fit.llf == pytest.approx(exact.llf, abs=1e-8)
+    assert fit.convergence.newton_decrement < 1e-10
 
 
 def test_an_integer_means_exactly_that_rule_and_an_unsettled_one_has_not_converged(toenail):

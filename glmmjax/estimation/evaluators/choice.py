@@ -68,6 +68,10 @@ class Data(NamedTuple):
         problem = self.whole.settings.problem
         return self.whole.begin(self.run.begin, problem, blocks or self.begin_with, given_theta(problem, initial))
 
+    def begin_on_all(self, theta: np.ndarray | None) -> Begun:
+        """``begin`` for an ascent that all data take from its first step on: the weight of the clusters is that of all."""
+        return self.begin(theta, None if self.sample is None else self.sample.all_blocks)
+
     def resume(self, last: End) -> Begun:
         """Where an ascent on all data begins after an ascent on the sample."""
         start, ratio = last.begun.start, self.total_weight / float(last.begun.start.total_weight)

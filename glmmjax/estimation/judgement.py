@@ -1,0 +1,150 @@
+"""How far the rule of an ascent is from the integral, where the ascent has ended.
+
+A finer rule is evaluated there. Its value tells the error of the log-likelihood, and its gradient, which comes with it, by how many
+standard errors the estimates would still move. Two rules can agree by chance in the value; not in all slopes too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from glmmjax.estimation.convergence import Code
+from glmmjax.estimation.evaluators.evaluator import End, Evaluator
+from glmmjax.estimation.objective import Evaluated
+from glmmjax.estimation.phases.phase import Phase
+from glmmjax.estimation.sequence import FIRST_ORDER, NEWTON
+from glmmjax.likelihood.quadrature import GAUSS_HERMITE, Quadrature
+from glmmjax.likelihood.rule import Rule
+from glmmjax.options import Options
+
+__all__ = ["Judgement", "Settled", "added", "by_rule", "evaluated", "is_settled", "is_still", "judged", "judgement", "n_effects", "padded"]
+
+_LARGEST_SHIFT = 0.02  # standard errors that an estimate may still move by
+
+
+class Judgement(NamedTuple):
+    """What finer rules say of the end of an ascent.
+
+    Attributes
+    ----------
+    error : their log-likelihood minus the reported one; NaN where a rule has no value
+    shift : the largest change of an estimate that they ask for, in standard errors
+    step : (P,) the change that they ask for; empty where it is not known
+    finest : the objective there by the last of them; None where it is not known
+    """
+
+    error: float
+    shift: float
+    step: np.ndarray = np.zeros(0)
+    finest: Evaluated | None = None
+
+
+class Settled(NamedTuple):
+    """The end of an ascent by one rule.
+
+    Attributes
+    ----------
+    last
+    whole : the evaluator that has got there
+    quadrature
+    judgement
+    n_evaluations : in EM, quasi-Newton and Newton steps, of all rules so far
+    """
+
+    last: End
+    whole: Evaluator
+    quadrature: Quadrature
+    judgement: Judgement
+    n_evaluations: tuple[int, ...]
+
+    @property
+    def code(self) -> Code:
+        """How the ascent ended."""
+        return Code(int(self.last.code))
+
+    @property
+    def is_certified(self) -> bool:
+        """Whether it is a maximum of its rule."""
+        return self.code in (Code.CONVERGED, Code.CONVERGED_ON_BOUNDARY)
+
+    @property
+    def value(self) -> float:
+        """The objective there."""
+        return float(self.last.newton.at.value)
+
+
+def judged(whole: Evaluator, last: End, quadrature: Quadrature, before: tuple[int, ...] = (0, 0, 0)) -> Settled:
+    """The end of an ascent with what finer rules say of it; ``before`` are evaluations that led to its beginning."""
+    counts = added(before, last.n_evaluations)
+    return Settled(last, whole, quadrature, judgement(whole, last, quadrature), counts)
+
+
+def is_settled(found: Judgement, options: Options) -> bool:
+    """Whether a finer rule would change nothing that matters."""
+    return abs(found.error) < options.quadrature_tolerance and found.shift < _LARGEST_SHIFT
+
+
+def is_still(found: Settled) -> bool:
+    """Whether a finer rule would leave the estimates where they are."""
+    return found.judgement.shift < _LARGEST_SHIFT
+
+
+def judgement(whole: Evaluator, last: End, quadrature: Quadrature, rules: Sequence[Rule] | None = None) -> Judgement:
+    """What ``rules`` say of the end of an ascent by ``quadrature``; by default all that judge it."""
+    problem = whole.settings.problem
+    if rules is None:
+        rules = quadrature.judges(problem.layout.covariance.q, problem.prior)
+    found = [whole.by_rule(last, rule, _phase(quadrature)) for rule in rules]
+    reported = float(last.newton.at.log_likelihood)
+    values = [reported, *(float(at.log_likelihood) if np.isfinite(at.value) else np.nan for at in found)]
+    # steps towards the integral may cancel: their sizes are added, with the sign of the whole way
+    error = np.copysign(np.abs(np.diff(values)).sum(), values[-1] - values[0])
+    return Judgement(float(error), *_newton_step(last, np.asarray(found[-1].gradient)), found[-1])
+
+
+def evaluated(whole: Evaluator, last: End, quadrature: Quadrature) -> float:
+    """The log-likelihood by another rule where an ascent ended; NaN where it has none."""
+    at = whole.by_rule(last, padded(whole, quadrature), _phase(quadrature))
+    return float(at.log_likelihood) if np.isfinite(at.value) else np.nan
+
+
+def by_rule(whole: Evaluator, quadrature: Quadrature) -> Evaluator:
+    """The same data by another rule."""
+    return whole.with_rule(padded(whole, quadrature))
+
+
+def padded(whole: Evaluator, quadrature: Quadrature) -> Rule:
+    """The rule in the form that the programs of an evaluator take."""
+    return quadrature.padded(n_effects(whole), whole.settings.problem.prior)
+
+
+def n_effects(whole: Evaluator) -> int:
+    """Random effects of a cluster."""
+    return whole.settings.problem.layout.covariance.q
+
+
+def added(counts: tuple[int, ...], more: Iterable[Any]) -> tuple[int, ...]:
+    """Evaluations of two ascents together."""
+    return tuple(n + int(others) for n, others in zip(counts, more, strict=True))
+
+
+def _newton_step(last: End, gradient: np.ndarray) -> tuple[float, np.ndarray]:
+    """The largest entry, in standard errors, of Newton's step by this gradient (P,) along directions of which the data tell; the step."""
+    information = -np.asarray(last.newton.hessian)
+    if not (np.isfinite(information).all() and np.isfinite(gradient).all()):
+        return np.inf, np.zeros(len(gradient))
+    diagonal = np.abs(np.diagonal(information))
+    scale = 1.0 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
+    values, vectors = np.linalg.eigh(information * scale[:, None] * scale)
+    root = vectors[:, values > 1e-10] / np.sqrt(values[values > 1e-10])
+    errors = np.sqrt((root**2).sum(1))
+    step = root @ (root.T @ (scale * gradient))
+    return float(np.max(np.abs(step) / np.where(errors > 0, errors, 1.0), initial=0.0)), scale * step
+
+
+def _phase(quadrature: Quadrature) -> Phase:
+    """The phase whose program evaluates a rule: a method beside the first one has one program, that of the second phase."""
+    return FIRST_ORDER if quadrature.method == GAUSS_HERMITE else NEWTON

@@ -1,0 +1,56 @@
+"""Other places from which a fit is begun once more, where the end of its ascent gives reason to doubt it.
+
+A log-likelihood can have several maxima. An ascent is in doubt that has lost a rank of D, whose maximum was that of a rule and not of the
+integral, or whose family lets one part of the model stand in for another: extra zeros, and a variance that makes zeros.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import jax.numpy as jnp
+import numpy as np
+
+from glmmjax.estimation.convergence import SINGULAR, Code
+from glmmjax.estimation.judgement import Settled, is_still
+from glmmjax.estimation.starting_values import dispersed
+
+__all__ = ["second_starts"]
+
+_SPREAD = 2.0  # standard deviation, on the predictor's scale, of an effect that has lost its variance
+_MOVED = 1e-3  # log-likelihood units by which rules may differ
+
+
+def second_starts(first: Settled, found: Settled) -> Iterator[np.ndarray]:
+    """Free vectors (P,) to begin at.
+
+    Parameters
+    ----------
+    first : the end of the ascent by the coarse rule
+    found : what finer rules have made of it
+    """
+    problem, start = found.whole.settings.problem, first.last.begun.start
+    hopeless = (Code.NOT_FINITE, Code.DIVERGING) if problem.family.is_log_concave else (Code.NOT_FINITE,)
+    if problem.layout.covariance.q == 0 or found.code in hopeless:
+        return
+    is_singular = Code.CONVERGED_ON_BOUNDARY in (first.code, found.code)
+    if is_singular:
+        yield _with_full_rank(first)
+    # a rule may be off by more on many rows, and the estimates stay where they are
+    has_moved = any(not abs(change) < _MOVED for change in (found.value - first.value, found.judgement.error)) and not is_still(first)
+    if not found.is_certified or has_moved or (is_singular and not problem.family.is_log_concave):
+        widest, between = dispersed(problem, start)
+        yield widest
+        if not problem.family.is_log_concave:
+            yield between
+
+
+def _with_full_rank(found: Settled) -> np.ndarray:
+    """(P,) the estimates with independent effects, and variances large enough to leave that place for those that have none."""
+    layout = found.whole.settings.problem.layout
+    theta, reach = np.array(found.last.newton.theta), np.asarray(found.last.begun.start.effect_reach)
+    root = np.asarray(layout.covariance.factor(jnp.asarray(theta[layout.random])))
+    deviations = np.sqrt((root * root).sum(1))
+    without = deviations * reach < SINGULAR
+    theta[layout.random] = layout.covariance.free(jnp.diag(jnp.asarray(np.where(without, _SPREAD / reach, deviations))))
+    return theta
