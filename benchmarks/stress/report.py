@@ -75,7 +75,8 @@ def share(d: pd.DataFrame, by: str) -> pd.DataFrame:
                 "certified, mixed %": 100 * mixed["converged"].mean() if len(mixed) else np.nan,
                 "integral known": g["true_llf"].notna().sum(), "integral off": g["dishonest"].sum(), "> .1 off": g["far_off"].sum(),
                 "scaled or shifted": len(scaled), "moved": g["moved"].sum(), "short": g["short"].sum(),
-                "false alarm": g["false_alarm"].sum(), "separated, silent": g["silent"].sum(), "exceptions, hangs": g["bad"].sum(), "median s": seconds.clip(lower=0).median(),
+                "false alarm": g["false_alarm"].sum(), "separated, silent": g["silent"].sum(),
+                "exceptions, hangs": g["bad"].sum(), "median s": seconds.clip(lower=0).median(),
             }
         )  # fmt: skip
 
