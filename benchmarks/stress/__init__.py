@@ -9,7 +9,8 @@
 - ``outside``: the maximum without random effects, separation, clusters without mixture
 - ``starts``: dispersed starting values
 - ``trial``: one data set on trial, a row of the record
-- ``campaign``: all of them in worker processes, into a CSV that a later call resumes
+- ``workers``: processes whose memory is bounded, and who are replaced when they hang or die
+- ``campaign``: all data sets in worker processes, into a CSV that a later call resumes
 - ``report``: the table by family, the listings and the goals
 - ``peers``: lme4, glmmTMB and GLMMadaptive on the same data sets
 - ``hostile/``: inputs that a user might hand over by mistake or in malice
