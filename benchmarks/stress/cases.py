@@ -201,7 +201,8 @@ def _covariates(r: np.random.Generator, ids: Array, structure: str) -> tuple[flo
     """(scale, shift, X): x0 is normal or a calendar year, w is binary (of rows or of clusters) or, with a random effect, normal."""
     n, m = len(ids), ids[-1] + 1
     kind = r.choice(["none", "scale", "year"], p=[0.6, 0.25, 0.15])
-    scale, shift, x0 = 1.0, 0.0, r.normal(size=n)
+    scale, shift = 1.0, 0.0
+    x0: Array = r.normal(size=n)
     if kind == "scale":
         scale = float(r.choice([1e-6, 1e-3, 1e3, 1e6]))
     if kind == "year" and structure != "q2d":  # independent effects are a model that a shift changes

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -37,7 +36,7 @@ class At(NamedTuple):
     phi : extra parameters of the family
     """
 
-    beta: Mapping[str, float]
+    beta: dict[str, float]
     chol: np.ndarray
     phi: np.ndarray
 

@@ -191,24 +191,8 @@ def _tables() -> dict[str, pd.DataFrame]:
 
 def names() -> dict[str, Any]:
     """Everything that an expression may use; ``f`` is the fit ``y ~ x + sex``."""
-    functions = (
-        base,
-        fit,
-        design,
-        once,
-        need,
-        close,
-        whole,
-        same,
-        fixed,
-        rand,
-        ordered,
-        expect,
-        in_units,
-        scaled,
-        optional,
-        arrow_dictionary,
-    )
+    functions: list[Any] = [base, fit, design, once, need, close, whole, same, fixed, rand, ordered, expect, in_units, scaled, optional]
+    functions.append(arrow_dictionary)
     modules = {"np": np, "pd": pd, "gj": gj, "io": io, "copy": copy, "pickle": pickle, "tempfile": tempfile, "Path": Path}
     known = {"D": D, "TMP": TMP, "MARK": MARK, "TOUCH": TOUCH, "Wrong": Wrong, "Statsmodels": Statsmodels}
     poisson = {"poisson": lambda mean: np.random.default_rng(0).poisson(mean)}
