@@ -13,7 +13,7 @@ test: $(VENV)/.installed  ## the tests that take seconds, in two processes
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-slow: $(VENV)/.installed  ## the tests that take minutes, each file in a process of its own
-	$(BIN)/python .ci/slow_tests.py
+	$(BIN)/python tests/run_slow.py
 
 stress: $(VENV)/.installed  ## 2,000 simulated data sets, hostile inputs, and R beside it; STRESS="--seed 2 --n 300" and more: --help
 	$(BIN)/python -m benchmarks.stress $(STRESS)
