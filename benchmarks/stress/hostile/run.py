@@ -55,7 +55,7 @@ def run_all(is_short: bool, jobs: int, cache: Path | None = None, sections: tupl
         found = end.answer if end.status == "ok" else Verdict("hang" if end.status == "hang" else "foreign", f"the process {end.status}")
         counts[section][found.outcome] += 1
         if found.outcome in BAD:
-            print(f"{found.outcome:8} {section:10} {one.text[:160]}: {found.text[:300]}", flush=True)
+            print(f"{found.outcome:8} {section:10} {one.text[:160]}: {' '.join(found.text.split())[-300:]}", flush=True)
     d = table(counts)
     print(d.to_string())
     held = not d.loc["all", ["foreign", "wrong", "hang", "code"]].any()
