@@ -15,7 +15,7 @@ from benchmarks.stress.workers import Done, Work, answered, serve
 __all__ = ["LIMIT_S", "Plan", "numbers", "run"]
 
 LIMIT_S = 300.0  # of one data set with all its starts and their compilation: longer is a hang
-_ROUND = 200  # consecutive data sets within which those of one program follow each other
+_ROUND = 500  # consecutive data sets within which those of one program follow each other
 
 Row = dict[str, Any]
 
@@ -59,13 +59,13 @@ def run(plan: Plan, columns: tuple[str, ...]) -> None:
     """Run what the CSV does not hold yet; a line is printed for each data set."""
     is_new = not plan.out.exists()
     done = set() if is_new else _done(plan)
-    todo = sorted((index for index in numbers(plan) if index not in done), key=lambda index: _order(plan.seed, index))
+    todo = [index for index in numbers(plan) if index not in done]
     n_run, work = 0, Work(_work, (plan.seed, plan.cache), LIMIT_S)
     with plan.out.open("a", newline="") as file:
         writer = csv.DictWriter(file, columns)
         if is_new:
             writer.writeheader()
-        for n_run, end in enumerate(answered(work, todo, plan.jobs, plan.minutes), 1):  # noqa: B007
+        for n_run, end in enumerate(answered(work, todo, plan.jobs, plan.minutes, lambda index: _group(plan.seed, index)), 1):  # noqa: B007
             row = end.answer if end.status == "ok" else _lost(plan.seed, end)
             writer.writerow({name: row.get(name, "") for name in columns})
             file.flush()
@@ -79,9 +79,9 @@ def _done(plan: Plan) -> set[int]:
         return {int(row["index"]) for row in csv.DictReader(file) if int(row["seed"]) == plan.seed}
 
 
-def _order(seed: int, index: int) -> tuple[Any, ...]:
-    """A program that is compiled, or read from disk, serves neighbours; and every part of a run has all families."""
-    return (index // _ROUND, *triple_of(seed, index), index)
+def _group(seed: int, index: int) -> tuple[Any, ...]:
+    """A program that is compiled, or read from disk, serves neighbours; and every part of a long run has all families."""
+    return (index // _ROUND, *triple_of(seed, index))
 
 
 def _lost(seed: int, end: Done) -> Row:

@@ -49,14 +49,19 @@ class Done(NamedTuple):
     seconds: float
 
 
-def answered(work: Work, tasks: Iterable[Any], jobs: int, minutes: float = float("inf")) -> Iterator[Done]:
-    """The ends of tasks, in the order in which they come; none is begun after ``minutes``."""
-    todo, end = deque(tasks), time.monotonic() + 60 * minutes
+def answered(
+    work: Work, tasks: Iterable[Any], jobs: int, minutes: float = float("inf"), group: Callable[[Any], Any] = lambda task: None
+) -> Iterator[Done]:
+    """The ends of tasks, in the order in which they come; none is begun after ``minutes``.
+
+    A worker stays with the tasks of its group, whose programs it has compiled, and then begins one that no other has, if there is any.
+    """
+    todo, end = _Groups(tasks, group), time.monotonic() + 60 * minutes
     workers = [_Worker(work) for _ in range(min(jobs, len(todo)))]
     while workers:
         for worker in workers:
             if worker.is_idle and todo and time.monotonic() < end:
-                worker.start(todo.popleft())
+                worker.start(*todo.next_of(worker.group, [other.group for other in workers if other is not worker]))
         ready = connection.wait([worker.pipe for worker in workers if not worker.is_idle], timeout=5.0)
         for worker in workers:
             done = None if worker.is_idle else worker.collect(worker.pipe in ready)
@@ -66,6 +71,27 @@ def answered(work: Work, tasks: Iterable[Any], jobs: int, minutes: float = float
             for worker in [worker for worker in workers if worker.is_idle]:
                 worker.stop()
                 workers.remove(worker)
+
+
+class _Groups:
+    """Tasks that wait, by group, in the order of the first of each."""
+
+    def __init__(self, tasks: Iterable[Any], group: Callable[[Any], Any]):
+        self._tasks: dict[Any, deque[Any]] = {}
+        for task in tasks:
+            self._tasks.setdefault(group(task), deque()).append(task)
+
+    def __len__(self) -> int:
+        return sum(len(tasks) for tasks in self._tasks.values())
+
+    def next_of(self, own: Any, others: list[Any]) -> tuple[Any, Any]:
+        """(task, its group): of the own group, else of one that is nobody's, else of the largest."""
+        free = [name for name in self._tasks if name not in others]
+        name = own if own in self._tasks else free[0] if free else max(self._tasks, key=lambda name: len(self._tasks[name]))
+        task = self._tasks[name].popleft()
+        if not self._tasks[name]:
+            del self._tasks[name]
+        return task, name
 
 
 def serve(pipe: Any, answer: Callable[[Any], Any]) -> None:
@@ -81,6 +107,7 @@ class _Worker:
         self._work = work
         self._task: Any = None
         self._since = 0.0
+        self.group: Any = None
         self._begin()
 
     def _begin(self) -> None:
@@ -94,8 +121,8 @@ class _Worker:
     def is_idle(self) -> bool:
         return self._task is None
 
-    def start(self, task: Any) -> None:
-        self._task, self._since = task, time.monotonic()
+    def start(self, task: Any, group: Any) -> None:
+        self._task, self._since, self.group = task, time.monotonic(), group
         self.pipe.send(task)
 
     def collect(self, is_ready: bool) -> Done | None:

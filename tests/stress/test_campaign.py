@@ -189,6 +189,11 @@ def test_a_plan_takes_families_and_models(tmp_path):
     assert {triple_of(3, index) for index in numbers(Plan(seed=3, n=100, out=tmp_path / "record.csv", is_short=True))} <= SHORT
 
 
+def test_workers_stay_with_a_group_while_there_is_another():
+    order = [end.task for end in answered(Work(live, (1,), 60.0), [1, 2, 3, 4, 5, 6], jobs=1, group=lambda task: task % 2)]
+    assert order == [1, 3, 5, 2, 4, 6]
+
+
 def test_workers_that_hang_or_die_are_replaced():
     ends = {end.task: (end.answer, end.status) for end in answered(Work(live, (10,), 10.0), [1, 13, 2, 17, 3], jobs=1)}
     assert ends == {1: (10, "ok"), 13: (None, "died"), 2: (20, "ok"), 17: (None, "hang"), 3: (30, "ok")}

@@ -50,7 +50,7 @@ def run_all(is_short: bool, jobs: int, cache: Path | None = None, sections: tupl
         tasks += [(section, one) for one in list(inputs(section))[every // 2 :: every]]
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     longest = max(SECTIONS[section][0] for section in sections) + 60
-    for end in answered(Work(_live, (cache,), longest), tasks, jobs):
+    for end in answered(Work(_live, (cache,), longest), tasks, jobs, group=lambda task: task[0]):
         section, one = end.task
         found = end.answer if end.status == "ok" else Verdict("hang" if end.status == "hang" else "foreign", f"the process {end.status}")
         counts[section][found.outcome] += 1
