@@ -159,8 +159,8 @@ def _is_same(a: gj.MixedModelResults, b: gj.MixedModelResults) -> bool:
 
 def _above(c: Case, other: gj.MixedModelResults, fit: gj.MixedModelResults, own: Integral | None) -> float:
     """By how much another end is higher: by the independent integral where there is one, else by its rule if that has settled."""
-    if not other.llf > fit.llf - 0.01 and own is None:
-        return -np.inf
+    if not np.isfinite(fit.llf):
+        return np.inf
     its = None if own is None else _integral(c, other)
     if own is not None and its is not None:
         return its.value - own.value

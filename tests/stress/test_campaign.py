@@ -9,6 +9,8 @@ import scipy.integrate
 import scipy.stats
 from scipy.special import expit
 
+import glmmjax as gj
+from benchmarks.stress import trial
 from benchmarks.stress.campaign import Plan, numbers
 from benchmarks.stress.cases import Natural, case, triple_of
 from benchmarks.stress.densities import DENSITIES, N_TRIALS
@@ -181,6 +183,22 @@ def test_a_planted_finding_is_found_and_fails_a_goal(tmp_path, change, finding):
     d = read(path)
     assert not all(goals(d).values())
     assert list(findings(d)[finding]["index"]) == [299]
+
+
+@pytest.mark.slow
+def test_a_fit_that_stops_short_is_convicted_by_the_other_starts(monkeypatch):
+    whole = trial.row_of(2, 6)
+    assert whole["converged"]
+    assert whole["gap"] < 1e-4
+    assert abs(whole["true_llf"] - whole["llf"]) < 1e-4
+    assert whole["true_shift"] < 0.02
+    fit, none = trial.Case.fit, gj.Options(n_em=0, n_quasi_newton=0, n_newton=0)
+    monkeypatch.setattr(trial.Case, "fit", lambda c, **changes: fit(c, **(changes or {"options": none})))
+    stopped = trial.row_of(2, 6)
+    assert not stopped["converged"]
+    assert stopped["start"] != "default"
+    np.testing.assert_allclose(stopped["gap"], whole["true_llf"] - stopped["true_llf"], atol=1e-4)
+    assert stopped["gap"] > 0.01
 
 
 def test_a_plan_takes_families_and_models(tmp_path):
