@@ -60,9 +60,9 @@ def _peers(options: argparse.Namespace) -> bool:
 
 def _one(options: argparse.Namespace) -> int:
     from benchmarks.stress.trial import row_of
-    from glmmjax import enable_compilation_cache
+    from glmmjax import program_store
 
-    enable_compilation_cache(options.cache)
+    program_store(options.cache)
     print(json.dumps({name: str(value) for name, value in row_of(options.seed, options.one).items()}, indent=1))
     return 0
 

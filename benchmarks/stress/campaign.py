@@ -93,10 +93,10 @@ def _lost(seed: int, end: Done) -> Row:
 def _work(pipe: Any, seed: int, cache: Path | None) -> None:
     """The life of a worker."""
     from benchmarks.stress.trial import row_of
-    from glmmjax import enable_compilation_cache
+    from glmmjax import program_store
 
     if cache is not None:
-        enable_compilation_cache(cache)
+        program_store(cache)
     serve(pipe, lambda index: row_of(seed, index))
 
 

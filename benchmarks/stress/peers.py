@@ -40,7 +40,7 @@ Answers = dict[str, dict[str, Any]]
 def compare(seed: int, n: int, out: Path, cache: Path | None = None) -> bool:
     """Print the figures of each program and write the record; whether glmmjax claims nothing false and is never behind."""
     if cache is not None:
-        gj.enable_compilation_cache(cache)
+        gj.program_store(cache)
     chosen = [c for _, c in zip(range(n), _chosen(seed, n), strict=False)]
     answers = _answers(chosen)
     rows = [row for c in chosen if str(c.index) in answers for row in _rows(c, answers[str(c.index)])]

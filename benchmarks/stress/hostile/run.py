@@ -76,10 +76,10 @@ def _live(pipe: Any, cache: Path | None) -> None:
     """The life of a worker."""
     os.environ.setdefault("MPLBACKEND", "Agg")
     from benchmarks.stress.hostile import command_line, judge, names, saved
-    from glmmjax import enable_compilation_cache
+    from glmmjax import program_store
 
     if cache is not None:
-        enable_compilation_cache(cache.absolute())
+        program_store(cache)
     known = names.names() | saved.names() | command_line.names()
 
     def answer(task: Task) -> Verdict:
