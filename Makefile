@@ -1,10 +1,10 @@
-# make demo | test | test-slow | check | notebooks | bench | clean. Needs make and python3; the rest is installed into .venv.
+# make demo | test | test-slow | check | stress | stress-short | notebooks | bench | clean. Needs make and python3; the rest is installed into .venv.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-slow check format notebooks bench clean python
+.PHONY: demo test test-slow check format stress stress-short notebooks bench clean python
 
 demo: $(VENV)/.installed  ## fit the introductory examples and print their summaries and comparisons
 	$(BIN)/python -m glmmjax demo
@@ -12,8 +12,14 @@ demo: $(VENV)/.installed  ## fit the introductory examples and print their summa
 test: $(VENV)/.installed  ## the tests that take seconds, in two processes
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
-test-slow: $(VENV)/.installed  ## the tests that take minutes
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow
+test-slow: $(VENV)/.installed  ## the tests that take minutes, each file in a process of its own
+	$(BIN)/python tests/run_slow.py
+
+stress: $(VENV)/.installed  ## 2,000 simulated data sets, hostile inputs, and R beside it; STRESS="--seed 2 --n 300" and more: --help
+	$(BIN)/python -m benchmarks.stress $(STRESS)
+
+stress-short: $(VENV)/.installed  ## the part of it that takes some ten minutes
+	$(BIN)/python -m benchmarks.stress --short --jobs 2 $(STRESS)
 
 check: $(VENV)/.installed  ## lint, layout, types
 	$(BIN)/ruff check .
@@ -32,7 +38,7 @@ bench: $(VENV)/.installed-bench  ## glmmjax against its peers, on this machine; 
 	$(BIN)/python -m benchmarks $(BENCH)
 
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # One line says what is missing; order-only, so that it never makes .venv look out of date.

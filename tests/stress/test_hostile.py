@@ -1,0 +1,43 @@
+"""The judge of hostile inputs, and the form of the corpus."""
+
+import pytest
+
+from benchmarks.stress.hostile.judge import Input, judged
+from benchmarks.stress.hostile.names import MARK, need
+from benchmarks.stress.hostile.run import SECTIONS, inputs
+from glmmjax.errors import ArgumentError
+
+
+def refuse():
+    raise ArgumentError("no")
+
+
+NAMES = {"need": need, "MARK": MARK, "refuse": refuse}
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_every_line_of_the_corpus_is_a_wish_and_an_expression(section):
+    found = list(inputs(section))
+    assert len(found) > 30
+    assert {one.want for one in found} <= {"own", "fit", "any", "code"}
+    for one in found:
+        compile(one.text, "corpus", "eval")
+
+
+@pytest.mark.filterwarnings("ignore::SyntaxWarning")
+@pytest.mark.parametrize(
+    ("want", "text", "outcome"),
+    [
+        ("fit", "3", "fit"),
+        ("any", "refuse()", "own"),
+        ("fit", "refuse()", "refused"),
+        ("own", "3", "wrong"),
+        ("any", "need(False, 'no')", "wrong"),
+        ("any", "1 / 0", "foreign"),
+        ("any", "MARK.touch()", "code"),
+        ("code", "MARK.touch()", "fit"),
+        ("any", "__import__('time').sleep(60)", "hang"),
+    ],
+)
+def test_the_judge(want, text, outcome):
+    assert judged(Input(want, text), dict(NAMES), 1).outcome == outcome
