@@ -1,7 +1,6 @@
 """The optimiser's phases, the certificate, and the pure fit under every transformation."""
 
 import warnings
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -24,6 +23,7 @@ from glmmjax.estimation.phases import newton
 from glmmjax.estimation.phases.quasi_newton import updated_metric
 from glmmjax.estimation.sequence import FIRST_ORDER
 from glmmjax.estimation.starting_values import starting_values
+from glmmjax.estimation.xla.program import Program
 from glmmjax.estimation.xla.programs import given_theta, programs
 from glmmjax.families import Binomial
 from glmmjax.likelihood.covariance import unstructured
@@ -238,11 +238,11 @@ def test_second_fit_of_the_same_shapes_traces_nothing():
     """Also with another number of points and other data whose sizes fall into the same padded classes."""
     data = load_intro_binomial()
     gj.mixed_model("y ~ sex * time", random="~ 1 | id", data=data, family="binomial")
-    compiled: tuple[Any, ...] = tuple(RUN)
-    before = [program._cache_size() for program in compiled]
+    compiled: tuple[Program, ...] = tuple(RUN)
+    before = [len(program._executables) for program in compiled]
     gj.mixed_model("y ~ sex * time", random="~ 1 | id", data=data, family=Binomial(), n_agq=15)
     gj.mixed_model("y ~ sex * time", random="~ 1 | id", data=data[data["id"] > 2], family="binomial")
-    assert [program._cache_size() for program in compiled] == before
+    assert [len(program._executables) for program in compiled] == before
 
 
 def test_objective_gradient_includes_the_penalty(design):

@@ -76,7 +76,11 @@ def test_every_family_and_structure_has_a_name_of_its_own():
     assert len({token(value) for value in [*made, *structures]}) == len(made) + len(structures)
 
 
-@pytest.mark.parametrize("value", [object(), Point(1.0), (1, object()), lambda: Point, np.array([object()])], ids=repr)
+@pytest.mark.parametrize(
+    "value",
+    [object(), Point(1.0), (1, object()), lambda: Point, np.array([object()])],
+    ids=["object", "named tuple", "in a tuple", "function", "array"],
+)
 def test_what_says_nothing_of_its_parts_has_no_name(value):
     if callable(value):
         state = Point(1.0)
