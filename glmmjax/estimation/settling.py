@@ -28,7 +28,7 @@ _LARGEST_SHIFT = 0.02  # standard errors that an estimate may still move by
 _MOST_NODES = 7_000  # of a rule that is taken of itself
 _GAUSS_HERMITE_STEPS = 2  # finer rules of this kind; where a posterior is skewed, more of them do not settle either
 _TRAPEZOIDS = (31, 47)  # points of the rules that come after them
-_SPREAD = 2.0  # standard deviation, on the predictor's scale, of an effect that gets a second start
+_SPREAD = 2.0  # standard deviation, in units of the predictor, of an effect that gets a second start
 
 
 class Judgement(NamedTuple):
@@ -165,12 +165,13 @@ def _with_variances(found: Settled) -> np.ndarray | None:
     if Code(int(found.last.code)) is not Code.CONVERGED_ON_BOUNDARY:
         return None
     layout = found.whole.settings.problem.layout
-    theta, reach = np.array(found.last.newton.theta), np.asarray(found.last.begun.start.effect_reach)
+    start, theta = found.last.begun.start, np.array(found.last.newton.theta)
     root = np.array(layout.covariance.factor(jnp.asarray(theta[layout.random])))
-    without = np.sqrt((root * root).sum(1)) * reach < SINGULAR
+    scaled = np.asarray(start.effect_scale) @ root
+    without = np.sqrt((scaled * scaled).sum(1)) < SINGULAR
     if not without.any():
         return None
-    root[without] = np.diag(_SPREAD / reach)[without]
+    root[without] = np.diag(_SPREAD / np.asarray(start.effect_reach))[without]
     theta[layout.random] = layout.covariance.free(jnp.asarray(root))
     return theta
 
