@@ -105,7 +105,8 @@ def _checked_at_limits(asked: Asked, data: Data, end: End) -> End:
     near = near_limits(problem, reach, theta, is_close)
     if Code(int(end.code)).is_certified:
         rule = asked.quadrature.padded(problem.layout.covariance.q, problem.prior)
-        at = data.whole.by_rule(end._replace(newton=newton._replace(theta=near)), rule, FIRST_ORDER)
+        there = newton._replace(theta=near)  # type: ignore[arg-type]
+        at = data.whole.by_rule(end._replace(newton=there), rule, FIRST_ORDER)
         if slopes_outwards(problem, near, np.asarray(at.gradient), is_close):
             return end
     again = ascend(data.whole, data.begin(near), asked.report)
