@@ -2,6 +2,7 @@
 
 - ``compiler_options``: Compiler options for XLA, by the platform for which a program is compiled
 - ``executables``: Executables read from the store and written to it, by names that tell all programs apart
+- ``interrupts``: Ctrl-C that is not lost while JAX traces
 - ``precompile``: Compiling the programs of a first fit side by side: most of its time is compilation
 - ``program``: ``Program``: a jitted function whose executables are compiled, kept and released here, and found on disk in a later process
 - ``programs``: The jit boundary of a fit from Python: the programs that are compiled, and how
