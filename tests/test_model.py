@@ -1,8 +1,10 @@
 """From a formula and a table to results: known maxima, arguments and their errors, update, progress, interruption, the public names."""
 
+import contextlib
 import dataclasses
 import inspect
 import pickle
+import signal
 import subprocess
 import sys
 import tomllib
@@ -337,6 +339,33 @@ def test_interruption_before_the_first_step(monkeypatch, intro_fit):
     monkeypatch.setattr(model, "maximise", interrupt)
     with pytest.raises(KeyboardInterrupt, match="fit stopped by the user while it was compiled"):
         intro_fit.update()
+
+
+def test_an_interrupt_that_python_drops_stops_the_fit_all_the_same(intro_binomial):
+    """An exception in a weak reference's callback, such as those of JAX's caches, goes nowhere."""
+    seen = []
+
+    def drop(step):
+        seen.append(step)
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt, match="fit stopped by the user in the"):
+        gj.mixed_model("y ~ sex * time", random="~ 1 | id", data=intro_binomial, family="binomial", progress=drop)
+    assert len(seen) == 1
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_handler_of_the_caller_stays(intro_binomial):
+    own = lambda *_: None  # noqa: E731
+    before = signal.signal(signal.SIGINT, own)
+    try:
+        handlers = []
+        watch = lambda _: handlers.append(signal.getsignal(signal.SIGINT))  # noqa: E731
+        gj.mixed_model("y ~ sex * time", random="~ 1 | id", data=intro_binomial, family="binomial", progress=watch)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert set(handlers) == {own}
 
 
 # the package
