@@ -14,33 +14,43 @@ from collections.abc import Callable, Iterator
 __all__ = ["keep_interrupts"]
 
 
+_seen: list[int] = []  # signals since the outermost context began
+
+
 @contextlib.contextmanager
 def keep_interrupts() -> Iterator[Callable[[], None]]:
     """A context in which Ctrl-C is remembered as well as raised; it gives a check, which the end of the context makes too.
 
-    Outside the main thread, which alone gets signals, and where somebody else handles Ctrl-C, nothing changes.
+    One inside another is the same context. Outside the main thread, which alone gets signals, and where somebody else handles Ctrl-C,
+    nothing changes.
 
     Raises
     ------
     KeyboardInterrupt
         By the check, where one was raised and did not arrive.
     """
-    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+    is_main = threading.current_thread() is threading.main_thread()
+    handler = signal.getsignal(signal.SIGINT) if is_main else None
+    if handler is signal.default_int_handler:
+        _seen.clear()
+        signal.signal(signal.SIGINT, _note)
+        try:
+            yield _check
+        finally:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        _check()
+    elif handler is _note:
+        yield _check
+        _check()
+    else:
         yield lambda: None
-        return
-    numbers: list[int] = []
 
-    def note(number: int, frame: object) -> None:
-        numbers.append(number)
+
+def _note(number: int, _: object) -> None:
+    _seen.append(number)
+    raise KeyboardInterrupt
+
+
+def _check() -> None:
+    if _seen:
         raise KeyboardInterrupt
-
-    def check() -> None:
-        if numbers:
-            raise KeyboardInterrupt
-
-    signal.signal(signal.SIGINT, note)
-    try:
-        yield check
-    finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    check()

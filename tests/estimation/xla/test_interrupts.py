@@ -79,6 +79,19 @@ def test_the_end_raises_what_was_lost(swallowed):
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+def test_a_context_inside_another_is_the_same(swallowed):
+    def work():
+        with keep_interrupts() as outer, keep_interrupts() as check:
+            assert check is outer
+            swallowed()
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    with keep_interrupts() as check:
+        check()  # what was has been
+
+
 def test_an_error_stays_what_it_was(swallowed):
     def work():
         with keep_interrupts():
@@ -150,6 +163,7 @@ def test_no_further_program_is_traced(swallowed):
 def test_a_beta_binomial_fit_ends_whenever_it_is_interrupted(delay, tmp_path):
     environment = {**os.environ, "GLMMJAX_PROGRAM_STORE": "off", "JAX_COMPILATION_CACHE_DIR": ""}
     with subprocess.Popen([sys.executable, "-W", "ignore", "-c", SCRIPT], stdout=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stdout is not None
         assert process.stdout.readline() == "begins\n"
         time.sleep(delay)
         process.send_signal(signal.SIGINT)
