@@ -53,6 +53,12 @@ def _first_calls(_: Options) -> None:
     print_first_calls()
 
 
+def _long_session(options: Options) -> None:
+    from benchmarks.long_session import print_long_session
+
+    print_long_session(60 if options.quick else 300)
+
+
 def _evaluations(_: Options) -> None:
     from benchmarks.evaluations import print_evaluations
 
@@ -116,6 +122,7 @@ _PARTS: dict[str, Callable[[Options], None]] = {
     "cold": _cold,
     "compilations": _compilations,
     "first_calls": _first_calls,
+    "long_session": _long_session,
     "evaluations": _evaluations,
     "precision": _precision,
     "families": _families,

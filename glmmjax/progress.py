@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import inspect
-import signal
 import sys
-import threading
 from collections.abc import Callable
 from typing import Any
 
 from glmmjax.errors import ArgumentError
 from glmmjax.estimation.maximum import Progress
+from glmmjax.estimation.xla.interrupts import keep_interrupts
 
 __all__ = ["Watch"]
 
@@ -29,7 +28,7 @@ class Watch:
         self._show: Callable[[Progress], None] | None = _show_line if progress is True else progress or None
         self._shows_line = progress is True
         self._last: Progress | None = None
-        self._is_interrupted = self._listens = False
+        self._interrupts = keep_interrupts()
 
     @property
     def is_shown(self) -> bool:
@@ -37,33 +36,25 @@ class Watch:
         return self._show is not None
 
     def __enter__(self) -> Watch:
-        is_main = threading.current_thread() is threading.main_thread()
-        if is_main and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-            signal.signal(signal.SIGINT, self._interrupt)
-            self._listens = True
+        self._check = self._interrupts.__enter__()
         return self
 
     def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
-        if self._listens:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-            self._listens = False
+        try:
+            self._interrupts.__exit__(kind, error, traceback)
+        except KeyboardInterrupt as lost:
+            error = lost
         if self._shows_line and self._last is not None:
             print("" if sys.stderr.isatty() else describe(self._last), file=sys.stderr)
-        if isinstance(error, KeyboardInterrupt) or (self._is_interrupted and error is None):
+        if isinstance(error, KeyboardInterrupt):
             raise KeyboardInterrupt(f"glmmjax: fit stopped by the user{self._place()}") from None
 
     def report(self, step: Progress) -> None:
         """What ``maximise`` calls whenever it comes back from compiled code."""
         self._last = step
-        if self._is_interrupted:
-            raise KeyboardInterrupt
+        self._check()
         if self._show is not None:
             self._show(step)
-
-    def _interrupt(self, *_: Any) -> None:
-        """Python drops a KeyboardInterrupt that comes while a callback of JAX runs, so that the fit would go on: it is remembered."""
-        self._is_interrupted = True
-        raise KeyboardInterrupt
 
     def _place(self) -> str:
         if self._last is None:

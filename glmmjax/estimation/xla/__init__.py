@@ -2,6 +2,9 @@
 
 - ``compiler_options``: Compiler options for XLA, by the platform for which a program is compiled
 - ``executables``: Executables read from the store and written to it, by names that tell all programs apart
+- ``forks``: A process that was forked after a fit, in which no program can run
+- ``interrupts``: Ctrl-C that is not lost while JAX traces
+- ``kept``: Executables in memory; those least recently used are released before the process reaches a limit of the system
 - ``precompile``: Compiling the programs of a first fit side by side: most of its time is compilation
 - ``program``: ``Program``: a jitted function whose executables are compiled, kept and released here, and found on disk in a later process
 - ``programs``: The jit boundary of a fit from Python: the programs that are compiled, and how

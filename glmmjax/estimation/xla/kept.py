@@ -15,7 +15,7 @@ from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-__all__ = ["Kept", "Use", "call_after_release", "keep", "limits", "release", "use"]
+__all__ = ["Kept", "Use", "call_after_release", "keep", "limits", "n_kept", "release", "use"]
 
 _SHARE = 0.5  # of a limit, at which programs are released
 _EVERY = 8  # programs between two looks at the process
@@ -75,6 +75,11 @@ def keep(executable: Any, owner: dict[Any, Kept], key: Hashable) -> Kept:
     if must_look:
         _look()
     return kept
+
+
+def n_kept() -> int:
+    """The number of executables in memory."""
+    return len(_all)
 
 
 def release(n: int) -> int:

@@ -14,6 +14,7 @@ import jax
 
 from glmmjax.estimation.xla.compiler_options import device_in_force
 from glmmjax.estimation.xla.executables import load_together, name_of, write_together
+from glmmjax.estimation.xla.interrupts import keep_interrupts
 from glmmjax.estimation.xla.kept import call_after_release
 from glmmjax.estimation.xla.workers import Workers, is_double_precision
 
@@ -40,12 +41,15 @@ def precompile(traced: Callable[..., Iterable[Any]], static: Any, *arguments: An
 def _compile(traced: Callable[..., Iterable[Any]], static: Any, tree: Any, shapes: tuple[Any, ...], is_double: bool) -> None:
     device = _device(shapes)
     name = name_of(traced, static, tree, shapes, is_double, str(device))  # another precision needs other programs
-    with Workers(_THREADS) as workers:
+    with keep_interrupts() as check, Workers(_THREADS) as workers:
         if device is not None and load_together(name, device, workers):
             return
-        programs = traced(static, *jax.tree.unflatten(tree, shapes))
-        started = [(program.name, workers.start(program.compile)) for program in programs]
+        started = []
+        for program in traced(static, *jax.tree.unflatten(tree, shapes)):
+            check()
+            started.append((program.name, workers.start(program.compile)))
         for _, running in started:
+            check()
             running.result()
     write_together(name, (each for each, _ in started))
 

@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from glmmjax.estimation.xla.compiler_options import device_in_force
+from glmmjax.estimation.xla.compiler_options import device_in_force, platform_in_force, quick_to_compile
 from glmmjax.estimation.xla.executables import name_of, read_executable, take_loaded, write_executable
 from glmmjax.estimation.xla.forks import note_run, refuse_fork
+from glmmjax.estimation.xla.interrupts import keep_interrupts
 from glmmjax.estimation.xla.kept import Kept, keep
 from glmmjax.estimation.xla.workers import is_double_precision
 
@@ -63,7 +64,7 @@ class Program:
     ----------
     function : pure, of trees of arrays.
     static_argnums : positions of hashable arguments on which the program depends; they come before all others.
-    compiler_options : gives those of XLA, when something is first compiled.
+    compiler_options : gives those of XLA, when something is first compiled; by default ``quick_to_compile``.
     """
 
     def __init__(self, function: Callable[..., Any], static_argnums: tuple[int, ...] = (), compiler_options: Options | None = None):
@@ -74,13 +75,14 @@ class Program:
 
     @functools.cached_property
     def _jitted(self) -> Any:
-        """For calls with tracers."""
-        return self._new_jitted()
+        """For calls with tracers: JAX takes no options, unless they are given, for what becomes a part of another program."""
+        options = self._options() if self._options is not None else None
+        return jax.jit(self.__wrapped__, static_argnums=self._static_argnums, compiler_options=options)  # type: ignore[attr-defined]
 
     def _new_jitted(self) -> Any:
         """JAX remembers what it has traced and compiled for as long as the function lives: this one is for one executable."""
         function: Any = self.__wrapped__  # type: ignore[attr-defined]
-        options = self._options() if self._options is not None else None
+        options = self._options() if self._options is not None else quick_to_compile(platform_in_force())
         own = functools.wraps(function)(lambda *arguments: function(*arguments))
         return jax.jit(own, static_argnums=self._static_argnums, compiler_options=options)
 
@@ -92,7 +94,8 @@ class Program:
             return self._jitted(*arguments)
         executable = self._executables.get(key)
         if executable is None:
-            executable = self._found(key, lambda: self._new_jitted().lower(*arguments).compile())
+            with keep_interrupts():
+                executable = self._found(key, lambda: self._new_jitted().lower(*arguments).compile())
         return executable(*arguments[n:])
 
     def trace(self, *arguments: Any) -> Traced:
