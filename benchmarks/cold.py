@@ -20,18 +20,18 @@ _REFERENCE = "glmmjax"
 
 
 def print_cold(names: list[str], runs: int = RUNS) -> None:
-    """Medians of whole processes; glmmjax without and with a filled compilation cache."""
+    """Medians of whole processes; glmmjax without stored programs and with them."""
     if _REFERENCE in names and version_of("jax"):
         _print_imports(runs)
     table = Table("whole process, intro binomial ~ 1 | id, 11 points (gpboost, glmmTMB: Laplace)", "", "wall", "/ glmmjax", label_width=32)
     reference = 0.0
     for name in [name for name in names if LIBRARIES[name].version() is not None]:
         command = LIBRARIES[name].cold()
-        taken = _print_line(table, name if name != _REFERENCE else f"{name}, no cache", command, runs, reference)
+        taken = _print_line(table, name if name != _REFERENCE else f"{name}, nothing stored", command, runs, reference)
         if name == _REFERENCE:
             reference = taken
             with tempfile.TemporaryDirectory() as folder:
-                _print_line(table, f"{name}, compilation cache", _with_cache(command, folder), runs, reference)
+                _print_line(table, f"{name}, stored programs", command, runs, reference, folder)
 
 
 def _print_imports(runs: int) -> None:
@@ -43,10 +43,10 @@ def _print_imports(runs: int) -> None:
         table.row(statement, seconds(taken[statement]), times(taken[statement] / taken["import jax"]))
 
 
-def _print_line(table: Table, label: str, command: list[str], runs: int, reference: float) -> float:
+def _print_line(table: Table, label: str, command: list[str], runs: int, reference: float, store: str = "off") -> float:
     """Seconds, 0 after a failure."""
     try:
-        taken = _seconds(command, runs)
+        taken = _seconds(command, runs, store)
     except subprocess.CalledProcessError as error:
         last = error.stderr.decode(errors="replace").strip().splitlines()[-1:]
         table.row(label, f"failed: {' '.join(last)[:100]}")
@@ -55,16 +55,11 @@ def _print_line(table: Table, label: str, command: list[str], runs: int, referen
     return taken
 
 
-def _seconds(command: list[str], runs: int) -> float:
+def _seconds(command: list[str], runs: int, store: str = "off") -> float:
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("JAX_COMPILATION", "JAX_PERSISTENT"))}
 
     def run() -> None:
-        subprocess.run(command, check=True, capture_output=True, env=kept, cwd=_REPOSITORY)
+        subprocess.run(command, check=True, capture_output=True, env={**kept, "GLMMJAX_PROGRAM_STORE": store}, cwd=_REPOSITORY)
 
-    run()  # fills bytecode, disk and, where there is one, compilation cache
+    run()  # fills bytecode and, where there is one, the store
     return median_of(run, runs)
-
-
-def _with_cache(command: list[str], folder: str) -> list[str]:
-    """The same Python program after ``enable_compilation_cache``."""
-    return [*command[:-1], f"import glmmjax as gj; gj.enable_compilation_cache({folder!r})\n{command[-1]}"]
