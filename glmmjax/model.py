@@ -8,11 +8,9 @@ from typing import Any
 
 import jax
 
-from glmmjax.arguments import takes
 from glmmjax.design import BlockFiles, Design, build_design, caller_namespace, streamed_design
 from glmmjax.devices import on_device, placement, portable
 from glmmjax.errors import ConvergenceWarning, warn_caller
-from glmmjax.estimation.family_limits import away_from_limits
 from glmmjax.estimation.judgement import Judgement, is_settled
 from glmmjax.estimation.maximise import maximise, maximise_streamed
 from glmmjax.families import Family
@@ -21,9 +19,8 @@ from glmmjax.initial_values import initial_theta
 from glmmjax.likelihood.clusters import padded_rows
 from glmmjax.likelihood.params import Params
 from glmmjax.options import Options, StudentTPenalty
-from glmmjax.postfit.inference.separation import explained
 from glmmjax.progress import Watch
-from glmmjax.request import FIT, FitRequest, updated
+from glmmjax.request import FitRequest, updated
 from glmmjax.results import MixedModelResults
 
 __all__ = ["mixed_model", "refit"]
@@ -31,7 +28,6 @@ __all__ = ["mixed_model", "refit"]
 _DEFAULTS = Options()
 
 
-@takes(**FIT)
 def mixed_model(
     fixed: str,
     random: str | None = None,
@@ -146,7 +142,7 @@ def _maximised(design: Design, request: FitRequest, previous: FittedModel | None
     problem = problem_of(design, request.penalty)
     initial = initial_theta(request.initial_values, problem.layout)
     if initial is None and previous is not None and has_same_parameters(previous, design, problem):
-        initial = away_from_limits(problem, previous.theta, previous.convergence.limits)
+        initial = previous.theta
     q = design.covariance.q
     quadrature, is_exact = request.rule.quadrature(q), request.rule.is_exact
     place = placement(request.mesh, None if blocks is not None else quadrature.n_points**q * padded_rows(design.clusters.buckets))
@@ -161,7 +157,7 @@ def _maximised(design: Design, request: FitRequest, previous: FittedModel | None
             maximum = maximise_streamed(problem, request.options, blocks, initial=initial, **rule, monitor=watch.report)
     maximum = maximum._replace(convergence=dataclasses.replace(maximum.convergence, device=place.text))
     request = dataclasses.replace(request, devices=portable(request.devices))  # a fit can be pickled
-    return explained(fitted_model(request, design, problem, maximum))
+    return fitted_model(request, design, problem, maximum)
 
 
 def _warn(fitted: FittedModel) -> None:

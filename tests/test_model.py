@@ -102,7 +102,6 @@ def test_sign_of_the_factor_is_canonical_in_everything_that_has_it(intro_fit):
         fitted.objective,
         _blocks_of(fitted, -fitted.modes),
         fitted.convergence,
-        np.eye(1),
     )
     again = fitted_model(fitted.request, fitted.design, fitted.problem, maximum)
     np.testing.assert_allclose(again.theta, fitted.theta)
@@ -227,7 +226,6 @@ def test_auto_raises_the_number_of_points_until_the_value_settles(intro_fit):
     assert intro_fit.update(n_agq="auto").convergence.n_agq == 11
     finer = intro_fit.update(n_agq="auto", options=gj.Options(quadrature_tolerance=1e-6))
     assert finer.convergence.n_agq > 11
-    assert finer.convergence.n_newton > 1
     assert abs(finer.convergence.quadrature_error) < 1e-6
     with pytest.warns(ConvergenceWarning, match=r"No rule has settled: with 12 points .*options=Options\(max_agq=25\)"):
         intro_fit.update(n_agq="auto", options=gj.Options(quadrature_tolerance=1e-6, max_agq=12))
@@ -266,7 +264,7 @@ def test_a_fit_without_certificate_gives_one_warning(monkeypatch, intro_fit, int
         found = intro_fit.fitted_model
         code = Code.DECREMENT_TOO_LARGE
         convergence = dataclasses.replace(found.convergence, code=code, message=code.text, newton_decrement=0.25)
-        return Maximum(found.theta, -found.information, -380.0, -380.0, _blocks_of(found, found.modes), convergence, np.eye(1))
+        return Maximum(found.theta, -found.information, -380.0, -380.0, _blocks_of(found, found.modes), convergence)
 
     monkeypatch.setattr(model, "maximise", stop_short)
     with warnings.catch_warnings(record=True) as caught:
@@ -402,7 +400,7 @@ def test_compilation_cache_goes_to_the_user_cache_folder(tmp_path):
         env={"PATH": "", "XDG_CACHE_HOME": str(tmp_path), "HOME": str(tmp_path), "LOCALAPPDATA": str(tmp_path)},
     ).stdout  # fmt: skip
     assert Path(shown.strip()).is_relative_to(tmp_path)
-    assert Path(shown.strip()).name == "glmmjax"
+    assert Path(shown.strip()).parts[-2:] == ("glmmjax", "jax")
 
 
 def test_data_may_be_a_dict_and_labels_any_type(intro_fit):

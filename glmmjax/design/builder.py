@@ -9,8 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from glmmjax.arguments import InstanceOf, Maybe, takes
-from glmmjax.design.arguments import MODEL, ModelArguments
+from glmmjax.design.arguments import ModelArguments
 from glmmjax.design.columns.groups import Groups, as_numbers, cluster_weights, number_clusters, offset_values, weights_column
 from glmmjax.design.columns.outcome import check_outcome_columns, levels_used, read_outcome
 from glmmjax.design.columns.predictor import predictor_from
@@ -23,7 +22,7 @@ from glmmjax.design.formula.split import FormulaParts
 from glmmjax.design.formula.tokens import names_in
 from glmmjax.design.layout.block_files import BlockFiles, StreamedRows
 from glmmjax.design.layout.grouping import group_rows
-from glmmjax.design.layout.packing import Columns, cluster_data, columns_of, frame_of, row_order
+from glmmjax.design.layout.packing import Columns, cluster_data, columns_of, row_order
 from glmmjax.design.stream.blocks import StreamModel, scan_stream, written_blocks
 from glmmjax.errors import DesignWarning, FormulaError, warn_caller
 from glmmjax.families import Family
@@ -109,7 +108,6 @@ class _UsedRows(NamedTuple):
     namespace: Mapping[str, Any]  # the other names in the formulas, with their values
 
 
-@takes(**MODEL, options=Maybe(InstanceOf(Options, "a glmmjax.Options, such as Options(max_block_rows=512)")))
 def make_design(
     fixed: str,
     random: str | None = None,
@@ -187,7 +185,7 @@ def build_design(given: ModelArguments, env: Any, options: Options | None = None
     layout = group_rows(groups.codes, n_groups, (options or Options()).max_block_rows)
     labels = RowLabels(groups.labels, np.bincount(groups.codes, minlength=n_groups), table.labels, table.n_dropped)
     del used, table, groups  # frees memory: see cluster_data
-    return _design(formula, columns, labels, cluster_data(layout, arrays, weight, frame_of(arrays.Z)), row_order(layout))
+    return _design(formula, columns, labels, cluster_data(layout, arrays, weight), row_order(layout))
 
 
 def streamed_design(given: ModelArguments, env: Any, options: Options) -> AbstractContextManager[tuple[Design, BlockFiles]]:

@@ -9,7 +9,6 @@ import math
 import jax.numpy as jnp
 from jax import Array
 
-from glmmjax.estimation.family_limits import at_limits, limit_parts
 from glmmjax.estimation.objective import FitSettings
 from glmmjax.estimation.phases.newton import FLAT, NewtonState, spectrum
 from glmmjax.estimation.starting_values import Start
@@ -18,8 +17,7 @@ from glmmjax.likelihood.quadrature import GAUSS_HERMITE
 __all__ = ["SINGULAR", "Code", "Convergence", "code_of", "is_singular"]
 
 _MODE_ERROR = 1e-8  # in squared posterior standard deviations; a Newton step from a warm start leaves a far smaller error
-_DIVERGING = 0.01  # change of a linear predictor, in its units, that a last Newton step may still ask for
-_UNKNOWN = 100.0  # in the same units: a coefficient that is known no better, were all others known, has lost its information
+_DIVERGING = 0.01  # change of a linear predictor that a last Newton step may still ask for
 SINGULAR = 1e-4  # relative size of a diagonal entry of L below which D counts as singular
 
 
@@ -36,7 +34,6 @@ class Code(enum.IntEnum):
     MODES_NOT_FOUND : conditional modes of some clusters are not exact
     NOT_FINITE : the log-likelihood or its Hessian is not finite
     QUADRATURE_NOT_SETTLED : a finer rule moves the log-likelihood by too much
-    CONVERGED_AT_FAMILY_LIMIT : certified maximum where an extra parameter is not needed, and a simpler family fits as well
     """
 
     CONVERGED = 0
@@ -47,17 +44,6 @@ class Code(enum.IntEnum):
     MODES_NOT_FOUND = 5
     NOT_FINITE = 6
     QUADRATURE_NOT_SETTLED = 7
-    CONVERGED_AT_FAMILY_LIMIT = 8
-
-    @property
-    def is_certified(self) -> bool:
-        """Whether this is the end of a fit with a certificate."""
-        return self in (Code.CONVERGED, Code.CONVERGED_ON_BOUNDARY, Code.CONVERGED_AT_FAMILY_LIMIT)
-
-    @property
-    def is_inside(self) -> bool:
-        """Whether it is a certified one with a D of full rank."""
-        return self.is_certified and self is not Code.CONVERGED_ON_BOUNDARY
 
     @property
     def text(self) -> str:
@@ -79,8 +65,8 @@ _TEXTS = {
         "coefficient may not be identified by these data. Try fewer random effects, or more quadrature points (n_agq)."
     ),
     Code.DIVERGING: (
-        "no certificate: the log-likelihood keeps rising while an estimate runs off to infinity. "
-        "Try a simpler model, or penalized=True where it is a fixed effect."
+        "no certificate: the log-likelihood keeps rising while an estimate runs off to infinity (complete or quasi-complete "
+        "separation, or a variance without bound). Try penalized=True, or drop the covariate that separates the outcome."
     ),
     Code.MODES_NOT_FOUND: (
         "no certificate: the conditional modes of some clusters were not found to full precision. "
@@ -95,7 +81,6 @@ _TEXTS = {
         "there by so much that the estimates may be far from the maximum-likelihood ones. Leave n_agq out, and rules are tried until one "
         "settles; a random effect whose variance has no bound in these data stays unsettled under any rule."
     ),
-    Code.CONVERGED_AT_FAMILY_LIMIT: "certified maximum at the limit of the family, where an extra parameter is not needed",
 }
 
 
@@ -119,7 +104,6 @@ class Convergence:
     n_on_sample : evaluations on a sample of the clusters, with which a fit of large data starts
     method : how the random effects are integrated over
     largest_shift : the largest change of an estimate that the finer rule asks for, in standard errors
-    limits : positions in theta of parameters that have run off to a limit of the family; they have no standard errors
     device : where the fit ran: "cpu", "4 x cpu", "2 processes, 8 x gpu"
     """
 
@@ -136,13 +120,12 @@ class Convergence:
     n_on_sample: int = 0
     method: str = GAUSS_HERMITE
     largest_shift: float = math.nan
-    limits: tuple[int, ...] = ()
     device: str = ""
 
     @property
     def has_converged(self) -> bool:
         """Whether the fit carries the certificate."""
-        return self.code.is_certified
+        return self.code in (Code.CONVERGED, Code.CONVERGED_ON_BOUNDARY)
 
     @property
     def n_evaluations(self) -> int:
@@ -150,30 +133,26 @@ class Convergence:
         return self.n_em + self.n_quasi_newton + self.n_newton
 
 
-def is_singular(chol: Array, scale: Array) -> Array:
+def is_singular(chol: Array, reach: Array) -> Array:
     """() whether D = L L' has lost rank: a diagonal entry of L negligible beside its row, or on the scale of the predictor.
 
-    ``scale`` (q, q) is ``Start.effect_scale``; ``scale chol`` does not depend on units or origins of the data.
+    ``reach`` (q,) is the largest absolute value of each random-effects column.
     """
     if chol.shape[0] == 0:
         return jnp.array(False)
-    chol = scale @ chol
     lower = jnp.linalg.qr(chol.T, mode="r").T  # the lower factor of the same D, whatever root the structure uses
     diagonal = jnp.abs(jnp.diagonal(lower))
     deviation = jnp.sqrt((chol * chol).sum(1))
-    return jnp.any((diagonal < SINGULAR * deviation) | (deviation < SINGULAR))
+    return jnp.any((diagonal < SINGULAR * deviation) | (deviation * reach < SINGULAR))
 
 
 def code_of(settings: FitSettings, start: Start, s: NewtonState) -> Array:
     """() int: the ``Code`` of a finished fit. Pure, so that batched fits have one each."""
     layout = settings.problem.layout
     finite = jnp.isfinite(s.at.value) & jnp.all(jnp.isfinite(s.hessian))
-    limited = _limited(settings, start, s)
-    ordinary = -jnp.eye(layout.size, dtype=s.theta.dtype)
-    hessian = jnp.where(finite & ~(limited[:, None] | limited), s.hessian, ordinary)
-    found = spectrum(hessian, jnp.where(limited, 0.0, s.at.gradient))
+    found = spectrum(jnp.where(finite, s.hessian, -jnp.eye(layout.size, dtype=s.theta.dtype)), s.at.gradient)
     chol = layout.covariance.factor(s.theta[layout.random])
-    singular = is_singular(chol, start.effect_scale)
+    singular = is_singular(chol, start.effect_reach)
 
     inside_random = (found.vectors[layout.random] ** 2).sum(0) > 1.0 - 1e-6
     flat = jnp.abs(found.values) <= 10.0 * FLAT
@@ -182,8 +161,6 @@ def code_of(settings: FitSettings, start: Start, s: NewtonState) -> Array:
     last_step = found.scale * (found.vectors @ jnp.where(positive, found.gradient / jnp.where(positive, found.values, 1.0), 0.0))
     # the columns of X are not aliased, so a flat direction among the fixed effects means that their information has run out
     emptied = jnp.any(flat & ((found.vectors[layout.fixed] ** 2).sum(0) > 0.5))
-    coefficients = jnp.concatenate([(found.scale * start.reach)[where] for where in layout.by_predictor])
-    emptied = emptied | jnp.any(coefficients > _UNKNOWN)
     diverges = emptied | (jnp.any(jnp.abs(last_step) * start.reach > _DIVERGING) & (s.decrement < settings.options.certificate))
     checks = [
         (~finite, Code.NOT_FINITE),
@@ -192,15 +169,5 @@ def code_of(settings: FitSettings, start: Start, s: NewtonState) -> Array:
         (~is_definite, Code.NOT_A_MAXIMUM),
         (~(s.decrement < settings.options.certificate), Code.DECREMENT_TOO_LARGE),
         (singular, Code.CONVERGED_ON_BOUNDARY),
-        (jnp.any(limited), Code.CONVERGED_AT_FAMILY_LIMIT),
     ]
     return jnp.select([c for c, _ in checks], [int(code) for _, code in checks], int(Code.CONVERGED))
-
-
-def _limited(settings: FitSettings, start: Start, s: NewtonState) -> Array:
-    """(P,) bool: entries of theta that are at a limit of the family, which tell nothing of the others."""
-    problem, found = settings.problem, jnp.zeros(settings.problem.layout.size, bool)
-    is_at = at_limits(problem, start, s.theta, s.at.gradient, s.hessian, settings.options.certificate)
-    for (where, _), here in zip(limit_parts(problem), is_at, strict=True):
-        found = found.at[where].set(here)
-    return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, ClassVar
 
 import jax
@@ -10,8 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from glmmjax.families.base import Family, Limit
-from glmmjax.families.binomial import Binomial
+from glmmjax.families.base import Family
 from glmmjax.families.links import Cloglog, Link, Logit, ProbabilityLink, Probit
 from glmmjax.families.negative_binomial import log_rising_exp
 from glmmjax.families.special import log_factorial
@@ -51,17 +49,12 @@ class BetaBinomial(Family):
     outcome_columns: ClassVar[tuple[int, ...]] = (2,)
     is_discrete: ClassVar[bool] = True
     has_trials: ClassVar[bool] = True
-    ends: ClassVar[tuple[str, str]] = ("without success", "without failure")
     support: ClassVar[str] = (
         "whole numbers >= 0 as cbind(successes, failures); "
         "for 0/1 outcomes take family='binomial', because a single trial says nothing about the precision"
     )
 
     link: ProbabilityLink
-
-    @property
-    def phi_limits(self) -> tuple[Limit | None, ...]:
-        return (Limit(1.0, math.inf, Binomial(self.link), "no overdispersion"),)
 
     def log_kernel(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
         s, f = y
@@ -93,9 +86,6 @@ class BetaBinomial(Family):
     def initial_eta(self, y: Any) -> Array:
         s, f = y
         return self.link.link((s + 0.5) / (s + f + 1.0))
-
-    def runs_off(self, y: Any) -> tuple[Any, Any]:
-        return y[0] == 0, y[1] == 0
 
     def in_support(self, y: Any) -> Any:
         s, f = y

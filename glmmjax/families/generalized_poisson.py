@@ -9,9 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from glmmjax.families.base import Family, Limit
+from glmmjax.families.base import Family
 from glmmjax.families.links import Link, Log
-from glmmjax.families.poisson import Poisson
 from glmmjax.families.special import log_factorial
 from glmmjax.families.tails import growing_exp, sigmoid_pair, softplus
 
@@ -48,15 +47,10 @@ class GeneralizedPoisson(Family):
     links: ClassVar[tuple[type[Link], ...]] = (Log,)
     phi_names: ClassVar[tuple[str, ...]] = ("dispersion",)
     is_discrete: ClassVar[bool] = True
-    ends: ClassVar[tuple[str, str]] = ("0", "")
     support: ClassVar[str] = (
         "whole numbers >= 0; give the counts themselves and put exposure into offset (np.log(exposure)); "
         "for less variance than Poisson try family='conway_maxwell_poisson'"
     )
-
-    @property
-    def phi_limits(self) -> tuple[Limit | None, ...]:
-        return (Limit(-1.0, 1.0, Poisson(self.link), "no overdispersion"),)
 
     def log_kernel(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
         # theta + lambda y = (mu + x y) (1 - lambda) with x = lambda / (1 - lambda) = exp(phi)
@@ -97,9 +91,6 @@ class GeneralizedPoisson(Family):
 
     def initial_eta(self, y: Any) -> Array:
         return jnp.log(y + 0.1)
-
-    def runs_off(self, y: Any) -> tuple[Any, Any]:
-        return y == 0, np.zeros(len(y), bool)
 
     def in_support(self, y: Any) -> Any:
         return np.isfinite(y) & (y >= 0) & (y == y.round())

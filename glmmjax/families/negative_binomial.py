@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, ClassVar
 
 import jax
@@ -10,9 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from glmmjax.families.base import Family, Limit
+from glmmjax.families.base import Family
 from glmmjax.families.links import Link, Log
-from glmmjax.families.poisson import Poisson
 from glmmjax.families.special import log_factorial, log_rising
 from glmmjax.families.tails import beyond, held, softplus
 
@@ -63,7 +61,6 @@ class NegativeBinomial(Family):
     phi_names: ClassVar[tuple[str, ...]] = ("size",)
     is_discrete: ClassVar[bool] = True
     has_deviance: ClassVar[bool] = True
-    ends: ClassVar[tuple[str, str]] = ("0", "")
     support: ClassVar[str] = (
         "whole numbers >= 0; give the counts themselves and put exposure into offset (np.log(exposure)); "
         "for positive measurements take a continuous family"
@@ -72,10 +69,6 @@ class NegativeBinomial(Family):
     @property
     def is_log_concave(self) -> bool:
         return True
-
-    @property
-    def phi_limits(self) -> tuple[Limit | None, ...]:
-        return (Limit(1.0, math.inf, Poisson(self.link), "no overdispersion"),)
 
     def log_kernel(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
         log_size = held(phi[0])
@@ -96,9 +89,6 @@ class NegativeBinomial(Family):
 
     def initial_eta(self, y: Any) -> Array:
         return jnp.log(y + 0.1)
-
-    def runs_off(self, y: Any) -> tuple[Any, Any]:
-        return y == 0, np.zeros(len(y), bool)
 
     def in_support(self, y: Any) -> Any:
         return np.isfinite(y) & (y >= 0) & (y == y.round())

@@ -9,10 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from glmmjax.families.base import Family, Limit
+from glmmjax.families.base import Family
 from glmmjax.families.links import Link, Log
 from glmmjax.families.negative_binomial import log_rising_exp, sample_poisson_gamma
-from glmmjax.families.poisson import Poisson
 from glmmjax.families.special import log_factorial
 from glmmjax.families.tails import softplus, tangent_exp
 
@@ -47,15 +46,10 @@ class NegativeBinomial1(Family):
     links: ClassVar[tuple[type[Link], ...]] = (Log,)
     phi_names: ClassVar[tuple[str, ...]] = ("dispersion",)
     is_discrete: ClassVar[bool] = True
-    ends: ClassVar[tuple[str, str]] = ("0", "")
     support: ClassVar[str] = (
         "whole numbers >= 0; give the counts themselves and put exposure into offset (np.log(exposure)); "
         "for positive measurements take a continuous family"
     )
-
-    @property
-    def phi_limits(self) -> tuple[Limit | None, ...]:
-        return (Limit(-1.0, 0.0, Poisson(self.link), "no overdispersion"),)
 
     def log_kernel(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
         log_alpha = jnp.maximum(phi[0], math.log(jnp.finfo(phi.dtype).eps))
@@ -77,9 +71,6 @@ class NegativeBinomial1(Family):
 
     def initial_eta(self, y: Any) -> Array:
         return jnp.log(y + 0.1)
-
-    def runs_off(self, y: Any) -> tuple[Any, Any]:
-        return y == 0, np.zeros(len(y), bool)
 
     def in_support(self, y: Any) -> Any:
         return np.isfinite(y) & (y >= 0) & (y == y.round())

@@ -11,7 +11,6 @@ from glmmjax.families.base import Family
 from glmmjax.families.beta_binomial import BetaBinomial
 from glmmjax.families.links import Link
 from glmmjax.families.zero_inflated import ZeroInflated
-from glmmjax.families.zero_inflated_binomial import ZeroInflatedBinomial
 
 __all__ = ["ZeroInflatedBetaBinomial"]
 
@@ -42,7 +41,6 @@ class ZeroInflatedBetaBinomial(ZeroInflated):
 
     name: ClassVar[str] = "zero_inflated_beta_binomial"
     part_type: ClassVar[type[Family]] = BetaBinomial
-    kinds_at_limits: ClassVar[tuple[type[Family], ...]] = (ZeroInflatedBinomial,)
     links: ClassVar[tuple[type[Link], ...]] = BetaBinomial.links
     phi_names: ClassVar[tuple[str, ...]] = BetaBinomial.phi_names
     outcome_columns: ClassVar[tuple[int, ...]] = BetaBinomial.outcome_columns

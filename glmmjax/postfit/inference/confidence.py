@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from glmmjax.errors import ArgumentError, ConvergenceWarning, warn_caller
 from glmmjax.fitted import FittedModel
+from glmmjax.postfit.arguments import check_level, one_of
 from glmmjax.postfit.inference.profile import profile_limits
 from glmmjax.postfit.refitting.bootstrap import bootstrap, percentile_limits
 from glmmjax.postfit.uncertainty.delta_method import propagated_variances
@@ -60,7 +61,7 @@ def confidence_intervals(
     """Intervals for the parameters of one kind, or all; the arguments are those of ``MixedModelResults.conf_int``."""
     parameters = reported(fitted)
     chosen = parameters.chosen(which)
-    _check(method, robust)
+    _check(method, level, robust)
     counts: tuple[int | None, int | None] = (None, None)
     if method == "wald":
         lower, upper = _wald(fitted, parameters, chosen, level, robust)
@@ -72,7 +73,9 @@ def confidence_intervals(
     return Intervals(tuple(names[k] for k in chosen), estimates(fitted, parameters)[chosen], lower, upper, level, method, *counts)
 
 
-def _check(method: str, robust: bool | str) -> None:
+def _check(method: str, level: Any, robust: bool | str) -> None:
+    one_of("method", method, METHODS)
+    check_level(level)
     if robust and method != "wald":
         raise ArgumentError(
             f"robust={robust!r} goes with method='wald' only: the others use no covariance matrix. For intervals that are robust to a "
@@ -103,9 +106,6 @@ def _report_undefined(fitted: FittedModel, parameters: Reported, chosen: np.ndar
     if fitted.is_singular and any(parameters.kinds[k] == "random" for k in chosen if is_undefined[k]):
         why = "the covariance matrix D of the random effects is singular, and its entries have no standard errors on that boundary"
         advice = "Use method='profile' or method='bootstrap', or fit a simpler D (fewer random effects, or || for independent ones)."
-    elif fitted.convergence.has_converged and fitted.convergence.limits:
-        why = "the family is at its limit there, where an estimate has no standard error"
-        advice = "Fit the simpler family that fit.convergence.message names, or use method='bootstrap'."
     else:
         why = "the fit has no certificate of a maximum, and its Hessian gives them no standard errors"
         advice = "See fit.convergence for what to try."

@@ -21,6 +21,7 @@ from glmmjax.errors import ArgumentError
 from glmmjax.estimation.objective import Problem
 from glmmjax.estimation.xla.program import as_program
 from glmmjax.fitted import FittedModel
+from glmmjax.postfit.arguments import one_of
 from glmmjax.postfit.uncertainty.natural_phi import natural_phi
 from glmmjax.postfit.uncertainty.random_covariance import spread, spread_errors
 
@@ -63,6 +64,7 @@ class Reported:
         ArgumentError
             For another kind, and for one that the model does not have.
         """
+        one_of("which", which, WHICH)
         found = np.array([k for k, kind in enumerate(self.kinds) if which in (kind, "all")], int)
         if not len(found):
             present = ", ".join(repr(kind) for kind in WHICH if kind == "all" or kind in self.kinds)
@@ -136,8 +138,6 @@ def estimates(fitted: FittedModel, parameters: Reported) -> np.ndarray:
     """(N,) estimates of the parameters, on the scales that are reported."""
     found = natural_values(parameters, working_at(parameters, fitted.theta), fitted.theta)
     deviations, correlations = spread(fitted)  # exact zeros and ones of a singular D
-    if fitted.convergence.limits:
-        found[np.array(parameters.kinds) == "phi"] = natural_phi(fitted)[0]
     found[np.array(parameters.kinds) == "random"] = [*deviations, *(correlations[pair] for pair in parameters.pairs)]
     return found
 
