@@ -42,7 +42,7 @@ class Use(NamedTuple):
     memory: float
 
 
-@dataclasses.dataclass(eq=False, slots=True)
+@dataclasses.dataclass(eq=False)
 class Kept:
     """An executable in memory.
 
