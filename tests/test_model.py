@@ -227,7 +227,7 @@ def test_auto_raises_the_number_of_points_until_the_value_settles(intro_fit):
     finer = intro_fit.update(n_agq="auto", options=gj.Options(quadrature_tolerance=1e-6))
     assert finer.convergence.n_agq > 11
     assert abs(finer.convergence.quadrature_error) < 1e-6
-    with pytest.warns(ConvergenceWarning, match=r"No rule has settled: with 12 points .*options=Options\(max_agq=25\)"):
+    with pytest.warns(ConvergenceWarning, match=r"No rule has settled: with 11 points .*options=Options\(max_agq=25\)"):
         intro_fit.update(n_agq="auto", options=gj.Options(quadrature_tolerance=1e-6, max_agq=12))
 
 
