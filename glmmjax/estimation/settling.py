@@ -67,7 +67,7 @@ class Settled(NamedTuple):
     @property
     def is_certified(self) -> bool:
         """Whether it is a maximum of its rule."""
-        return Code(int(self.last.code)) in (Code.CONVERGED, Code.CONVERGED_ON_BOUNDARY)
+        return Code(int(self.last.code)).is_certified
 
     @property
     def is_lost(self) -> bool:
@@ -146,7 +146,7 @@ def _moved(data: Data, found: Settled, quadrature: Quadrature, report: Report) -
     """The maximum by another rule, from where that by a coarser one is."""
     whole, last, counts = _by(found.whole, quadrature), found.last, found.n_evaluations
     # a coarser rule may have lost a rank that is there after all, and from which a search is slow to come back
-    is_inside = Code(int(last.code)) is Code.CONVERGED
+    is_inside = Code(int(last.code)).is_inside
     if quadrature.method != GAUSS_HERMITE and not is_inside:  # its only program is that of the second phase
         start = _by(data.whole, Quadrature(found.quadrature.n_points).finer(_q(data.whole)))
         last = ascend(start, data.begin(None), report)
@@ -155,7 +155,7 @@ def _moved(data: Data, found: Settled, quadrature: Quadrature, report: Report) -
         is_near = is_inside and found.judgement.shift < 1.0
         last = ascend_again(whole, last, found.judgement.step if is_near else None, report)
         counts = _added(counts, (0, 0, last.newton.n_newton))
-    if quadrature.method != GAUSS_HERMITE or (Code(int(last.code)) is Code.CONVERGED and is_inside):
+    if quadrature.method != GAUSS_HERMITE or (Code(int(last.code)).is_inside and is_inside):
         return Settled(last, whole, quadrature, _judgement(whole, last, quadrature), counts)
     return judged(whole, ascend(whole, data.begin(None), report), quadrature, counts)
 
