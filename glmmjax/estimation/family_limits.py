@@ -7,7 +7,7 @@ leads outwards, and where all other parameters are at their maximum.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -20,6 +20,18 @@ _FAR = 5.0  # distance of a linear predictor from 0 at which it can be on its wa
 _NEAR = 8.0  # there the way that the log-likelihood takes to its limit is still well above rounding errors
 
 
+class Scale(Protocol):
+    """The part of ``Start`` that tells what theta does to linear predictors."""
+
+    @property
+    def reach(self) -> Any:
+        """(P,) largest change of any linear predictor when an entry of theta moves by 1."""
+
+    @property
+    def level(self) -> Any:
+        """(P,) the change that is the same in all rows; 0 where it is not."""
+
+
 def limit_parts(problem: Problem) -> tuple[tuple[slice, Limit], ...]:
     """The parts of theta that have a limit: an extra parameter each, or the coefficients of a linear predictor."""
     family, layout = problem.family, problem.layout
@@ -29,37 +41,38 @@ def limit_parts(problem: Problem) -> tuple[tuple[slice, Limit], ...]:
     return tuple((where, limit) for where, limit in (*of_phi, *of_predictors) if limit is not None)
 
 
-def at_limits(problem: Problem, reach: Any, theta: Any, gradient: Any, hessian: Any, tolerance: float) -> tuple[Any, ...]:
-    """() bool for each of ``limit_parts``: whether the log-likelihood is that of its limit up to ``tolerance``, and rises towards it.
+def at_limits(problem: Problem, scale: Scale, theta: Any, gradient: Any, hessian: Any, tolerance: float) -> tuple[Any, ...]:
+    """() bool for each of ``limit_parts``: whether the log-likelihood is that of its limit up to ``tolerance``.
 
     Parameters
     ----------
-    reach : (P,) largest change of any linear predictor when an entry of theta moves by 1, so that no unit of a covariate matters.
+    scale : of the linear predictors, so that no unit of a covariate matters.
     theta, gradient, hessian : where an ascent is; jax or numpy.
     """
     found = []
     for where, limit in limit_parts(problem):
-        scale = reach[where] + 1e-300
-        slope, curvature = gradient[where] / scale, hessian[where, where].diagonal() / (scale * scale)
+        reach, level, part = scale.reach[where] + 1e-300, scale.level[where], theta[where]
+        slope, curvature = gradient[where] / reach, hessian[where, where].diagonal() / (reach * reach)
         is_flat = (abs(slope) < tolerance).all() & (abs(curvature) < tolerance).all()
-        moved = theta[where] * scale
-        is_there = (limit.direction * moved).sum() > _FAR if len(moved) == 1 else abs(moved).max() > _FAR
-        found.append(is_flat & is_there & ((slope * moved).sum() > 0.0))
+        # no row is nearer to the ordinary values than this
+        nearest = (limit.direction * level * part).sum() - (abs(reach * part) * (level == 0.0)).sum()
+        found.append(is_flat & (nearest > _FAR))
     return tuple(found)
 
 
-def near_limits(problem: Problem, reach: np.ndarray, theta: np.ndarray, found: tuple[Any, ...]) -> np.ndarray:
+def near_limits(problem: Problem, scale: Scale, theta: np.ndarray, found: tuple[Any, ...]) -> np.ndarray:
     """(P,) ``theta`` with the parts that are ``found`` at a limit brought back to where a slope can be told."""
     moved = np.array(theta, float)
     for (where, _), is_at in zip(limit_parts(problem), found, strict=True):
         if is_at:
-            moved[where] *= min(1.0, _NEAR / float(np.max(np.abs(moved[where] * reach[where]))))
+            moved[where] *= min(1.0, _NEAR / float(np.max(np.abs(moved[where] * scale.reach[where]))))
     return moved
 
 
-def slopes_outwards(problem: Problem, theta: np.ndarray, gradient: np.ndarray, found: tuple[Any, ...]) -> bool:
+def slopes_outwards(problem: Problem, theta: np.ndarray, gradient: np.ndarray, found: tuple[Any, ...], tolerance: float) -> bool:
     """Whether the log-likelihood rises towards every limit that is ``found``."""
-    return all(float(theta[where] @ gradient[where]) > 0.0 for (where, _), is_at in zip(limit_parts(problem), found, strict=True) if is_at)
+    parts = zip(limit_parts(problem), found, strict=True)
+    return all(float(theta[where] @ gradient[where]) > -tolerance for (where, _), is_at in parts if is_at)
 
 
 def away_from_limits(problem: Problem, theta: np.ndarray, limits: tuple[int, ...]) -> np.ndarray:

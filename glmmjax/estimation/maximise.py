@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
@@ -95,15 +97,15 @@ def _climb(asked: Asked, data: Data) -> tuple[End, int]:
 
 def _checked_at_limits(asked: Asked, data: Data, end: End) -> End:
     """``end``, or a higher one where a step has gone past a maximum to a limit of the family, from which no slope leads back."""
-    settings, newton, reach = data.whole.settings, end.newton, np.asarray(end.begun.start.reach)
+    settings, newton, start = data.whole.settings, end.newton, jax.tree.map(np.asarray, end.begun.start)
     theta, gradient, hessian = (np.asarray(a) for a in (newton.theta, newton.at.gradient, newton.hessian))
-    is_at = at_limits(settings.problem, reach, theta, gradient, hessian, settings.options.certificate)
+    is_at = at_limits(settings.problem, start, theta, gradient, hessian, settings.options.certificate)
     if not any(is_at):
         return end
-    near = near_limits(settings.problem, reach, theta, is_at)
+    near = near_limits(settings.problem, start, theta, is_at)
     rule = asked.quadrature.padded(settings.problem.layout.covariance.q, settings.problem.prior)
-    at = data.whole.by_rule(end._replace(newton=newton._replace(theta=near)), rule, FIRST_ORDER)
-    if slopes_outwards(settings.problem, near, np.asarray(at.gradient), is_at):
+    at = data.whole.by_rule(end._replace(newton=newton._replace(theta=jnp.asarray(near))), rule, FIRST_ORDER)
+    if slopes_outwards(settings.problem, near, np.asarray(at.gradient), is_at, settings.options.certificate):
         return end
     again = ascend(data.whole, data.begin(near), asked.report)
     return again if float(again.newton.at.value) > float(newton.at.value) else end

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
 from glmmjax.estimation.convergence import Code, Convergence
@@ -116,9 +117,9 @@ def _judged(code: Code, quadrature_error: float, asked: Asked) -> Code:
 
 def _limits(found: Settled) -> list[tuple[slice, Limit]]:
     """The parts of theta that have run off to a limit of the family, in a fit with a certificate."""
-    settings, newton, reach = found.whole.settings, found.last.newton, np.asarray(found.last.begun.start.reach)
+    settings, newton, start = found.whole.settings, found.last.newton, found.last.begun.start
     if not found.is_certified:
         return []
-    here = (np.asarray(a) for a in (newton.theta, newton.at.gradient, newton.hessian))
-    is_at = at_limits(settings.problem, reach, *here, settings.options.certificate)
+    start, theta, gradient, hessian = jax.tree.map(np.asarray, (start, newton.theta, newton.at.gradient, newton.hessian))
+    is_at = at_limits(settings.problem, start, theta, gradient, hessian, settings.options.certificate)
     return [part for part, at in zip(limit_parts(settings.problem), is_at, strict=True) if at]

@@ -42,6 +42,7 @@ class Start(NamedTuple):
     total_weight : () sum of the cluster weights
     reach : (P,) largest change of any linear predictor when an entry of theta moves by 1
     effect_reach : (q,) the same for the random effects
+    level : (P,) by how much all rows move alike when an entry of theta moves by 1; 0 where they do not
     """
 
     theta: Array
@@ -51,6 +52,7 @@ class Start(NamedTuple):
     total_weight: Array
     reach: Array
     effect_reach: Array
+    level: Array
 
 
 class _Clusters(NamedTuple):
@@ -106,18 +108,27 @@ def dispersed(problem: Problem, start: Start) -> tuple[np.ndarray, ...]:
     return tuple(np.asarray(others.at[layout.random].set(layout.covariance.free(size * chol))) for others, size in pairs)
 
 
-def _reach(problem: Problem, buckets: tuple[Bucket, ...]) -> tuple[Array, Array]:
-    """Largest change of a linear predictor by theta (P,), and by the random effects (q,)."""
+def _reach(problem: Problem, buckets: tuple[Bucket, ...]) -> tuple[Array, Array, Array]:
+    """Largest change of a linear predictor by theta (P,), by the random effects (q,), and the change that is the same in all rows (P,)."""
 
     def largest(arrays: list[Array]) -> Array:
-        return jnp.max(jnp.stack([jnp.max(jnp.abs(a), axis=(0, 2, 3)) for a in arrays]), axis=0)
+        return jnp.max(jnp.stack([jnp.max(a, axis=(0, 2, 3)) for a in arrays]), axis=0)
+
+    def ends(arrays: list[Array]) -> tuple[Array, Array]:
+        return -largest([-a for a in arrays]), largest(arrays)
+
+    def far(arrays: list[Array]) -> Array:
+        low, high = ends(arrays)
+        return jnp.maximum(-low, high)
 
     layout = problem.layout
-    z = jnp.concatenate([largest([bucket.Z[e] for bucket in buckets]) for e in range(len(buckets[0].Z))])
-    reach = jnp.ones(layout.size, z.dtype)
+    z = jnp.concatenate([far([bucket.Z[e] for bucket in buckets]) for e in range(len(buckets[0].Z))])
+    reach, level = jnp.ones(layout.size, z.dtype), jnp.zeros(layout.size, z.dtype).at[layout.extra].set(1.0)
     for e, where in enumerate(layout.by_predictor):
-        reach = reach.at[where].set(largest([bucket.X[e] for bucket in buckets]))
-    return reach.at[layout.random].set(layout.covariance.largest_change(z)), z
+        columns = [bucket.X[e] for bucket in buckets]
+        low, high = ends(columns)
+        reach, level = reach.at[where].set(far(columns)), level.at[where].set(jnp.where(low == high, low, 0.0))
+    return reach.at[layout.random].set(layout.covariance.largest_change(z)), z, level
 
 
 def _fit_working_model(problem: Problem, buckets: tuple[Bucket, ...], glm: Array, information: Array) -> tuple[_Working, Array]:

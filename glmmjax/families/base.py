@@ -117,6 +117,11 @@ class Family(abc.ABC):
         """The same for each linear predictor after ``eta``, when it has its limit in every row."""
         return (None,) * (self.has_zero_part + self.has_dispersion)
 
+    def has_limit(self, other: Family) -> bool:
+        """Whether ``other`` is this family with some of its parameters at their limits."""
+        simpler = [limit.family for limit in (*self.phi_limits, *self.predictor_limits) if limit]
+        return other in simpler or any(family.has_limit(other) for family in simpler)
+
     @property
     def mean_link(self) -> Link:
         """The link between the mean of the outcome and the predictor."""

@@ -162,10 +162,35 @@ def _log_total(n: int, log_rate: Array, nu: Array) -> Array:
 
 
 def _mean_and_variance(n: int, log_rate: Array, nu: Array) -> tuple[Array, Array]:
+    mode, beyond, variance = _moments(n, log_rate, nu)
+    return mode + beyond, variance
+
+
+def _moments(n: int, log_rate: Array, nu: Array) -> tuple[Array, Array, Array]:
+    """The mode, by how much the mean is beyond it, and the variance. With a large nu their sum keeps no digit of the second."""
     mode, log_mode_factorial = _mode(n, log_rate, nu)
     total, first, second = _sums(n, ((0, 0), (1, 0), (2, 0)), log_rate, nu, mode, log_mode_factorial)
-    mean = first / total
-    return mode + mean, jnp.maximum(second / total - mean * mean, _SMALLEST_VARIANCE)
+    beyond = first / total
+    return mode, beyond, jnp.maximum(second / total - beyond * beyond, _SMALLEST_VARIANCE)
+
+
+def _beyond(log_mean: Array, count: Array) -> Array:
+    """exp(log_mean) - count, with its digits where that is near 0."""
+    positive = jnp.maximum(count, 1.0)
+    return jnp.where(count > 0, positive * jnp.expm1(log_mean - jnp.log(positive)), jnp.exp(log_mean))
+
+
+def _log_rate_of_three(log_mean: Array, nu: Array) -> Array:
+    """The log lambda of a mean when only the nearest count m, m - 1 and m + 1 have mass: the limit of a large nu.
+
+    With ``d = mean - m`` it is the root of ``(1 - d) lambda^2 / (m + 1)^nu - d lambda - (1 + d) m^nu``.
+    """
+    m = jnp.round(jnp.exp(log_mean))
+    d, tiny = _beyond(log_mean, m), jnp.finfo(nu.dtype).tiny
+    product = jnp.maximum(4.0 * (1.0 - d * d) * jnp.exp(nu * (jnp.log(jnp.maximum(m, tiny)) - jnp.log1p(m))), tiny)
+    larger = jnp.abs(d) + jnp.sqrt(d * d + product)
+    root = jnp.where(d > 0, larger, product / larger)
+    return jnp.log(root) - jnp.log(2.0 * (1.0 - d)) + nu * jnp.log1p(m)
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
@@ -174,8 +199,10 @@ def _log_rate_of_mean(n: int, log_mean: Array, nu: Array) -> Array:
 
     def improve(state):
         count, x, _, low, high = state
-        mean, variance = _mean_and_variance(n, x, nu)
-        lacking = log_mean - jnp.log(mean)
+        mode, beyond, variance = _moments(n, x, nu)
+        mean = mode + beyond
+        share = (_beyond(log_mean, mode) - beyond) / mean
+        lacking = jnp.where(jnp.abs(share) < 0.5, jnp.log1p(jnp.clip(share, -0.5, 0.5)), log_mean - jnp.log(mean))
         low, high = jnp.where(lacking > 0, x, low), jnp.where(lacking < 0, x, high)
         newton = x + lacking * mean / variance
         new = jnp.where((newton >= low) & (newton <= high), newton, 0.5 * (low + high))
@@ -187,10 +214,11 @@ def _log_rate_of_mean(n: int, log_mean: Array, nu: Array) -> Array:
     tolerance = float(jnp.finfo(log_mean.dtype).eps) ** 0.45  # after a step of this size the error is of the order of its square
     mu = jnp.exp(log_mean)
     # E[j^nu] = lambda means lambda = mu E[J^(nu - 1)] with J >= 1 the size-biased count. The lower bounds follow from Jensen's inequality
-    # and from the variance of a geometric count. The guess is exact at nu = 0, at nu = 1 and for small means.
+    # and from the variance of a geometric count. The first guess is exact at nu = 0, at nu = 1 and for small means.
     low = log_mean + (nu - 1.0) * jnp.where(nu < 1.0, jnp.log1p(2.0 * mu), 0.0)
     high = nu * math.log(n - 1) + 1.0  # there each term is more than twice the one before, and the mean is above n - 2
-    guess = jnp.clip(log_mean + (nu - 1.0) * jnp.log1p(mu), low, high)
+    guess = jnp.where(nu > 3.0 * (1.0 + mu), _log_rate_of_three(log_mean, nu), log_mean + (nu - 1.0) * jnp.log1p(mu))
+    guess = jnp.clip(guess, low, high)
     return jax.lax.while_loop(is_moving, improve, (0, guess, jnp.full_like(guess, jnp.inf), low, high))[1]
 
 

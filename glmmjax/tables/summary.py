@@ -31,7 +31,7 @@ def summary(fitted: FittedModel) -> Summary:
         ("fit statistics", statistics_frame(fitted), _statistics_section),
         ("random effects", spread_frame(fitted), _random_section),
         ("fixed effects", coefficient_frame(fitted), _fixed_section),
-        ("zero part", coefficient_frame(fitted, "zero"), lambda _, frame: Section("Zero part", frame=coefficient_texts(frame))),
+        ("zero part", coefficient_frame(fitted, "zero"), _zero_section),
         ("dispersion", coefficient_frame(fitted, "dispersion"), _dispersion_section),
         ("phi", phi_frame(fitted), _phi_section),
     ]
@@ -156,12 +156,24 @@ def _fixed_section(fitted: FittedModel, frame: pd.DataFrame) -> Section:
     return Section(title, (), coefficient_texts(frame), notes)
 
 
+def _zero_section(fitted: FittedModel, frame: pd.DataFrame) -> Section:
+    return Section("Zero part", frame=coefficient_texts(frame), notes=_limit_notes(fitted, fitted.problem.layout.zero))
+
+
 def _phi_section(fitted: FittedModel, frame: pd.DataFrame) -> Section:
-    return Section("Thresholds" if fitted.problem.family.is_ordinal else "Extra parameters", frame=number_texts(frame))
+    title = "Thresholds" if fitted.problem.family.is_ordinal else "Extra parameters"
+    return Section(title, frame=number_texts(frame), notes=_limit_notes(fitted, fitted.problem.layout.extra))
 
 
 def _dispersion_section(fitted: FittedModel, frame: pd.DataFrame) -> Section:
-    return Section(f"Effects on the {fitted.problem.family.plain.phi_names[0]} (free scale)", frame=coefficient_texts(frame))
+    title = f"Effects on the {fitted.problem.family.plain.phi_names[0]} (free scale)"
+    return Section(title, frame=coefficient_texts(frame), notes=_limit_notes(fitted, fitted.problem.layout.dispersion))
+
+
+def _limit_notes(fitted: FittedModel, where: slice) -> tuple[str, ...]:
+    """What stands below a table whose parameters have run off to a limit of the family."""
+    at = [position for position in fitted.convergence.limits if where.start <= position < where.stop]
+    return (f"{UNDEFINED}: not defined, because the estimate runs to a limit of the family",) if at else ()
 
 
 def _integration_section(fitted: FittedModel) -> Section:

@@ -21,4 +21,6 @@ def natural_phi(fitted: FittedModel, covariance: np.ndarray | None = None) -> tu
         phi = jnp.asarray(fitted.params.phi)
         estimate, slope = np.asarray(family.natural(phi)), np.asarray(jax.jacfwd(family.natural)(phi))
     own = (theta_covariance(fitted) if covariance is None else covariance)[layout.extra, layout.extra]
-    return estimate, np.sqrt(np.einsum("ij,jk,ik->i", slope, own, slope))
+    # one without a variance leaves the others theirs
+    is_unknown = (slope[:, np.isnan(np.diagonal(own))] != 0.0).any(1)
+    return estimate, np.where(is_unknown, np.nan, np.sqrt(np.einsum("ij,jk,ik->i", slope, np.nan_to_num(own), slope)))
