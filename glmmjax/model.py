@@ -11,6 +11,7 @@ import jax
 from glmmjax.design import BlockFiles, Design, build_design, caller_namespace, streamed_design
 from glmmjax.devices import on_device, placement, portable
 from glmmjax.errors import ConvergenceWarning, warn_caller
+from glmmjax.estimation.convergence import Code
 from glmmjax.estimation.family_limits import away_from_limits
 from glmmjax.estimation.maximise import maximise, maximise_streamed
 from glmmjax.estimation.settling import Judgement, is_settled
@@ -20,6 +21,7 @@ from glmmjax.initial_values import initial_theta
 from glmmjax.likelihood.clusters import padded_rows
 from glmmjax.likelihood.params import Params
 from glmmjax.options import Options, StudentTPenalty
+from glmmjax.postfit.checking.separation import why_it_diverges
 from glmmjax.progress import Watch
 from glmmjax.request import FitRequest, updated
 from glmmjax.results import MixedModelResults
@@ -158,7 +160,15 @@ def _maximised(design: Design, request: FitRequest, previous: FittedModel | None
             maximum = maximise_streamed(problem, request.options, blocks, initial=initial, **rule, monitor=watch.report)
     maximum = maximum._replace(convergence=dataclasses.replace(maximum.convergence, device=place.text))
     request = dataclasses.replace(request, devices=portable(request.devices))  # a fit can be pickled
-    return fitted_model(request, design, problem, maximum)
+    return _explained(fitted_model(request, design, problem, maximum))
+
+
+def _explained(fitted: FittedModel) -> FittedModel:
+    """A fit that diverges, with the cause."""
+    ended = fitted.convergence
+    if ended.code is not Code.DIVERGING:
+        return fitted
+    return dataclasses.replace(fitted, convergence=dataclasses.replace(ended, message=f"{ended.message} {why_it_diverges(fitted)}".strip()))
 
 
 def _warn(fitted: FittedModel) -> None:

@@ -68,6 +68,7 @@ OUTSIDE: dict[str, set[str]] = {
     "request": {"jax"},
     "fitted": {"jax", "numpy"},
     "postfit": {"jax", "numpy"},
+    "postfit/checking/separation": {"jax", "numpy", "scipy"},
     "tables": {"numpy", "pandas"},
     "plots": {"matplotlib", "numpy"},
     "results": {"jax", "numpy"},

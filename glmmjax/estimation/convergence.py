@@ -77,10 +77,7 @@ _TEXTS = {
         "no certificate: the Hessian is not negative definite, so the estimates are not a strict maximum; a random effect or a "
         "coefficient may not be identified by these data. Try fewer random effects, or more quadrature points (n_agq)."
     ),
-    Code.DIVERGING: (
-        "no certificate: the log-likelihood keeps rising while an estimate runs off to infinity (complete or quasi-complete "
-        "separation, or a variance without bound). Try penalized=True, or drop the covariate that separates the outcome."
-    ),
+    Code.DIVERGING: ("no certificate: the log-likelihood keeps rising while an estimate runs off to infinity."),
     Code.MODES_NOT_FOUND: (
         "no certificate: the conditional modes of some clusters were not found to full precision. "
         "Try rescaled covariates, or initial_values from a simpler model."

@@ -206,11 +206,12 @@ def _log_rate_of_mean(n: int, log_mean: Array, nu: Array) -> Array:
         low, high = jnp.where(lacking > 0, x, low), jnp.where(lacking < 0, x, high)
         newton = x + lacking * mean / variance
         new = jnp.where((newton >= low) & (newton <= high), newton, 0.5 * (low + high))
-        return count + 1, new, jnp.abs(new - x) / (1.0 + jnp.abs(x)), low, high
+        return count + 1, new, jnp.abs(new - x) - rounding * jnp.abs(x), low, high
 
     def is_moving(state):
         return (state[0] < _MAX_STEPS) & jnp.any(state[2] > tolerance)
 
+    rounding = 4.0 * float(jnp.finfo(log_mean.dtype).eps)
     tolerance = float(jnp.finfo(log_mean.dtype).eps) ** 0.45  # after a step of this size the error is of the order of its square
     mu = jnp.exp(log_mean)
     # E[j^nu] = lambda means lambda = mu E[J^(nu - 1)] with J >= 1 the size-biased count. The lower bounds follow from Jensen's inequality
@@ -231,4 +232,5 @@ def _log_rate_of_mean_jvp(n, primals, tangents):
     mean, mean_log = first / total, log_first / total
     variance = jnp.maximum(second / total - mean * mean, _SMALLEST_VARIANCE)
     covariance = product / total - mean * mean_log
-    return value, (jnp.exp(log_mean) * d_log_mean + covariance * d_nu) / variance
+    # the derivative of a quotient takes the square of a variance that may be 1e-22
+    return value, (jnp.exp(log_mean) * d_log_mean + covariance * d_nu) * jnp.exp(-jnp.log(variance))

@@ -88,8 +88,8 @@ def test_the_scale_of_students_t_keeps_its_standard_error(pairs):
 
 def test_predictions_and_simulations_do_not_feel_it(pairs, data):
     larger, smaller = pairs("y", "negative_binomial"), pairs("y", "poisson")
-    frames = [one.predict(data.iloc[:3], kind="marginal", interval=0.95) for one in (larger, smaller)]
-    np.testing.assert_allclose(*(frame.to_numpy(float) for frame in frames), rtol=1e-4)
+    a, b = (one.predict(data.iloc[:3], kind="marginal", interval=0.95).to_numpy(float) for one in (larger, smaller))
+    np.testing.assert_allclose(a, b, rtol=1e-4)
 
 
 def test_boundary_test_of_a_family_by_hand(pairs, data):

@@ -6,5 +6,6 @@
 - ``residuals``: Residuals of the rows fitted: raw, Pearson and deviance residuals
 - ``rootogram``: Observed and expected frequencies of counts
 - ``scoring``: Proper scoring rules of predictive distributions of discrete outcomes
+- ``separation``: Why a fit diverges: outcomes that are separated, found by linear programming
 - ``simulate``: Outcomes drawn from the fitted model, for the rows fitted or for new ones
 """
