@@ -121,13 +121,23 @@ def _log_factorials(n: int) -> np.ndarray:
     return np.array([math.lgamma(j + 1.0) for j in range(n)])
 
 
+def _tables(n: int, dtype: Any) -> tuple[Array, ...]:
+    """(n,) log j!, in parts whose sum it is: the differences of a first part are exact, so that nu times them has digits."""
+    values = np.array(_log_factorials(n))
+    if jnp.finfo(dtype).bits > 32:
+        return (jnp.asarray(values, dtype),)
+    unit = 2.0 ** (math.ceil(math.log2(values[-1])) - 23)
+    coarse = unit * np.round(values / unit)
+    return jnp.asarray(coarse, dtype), jnp.asarray(values - coarse, dtype)
+
+
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
-def _sums(n: int, powers: _Powers, log_rate: Array, nu: Array, mode: Array, log_mode_factorial: Array) -> tuple[Array, ...]:
+def _sums(n: int, powers: _Powers, log_rate: Array, nu: Array, mode: Array, log_mode_factorial: tuple[Array, ...]) -> tuple[Array, ...]:
     """Sums over j of lambda^j / (j!)^nu times j^p (log j!)^q for each (p, q); j and log j! are differences from those of the mode."""
-    table = jnp.asarray(_log_factorials(n), log_rate.dtype)
+    tables = _tables(n, log_rate.dtype)
 
     def add(j, sums):
-        step, log_step = j - mode, table[j] - log_mode_factorial
+        step, log_step = j - mode, sum(table[j] - at_mode for table, at_mode in zip(tables, log_mode_factorial, strict=True))
         term = jnp.exp(step * log_rate - nu * log_step)
         return tuple(total + term * step**p * log_step**q for total, (p, q) in zip(sums, powers, strict=True))
 
@@ -148,17 +158,17 @@ def _sums_jvp(n, powers, primals, tangents):
     return tuple(sums[p, q] for p, q in powers), tuple(sums[p + 1, q] * d_log_rate - sums[p, q + 1] * d_nu for p, q in powers)
 
 
-def _mode(n: int, log_rate: Array, nu: Array) -> tuple[Array, Array]:
+def _mode(n: int, log_rate: Array, nu: Array) -> tuple[Array, tuple[Array, ...]]:
     mode = jax.lax.stop_gradient(
         jnp.clip(jnp.floor(jnp.exp(jnp.minimum(log_rate / jnp.maximum(nu, jnp.finfo(nu.dtype).tiny), math.log(n)))), 0, n - 1)
     )
-    return mode, jax.lax.stop_gradient(log_factorial(mode))
+    return mode, tuple(table[mode.astype(int)] for table in _tables(n, log_rate.dtype))
 
 
 def _log_total(n: int, log_rate: Array, nu: Array) -> Array:
     """log Z."""
     mode, log_mode_factorial = _mode(n, log_rate, nu)
-    return mode * log_rate - nu * log_mode_factorial + jnp.log(_sums(n, ((0, 0),), log_rate, nu, mode, log_mode_factorial)[0])
+    return mode * log_rate - nu * sum(log_mode_factorial) + jnp.log(_sums(n, ((0, 0),), log_rate, nu, mode, log_mode_factorial)[0])
 
 
 def _mean_and_variance(n: int, log_rate: Array, nu: Array) -> tuple[Array, Array]:

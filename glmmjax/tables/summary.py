@@ -162,7 +162,11 @@ def _zero_section(fitted: FittedModel, frame: pd.DataFrame) -> Section:
 
 def _phi_section(fitted: FittedModel, frame: pd.DataFrame) -> Section:
     title = "Thresholds" if fitted.problem.family.is_ordinal else "Extra parameters"
-    return Section(title, frame=number_texts(frame), notes=_limit_notes(fitted, fitted.problem.layout.extra))
+    texts, first = number_texts(frame), fitted.problem.layout.extra.start
+    for k, limit in enumerate(fitted.problem.family.phi_limits if fitted.problem.layout.n_phi else ()):
+        if limit and first + k in fitted.convergence.limits:
+            texts.iloc[k, 0] = f"{limit.value:g}"
+    return Section(title, frame=texts, notes=_limit_notes(fitted, fitted.problem.layout.extra))
 
 
 def _dispersion_section(fitted: FittedModel, frame: pd.DataFrame) -> Section:

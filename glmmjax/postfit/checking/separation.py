@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from glmmjax.design.design import Design
-from glmmjax.families import Family
+from glmmjax.families.base import Family
 from glmmjax.fitted import FittedModel
 from glmmjax.postfit.prediction.rows import own_outcome, own_rows
 

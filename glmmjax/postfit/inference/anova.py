@@ -28,7 +28,7 @@ class Row:
     Attributes
     ----------
     name : "fit0" or "fit1", as passed
-    formula : fixed and random formulas of the fit
+    formula : fixed and random formulas of the fit, and the family where the two differ in it
     aic : Akaike's criterion
     bic : Schwarz's criterion
     log_likelihood : without a penalty
@@ -80,7 +80,8 @@ def compare(fit0: FittedModel, fit1: FittedModel, boundary: bool = False) -> Com
     _check_same_data(fit0, fit1)
     smaller, larger = sorted((("fit0", fit0), ("fit1", fit1)), key=lambda pair: n_parameters(pair[1]))
     n = n_groups(fit0 if fit0.design.group_name is not None else fit1)
-    rows = [_row(name, fit, n) for name, fit in (smaller, larger)]
+    has_one_family = family_text(fit0) == family_text(fit1)
+    rows = [_row(name, fit, n, "" if has_one_family else f", {family_text(fit)}") for name, fit in (smaller, larger)]
     df = rows[1].n_parameters - rows[0].n_parameters
     notes = [_bic_note(smaller[1], larger[1], n)]
     if boundary:
@@ -99,11 +100,11 @@ def compare(fit0: FittedModel, fit1: FittedModel, boundary: bool = False) -> Com
     return Comparison(rows[0], rows[1], statistic, df, mixture_tail(statistic, weights), weights, texts)
 
 
-def _row(name: str, fit: FittedModel, n: int) -> Row:
+def _row(name: str, fit: FittedModel, n: int, family: str) -> Row:
     given = {"": "fixed", " ": "random", " zero part ": "zi_fixed", "  ": "zi_random", " dispersion ": "dispersion"}
     texts = {label: getattr(fit.request, name) for label, name in given.items()}
     formula = ",".join(f"{label}{text}" for label, text in texts.items() if text is not None)
-    return Row(name, formula, aic(fit), bic(fit, n), fit.log_likelihood, n_parameters(fit))
+    return Row(name, formula + family, aic(fit), bic(fit, n), fit.log_likelihood, n_parameters(fit))
 
 
 def _check_unpenalised(name: str, fit: FittedModel) -> None:
