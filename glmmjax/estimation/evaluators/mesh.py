@@ -20,6 +20,7 @@ from glmmjax.estimation.evaluators.evaluator import End
 from glmmjax.estimation.evaluators.parts import Found, Part, Parts, total
 from glmmjax.estimation.objective import Evaluated, FitSettings, Integral, Problem, likelihood_with_gradient, likelihood_with_hessian
 from glmmjax.estimation.xla.compiler_options import quick_to_run
+from glmmjax.estimation.xla.program import as_program
 from glmmjax.estimation.xla.programs import Programs, programs
 from glmmjax.likelihood.clusters import Bucket
 from glmmjax.likelihood.marginal import Modes, Span
@@ -56,7 +57,7 @@ class MeshEvaluator(Parts):
 @functools.cache
 def _programs(mesh: Mesh, run: Programs) -> Programs:
     """``run`` with programs that evaluate on all devices of ``mesh``."""
-    compiled = functools.partial(jax.jit, static_argnums=0, compiler_options=quick_to_run(mesh.devices.flat[0].platform))
+    compiled = as_program(0, functools.partial(quick_to_run, mesh.devices.flat[0].platform))
     added = _added(mesh)
     return run._replace(
         evaluate=compiled(_on_mesh(mesh, likelihood_with_gradient, (added, None))),
