@@ -44,6 +44,7 @@ class Maximum(NamedTuple):
     objective : with the penalty
     modes : (S, q, B) for each bucket
     convergence : how the fit ended
+    effect_scale : (q, q) in which D is judged: see ``Start``
     """
 
     theta: np.ndarray
@@ -52,6 +53,7 @@ class Maximum(NamedTuple):
     objective: float
     modes: tuple[np.ndarray, ...]
     convergence: Convergence
+    effect_scale: np.ndarray
 
 
 Monitor = Callable[[Progress], None]
@@ -102,7 +104,10 @@ def maximum(asked: Asked, found: Settled, modes: tuple[np.ndarray, ...], n_on_sa
         method=quadrature.method,
         largest_shift=shift,
     )
-    return Maximum(np.asarray(newton.theta), np.asarray(newton.hessian), float(at.log_likelihood), float(at.value), modes, convergence)
+    scale = np.asarray(found.last.begun.start.effect_scale)
+    return Maximum(
+        np.asarray(newton.theta), np.asarray(newton.hessian), float(at.log_likelihood), float(at.value), modes, convergence, scale
+    )
 
 
 def _judged(code: Code, quadrature_error: float, asked: Asked) -> Code:

@@ -17,7 +17,7 @@ from glmmjax.estimation.starting_values import dispersed
 
 __all__ = ["second_starts"]
 
-_SPREAD = 2.0  # standard deviation, on the predictor's scale, of an effect that has lost its variance
+_SPREAD = 2.0  # standard deviation, in units of the predictor, of an effect that has lost its variance
 _MOVED = 1e-3  # log-likelihood units by which rules may differ
 
 
@@ -48,9 +48,10 @@ def second_starts(first: Settled, found: Settled) -> Iterator[np.ndarray]:
 def _with_full_rank(found: Settled) -> np.ndarray:
     """(P,) the estimates with independent effects, and variances large enough to leave that place for those that have none."""
     layout = found.whole.settings.problem.layout
-    theta, reach = np.array(found.last.newton.theta), np.asarray(found.last.begun.start.effect_reach)
+    start, theta = found.last.begun.start, np.array(found.last.newton.theta)
     root = np.asarray(layout.covariance.factor(jnp.asarray(theta[layout.random])))
-    deviations = np.sqrt((root * root).sum(1))
-    without = deviations * reach < SINGULAR
-    theta[layout.random] = layout.covariance.free(jnp.diag(jnp.asarray(np.where(without, _SPREAD / reach, deviations))))
+    scaled = np.asarray(start.effect_scale) @ root
+    deviations, without = np.sqrt((root * root).sum(1)), np.sqrt((scaled * scaled).sum(1)) < SINGULAR
+    given = np.where(without, _SPREAD / np.asarray(start.effect_reach), deviations)
+    theta[layout.random] = layout.covariance.free(jnp.diag(jnp.asarray(given)))
     return theta
