@@ -32,12 +32,12 @@ def program_store(path: str | os.PathLike[str] | None = "default") -> Path | Non
     Returns
     -------
     Path or None
-        The folder, which may be deleted at any time; None where nothing is kept.
+        The folder, which may be deleted at any time; None where nothing is kept, as where the user has no home folder.
 
     Raises
     ------
     ArgumentError
-        For a path that is no text and no path, or that is a file.
+        For a path that is no text and no path, that is a file, or that cannot be reached.
 
     Examples
     --------
@@ -45,15 +45,25 @@ def program_store(path: str | os.PathLike[str] | None = "default") -> Path | Non
     'programs'
     >>> gj.program_store(None)  # and nothing is kept
     """
-    if path is not None and not isinstance(path, str | os.PathLike):
-        raise ArgumentError(f"program_store(path={path!r}) must be the path of a folder, or None to keep no programs.")
-    folder = None if path is None else default_folder() if path == "default" else Path(path).expanduser().absolute()
-    if folder is not None and folder.exists() and not folder.is_dir():
-        instead = str(folder.with_suffix(".programs"))
-        raise ArgumentError(f"program_store(path={str(path)!r}) is a file; give a folder, such as {instead!r}.")
-    use_store(folder)
+    use_store(None if path is None else default_folder() if path == "default" else _folder(path))
     store = store_in_force()
     return store.folder if store is not None else None
+
+
+def _folder(path: str | os.PathLike[str]) -> Path:
+    """The path of a folder that is there or may be made."""
+    text = os.fspath(path) if isinstance(path, str | os.PathLike) else None
+    if not isinstance(text, str) or not text or "\0" in text:
+        raise ArgumentError(f"program_store(path={path!r}) must be the path of a folder, or None to keep no programs.")
+    try:
+        folder = Path(text).expanduser().absolute()
+        is_file = folder.exists() and not folder.is_dir()
+    except (RuntimeError, OSError) as error:  # a user whom this machine does not have, a folder that may not be read, a name too long
+        raise ArgumentError(f"program_store(path={text!r}) cannot be reached: {error}. Give a folder of your own, or None.") from error
+    if is_file:
+        instead = str(folder.with_suffix(".programs"))
+        raise ArgumentError(f"program_store(path={str(folder)!r}) is a file; give a folder, such as {instead!r}.")
+    return folder
 
 
 def enable_compilation_cache(path: str | os.PathLike[str] | None = None) -> Path:

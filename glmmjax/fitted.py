@@ -5,12 +5,11 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 
 from glmmjax.design.design import Design
-from glmmjax.estimation.convergence import Code, Convergence, is_singular
-from glmmjax.estimation.factors import root_of
+from glmmjax.estimation.convergence import Code, Convergence
+from glmmjax.estimation.factors import has_lost_rank, root_of
 from glmmjax.estimation.maximum import Maximum
 from glmmjax.estimation.objective import Problem
 from glmmjax.likelihood.clusters import to_clusters
@@ -106,7 +105,7 @@ def _modes_by_cluster(maximum: Maximum, design: Design) -> np.ndarray:
 def _is_singular(chol: Any, maximum: Maximum, design: Design) -> bool:
     if maximum.convergence.has_converged:
         return maximum.convergence.code is Code.CONVERGED_ON_BOUNDARY
-    return bool(np.isfinite(chol).all() and is_singular(chol, jnp.asarray(design.random_reach)))
+    return bool(np.isfinite(chol).all() and has_lost_rank(chol, design.random_reach))
 
 
 def has_same_parameters(previous: FittedModel, design: Design, problem: Problem) -> bool:

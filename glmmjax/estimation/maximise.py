@@ -13,8 +13,8 @@ from glmmjax.estimation.evaluators.evaluator import End
 from glmmjax.estimation.judgement import judged
 from glmmjax.estimation.maximum import Asked, Maximum, Monitor, maximum
 from glmmjax.estimation.objective import Integral, Problem, fit_settings
+from glmmjax.estimation.second_starts import dispersed
 from glmmjax.estimation.settling import settled
-from glmmjax.estimation.starting_values import dispersed
 from glmmjax.likelihood.clusters import Bucket
 from glmmjax.likelihood.quadrature import Quadrature
 from glmmjax.options import Options

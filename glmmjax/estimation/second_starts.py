@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import jax.numpy as jnp
 import numpy as np
 
 from glmmjax.estimation.convergence import SINGULAR, Code
+from glmmjax.estimation.factors import free_of, root_of
 from glmmjax.estimation.judgement import Settled, is_still
-from glmmjax.estimation.starting_values import dispersed
+from glmmjax.estimation.objective import Problem
+from glmmjax.estimation.starting_values import SMALL, Start
 
-__all__ = ["second_starts"]
+__all__ = ["dispersed", "second_starts"]
 
 _SPREAD = 2.0  # standard deviation, on the predictor's scale, of an effect that has lost its variance
 _MOVED = 1e-3  # log-likelihood units by which rules may differ
@@ -29,7 +30,7 @@ def second_starts(first: Settled, found: Settled) -> Iterator[np.ndarray]:
     first : the end of the ascent by the coarse rule
     found : what finer rules have made of it
     """
-    problem, start = found.whole.settings.problem, first.last.begun.start
+    problem = found.whole.settings.problem
     hopeless = (Code.NOT_FINITE, Code.DIVERGING) if problem.family.is_log_concave else (Code.NOT_FINITE,)
     if problem.layout.covariance.q == 0 or found.code in hopeless:
         return
@@ -39,18 +40,29 @@ def second_starts(first: Settled, found: Settled) -> Iterator[np.ndarray]:
     # a rule may be off by more on many rows, and the estimates stay where they are
     has_moved = any(not abs(change) < _MOVED for change in (found.value - first.value, found.judgement.error)) and not is_still(first)
     if not found.is_certified or has_moved or (is_singular and not problem.family.is_log_concave):
-        widest, between = dispersed(problem, start)
+        widest, between = dispersed(problem, first.last.begun.start)
         yield widest
         if not problem.family.is_log_concave:
             yield between
+
+
+def dispersed(problem: Problem, start: Start) -> tuple[np.ndarray, ...]:
+    """Last resorts, (P,) each: the GLM with the largest D, and coefficients of 0 with a D between both."""
+    layout, fallback = problem.layout, np.array(start.fallback)
+    chol = root_of(layout.covariance, fallback[layout.random]) / SMALL
+    zero = np.zeros_like(fallback)
+    zero[layout.extra] = problem.family.initial_phi()
+    for theta, size in ((fallback, 1.0), (zero, 0.5)):
+        theta[layout.random] = free_of(layout.covariance, size * chol)
+    return fallback, zero
 
 
 def _with_full_rank(found: Settled) -> np.ndarray:
     """(P,) the estimates with independent effects, and variances large enough to leave that place for those that have none."""
     layout = found.whole.settings.problem.layout
     theta, reach = np.array(found.last.newton.theta), np.asarray(found.last.begun.start.effect_reach)
-    root = np.asarray(layout.covariance.factor(jnp.asarray(theta[layout.random])))
+    root = root_of(layout.covariance, theta[layout.random])
     deviations = np.sqrt((root * root).sum(1))
     without = deviations * reach < SINGULAR
-    theta[layout.random] = layout.covariance.free(jnp.diag(jnp.asarray(np.where(without, _SPREAD / reach, deviations))))
+    theta[layout.random] = free_of(layout.covariance, np.diag(np.where(without, _SPREAD / reach, deviations)))
     return theta

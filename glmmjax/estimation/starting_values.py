@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 
 from glmmjax.estimation.glm import fit_glm, row_terms, weighted_deviation
@@ -23,11 +22,11 @@ from glmmjax.likelihood.model_rows import predictors_at
 from glmmjax.likelihood.rows import observed_of, over_lanes
 from glmmjax.likelihood.small_matrices import cholesky, inverse_transpose
 
-__all__ = ["Start", "dispersed", "starting_values"]
+__all__ = ["SMALL", "Start", "starting_values"]
 
 _COVARIANCE_STEPS = 25
 _LARGEST_UNKNOWN = 4.0  # variance on the scale of a predictor that outcomes without any spread allow: that of a logit at 1/2
-_SMALL = 0.1  # standard deviation of the fallback, of the largest allowed
+SMALL = 0.1  # standard deviation of the fallback, of the largest allowed
 
 
 class Start(NamedTuple):
@@ -97,15 +96,6 @@ def starting_values(problem: Problem, buckets: tuple[Bucket, ...]) -> Start:
     return Start(theta, fallback, working.information, working.reliability, total_weight, *_reach(problem, buckets))
 
 
-def dispersed(problem: Problem, start: Start) -> tuple[np.ndarray, ...]:
-    """Last resorts, (P,) each: the GLM with the largest D, and coefficients of 0 with a D between both."""
-    layout = problem.layout
-    chol = layout.covariance.factor(start.fallback[layout.random]) / _SMALL
-    zero = jnp.zeros_like(start.fallback).at[layout.extra].set(jnp.array(problem.family.initial_phi()))
-    pairs = ((start.fallback, 1.0), (zero, 0.5))
-    return tuple(np.asarray(others.at[layout.random].set(layout.covariance.free(size * chol))) for others, size in pairs)
-
-
 def _reach(problem: Problem, buckets: tuple[Bucket, ...]) -> tuple[Array, Array]:
     """Largest change of a linear predictor by theta (P,), and by the random effects (q,)."""
 
@@ -140,7 +130,7 @@ def _fit_working_model(problem: Problem, buckets: tuple[Bucket, ...], glm: Array
     step = lambda _, s: _working_step(clusters, bounds, information, mask, s)  # noqa: E731
     last = jax.lax.fori_loop(0, _COVARIANCE_STEPS, step, first)
     last = last._replace(shift=_bounded_shift(problem, bounds, clusters, information, last.shift))
-    small = _SMALL * jnp.linalg.cholesky((bounds.effects.T @ bounds.variance)[:, None] * bounds.even)
+    small = SMALL * jnp.linalg.cholesky((bounds.effects.T @ bounds.variance)[:, None] * bounds.even)
     is_finite = jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in last]))
     return jax.tree.map(lambda a, b: jnp.where(is_finite, a, b), last, first._replace(chol=small)), small
 

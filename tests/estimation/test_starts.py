@@ -11,8 +11,9 @@ from glmmjax.estimation.convergence import Code
 from glmmjax.estimation.glm import fit_glm
 from glmmjax.estimation.maximise import maximise
 from glmmjax.estimation.objective import Integral, Problem, fit_settings
+from glmmjax.estimation.second_starts import dispersed
 from glmmjax.estimation.sequence import FIRST_ORDER
-from glmmjax.estimation.starting_values import dispersed, starting_values
+from glmmjax.estimation.starting_values import starting_values
 from glmmjax.estimation.xla.programs import given_theta, programs
 from glmmjax.families import Custom, Gaussian
 from glmmjax.likelihood.gauss_hermite import padded_rule

@@ -5,22 +5,26 @@ from __future__ import annotations
 import functools
 import hashlib
 import pickle
+import weakref
 from collections.abc import Iterable
 from typing import Any
 
 import jax
 from jax.experimental.serialize_executable import deserialize_and_load, serialize
 
+from glmmjax.estimation.xla.kept import Kept, call_after_release
 from glmmjax.estimation.xla.store import store_in_force
 from glmmjax.estimation.xla.surroundings import surroundings
 from glmmjax.estimation.xla.tokens import NotStorable, token
 from glmmjax.estimation.xla.workers import Workers
 
-__all__ = ["load_together", "name_of", "read_executable", "take_loaded", "write_executable", "write_together"]
+__all__ = ["executable_in_memory", "hold", "load_together", "name_of", "read_executable", "write_executable", "write_together"]
 
 _EVENT = "/glmmjax/program_loaded"
 
-_loaded: dict[str, Any] = {}  # read ahead of the calls that will take them
+_read_ahead: dict[str, Any] = {}  # of the calls that will take them
+_held: weakref.WeakValueDictionary[str, Kept] = weakref.WeakValueDictionary()  # those that a program holds
+call_after_release(_read_ahead.clear)
 
 
 def name_of(*decisive: Any) -> str | None:
@@ -50,9 +54,18 @@ def read_executable(name: str | None, device: jax.Device | None) -> Any:
     return executable
 
 
-def take_loaded(name: str | None) -> Any:
-    """The executable of this name where ``load_together`` has read it; it is given once."""
-    return _loaded.pop(name, None) if name is not None else None
+def executable_in_memory(name: str | None) -> Any:
+    """The executable of this name that an equal program holds, or that ``load_together`` has read."""
+    if name is None:
+        return None
+    kept = _held.get(name)
+    return kept.executable if kept is not None else _read_ahead.pop(name, None)
+
+
+def hold(name: str | None, kept: Kept) -> None:
+    """Remember which executable has this name, for as long as it is in memory."""
+    if name is not None:
+        _held[name] = kept
 
 
 def load_together(name: str | None, device: jax.Device, workers: Workers) -> bool:
@@ -61,12 +74,12 @@ def load_together(name: str | None, device: jax.Device, workers: Workers) -> boo
     listed = store.read(name) if store is not None and name is not None else None
     if listed is None:
         return False
-    names = listed.decode().split()
+    names = [each for each in listed.decode().split() if each not in _held and each not in _read_ahead]
     for each, running in [(each, workers.start(read_executable, each, device)) for each in names]:
         executable = running.result()
         if executable is None:
             return False
-        _loaded[each] = executable
+        _read_ahead[each] = executable
     return True
 
 

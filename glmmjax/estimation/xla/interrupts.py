@@ -1,7 +1,7 @@
 """Ctrl-C that is not lost while JAX traces.
 
-Python raises KeyboardInterrupt in whatever the main thread runs next. After a collection of garbage, and that is a fifth of the time of
-tracing, it is a callback of JAX's. What is raised there Python prints and forgets: the fit would run to its end.
+Python raises KeyboardInterrupt in whatever the main thread runs next. After a collection of garbage, and tracing has many, that is a
+callback of JAX's. What is raised there Python prints and forgets: the fit would run to its end.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ import jax
 import numpy as np
 
 from glmmjax.estimation.xla.compiler_options import device_in_force, platform_in_force, quick_to_compile
-from glmmjax.estimation.xla.executables import name_of, read_executable, take_loaded, write_executable
+from glmmjax.estimation.xla.executables import executable_in_memory, hold, name_of, read_executable, write_executable
 from glmmjax.estimation.xla.forks import note_run, refuse_fork
 from glmmjax.estimation.xla.interrupts import keep_interrupts
 from glmmjax.estimation.xla.kept import Kept, keep
@@ -118,14 +118,16 @@ class Program:
     def _found(self, key: _Key, compiled: Callable[[], Any]) -> Any:
         """The executable from memory, from the store, or from the compiler."""
         name = self._name(key)
-        executable = take_loaded(name)
+        executable = executable_in_memory(name)
         if executable is None:
             executable = read_executable(name, _device(key))
         if executable is None:
             executable = compiled()
             write_executable(name, executable)
         note_run()
-        return keep(executable, self._executables, key)
+        kept = keep(executable, self._executables, key)
+        hold(name, kept)
+        return kept
 
 
 def as_program(
@@ -162,12 +164,8 @@ def _kind(leaf: Any, is_double: bool) -> tuple[Any, ...] | None:
     if isinstance(leaf, jax.core.Tracer):
         return None
     if isinstance(leaf, jax.Array):
-        return (
-            leaf.shape,
-            leaf.dtype,
-            getattr(leaf, "weak_type", False),
-            leaf.sharding if leaf.committed else None,
-        )  # keys have no weak type
+        has_weak_type = getattr(leaf, "weak_type", False)  # random keys do not have the attribute
+        return (leaf.shape, leaf.dtype, has_weak_type, leaf.sharding if leaf.committed else None)
     if isinstance(leaf, jax.ShapeDtypeStruct):
         return (leaf.shape, leaf.dtype, leaf.weak_type, leaf.sharding)
     return (type(leaf),)

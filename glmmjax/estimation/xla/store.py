@@ -107,14 +107,26 @@ def use_store(folder: Path | None) -> None:
 def store_in_force() -> ProgramStore | None:
     """The store that was chosen, else that of the environment variable, else the one in the user's cache folder."""
     if not _chosen:
-        given = os.environ.get(VARIABLE, "")
-        use_store(None if given.lower() in ("off", "0", "none") else Path(given).expanduser() if given else default_folder())
+        with contextlib.suppress(RuntimeError):  # the variable names a user that this machine does not have
+            use_store(_folder_named(os.environ.get(VARIABLE, "")))
+        if not _chosen:
+            use_store(None)
     return _chosen[0]
 
 
-def default_folder() -> Path:
-    """Where programs are kept when nothing else is said."""
-    return cache_folder() / "glmmjax" / "programs"
+def _folder_named(given: str) -> Path | None:
+    """The folder that the environment variable asks for."""
+    if given.lower() in ("off", "0", "none"):
+        return None
+    return Path(given).expanduser() if given else default_folder()
+
+
+def default_folder() -> Path | None:
+    """Where programs are kept when nothing else is said; None where the user has no home, as in some containers."""
+    try:
+        return cache_folder() / "glmmjax" / "programs"
+    except RuntimeError:
+        return None
 
 
 def cache_folder() -> Path:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import jax
 import jaxlib
+import numpy as np
 
 __all__ = ["surroundings"]
 
@@ -21,7 +22,7 @@ def surroundings() -> str:
     """Our source, the versions, the machine and XLA's flags."""
     device = jax.devices()[0]
     flags = tuple(os.environ.get(name, "") for name in ("XLA_FLAGS", "LIBTPU_INIT_ARGS", "JAX_PLATFORMS"))
-    versions = (sys.version_info[:3], jax.__version__, jaxlib.__version__, device.client.platform_version)
+    versions = (sys.version_info[:3], np.__version__, jax.__version__, jaxlib.__version__, device.client.platform_version)
     return repr((_source(), versions, device.platform, device.device_kind, jax.device_count(), platform.machine(), _processor(), flags))
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import dis
 import functools
 import hashlib
+import importlib.metadata
 import sys
 import types
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import jax
@@ -17,6 +19,9 @@ __all__ = ["NotStorable", "token"]
 
 _PACKAGE = __name__.split(".")[0]
 _KNOWN = (_PACKAGE, "jax", "jaxlib", "numpy")  # their versions are part of every name
+_RULES = ("fun", "jvp", "fwd", "bwd", "nondiff_argnums", "symbolic_zeros", "optimize_remat")  # of custom_jvp and custom_vjp
+_OPAQUE = frozenset({"globals", "locals", "vars", "eval", "exec", "__import__", "import_module"})  # what they find is hidden
+_JITTED = type(jax.jit(len))
 
 
 class NotStorable(Exception):
@@ -83,17 +88,25 @@ def _object(value: Any, path: tuple[int, ...]) -> str:
         return f"shape{_all((value.shape, value.dtype, value.weak_type, value.sharding), path)}"
     if isinstance(value, np.dtype | jax.Device | jax.sharding.Sharding | jax.tree_util.PyTreeDef):
         return f"{type(value).__name__} {value}"
-    if hasattr(value, "__wrapped__") and type(value).__module__.startswith(("jax", _PACKAGE)):  # jitted, or with rules of its own
-        return f"wrapped {_token(value.__wrapped__, path)}"
+    if isinstance(value, _JITTED):
+        return f"jitted {_token(value.__wrapped__, path)}"
+    if isinstance(value, jax.custom_jvp | jax.custom_vjp):
+        return f"{_class(type(value))}{_all([vars(value).get(name) for name in _RULES], path)}"
     raise NotStorable(f"{type(value).__name__} says nothing of its parts")
 
 
 def _module(value: types.ModuleType) -> str:
-    """By name, where a version says what is in it."""
-    top = value.__name__.split(".")[0]
-    if top not in (*_KNOWN, "scipy") and top not in sys.stdlib_module_names:
-        raise NotStorable(f"{value.__name__} is a module whose functions may change")
-    return f"module {value.__name__} {getattr(sys.modules.get(top), '__version__', '')}"
+    return _module_named(value.__name__)
+
+
+def _module_named(name: str) -> str:
+    """By name, where a version says what is in it; Python's own version is part of every name."""
+    top = name.split(".")[0]
+    if top in sys.stdlib_module_names:
+        return f"module {name}"
+    if top not in (*_KNOWN, "scipy"):
+        raise NotStorable(f"{name!r} is a module whose functions may change")
+    return f"module {name} {importlib.metadata.version(top)}"
 
 
 def _class(value: type) -> str:
@@ -104,23 +117,51 @@ def _class(value: type) -> str:
 
 
 def _function(value: types.FunctionType, path: tuple[int, ...]) -> str:
-    """Functions of ours and of JAX by name, which the versions make definite, and by what they close over."""
-    cells = [cell.cell_contents for cell in value.__closure__ or ()]
-    if value.__module__ and value.__module__.split(".")[0] in _KNOWN:
-        return f"{value.__module__}.{value.__qualname__}:{value.__code__.co_firstlineno}{_all(cells, path)}"
-    code = value.__code__
-    read = {name: value.__globals__[name] for name in sorted(_names(code)) if name in value.__globals__}
-    return f"function {_code(code)}{_all((cells, value.__defaults__, value.__kwdefaults__, read), path)}"
+    """Functions of ours and of JAX by their code, and by what they close over: the versions make definite what else they read.
+
+    The globals say where a function was written. Its ``__module__`` may be copied from another, as ``functools.wraps`` does.
+    """
+    code, cells = value.__code__, [cell.cell_contents for cell in value.__closure__ or ()]
+    module = value.__globals__.get("__name__") or ""
+    if module.split(".")[0] in _KNOWN:
+        defaults = (value.__defaults__, value.__kwdefaults__) if "<locals>" in code.co_qualname else ()
+        return f"{module}.{code.co_qualname} {_code(code)}{_all((cells, defaults), path)}"
+    names = _names(code)
+    if not names.isdisjoint(_OPAQUE):
+        raise NotStorable(f"{value.__qualname__} looks up names that its code does not hold")
+    read = {name: value.__globals__[name] for name in sorted(names) if name in value.__globals__}
+    imported = [_module_named(name) for name in sorted(_imports(code))]
+    return f"function {_code(code)}{_all((cells, value.__defaults__, value.__kwdefaults__, read, imported), path)}"
+
+
+def _parts(code: types.CodeType) -> Iterator[types.CodeType]:
+    """The code with that of the functions inside it."""
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from _parts(constant)
 
 
 def _names(code: types.CodeType) -> set[str]:
-    """Names that the code may look up, those of functions inside it included."""
-    return set(code.co_names).union(*(_names(part) for part in code.co_consts if isinstance(part, types.CodeType)))
+    """Names that the code may look up."""
+    return {name for part in _parts(code) for name in part.co_names}
 
 
+def _imports(code: types.CodeType) -> set[str]:
+    """Modules that the code imports when it runs."""
+    return {step.argval for part in _parts(code) for step in dis.get_instructions(part) if step.opname == "IMPORT_NAME"}
+
+
+@functools.cache
 def _code(code: types.CodeType) -> str:
-    constants = [_code(part) if isinstance(part, types.CodeType) else repr(part) for part in code.co_consts]
-    return hashlib.blake2b(repr((code.co_code, code.co_names, code.co_varnames, constants)).encode()).hexdigest()
+    constants = [_code(part) if isinstance(part, types.CodeType) else _constant(part) for part in code.co_consts]
+    content = (code.co_code, code.co_names, code.co_varnames, code.co_freevars, code.co_exceptiontable, constants)
+    return hashlib.blake2b(repr(content).encode()).hexdigest()
+
+
+def _constant(value: Any) -> str:
+    """A frozen set is written in another order in each process."""
+    return f"set{sorted(map(repr, value))}" if isinstance(value, frozenset) else repr(value)
 
 
 def _array(value: np.ndarray) -> str:

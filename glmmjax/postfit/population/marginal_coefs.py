@@ -67,7 +67,7 @@ def marginal_coefs(fitted: FittedModel, robust: bool | str = False, se: bool = T
             "do not follow one linear predictor; use marginal_means(newdata) or contrasts(newdata), which are of every level's probability."
         )
     with jax.enable_x64(True):
-        given = (fitted.problem, jnp.asarray(fitted.theta), own_rows(fitted))
+        given = (fitted.problem, fitted.theta, own_rows(fitted))
         found = _with_jacobian(*given) if se else (marginal_coefficients(*given), np.zeros((0, 0)))
         estimate, jacobian = (np.asarray(leaf) for leaf in found)
     if np.isnan(estimate).any():

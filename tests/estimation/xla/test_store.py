@@ -7,6 +7,7 @@ import sys
 import textwrap
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -19,6 +20,7 @@ from glmmjax.errors import ArgumentError
 from glmmjax.estimation.xla import executables, store, surroundings
 from glmmjax.estimation.xla.program import Program
 from glmmjax.estimation.xla.store import ProgramStore
+from glmmjax.estimation.xla.workers import Workers
 
 
 @pytest.fixture
@@ -60,7 +62,8 @@ def written():
 
 
 def called(function=double, argument=None, static=(), options=None):
-    """The result of a new ``Program``, which has nothing in memory."""
+    """The result of a new ``Program``, as in another process: nothing is in memory."""
+    executables._held.clear()
     program = Program(function, tuple(range(len(static))), options)
     value = program(*static, np.arange(3.0) if argument is None else argument)
     written()
@@ -256,8 +259,60 @@ def test_a_path_that_is_no_folder_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ArgumentError, match="is a file; give a folder"):
         gj.program_store(tmp_path / "file")
-    with pytest.raises(ArgumentError, match="must be the path of a folder, or None"):
-        gj.program_store(3)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("path", [3, "", "a\0b", b"programs"], ids=repr)
+def test_what_is_no_path_is_refused(path):
+    with pytest.raises(ArgumentError, match="must be the path of a folder, or None to keep no programs"):
+        gj.program_store(path)
+
+
+def test_a_path_that_cannot_be_reached_is_refused(tmp_path):
+    with pytest.raises(ArgumentError, match=r"cannot be reached.*Give a folder of your own"):
+        gj.program_store("~no_such_user/programs")
+    with pytest.raises(ArgumentError, match="cannot be reached"):
+        gj.program_store(tmp_path / ("x" * 300))
+
+
+def test_without_a_home_nothing_is_kept(monkeypatch, tmp_path):
+    for name in ("HOME", "XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", lambda: (_ for _ in ()).throw(RuntimeError("Could not determine home directory.")))
+    monkeypatch.setattr(store, "_chosen", [])
+    for given in ("", "~no_such_user/programs"):
+        monkeypatch.setenv(store.VARIABLE, given)
+        store._chosen.clear()
+        assert store.store_in_force() is None
+    assert gj.program_store("default") is None
+    np.testing.assert_array_equal(called(), [0, 2, 4])
+
+
+def test_an_equal_program_takes_the_executable_that_is_in_memory(folder, loads):
+    """As for a ``Custom`` family that a script makes anew for each fit."""
+    called()
+    assert np.array_equal(Program(lambda x: 5.0 * x)(np.arange(3.0)), [0, 5, 10])
+    held = len(executables._held)
+    Program(lambda x: 5.0 * x)(np.arange(3.0))
+    assert len(executables._held) == held
+    assert not loads
+
+
+def test_programs_that_are_in_memory_are_not_read_ahead(folder, loads):
+    """A program that is in memory would never take them."""
+    executables._held.clear()
+    program = Program(double)
+    traced = program.trace(jax.ShapeDtypeStruct((3,), np.float32))
+    traced.compile()
+    executables.write_together("together", [traced.name])
+    written()
+    assert executables.load_together("together", jax.devices()[0], Workers(1))
+    assert not executables._read_ahead
+    executables._held.clear()
+    assert executables.load_together("together", jax.devices()[0], Workers(1))
+    assert list(executables._read_ahead) == [traced.name]
+    assert executables.executable_in_memory(traced.name) is not None
+    assert not executables._read_ahead
+    assert len(loads) == 1
 
 
 SESSION = textwrap.dedent("""

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -94,3 +95,67 @@ def test_names_are_the_same_in_another_process():
     code = f"import glmmjax as gj; from glmmjax.estimation.xla.tokens import token; print(token(({custom}, frozenset('ab'), {{'x': 1}})))"
     found = {subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout for _ in range(2)}
     assert len(found) == 1
+
+
+def scaled(density):
+    """A decorator of a user, which copies the name of what it wraps."""
+
+    @functools.wraps(density)
+    def wrapped(y, eta, phi):
+        return FACTOR * density(y, eta, phi)
+
+    return wrapped
+
+
+FACTOR = 2.0
+
+
+def test_a_copied_name_hides_nothing(monkeypatch):
+    """``functools.wraps`` gives a user's function the module of ours: where it was written tells what it reads."""
+    like_ours = scaled(gj.families.Poisson().log_density)
+    assert like_ours.__module__.startswith("glmmjax")
+    before = token(like_ours)
+    monkeypatch.setitem(globals(), "FACTOR", 3.0)
+    assert token(like_ours) != before
+
+
+def with_rule(factor):
+    @jax.custom_jvp
+    def square(x):
+        return x * x
+
+    square.defjvp(lambda primals, tangents: (square(primals[0]), factor * primals[0] * tangents[0]))
+    return square
+
+
+def test_rules_of_derivatives_are_part_of_a_function():
+    assert token(with_rule(2.0)) == token(with_rule(2.0))
+    assert token(with_rule(2.0)) != token(with_rule(3.0))
+
+
+def test_a_jitted_function_is_what_it_was_made_of():
+    assert token(jax.jit(density(1.0))) == token(jax.jit(density(1.0)))
+    assert token(jax.jit(density(1.0))) != token(jax.jit(density(2.0)))
+
+
+def imports_another(y, eta, phi):
+    import pandas
+
+    return pandas.eval("y - eta")
+
+
+def imports_known(y, eta, phi):
+    import jax.numpy
+
+    return jax.numpy.abs(y - eta)
+
+
+def evaluates(y, eta, phi):
+    return eval("y - HELPER * eta")
+
+
+def test_what_a_function_imports_or_evaluates_has_to_be_known():
+    token(imports_known)
+    for function in (imports_another, evaluates):
+        with pytest.raises(NotStorable):
+            token(function)
