@@ -7,12 +7,14 @@ from pathlib import Path
 
 import jax
 
+from glmmjax.arguments import PATH, Maybe, takes
 from glmmjax.errors import ArgumentError
 from glmmjax.estimation.xla.store import cache_folder, default_folder, store_in_force, use_store
 
 __all__ = ["enable_compilation_cache", "program_store"]
 
 
+@takes(path=Maybe(PATH))
 def program_store(path: str | os.PathLike[str] | None = "default") -> Path | None:
     """Choose the folder in which compiled programs are kept; it is in use from the next call on.
 
@@ -45,8 +47,6 @@ def program_store(path: str | os.PathLike[str] | None = "default") -> Path | Non
     'programs'
     >>> gj.program_store(None)  # and nothing is kept
     """
-    if path is not None and not isinstance(path, str | os.PathLike):
-        raise ArgumentError(f"program_store(path={path!r}) must be the path of a folder, or None to keep no programs.")
     folder = None if path is None else default_folder() if path == "default" else Path(path).expanduser().absolute()
     if folder is not None and folder.exists() and not folder.is_dir():
         instead = str(folder.with_suffix(".programs"))
@@ -56,6 +56,7 @@ def program_store(path: str | os.PathLike[str] | None = "default") -> Path | Non
     return store.folder if store is not None else None
 
 
+@takes(path=Maybe(PATH))
 def enable_compilation_cache(path: str | os.PathLike[str] | None = None) -> Path:
     """Keep on disk what JAX compiles beside our fits, such as your own functions of ``log_likelihood``; call it before they are compiled.
 
@@ -73,7 +74,7 @@ def enable_compilation_cache(path: str | os.PathLike[str] | None = None) -> Path
 
     Raises
     ------
-    OSError
+    ArgumentError
         Where the folder cannot be made.
 
     Examples
@@ -85,7 +86,10 @@ def enable_compilation_cache(path: str | os.PathLike[str] | None = None) -> Path
     >>> jax.config.update("jax_compilation_cache_dir", before)  # and no longer
     """
     folder = Path(path).expanduser() if path is not None else cache_folder() / "glmmjax" / "jax"
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ArgumentError(f"path={str(folder)!r} cannot be made a folder ({error.strerror}); give another.") from None
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)

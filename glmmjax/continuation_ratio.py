@@ -11,11 +11,15 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from glmmjax.arguments import Container, Judged, Maybe, OneOf, takes
 from glmmjax.errors import ArgumentError
 
 __all__ = ["cr_marg_probs", "cr_setup"]
 
+_DIRECTION = OneOf("forward", "backward")
 
+
+@takes(y=Container("an ordinal outcome: a column or a list"), direction=_DIRECTION)
 def cr_setup(y: Any, direction: Literal["forward", "backward"] = "forward") -> pd.DataFrame:
     """Expand an ordinal outcome into one binary outcome for each level that a row reaches.
 
@@ -50,7 +54,6 @@ def cr_setup(y: Any, direction: Literal["forward", "backward"] = "forward") -> p
     3      2       1  0    all
     4      2       1  1   y>=1
     """
-    _check_direction(direction)
     codes, levels = _read(y)
     last = len(levels) - 1
     n_passed = codes if direction == "forward" else last - codes  # levels gone through before that of the row
@@ -64,6 +67,7 @@ def cr_setup(y: Any, direction: Literal["forward", "backward"] = "forward") -> p
     )
 
 
+@takes(eta=Judged("numbers (n, K - 1), one column for each cohort"), direction=_DIRECTION, levels=Maybe(Container("a list of K names")))
 def cr_marg_probs(eta: Any, direction: Literal["forward", "backward"] = "forward", levels: Sequence[Any] | None = None) -> pd.DataFrame:
     """Probability of each level from the linear predictors of a continuation-ratio model with a logit link.
 
@@ -91,7 +95,6 @@ def cr_marg_probs(eta: Any, direction: Literal["forward", "backward"] = "forward
        low    mid   high
     0  0.5  0.366  0.134
     """
-    _check_direction(direction)
     try:
         table = np.asarray(eta, np.float64)
     except (TypeError, ValueError):
@@ -112,13 +115,10 @@ def cr_marg_probs(eta: Any, direction: Literal["forward", "backward"] = "forward
     return pd.DataFrame(probabilities, index=index, columns=None if levels is None else list(levels))
 
 
-def _check_direction(direction: str) -> None:
-    if direction not in ("forward", "backward"):
-        raise ArgumentError(f"direction={direction!r} must be 'forward', from the lowest level up, or 'backward', from the highest down.")
-
-
 def _read(y: Any) -> tuple[np.ndarray, list[Any]]:
     """Codes 0, 1, ... and the levels that they stand for."""
+    if getattr(y, "ndim", 1) != 1:
+        raise ArgumentError(f"y has shape {y.shape} and must be (n,), one outcome for each row; take one column of a table.")
     values = pd.Series(y).reset_index(drop=True)
     if values.isna().any():
         raise ArgumentError(

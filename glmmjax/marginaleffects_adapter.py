@@ -20,9 +20,8 @@ from glmmjax.design.new_rows import NewRows, read_new_rows
 from glmmjax.design.reference_grid import covariates_of, fitted_frame
 from glmmjax.errors import ArgumentError
 from glmmjax.fitted import FittedModel
-from glmmjax.postfit.arguments import one_of
 from glmmjax.postfit.inference.wald import theta_names
-from glmmjax.postfit.population.marginal_means import MEAN_KINDS, data_of
+from glmmjax.postfit.population.marginal_means import data_of
 from glmmjax.postfit.prediction.predict import request_of, values_of
 from glmmjax.postfit.uncertainty.vcov import covariance
 
@@ -47,7 +46,6 @@ class _SlicedRows:
 
 def marginaleffects_model(fitted: FittedModel, kind: str) -> Any:
     """A ``marginaleffects.classes.ModelAbstract``; see ``MixedModelResults.to_marginaleffects``."""
-    one_of("kind", kind, MEAN_KINDS)
     data = fitted_frame(fitted.design, data_of(fitted, needed=True))
     return _model_class()(fitted, kind, data)
 

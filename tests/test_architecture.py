@@ -15,22 +15,23 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "glmmjax"
 ROOT = "glmmjax"
 
-_PURE = {"errors", "families", "likelihood"}
+_PURE = {"arguments", "errors", "families", "likelihood"}
 _FIT = _PURE | {"options", "estimation"}
 _ALL_FITTED = _FIT | {"design", "request", "fitted"}
 
 # unit -> units of glmmjax below it; every unit may also import itself
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
+    "arguments": {"errors"},
     "options": {"errors"},
     "families": {"errors"},
-    "likelihood": {"errors", "families"},
+    "likelihood": {"arguments", "errors", "families"},
     "design": _PURE | {"options"},
     "estimation": _PURE | {"options"},
     "progress": _FIT,
     "initial_values": _PURE,
-    "compilation_cache": {"errors", "estimation"},
-    "continuation_ratio": {"errors"},
+    "compilation_cache": {"arguments", "errors", "estimation"},
+    "continuation_ratio": {"arguments", "errors"},
     "devices": {"errors", "estimation"},
     "request": _FIT | {"design", "devices", "initial_values", "progress"},
     "fitted": _FIT | {"design", "request"},
@@ -41,7 +42,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "marginaleffects_adapter": _ALL_FITTED | {"postfit"},
     "results": _ALL_FITTED | {"postfit", "tables", "plots", "storage", "marginaleffects_adapter"},
     "model": _ALL_FITTED | {"postfit", "tables", "plots", "results", "progress", "initial_values", "devices"},
-    "loading": {"errors", "families", "design", "results", "storage", "model"},
+    "loading": {"arguments", "families", "design", "results", "storage", "model"},
     "datasets": set(),
     "cli": {ROOT, "errors", "families", "likelihood", "design", "datasets"},
     "__main__": {"cli"},
@@ -50,6 +51,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 
 # unit -> outside libraries; a longer path, such as "likelihood/gauss_hermite", takes precedence
 OUTSIDE: dict[str, set[str]] = {
+    "arguments": {"numpy"},
     "families": {"jax", "numpy"},
     "likelihood": {"jax"},
     "likelihood/gauss_hermite": {"jax", "numpy"},
@@ -259,7 +261,7 @@ ROOMS = {
         *("linear_algebra", "penalty", "objective", "glm", "starting_values", "phases", "convergence", "sequence", "xla", "evaluators"),
         *("ascent", "maximum", "maximise", "fit", "batch", "refits"),
     ),
-    "postfit": ("arguments", "uncertainty", "prediction", "checking", "refitting", "inference", "population"),
+    "postfit": ("uncertainty", "prediction", "checking", "refitting", "inference", "population"),
 }
 
 

@@ -53,6 +53,8 @@ def read_hypotheses(hypotheses: Any, names: Sequence[str], n_fixed: int) -> Hypo
         matrix, values = _from_matrix(hypotheses, names, n_fixed)
     if not len(matrix):
         raise ArgumentError(f"hypotheses has none; give one or more, {_EXAMPLE}.")
+    if not (np.isfinite(matrix).all() and np.isfinite(values).all()):
+        raise ArgumentError("hypotheses has a value that is not finite; coefficients and right sides must be numbers.")
     rank = int(np.linalg.matrix_rank(matrix / np.maximum(np.abs(matrix).max(axis=1, keepdims=True), 1e-300)))
     if rank < len(matrix):
         raise ArgumentError(
@@ -109,8 +111,6 @@ def _from_matrix(hypotheses: Any, names: Sequence[str], n_fixed: int) -> tuple[n
             f"hypotheses has shape {np.shape(hypotheses)}, and must have {n_fixed} columns, one for each fixed effect "
             f"({', '.join(map(repr, names[:n_fixed]))}){others}."
         )
-    if not np.isfinite(matrix).all():
-        raise ArgumentError("hypotheses has a value that is not finite; coefficients must be numbers.")
     full = np.zeros((len(matrix), len(names)))
     full[:, : matrix.shape[1]] = matrix
     return full, np.zeros(len(matrix))

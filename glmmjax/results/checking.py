@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from glmmjax.arguments import AXES, FLAG, ROBUST, SEED, TABLE, Maybe, OneOf, Whole, takes
 from glmmjax.fitted import FittedModel
 from glmmjax.plots import checking as plots
-from glmmjax.postfit.checking.quantile_residuals import quantile_residuals
-from glmmjax.postfit.checking.scoring import scoring_rules
-from glmmjax.postfit.checking.simulate import SimulationSettings
-from glmmjax.results.quantile_residuals import QuantileResiduals
+from glmmjax.postfit.checking.quantile_residuals import FEWEST, quantile_residuals
+from glmmjax.postfit.checking.scoring import SCORES, scoring_rules
+from glmmjax.postfit.checking.simulate import SOURCES, SimulationSettings
+from glmmjax.results.quantile_residuals import AGAINST, QuantileResiduals
 from glmmjax.tables import checking as tables
 
 if TYPE_CHECKING:
@@ -18,12 +19,16 @@ if TYPE_CHECKING:
 
 __all__ = ["Checking"]
 
+_SIMULATION = {"new_random_effects": OneOf(True, False, *SOURCES), "parameter_uncertainty": FLAG, "seed": SEED, "robust": ROBUST}
+_ENOUGH = Whole(FEWEST, why=": residuals have a resolution of 1 / (n + 1)")
+
 
 class Checking:
     """Checks whether the model fits the data."""
 
     fitted_model: FittedModel
 
+    @takes(**_SIMULATION, n=Whole(1), newdata=Maybe(TABLE))
     def simulate(
         self,
         n: int = 1,
@@ -80,6 +85,7 @@ class Checking:
         settings = SimulationSettings(n, new_random_effects, parameter_uncertainty, seed, robust)
         return tables.simulation_frame(self.fitted_model, settings, newdata)
 
+    @takes(**_SIMULATION, n=_ENOUGH)
     def quantile_residuals(
         self,
         n: int = 250,
@@ -124,6 +130,7 @@ class Checking:
         settings = SimulationSettings(n, new_random_effects, parameter_uncertainty, seed, robust)
         return QuantileResiduals(quantile_residuals(self.fitted_model, settings))
 
+    @takes(newdata=Maybe(TABLE), newdata2=Maybe(TABLE), kind=OneOf(*SCORES), max_count=Whole(1, 10**9, why=", the largest count looked at"))
     def scoring_rules(self, newdata: Any = None, newdata2: Any = None, kind: str = "plug_in", max_count: int = 100_000) -> pd.DataFrame:
         r"""Logarithmic, quadratic (Brier), spherical scores and CRPS of every row with a discrete outcome; all larger for better forecasts.
 
@@ -171,6 +178,7 @@ class Checking:
         """
         return tables.scoring_frame(scoring_rules(self.fitted_model, newdata, newdata2, kind, max_count))
 
+    @takes(**_SIMULATION, n=_ENOUGH, ax=AXES)
     def plot_qq(
         self,
         n: int = 250,
@@ -205,6 +213,7 @@ class Checking:
         """
         return self.quantile_residuals(n, new_random_effects, parameter_uncertainty, seed, robust).plot_qq(ax)
 
+    @takes(**_SIMULATION, n=_ENOUGH, against=AGAINST, n_bins=Whole(1), ax=AXES)
     def plot_residuals(
         self,
         against: Any = "fitted",
@@ -248,6 +257,7 @@ class Checking:
         """
         return self.quantile_residuals(n, new_random_effects, parameter_uncertainty, seed, robust).plot_residuals(against, n_bins, ax)
 
+    @takes(**_SIMULATION, n=Whole(1), ax=AXES)
     def plot_predictive(
         self,
         n: int = 100,
@@ -286,6 +296,7 @@ class Checking:
         """
         return plots.plot_predictive(self.fitted_model, SimulationSettings(n, new_random_effects, parameter_uncertainty, seed, robust), ax)
 
+    @takes(max_count=Maybe(Whole(0)), ax=AXES)
     def plot_rootogram(self, max_count: int | None = None, ax: Any = None) -> Axes:
         """Observed frequencies of a discrete outcome hanging from the expected ones, on the scale of square roots.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from glmmjax.arguments import ROBUST, Judged, Text, takes
 from glmmjax.design.formula.matrices import caller_namespace
 from glmmjax.fitted import FittedModel
 from glmmjax.postfit.inference.score_test import ScoreTest, score_test
@@ -58,6 +59,7 @@ class Inference:
 
     fitted_model: FittedModel
 
+    @takes(hypotheses=Judged("text such as 'time = 0', a list of texts, a dict of values by name, or a matrix"), robust=ROBUST)
     def wald_test(self, hypotheses: Any, robust: bool | str = False) -> TestResults:
         r"""Wald test of linear hypotheses ``L theta = c`` together.
 
@@ -96,6 +98,10 @@ class Inference:
         """
         return TestResults(wald_test(self.fitted_model, hypotheses, robust))
 
+    @takes(
+        terms=Judged("the right side of a formula, such as 'I(time**2)', or columns of numbers"),
+        part=Text("'fixed', 'zero' or 'dispersion'"),
+    )
     def score_test(self, terms: Any, part: str = "fixed") -> TestResults:
         """Rao's score test for fixed effects that the model does not have, without a refit.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import types
+import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -71,8 +72,10 @@ def as_frame(data: Any, argument: str = "data") -> pd.DataFrame:
     try:
         if data is None:
             raise TypeError("None holds no columns")
-        return pd.DataFrame(data)
-    except (TypeError, ValueError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # what pandas is about to refuse
+            return pd.DataFrame(data)
+    except (TypeError, ValueError, Warning) as error:
         kind = type(data).__name__
         raise ArgumentError(f"{argument} has type {kind} and must be a pandas DataFrame, or a dict of columns ({error}).") from None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import importlib
+import re
 import sys
 import types
 from collections import ChainMap
@@ -15,6 +16,7 @@ import pandas as pd
 import patsy
 import patsy.builtins
 
+from glmmjax.arguments import takes
 from glmmjax.design.formula.patsy_state import remembered, restored
 from glmmjax.design.formula.tokens import names_in
 from glmmjax.errors import FormulaError, GlmmError
@@ -53,13 +55,22 @@ class Matrix(NamedTuple):
 
 MatrixOf = Callable[[pd.DataFrame], Matrix]  # the same columns for any rows
 
+_MOST_DF = 1000  # of a spline
 _SPLINES = ("bs", "cc", "cr", "te")  # these functions keep all values of their columns to find knots and constraints
 
 
 def caller_namespace(depth: int = 0) -> Mapping[str, Any]:
     """Names visible in the function that called the caller of this one (``depth`` frames further out), for ``env``."""
-    frame = sys._getframe(depth + 2)
+    frame = _outer(sys._getframe(1))
+    for _ in range(depth):
+        frame = _outer(frame)
     return ChainMap(frame.f_locals, frame.f_globals)
+
+
+def _outer(frame: Any) -> Any:
+    """The frame that called this one; the check of arguments between them does not count."""
+    frame = frame.f_back
+    return frame.f_back if frame.f_globals.get("__name__") == takes.__module__ else frame
 
 
 def formula_namespace(env: Any) -> Mapping[str, Any]:
@@ -114,6 +125,7 @@ def right_side_matrix(terms: str, frames: Callable[[], Iterable[pd.DataFrame]], 
     """
     if terms.strip() == "1":  # a shortcut for the most common random effects, because patsy takes a millisecond for them
         return _ones
+    _check_splines(terms, namespace, formula)
     env = patsy.EvalEnvironment([namespace])
     info = _run(terms, formula, lambda: patsy.incr_dbuilder(terms, lambda: iter(frames()), env, _KEEP_ALL_ROWS))
     _check_no_dates(info, formula)
@@ -196,6 +208,14 @@ def column_vector(value: Any, n: int, what: str, formula: str) -> np.ndarray:
     if values.shape not in ((), (n,)):
         raise FormulaError(f"{formula}: {what} has shape {values.shape}, and must have one value for each of the {n} rows used.")
     return np.broadcast_to(values.astype(np.float64, copy=False), (n,))
+
+
+def _check_splines(terms: str, namespace: Mapping[str, Any], formula: str) -> None:
+    """Refuse a spline with more columns than any data can tell apart: patsy would make them all."""
+    for name, count in re.findall(r"\b(bs|cr|cc)\([^()]*?(?:df\s*=|,)\s*(\w+)", terms):
+        found = int(count) if count.isdecimal() else namespace.get(count)
+        if isinstance(found, int | float | np.number) and found > _MOST_DF:
+            raise FormulaError(f"{formula}: {name}(...) has df={found}, and at most {_MOST_DF} are allowed; 3 to 10 are usual.")
 
 
 def _check_no_dates(info: Any, formula: str) -> None:

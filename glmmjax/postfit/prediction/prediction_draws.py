@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from glmmjax.arguments import check_size
 from glmmjax.design.new_rows import NewRows
 from glmmjax.estimation.objective import Problem
 from glmmjax.families.base import Family
@@ -107,6 +108,7 @@ def _draws(fitted: FittedModel, settings: IntervalSettings) -> _Draws:
 
 
 def _theta_draws(fitted: FittedModel, covariance: np.ndarray, settings: IntervalSettings) -> _ThetaDraws:
+    check_size(f"n_draws={settings.n_draws:,}", (settings.n_draws, len(fitted.theta) + MOST_ROWS), "a few thousand draws are enough")
     moves = normal_draws(covariance, settings.n_draws, np.random.default_rng(settings.seed))
     return _ThetaDraws(fitted.theta, moves)
 

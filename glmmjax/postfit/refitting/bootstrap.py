@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from glmmjax.arguments import check_size
 from glmmjax.errors import ArgumentError
 from glmmjax.estimation.convergence import Code
 from glmmjax.estimation.objective import Problem
@@ -24,14 +25,22 @@ from glmmjax.likelihood.clusters import Bucket, on_all_lanes
 from glmmjax.likelihood.covariance import lower_factor
 from glmmjax.likelihood.model_rows import predictors_at
 from glmmjax.likelihood.params import Params
-from glmmjax.postfit.arguments import check_level, check_whole
 from glmmjax.postfit.prediction.subjects import blocks_of_modes
 from glmmjax.postfit.uncertainty.parameters import natural_values, reported, working_at
 from glmmjax.postfit.uncertainty.scores import cluster_weights_of
 
-__all__ = ["Bootstrap", "bootstrap", "check_is_maximum", "origin_of", "percentile_limits", "reported_values", "simulated_outcomes"]
+__all__ = [
+    "BOOTSTRAPS",
+    "Bootstrap",
+    "bootstrap",
+    "check_is_maximum",
+    "origin_of",
+    "percentile_limits",
+    "reported_values",
+    "simulated_outcomes",
+]
 
-_KINDS = ("parametric", "cluster")
+BOOTSTRAPS = ("parametric", "cluster")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -75,8 +84,8 @@ def bootstrap(fitted: FittedModel, n: int = 1000, kind: str = "parametric", seed
     RowsNotKeptError
         For a streamed fit.
     """
-    _check(n, kind, seed)
     check_is_maximum(fitted, "bootstrap")
+    check_size(f"bootstrap(n={n:,})", (n, fitted.problem.layout.size, fitted.problem.layout.size), "a few thousand data sets are enough")
     with jax.enable_x64(True):
         origin = origin_of(fitted)
         changes = with_outcomes(n, simulated_outcomes(fitted, seed)) if kind == "parametric" else _resampled(fitted, n, seed)
@@ -92,7 +101,6 @@ def percentile_limits(values: np.ndarray, level: float) -> np.ndarray:
     ArgumentError
         For a ``level`` that is not between 0 and 1.
     """
-    check_level(level)
     known, tail = np.isfinite(values).any(axis=0), 0.5 - 0.5 * level
     found = np.nanquantile(np.where(known, values, 0.0), [tail, 1.0 - tail], axis=0)
     return np.where(known, found, np.nan)
@@ -179,12 +187,3 @@ def _draw_bucket(problem: Problem, params: Params, bucket: Bucket, key: Array) -
     phi = jnp.asarray(params.phi, params.beta.dtype)
     phi = jnp.broadcast_to(phi.reshape(-1, 1, 1, 1), (len(phi), *bucket.shape))
     return family.sample(for_outcomes, bucket.y, eta[0], phi, *eta[1:])
-
-
-def _check(n: object, kind: object, seed: object) -> None:
-    check_whole("n", n, 1, "bootstrap")
-    check_whole("seed", seed, 0, "bootstrap")
-    if kind not in _KINDS:
-        raise ArgumentError(
-            f"bootstrap(kind={kind!r}) must be 'parametric' (data simulated from the model) or 'cluster' (clusters drawn with replacement)."
-        )

@@ -1,0 +1,292 @@
+"""What each argument of a public function may be: declared beside its signature, checked where it comes in.
+
+``takes`` declares, and a kind says what holds::
+
+    @takes(kind=OneOf("mode", "mean"), level=LEVEL)
+    def random_effects_table(self, kind="mode", level=0.95): ...
+
+A value that no kind can judge without the model, such as the name of a covariate, is judged where the model is known.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import inspect
+import math
+import os
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, ParamSpec, TypeVar
+
+import numpy as np
+
+from glmmjax.errors import ArgumentError
+
+__all__ = [
+    "AXES",
+    "FLAG",
+    "LEVEL",
+    "NAMES",
+    "NUMBERS",
+    "PATH",
+    "ROBUST",
+    "SEED",
+    "TABLE",
+    "Container",
+    "InstanceOf",
+    "Judged",
+    "Kind",
+    "Maybe",
+    "Number",
+    "OneOf",
+    "SomeOf",
+    "Text",
+    "Whole",
+    "check_arguments",
+    "check_size",
+    "shown",
+    "takes",
+]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+_MOST_SHOWN = 80  # characters of a value in a message
+_MOST_BYTES = 4 * 2**30  # largest array that is made because an argument asks for it
+_NO_CONTAINERS = (str, bytes, type, set, frozenset)
+_OF_CONTAINERS = ("__iter__", "__array__", "__dataframe__", "__arrow_c_stream__")
+
+
+def shown(value: Any) -> str:
+    """A value in one short line: large ones by their type and shape."""
+    shape = getattr(value, "shape", None)
+    if isinstance(shape, tuple) and shape:
+        return f"<{type(value).__name__} of shape {shape}>"
+    text = " ".join(repr(value).split())
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."
+
+
+class Kind:
+    """What an argument may be."""
+
+    allowed: str
+
+    def holds(self, value: Any) -> bool:
+        """Whether the value is of this kind."""
+        raise NotImplementedError
+
+    def check(self, argument: str, value: Any) -> None:
+        """Refuse a value of another kind.
+
+        Raises
+        ------
+        ArgumentError
+            Naming the argument, what came, and what is allowed.
+        """
+        if not self.holds(value):
+            raise ArgumentError(f"{argument}={shown(value)} must be {self.allowed}.")
+
+
+@dataclasses.dataclass(frozen=True, init=False)
+class OneOf(Kind):
+    """One of a few values: texts, True, False or None."""
+
+    values: tuple[Any, ...]
+
+    def __init__(self, *values: Any):
+        object.__setattr__(self, "values", values)
+
+    def holds(self, value: Any) -> bool:
+        value = bool(value) if isinstance(value, np.bool_) else value
+        return any(isinstance(value, type(one)) and value == one for one in self.values)
+
+    def check(self, argument: str, value: Any) -> None:
+        if not self.holds(value):
+            raise ArgumentError(f"{argument}={shown(value)} is not known; choose one of {', '.join(map(repr, self.values))}.")
+
+
+class SomeOf(OneOf):
+    """One of a few values, or several of them in a tuple or list."""
+
+    def holds(self, value: Any) -> bool:
+        several = value if isinstance(value, tuple | list) else (value,)
+        return len(several) > 0 and all(OneOf(*self.values).holds(one) for one in several)
+
+
+@dataclasses.dataclass(frozen=True)
+class Whole(Kind):
+    """A whole number from ``least`` to ``most``; ``why`` ends the message."""
+
+    least: int
+    most: int | None = None
+    why: str = ""
+
+    @property
+    def allowed(self) -> str:  # type: ignore[override]
+        ends = f">= {self.least}" if self.most is None else f">= {self.least} and <= {self.most}"
+        return f"a whole number {ends}{self.why}"
+
+    def holds(self, value: Any) -> bool:
+        is_whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+        return is_whole and bool(self.least <= value and (self.most is None or value <= self.most))
+
+
+@dataclasses.dataclass(frozen=True)
+class Number(Kind):
+    """A number between two ends, which are left out."""
+
+    low: float
+    high: float
+    allowed: str
+
+    def holds(self, value: Any) -> bool:
+        is_number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+        return is_number and bool(self.low < value < self.high)
+
+
+@dataclasses.dataclass(frozen=True)
+class Text(Kind):
+    """Text, not empty where an example shows what it is."""
+
+    allowed: str = "text"
+
+    def holds(self, value: Any) -> bool:
+        return isinstance(value, str)
+
+
+@dataclasses.dataclass(frozen=True)
+class InstanceOf(Kind):
+    """An object of one of these types."""
+
+    types: type | tuple[type, ...]
+    allowed: str
+
+    def holds(self, value: Any) -> bool:
+        return isinstance(value, self.types)
+
+
+@dataclasses.dataclass(frozen=True)
+class Having(Kind):
+    """An object of a library that need not be loaded, known by what it has."""
+
+    members: tuple[str, ...]
+    allowed: str
+
+    def holds(self, value: Any) -> bool:
+        return not isinstance(value, type) and all(hasattr(value, name) for name in self.members)
+
+
+@dataclasses.dataclass(frozen=True)
+class Container(Kind):
+    """Rows in columns, or numbers in order: any container; what stands in it is read with the model."""
+
+    allowed: str = "a pandas DataFrame, or a dict of columns"
+
+    def holds(self, value: Any) -> bool:
+        return not isinstance(value, _NO_CONTAINERS) and any(hasattr(value, name) for name in _OF_CONTAINERS)
+
+
+@dataclasses.dataclass(frozen=True)
+class Names(Kind):
+    """A name, or a list of them."""
+
+    allowed: str = "a name, or a list of one or more names"
+
+    def holds(self, value: Any) -> bool:
+        if isinstance(value, list | tuple):
+            return len(value) > 0 and all(isinstance(one, str) for one in value)
+        return isinstance(value, str)
+
+
+@dataclasses.dataclass(frozen=True)
+class Location(Kind):
+    """A path of a file or folder."""
+
+    allowed: str = "a path, such as 'fit.glmm'"
+
+    def holds(self, value: Any) -> bool:
+        return isinstance(value, str | os.PathLike) and os.fspath(value) not in ("", b"") and "\0" not in str(value)
+
+
+@dataclasses.dataclass(frozen=True)
+class Maybe(Kind):
+    """None, or a value of another kind."""
+
+    kind: Kind
+
+    @property
+    def allowed(self) -> str:  # type: ignore[override]
+        return f"None, or {self.kind.allowed}"
+
+    def holds(self, value: Any) -> bool:
+        return value is None or self.kind.holds(value)
+
+    def check(self, argument: str, value: Any) -> None:
+        if isinstance(self.kind, OneOf):
+            OneOf(None, *self.kind.values).check(argument, value)
+        else:
+            super().check(argument, value)
+
+
+@dataclasses.dataclass(frozen=True)
+class Judged(Kind):
+    """A value that only the model can judge; ``by`` says what it may be."""
+
+    allowed: str
+
+    def holds(self, value: Any) -> bool:
+        return True
+
+
+LEVEL = Number(0.0, 1.0, "a number between 0 and 1, such as 0.95")
+FLAG = OneOf(True, False)
+ROBUST = OneOf(False, True, "CR0", "CR1", "CR2", "CR3")
+SEED = Whole(0, 2**63 - 1)
+TABLE = Container()
+NUMBERS = Container("numbers: an array, a list or a Series")
+NAMES = Names()
+PATH = Location()
+AXES = Maybe(Having(("plot", "get_xlabel", "transAxes"), "a matplotlib Axes, such as that of plt.subplots()"))
+
+
+def takes(**kinds: Kind) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Declare the kinds of a function's arguments: a call with another value is refused before the function begins."""
+
+    def declare(function: Callable[P, R]) -> Callable[P, R]:
+        names = tuple(inspect.signature(function).parameters)
+        if unknown := set(kinds) - set(names):
+            raise TypeError(f"{function.__qualname__} has no {', '.join(sorted(unknown))}")
+
+        @functools.wraps(function)
+        def checked(*args: P.args, **given: P.kwargs) -> R:
+            check_arguments(kinds, dict(zip(names, args, strict=False)) | given)
+            return function(*args, **given)
+
+        checked.kinds = kinds  # type: ignore[attr-defined]
+        return checked
+
+    return declare
+
+
+def check_arguments(kinds: Mapping[str, Kind], given: Mapping[str, Any]) -> None:
+    """Refuse values that are not of their kinds.
+
+    Raises
+    ------
+    ArgumentError
+    """
+    for name, value in given.items():
+        if name in kinds:
+            kinds[name].check(name, value)
+
+
+def check_size(what: str, shape: Collection[float], advice: str, itemsize: int = 8) -> None:
+    """Refuse an array that would not fit into memory.
+
+    Raises
+    ------
+    ArgumentError
+        Naming its size, and what to ask for instead.
+    """
+    size = math.prod(shape) * itemsize
+    if size > _MOST_BYTES:
+        raise ArgumentError(f"{what} takes {size / 2**30:,.0f} GiB of memory, and {_MOST_BYTES >> 30} GiB are allowed; {advice}.")
