@@ -33,6 +33,7 @@ __all__ = [
     "SEED",
     "TABLE",
     "Container",
+    "Flags",
     "InstanceOf",
     "Judged",
     "Kind",
@@ -44,6 +45,7 @@ __all__ = [
     "Whole",
     "check_arguments",
     "check_size",
+    "shape_of",
     "shown",
     "takes",
 ]
@@ -198,6 +200,16 @@ class Names(Kind):
 
 
 @dataclasses.dataclass(frozen=True)
+class Flags(Kind):
+    """A tuple of True and False, which can be hashed."""
+
+    allowed: str = "a tuple of True and False"
+
+    def holds(self, value: Any) -> bool:
+        return isinstance(value, tuple) and all(isinstance(one, bool) for one in value)
+
+
+@dataclasses.dataclass(frozen=True)
 class Location(Kind):
     """A path of a file or folder."""
 
@@ -246,6 +258,14 @@ NUMBERS = Container("numbers: an array, a list or a Series")
 NAMES = Names()
 PATH = Location()
 AXES = Maybe(Having(("plot", "get_xlabel", "transAxes"), "a matplotlib Axes, such as that of plt.subplots()"))
+
+
+def shape_of(value: Any) -> tuple[int, ...] | None:
+    """The shape of numbers in any container; None where their rows differ in length."""
+    try:
+        return np.shape(value)
+    except ValueError:
+        return None
 
 
 def takes(**kinds: Kind) -> Callable[[Callable[P, R]], Callable[P, R]]:

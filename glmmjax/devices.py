@@ -76,7 +76,7 @@ def resolve_devices(devices: Any) -> Mesh | None:
         return _checked(Mesh(np.array(_first(int(devices))), _AXIS))
     if isinstance(devices, Mesh):
         return _checked(devices)
-    given = list(np.ravel(devices)) if isinstance(devices, jax.Device | Sequence | np.ndarray) else []
+    given = _several(devices)
     if not given or not all(isinstance(device, jax.Device | str) for device in given):
         raise ArgumentError(f"devices={devices!r} must be {_ALLOWED}.")
     return _checked(Mesh(np.array([_of_name(device) if isinstance(device, str) else device for device in given]), _AXIS))
@@ -88,6 +88,12 @@ def portable(devices: Any) -> Any:
         return devices
     mesh = resolve_devices(devices)
     return None if mesh is None else tuple(f"{device.platform}:{device.id}" for device in mesh.devices.flat)
+
+
+def _several(devices: Any) -> list[Any]:
+    if isinstance(devices, np.ndarray):
+        return list(devices.ravel())
+    return [devices] if isinstance(devices, jax.Device) else list(devices) if isinstance(devices, Sequence) else []
 
 
 def _of_name(name: str) -> jax.Device:

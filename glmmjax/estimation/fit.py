@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from glmmjax.arguments import Container, InstanceOf, Judged, Maybe, takes
+from glmmjax.arguments import Flags, InstanceOf, Judged, Maybe, takes
 from glmmjax.errors import ArgumentError
 from glmmjax.estimation.ascent import ascend
 from glmmjax.estimation.evaluators.one_program import OneProgram
@@ -62,7 +62,7 @@ class FitInfo(NamedTuple):
     n_agq=Judged("a whole number of points"),
     covariance=Maybe(InstanceOf(Structure, "a structure, such as design.covariance")),
     penalty=Maybe(InstanceOf(StudentTPenalty, "a StudentTPenalty(mean, scale, df)")),
-    is_intercept=Container("a tuple of True and False, one for each fixed effect"),
+    is_intercept=Flags(),
 )
 def fit_params(
     clusters: ClusterData,
@@ -123,6 +123,8 @@ def fit_params(
         raise ArgumentError(f"covariance is for {covariance.q} random effects, and clusters have {q}; pass design.covariance.")
     structure = unstructured(q) if covariance is None else covariance
     layout = layout_of(resolved, predictor_sizes(clusters), structure)
+    if is_intercept and len(is_intercept) != layout.p:
+        raise ArgumentError(f"is_intercept has {len(is_intercept)} entries, and there are {layout.p} fixed effects.")
     problem = Problem(resolved, layout, penalty, is_intercept or (False,) * layout.p)
     fixed = jax.lax.stop_gradient(clusters.buckets)
     initial = None if init is None else _initial(layout, init, fixed, resolved)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from glmmjax.arguments import shape_of
 from glmmjax.design.columns.table import column_of, describe_unknown, show_label
 from glmmjax.errors import DesignError
 
@@ -77,9 +78,9 @@ def offset_values(offset: Any, data: pd.DataFrame, argument: str = "offset") -> 
         return _named_column(offset, argument, data)[offset]
     if isinstance(offset, pd.Series) and not offset.index.equals(data.index):
         raise DesignError(f"{argument} is a Series with another index than data; pass {argument}.to_numpy() to match it by position.")
-    if np.ndim(offset) != 1 or len(offset) != len(data):
+    if shape_of(offset) != (len(data),):
         raise DesignError(
-            f"{argument} has shape {np.shape(offset)}, and must be a column name or one number for each of the {len(data)} rows of data."
+            f"{argument} has shape {shape_of(offset)}, and must be a column name or one number for each of the {len(data)} rows of data."
         )
     return pd.Series(offset).array
 
@@ -105,8 +106,8 @@ def cluster_weights(weights: Any, groups: Groups, column: pd.Series | None) -> n
     elif isinstance(weights, pd.Series | Mapping):
         values = _by_label(weights, groups)
     else:
-        if np.ndim(weights) != 1 or len(weights) != n_clusters:
-            raise DesignError(f"weights has shape {np.shape(weights)}, and the rows used have {n_clusters} clusters; {_HOW_WEIGHTS}.")
+        if shape_of(weights) != (n_clusters,):
+            raise DesignError(f"weights has shape {shape_of(weights)}, and the rows used have {n_clusters} clusters; {_HOW_WEIGHTS}.")
         values = as_numbers(weights, "weights")
     _check_weights(values, groups)
     check_any_weight(bool(values.any()))
