@@ -9,7 +9,7 @@ from typing import Any
 
 from jax.sharding import Mesh
 
-from glmmjax.arguments import InstanceOf, Judged, Kind, check_arguments
+from glmmjax.arguments import Judged, Kind, check_arguments, shown
 from glmmjax.design import MODEL, ModelArguments, Stream
 from glmmjax.devices import resolve_devices
 from glmmjax.errors import ArgumentError
@@ -25,10 +25,10 @@ __all__ = ["FIT", "FitRequest", "RuleRequest", "updated"]
 
 FIT: dict[str, Kind] = {
     **MODEL,
-    "penalized": InstanceOf((bool, StudentTPenalty), "True, False, or a StudentTPenalty(mean, scale, df)"),
+    "penalized": Judged("True, False, or a StudentTPenalty(mean, scale, df)"),
     "n_agq": Judged("None, or a whole number of points"),
     "initial_values": Judged("None, a Params, or a dict of them by name"),
-    "options": InstanceOf(Options, "a glmmjax.Options, such as Options(n_newton=30)"),
+    "options": Judged("a glmmjax.Options, such as Options(n_newton=30)"),
     "devices": Judged("None, the name or number of devices, or a list of them"),
     "progress": Judged("True, False, or a function of a record"),
 }
@@ -91,6 +91,8 @@ class FitRequest(ModelArguments):
     @functools.cached_property
     def penalty(self) -> StudentTPenalty | None:
         """The penalty on the fixed effects, None for none."""
+        if not isinstance(self.penalized, bool | StudentTPenalty):
+            raise ArgumentError(f"penalized={shown(self.penalized)} must be {FIT['penalized'].allowed}.")
         if isinstance(self.penalized, StudentTPenalty):
             return self.penalized
         return StudentTPenalty() if self.penalized else None
@@ -123,6 +125,8 @@ class FitRequest(ModelArguments):
         # each of these properties checks what it is made from
         _ = self.formula, self.penalty, self.rule
         named_values(self.initial_values)
+        if not isinstance(self.options, Options):
+            raise ArgumentError(f"options={shown(self.options)} must be {FIT['options'].allowed}.")
         _ = self.mesh
         Watch(self.progress)
 

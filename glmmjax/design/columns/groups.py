@@ -153,7 +153,10 @@ def as_numbers(values: Any, what: str) -> np.ndarray:
         When they are no numbers.
     """
     try:
-        return np.asarray(values).astype(np.float64)
+        found = np.asarray(values)
+        if found.dtype.kind in "cmM":  # complex numbers and dates, of which NumPy would make something
+            raise TypeError
+        return found.astype(np.float64)
     except (TypeError, ValueError):
         raise DesignError(f"{what} holds values that are not numbers, such as {np.asarray(values, object).ravel()[0]!r}.") from None
 

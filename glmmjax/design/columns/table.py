@@ -6,7 +6,9 @@ columns must come from the rows that are fitted.
 
 from __future__ import annotations
 
+import decimal
 import difflib
+import numbers
 import types
 import warnings
 from collections.abc import Iterable, Mapping
@@ -214,11 +216,23 @@ def _plain_column(column: pd.Series) -> pd.Series:
         return column.astype(bool)
     if dtypes.is_integer_dtype(column.dtype):
         return column.astype(np.int64 if str(column.dtype).lower() != "uint64" else np.float64)
-    if kind == "decimal" or (dtypes.is_numeric_dtype(column.dtype) and not dtypes.is_complex_dtype(column.dtype)):
+    if dtypes.is_numeric_dtype(column.dtype) and not dtypes.is_complex_dtype(column.dtype):
         return column.astype(np.float64)
+    if column.dtype == object and len(column) and all(isinstance(value, numbers.Real | decimal.Decimal) for value in column):
+        return _of_exact_numbers(column)
     if kind == "string" or (column.dtype != object and dtypes.is_string_dtype(column.dtype)):
         return pd.Series(pd.Categorical(column.astype(object)), index=column.index)
     return column
+
+
+def _of_exact_numbers(column: pd.Series) -> pd.Series:
+    """Fractions, decimals and whole numbers of any size as float64."""
+    try:
+        return pd.Series([float(value) for value in column], index=column.index)
+    except OverflowError:
+        raise DesignError(
+            f"{column.name!r} has a number that is too large for a float of 64 bits; take its logarithm, or scale it."
+        ) from None
 
 
 def _unknown_function(name: str, formula: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import builtins
 import importlib
-import re
 import sys
 import types
 from collections import ChainMap
@@ -17,6 +16,7 @@ import patsy
 import patsy.builtins
 
 from glmmjax.arguments import takes
+from glmmjax.design.formula.checks import SPLINES, check_levels, check_splines
 from glmmjax.design.formula.patsy_state import remembered, restored
 from glmmjax.design.formula.tokens import names_in
 from glmmjax.errors import FormulaError, GlmmError
@@ -54,9 +54,6 @@ class Matrix(NamedTuple):
 
 
 MatrixOf = Callable[[pd.DataFrame], Matrix]  # the same columns for any rows
-
-_MOST_DF = 1000  # of a spline
-_SPLINES = ("bs", "cc", "cr", "te")  # these functions keep all values of their columns to find knots and constraints
 
 
 def caller_namespace(depth: int = 0) -> Mapping[str, Any]:
@@ -125,10 +122,10 @@ def right_side_matrix(terms: str, frames: Callable[[], Iterable[pd.DataFrame]], 
     """
     if terms.strip() == "1":  # a shortcut for the most common random effects, because patsy takes a millisecond for them
         return _ones
-    _check_splines(terms, namespace, formula)
+    _run(terms, formula, lambda: check_splines(terms, namespace, formula))
     env = patsy.EvalEnvironment([namespace])
     info = _run(terms, formula, lambda: patsy.incr_dbuilder(terms, lambda: iter(frames()), env, _KEEP_ALL_ROWS))
-    _check_no_dates(info, formula)
+    check_levels(info, formula)
     return _PatsyMatrix(terms, formula, namespace, info)
 
 
@@ -176,7 +173,7 @@ def _run(terms: str, formula: str, step: Callable[[], Any]) -> Any:
 
 def needs_all_rows(name: str, namespace: Mapping[str, Any]) -> bool:
     """Whether ``name`` is one of patsy's functions that hold all values of a column in memory."""
-    return name in _SPLINES and namespace.get(name) is getattr(patsy.builtins, name)
+    return name in SPLINES and namespace.get(name) is getattr(patsy.builtins, name)
 
 
 def evaluate(expression: str, frame: pd.DataFrame, namespace: Mapping[str, Any], formula: str) -> Any:
@@ -208,26 +205,6 @@ def column_vector(value: Any, n: int, what: str, formula: str) -> np.ndarray:
     if values.shape not in ((), (n,)):
         raise FormulaError(f"{formula}: {what} has shape {values.shape}, and must have one value for each of the {n} rows used.")
     return np.broadcast_to(values.astype(np.float64, copy=False), (n,))
-
-
-def _check_splines(terms: str, namespace: Mapping[str, Any], formula: str) -> None:
-    """Refuse a spline with more columns than any data can tell apart: patsy would make them all."""
-    for name, count in re.findall(r"\b(bs|cr|cc)\([^()]*?(?:df\s*=|,)\s*(\w+)", terms):
-        found = int(count) if count.isdecimal() else namespace.get(count)
-        if isinstance(found, int | float | np.number) and found > _MOST_DF:
-            raise FormulaError(f"{formula}: {name}(...) has df={found}, and at most {_MOST_DF} are allowed; 3 to 10 are usual.")
-
-
-def _check_no_dates(info: Any, formula: str) -> None:
-    """Refuse dates: patsy makes a level of every timestamp, which nobody means."""
-    for factor, found in info.factor_infos.items():
-        if found.type == "categorical" and any(
-            isinstance(level, pd.Timestamp | np.datetime64 | pd.Timedelta) for level in found.categories
-        ):
-            raise FormulaError(
-                f"{formula}: {factor.name()!r} has dates or times, and a formula needs numbers: count from a day, such as "
-                f"data['days'] = (data[{factor.name()!r}] - data[{factor.name()!r}].min()) / pandas.Timedelta('1D')."
-            )
 
 
 def _cause(error: Exception) -> str:
