@@ -107,4 +107,5 @@ def _check_factor(name: str, levels: tuple[Any, ...], formula: str) -> None:
 
 def _equals_itself_alone(level: Any) -> bool:
     """Whether no other row, and no saved fit, can have this level."""
-    return callable(level) or (type(level).__eq__ is object.__eq__ and not isinstance(level, enum.Enum))
+    equality: Any = type(level).__eq__
+    return callable(level) or (equality is object.__eq__ and not isinstance(level, enum.Enum))
