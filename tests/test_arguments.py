@@ -45,7 +45,7 @@ def test_a_call_that_is_right_passes_and_one_that_is_not_is_refused_by_position_
     with pytest.raises(ArgumentError, match=r"^level=95 must be a number between 0 and 1, such as 0.95\.$"):
         declared(95)
     with pytest.raises(TypeError, match="unexpected keyword"):
-        declared(0.5, nosuch=1)  # type: ignore[call-arg]  # type: ignore[call-arg]
+        declared(0.5, nosuch=1)  # type: ignore[call-arg]
 
 
 def test_help_and_pickles_see_the_function():

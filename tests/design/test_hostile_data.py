@@ -4,6 +4,7 @@ import datetime
 import decimal
 import enum
 import fractions
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -188,5 +189,6 @@ def test_a_spline_without_end_is_refused_before_it_is_made(spline):
 def test_numbers_of_an_argument_are_real(argument):
     n = 12 if argument == "weights" else N
     for values in (np.ones(n) + 1j, pd.date_range("2024", periods=n), [[1.0], [2.0, 3.0]]):
+        given: Any = {argument: values}
         with pytest.raises(DesignError, match=argument):
-            gj.make_design("y ~ x", "~ 1 | id", data=rows(), family="poisson", **{argument: values})
+            gj.make_design("y ~ x", "~ 1 | id", data=rows(), family="poisson", **given)
