@@ -25,6 +25,7 @@ from glmmjax.errors import ArgumentError
 __all__ = [
     "AXES",
     "FLAG",
+    "FOLDER",
     "LEVEL",
     "NAMES",
     "NUMBERS",
@@ -90,12 +91,14 @@ class Kind:
 
 @dataclasses.dataclass(frozen=True, init=False)
 class OneOf(Kind):
-    """One of a few values: texts, True, False or None."""
+    """One of a few values: texts, True, False or None; ``meaning`` has the texts whose word does not say what they stand for."""
 
     values: tuple[Any, ...]
+    meaning: Mapping[str, str]
 
-    def __init__(self, *values: Any):
-        object.__setattr__(self, "values", values)
+    def __init__(self, *values: Any, **meaning: str):
+        object.__setattr__(self, "values", (*values, *meaning))
+        object.__setattr__(self, "meaning", meaning)
 
     def holds(self, value: Any) -> bool:
         value = bool(value) if isinstance(value, np.bool_) else value
@@ -103,7 +106,10 @@ class OneOf(Kind):
 
     def check(self, argument: str, value: Any) -> None:
         if not self.holds(value):
-            raise ArgumentError(f"{argument}={shown(value)} is not known; choose one of {', '.join(map(repr, self.values))}.")
+            raise ArgumentError(f"{argument}={shown(value)} is not known; choose one of {', '.join(map(self._explained, self.values))}.")
+
+    def _explained(self, value: Any) -> str:
+        return f"{value!r} ({self.meaning[value]})" if value in self.meaning else repr(value)
 
 
 class SomeOf(OneOf):
@@ -221,20 +227,21 @@ class Location(Kind):
 
 @dataclasses.dataclass(frozen=True)
 class Maybe(Kind):
-    """None, or a value of another kind."""
+    """None, or a value of another kind; ``none`` says what None stands for, where that is not plain."""
 
     kind: Kind
+    none: str = ""
 
     @property
     def allowed(self) -> str:  # type: ignore[override]
-        return f"None, or {self.kind.allowed}"
+        return f"None{f' ({self.none})' if self.none else ''}, or {self.kind.allowed}"
 
     def holds(self, value: Any) -> bool:
         return value is None or self.kind.holds(value)
 
     def check(self, argument: str, value: Any) -> None:
         if isinstance(self.kind, OneOf):
-            OneOf(None, *self.kind.values).check(argument, value)
+            OneOf(None, *(one for one in self.kind.values if one not in self.kind.meaning), **self.kind.meaning).check(argument, value)
         else:
             super().check(argument, value)
 
@@ -257,15 +264,16 @@ TABLE = Container()
 NUMBERS = Container("numbers: an array, a list or a Series")
 NAMES = Names()
 PATH = Location()
+FOLDER = Location("the path of a folder")
 AXES = Maybe(Having(("plot", "get_xlabel", "transAxes"), "a matplotlib Axes, such as that of plt.subplots()"))
 
 
-def shape_of(value: Any) -> tuple[int, ...] | None:
-    """The shape of numbers in any container; None where their rows differ in length."""
+def shape_of(value: Any) -> tuple[int, ...] | str:
+    """The shape of numbers in any container; in words where their rows differ in length."""
     try:
         return np.shape(value)
     except ValueError:
-        return None
+        return "(rows of different lengths)"
 
 
 def takes(**kinds: Kind) -> Callable[[Callable[P, R]], Callable[P, R]]:

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import jax
 
-from glmmjax.arguments import PATH, Maybe, takes
+from glmmjax.arguments import FOLDER, Maybe, takes
 from glmmjax.errors import ArgumentError
 from glmmjax.estimation.xla.store import cache_folder, default_folder, store_in_force, use_store
 
 __all__ = ["enable_compilation_cache", "program_store"]
 
 
-@takes(path=Maybe(PATH))
+@takes(path=Maybe(FOLDER, "to keep no programs"))
 def program_store(path: str | os.PathLike[str] | None = "default") -> Path | None:
     """Choose the folder in which compiled programs are kept; it is in use from the next call on.
 
@@ -56,7 +56,7 @@ def program_store(path: str | os.PathLike[str] | None = "default") -> Path | Non
     return store.folder if store is not None else None
 
 
-@takes(path=Maybe(PATH))
+@takes(path=Maybe(FOLDER, "the cache folder of the user"))
 def enable_compilation_cache(path: str | os.PathLike[str] | None = None) -> Path:
     """Keep on disk what JAX compiles beside our fits, such as your own functions of ``log_likelihood``; call it before they are compiled.
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from glmmjax.arguments import shape_of
 from glmmjax.errors import ArgumentError
 from glmmjax.fitted import FittedModel
 from glmmjax.plots.axes import axes
@@ -38,7 +39,7 @@ def plot_residuals(record: QuantileResidualRecord, against: Any = "fitted", n_bi
     Raises
     ------
     ArgumentError
-        For another ``against`` or ``n_bins``.
+        For another ``against``.
     """
     x, label = _variable(record, against)
     ax = axes(ax)
@@ -61,13 +62,11 @@ def _variable(record: QuantileResidualRecord, against: Any) -> tuple[np.ndarray,
             return record.columns[against], against
         names = ", ".join(map(repr, record.columns))
         raise ArgumentError(f"against={against!r} is neither 'fitted' nor a fixed-effects column; these are {names}. Or pass the values.")
-    try:
-        values = np.asarray(against)
-    except ValueError:  # of rows that differ in length
-        values = np.empty(0)
+    shape = shape_of(against)
+    values = np.asarray(against) if isinstance(shape, tuple) else np.empty(0, object)
     if values.shape != record.values.shape or values.dtype.kind not in "biuf" or not np.isfinite(values).all():
         raise ArgumentError(
-            f"against has shape {values.shape} and type {values.dtype}; it must be 'fitted', the name of a fixed-effects column, or one "
+            f"against has shape {shape} and type {values.dtype}; it must be 'fitted', the name of a fixed-effects column, or one "
             f"finite number for each of the {len(record.values)} rows used."
         )
     return values.astype(float), str(getattr(against, "name", None) or "Variable")

@@ -21,7 +21,7 @@ def plot_influence(
     Raises
     ------
     ArgumentError
-        As ``cooks_distances``, and for another ``n_labels``.
+        As ``cooks_distances``.
     """
     distances = tables.cooks_series(influence, method, part, scaled)
     ax = axes(ax)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ENOUGH", "SIMULATION", "CheckingPlots"]
 
-SIMULATION = {"new_random_effects": OneOf(True, False, *SOURCES), "parameter_uncertainty": FLAG, "seed": SEED, "robust": ROBUST}
+SIMULATION = {"new_random_effects": OneOf(True, False, **SOURCES), "parameter_uncertainty": FLAG, "seed": SEED, "robust": ROBUST}
 ENOUGH = Whole(FEWEST, why=": residuals have a resolution of 1 / (n + 1)")
 
 
@@ -145,7 +145,7 @@ class CheckingPlots:
         """
         return plots.plot_predictive(self.fitted_model, SimulationSettings(n, new_random_effects, parameter_uncertainty, seed, robust), ax)
 
-    @takes(max_count=Maybe(Whole(0)), ax=AXES)
+    @takes(max_count=Maybe(Whole(0), "the largest outcome observed, 100 at most"), ax=AXES)
     def plot_rootogram(self, max_count: int | None = None, ax: Any = None) -> Axes:
         """Observed frequencies of a discrete outcome hanging from the expected ones, on the scale of square roots.
 

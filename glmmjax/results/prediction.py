@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Prediction"]
 
-_EFFECT_KIND = OneOf("mode", "mean")
+_EFFECT_KIND = OneOf(mode="conditional modes", mean="posterior means")
 
 
 class Prediction:

@@ -22,7 +22,7 @@ class Uncertainty:
 
     fitted_model: FittedModel
 
-    @takes(robust=ROBUST, which=OneOf("fixed", "all"))
+    @takes(robust=ROBUST, which=OneOf(fixed="the fixed effects", all="all parameters, on their free scales"))
     def cov_params(self, robust: bool | str = False, which: str = "fixed") -> pd.DataFrame:
         """Covariance matrix of the estimates.
 
@@ -64,7 +64,7 @@ class Uncertainty:
         """
         return tables.covariance_frame(self.fitted_model, robust, which)
 
-    @takes(which=OneOf(*WHICH), method=OneOf(*METHODS), level=LEVEL, robust=ROBUST, n=Whole(1), kind=OneOf(*BOOTSTRAPS), seed=SEED)
+    @takes(which=OneOf(*WHICH), method=OneOf(*METHODS), level=LEVEL, robust=ROBUST, n=Whole(1), kind=OneOf(**BOOTSTRAPS), seed=SEED)
     def conf_int(
         self,
         which: str = "fixed",

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from glmmjax.arguments import PATH, Judged, Maybe, Whole, takes
+from glmmjax.arguments import FOLDER, Judged, Maybe, Whole, takes
 from glmmjax.errors import ArgumentError, DesignError
 
 __all__ = ["Stream", "columns_of", "read_frames", "stream"]
@@ -36,7 +36,7 @@ class Stream:
     folder: str | None
 
 
-@takes(source=Judged(_HOW), chunk_rows=Whole(1), folder=Maybe(PATH))
+@takes(source=Judged(_HOW), chunk_rows=Whole(1), folder=Maybe(FOLDER, "the folder of temporary files"))
 def stream(source: Any, *, chunk_rows: int = _CHUNK_ROWS, folder: str | os.PathLike[str] | None = None) -> Stream:
     """Data that are larger than memory, for ``mixed_model(..., data=gj.stream(source))``.
 

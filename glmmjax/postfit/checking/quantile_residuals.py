@@ -50,7 +50,7 @@ def quantile_residuals(fitted: FittedModel, settings: SimulationSettings) -> Qua
     Raises
     ------
     ArgumentError
-        For fewer than 20 simulations, and as ``simulate``.
+        As ``simulate``.
     RowsNotKeptError
         For a streamed fit.
     """

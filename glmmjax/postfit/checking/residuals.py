@@ -39,7 +39,7 @@ def residuals(fitted: FittedModel, kind: str = "raw", at: str = "subject_specifi
     Raises
     ------
     ArgumentError
-        For another ``kind`` or ``at``, outcomes that may be censored, a family without a variance (``"pearson"``), and a family that is
+        For outcomes that may be censored, a family without a variance (``"pearson"``), and a family that is
         no exponential dispersion model (``"deviance"``).
     RowsNotKeptError
         For a streamed fit.

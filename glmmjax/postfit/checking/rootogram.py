@@ -52,7 +52,7 @@ def rootogram(fitted: FittedModel, max_count: int | None = None) -> RootogramFre
     Raises
     ------
     ArgumentError
-        For an outcome that is no count, and another ``max_count``.
+        For an outcome that is no count, and a ``max_count`` beyond memory.
     RowsNotKeptError
         For a streamed fit.
     """

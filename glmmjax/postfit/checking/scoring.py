@@ -32,7 +32,7 @@ from glmmjax.postfit.prediction.subjects import modes_of, posterior_rule, subjec
 
 __all__ = ["Scores", "scoring_rules"]
 
-SCORES = ("plug_in", "integrated")
+SCORES = {"plug_in": "at the conditional modes of random effects", "integrated": "over them"}
 _TAIL = 1e-7  # probability that may lie beyond the largest count in the sums
 
 
@@ -83,7 +83,7 @@ def scoring_rules(
     Raises
     ------
     ArgumentError
-        For a continuous outcome, another ``kind`` or ``max_count``, and a distribution that reaches beyond ``max_count``.
+        For a continuous outcome, and a distribution that reaches beyond ``max_count``.
     DesignError, FormulaError, OutcomeError, RowsNotKeptError
         As ``read_new_rows`` and streamed fits raise them.
     """

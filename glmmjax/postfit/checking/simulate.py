@@ -30,7 +30,12 @@ from glmmjax.postfit.uncertainty.vcov import covariance
 __all__ = ["SOURCES", "SimulationSettings", "Simulations", "drawn_parameters", "simulate"]
 
 _Simulations = tuple[Array, Array | None, tuple[Array, Array]]  # theta, random effects, keys of effects and of outcomes; all have n entries
-SOURCES = ("new", "posterior", "mode", "zero")
+SOURCES = {
+    "new": "as True: drawn from N(0, D)",
+    "posterior": "as False: drawn given the data",
+    "mode": "the conditional modes",
+    "zero": "all of them 0",
+}
 
 
 class Simulations(NamedTuple):
@@ -71,7 +76,7 @@ def simulate(fitted: FittedModel, settings: SimulationSettings, newdata: Any = N
     Raises
     ------
     ArgumentError
-        For an argument outside what is allowed; a Custom family without ``sample``; and ``parameter_uncertainty`` where estimates have
+        For an ``n`` beyond memory; a Custom family without ``sample``; and ``parameter_uncertainty`` where estimates have
         no covariance.
     DesignError, FormulaError, OutcomeError, RowsNotKeptError
         As ``read_new_rows`` and streamed fits raise them.

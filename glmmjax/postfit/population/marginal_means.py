@@ -109,7 +109,7 @@ def grouped_values(fitted: FittedModel, newdata: Any, by: Any, average: bool, ki
     Raises
     ------
     ArgumentError
-        For an unknown ``kind``, ``by`` with ``average``, no rows, missing values in rows to be averaged, and a family without a mean.
+        For ``by`` with ``average``, no rows, missing values in rows to be averaged, and a family without a mean.
     """
     if by is not None and average:
         raise ArgumentError(f"by={by!r} averages over the rows of each group and average=True over all rows; give one of the two.")

@@ -91,7 +91,7 @@ def predict(
     Raises
     ------
     ArgumentError
-        For a ``kind`` or ``scale`` that is not known or not of this model, and clusters without outcomes.
+        For a ``kind`` or ``scale`` that is not of this model, and clusters without outcomes.
     DesignError, FormulaError, OutcomeError, RowsNotKeptError
         As ``read_new_rows`` and streamed fits raise them.
     """

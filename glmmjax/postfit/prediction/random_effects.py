@@ -75,7 +75,8 @@ def random_effects_covariance(fitted: FittedModel, kind: str = "mode") -> np.nda
 
     Raises
     ------
-    ArgumentError, RowsNotKeptError
+    RowsNotKeptError
+        For a streamed fit.
     """
     return _moments(fitted)[1 if kind == "mean" else 2]
 
@@ -85,8 +86,6 @@ def random_effects_intervals(fitted: FittedModel, kind: str = "mode", level: flo
 
     Raises
     ------
-    ArgumentError
-        For another ``kind``, or a ``level`` outside (0, 1).
     RowsNotKeptError
         For a streamed fit.
     """

@@ -40,7 +40,7 @@ __all__ = [
     "simulated_outcomes",
 ]
 
-BOOTSTRAPS = ("parametric", "cluster")
+BOOTSTRAPS = {"parametric": "data simulated from the model", "cluster": "clusters drawn with replacement"}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -80,7 +80,7 @@ def bootstrap(fitted: FittedModel, n: int = 1000, kind: str = "parametric", seed
     Raises
     ------
     ArgumentError
-        For another ``n``, ``kind`` or ``seed``; for a fit without certificate; for a family without ``sample``; for a single cluster.
+        For an ``n`` beyond memory; for a fit without certificate; for a family without ``sample``; for a single cluster.
     RowsNotKeptError
         For a streamed fit.
     """
@@ -94,13 +94,7 @@ def bootstrap(fitted: FittedModel, n: int = 1000, kind: str = "parametric", seed
 
 
 def percentile_limits(values: np.ndarray, level: float) -> np.ndarray:
-    """(2, N) percentiles of ``values`` (R, N) that leave out ``1 - level``; NaN (a correlation without variances) is not counted.
-
-    Raises
-    ------
-    ArgumentError
-        For a ``level`` that is not between 0 and 1.
-    """
+    """(2, N) percentiles of ``values`` (R, N) that leave out ``1 - level``; NaN (a correlation without variances) is not counted."""
     known, tail = np.isfinite(values).any(axis=0), 0.5 - 0.5 * level
     found = np.nanquantile(np.where(known, values, 0.0), [tail, 1.0 - tail], axis=0)
     return np.where(known, found, np.nan)

@@ -44,7 +44,7 @@ __all__ = [
     "refitted_without",
 ]
 
-METHODS = ("refit", "one_step")
+METHODS = {"refit": "the exact fit without each cluster", "one_step": "one Newton step"}
 PARTS = ("fixed", "zero", "dispersion")
 
 
@@ -92,7 +92,7 @@ def cooks_distances(influence: Influence, method: str = "refit", part: str = "fi
     Raises
     ------
     ArgumentError
-        For another argument; for a fit without certificate, or of one cluster.
+        For a fit without certificate, or of one cluster.
     RowsNotKeptError
         For a streamed fit.
     """
