@@ -13,6 +13,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
+import itertools
 import math
 import os
 from collections.abc import Callable, Collection, Mapping
@@ -30,7 +31,6 @@ __all__ = [
     "NAMES",
     "NUMBERS",
     "PATH",
-    "ROBUST",
     "SEED",
     "TABLE",
     "Container",
@@ -60,10 +60,12 @@ _OF_CONTAINERS = ("__iter__", "__array__", "__dataframe__", "__arrow_c_stream__"
 
 
 def shown(value: Any) -> str:
-    """A value in one short line: large ones by their type and shape."""
+    """A value in one short line: arrays, tables and records by their type and shape."""
     shape = getattr(value, "shape", None)
     if isinstance(shape, tuple) and shape:
         return f"<{type(value).__name__} of shape {shape}>"
+    if dataclasses.is_dataclass(value) or hasattr(value, "_fields"):
+        return f"<{type(value).__name__}>"
     text = " ".join(repr(value).split())
     return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."
 
@@ -91,25 +93,22 @@ class Kind:
 
 @dataclasses.dataclass(frozen=True, init=False)
 class OneOf(Kind):
-    """One of a few values: texts, True, False or None; ``meaning`` has the texts whose word does not say what they stand for."""
+    """One of a few values: texts, True, False or None; a dict has values with what they stand for, where that is not plain."""
 
-    values: tuple[Any, ...]
-    meaning: Mapping[str, str]
+    meaning: Mapping[Any, str]
 
-    def __init__(self, *values: Any, **meaning: str):
-        object.__setattr__(self, "values", (*values, *meaning))
-        object.__setattr__(self, "meaning", meaning)
+    def __init__(self, *values: Any):
+        pairs = (one.items() if isinstance(one, Mapping) else [(one, "")] for one in values)
+        object.__setattr__(self, "meaning", dict(itertools.chain(*pairs)))
 
     def holds(self, value: Any) -> bool:
         value = bool(value) if isinstance(value, np.bool_) else value
-        return any(isinstance(value, type(one)) and value == one for one in self.values)
+        return any(isinstance(value, type(one)) and value == one for one in self.meaning)
 
     def check(self, argument: str, value: Any) -> None:
         if not self.holds(value):
-            raise ArgumentError(f"{argument}={shown(value)} is not known; choose one of {', '.join(map(self._explained, self.values))}.")
-
-    def _explained(self, value: Any) -> str:
-        return f"{value!r} ({self.meaning[value]})" if value in self.meaning else repr(value)
+            choices = ", ".join(f"{one!r} ({meaning})" if meaning else repr(one) for one, meaning in self.meaning.items())
+            raise ArgumentError(f"{argument}={shown(value)} is not known; choose one of {choices}.")
 
 
 class SomeOf(OneOf):
@@ -117,7 +116,7 @@ class SomeOf(OneOf):
 
     def holds(self, value: Any) -> bool:
         several = value if isinstance(value, tuple | list) else (value,)
-        return len(several) > 0 and all(OneOf(*self.values).holds(one) for one in several)
+        return len(several) > 0 and all(super(SomeOf, self).holds(one) for one in several)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -241,7 +240,7 @@ class Maybe(Kind):
 
     def check(self, argument: str, value: Any) -> None:
         if isinstance(self.kind, OneOf):
-            OneOf(None, *(one for one in self.kind.values if one not in self.kind.meaning), **self.kind.meaning).check(argument, value)
+            OneOf(None, self.kind.meaning).check(argument, value)
         else:
             super().check(argument, value)
 
@@ -258,7 +257,6 @@ class Judged(Kind):
 
 LEVEL = Number(0.0, 1.0, "a number between 0 and 1, such as 0.95")
 FLAG = OneOf(True, False)
-ROBUST = OneOf(False, True, "CR0", "CR1", "CR2", "CR3")
 SEED = Whole(0, 2**63 - 1)
 TABLE = Container()
 NUMBERS = Container("numbers: an array, a list or a Series")

@@ -16,7 +16,7 @@ from glmmjax.errors import ArgumentError
 
 __all__ = ["cr_marg_probs", "cr_setup"]
 
-_DIRECTION = OneOf(forward="from the lowest level up", backward="from the highest down")
+_DIRECTION = OneOf({"forward": "from the lowest level up", "backward": "from the highest down"})
 
 
 @takes(y=Container("an ordinal outcome: a column or a list"), direction=_DIRECTION)

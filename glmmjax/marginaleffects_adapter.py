@@ -23,6 +23,7 @@ from glmmjax.fitted import FittedModel
 from glmmjax.postfit.inference.wald import theta_names
 from glmmjax.postfit.population.marginal_means import data_of
 from glmmjax.postfit.prediction.predict import request_of, values_of
+from glmmjax.postfit.uncertainty.sandwich import ROBUST
 from glmmjax.postfit.uncertainty.vcov import covariance
 
 __all__ = ["marginaleffects_model"]
@@ -78,7 +79,11 @@ def _model_class() -> type[Any]:
             super().__init__(fitted, vault)
 
         def get_vcov(self, vcov: Any = True) -> Any:
-            return None if vcov is False or vcov is None else covariance(self.model, False if vcov is True else vcov)
+            if vcov is False or vcov is None:
+                return None
+            robust = False if vcov is True else vcov
+            ROBUST.check("vcov", robust)
+            return covariance(self.model, robust)
 
         def get_exog(self, newdata: Any) -> _SlicedRows:
             levels = self.model.design.recipe.levels

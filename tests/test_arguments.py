@@ -15,7 +15,6 @@ from glmmjax.arguments import (
     LEVEL,
     NAMES,
     PATH,
-    ROBUST,
     SEED,
     TABLE,
     Maybe,
@@ -28,6 +27,7 @@ from glmmjax.arguments import (
     takes,
 )
 from glmmjax.errors import ArgumentError
+from glmmjax.postfit.uncertainty.sandwich import ROBUST
 from tests.test_docstrings import functions
 
 
@@ -87,8 +87,19 @@ def test_what_a_kind_takes(kind, good, bad):
 
 def test_a_message_stays_short_whatever_came():
     assert shown(pd.DataFrame({"a": range(1000)})) == "<DataFrame of shape (1000, 1)>"
+    assert shown(gj.Options()) == "<Options>"
     assert len(shown("x" * 10**6)) < 100
     assert "\n" not in shown("a\nb" * 3)
+
+
+def test_a_message_says_what_words_stand_for():
+    kind = OneOf({False: "none", "a": "the first"}, "b")
+    with pytest.raises(ArgumentError, match=r"^x='c' is not known; choose one of False \(none\), 'a' \(the first\), 'b'\.$"):
+        kind.check("x", "c")
+    with pytest.raises(ArgumentError, match=r"^x='c' is not known; choose one of None, False \(none\), 'a' \(the first\), 'b'\.$"):
+        Maybe(kind).check("x", "c")
+    with pytest.raises(ArgumentError, match=r"^x=0 must be None \(for all of them\), or a whole number >= 1\.$"):
+        Maybe(Whole(1), "for all of them").check("x", 0)
 
 
 def test_an_array_beyond_memory_is_refused_with_its_size():

@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 CLUSTERS = InstanceOf(ClusterData, "a ClusterData, such as design.clusters of make_design")
-MESH = InstanceOf(Mesh, "a jax.sharding.Mesh, such as that of jax.make_mesh((4,), ('blocks',))")
+MESH = InstanceOf(Mesh, "a jax.sharding.Mesh, such as jax.make_mesh((4,), ('blocks',)) of 4 devices")
 
 
 @takes(clusters=CLUSTERS, mesh=MESH)

@@ -128,7 +128,7 @@ class Checking(CheckingPlots):
         settings = SimulationSettings(n, new_random_effects, parameter_uncertainty, seed, robust)
         return QuantileResiduals(quantile_residuals(self.fitted_model, settings))
 
-    @takes(newdata=Maybe(TABLE), newdata2=Maybe(TABLE), kind=OneOf(**SCORES), max_count=_MAX_COUNT)
+    @takes(newdata=Maybe(TABLE), newdata2=Maybe(TABLE), kind=OneOf(SCORES), max_count=_MAX_COUNT)
     def scoring_rules(self, newdata: Any = None, newdata2: Any = None, kind: str = "plug_in", max_count: int = 100_000) -> pd.DataFrame:
         r"""Logarithmic, quadratic (Brier), spherical scores and CRPS of every row with a discrete outcome; all larger for better forecasts.
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from glmmjax.arguments import AXES, FLAG, ROBUST, SEED, Maybe, OneOf, Whole, takes
+from glmmjax.arguments import AXES, FLAG, SEED, Maybe, OneOf, Whole, takes
 from glmmjax.fitted import FittedModel
 from glmmjax.plots import checking as plots
 from glmmjax.postfit.checking.quantile_residuals import FEWEST, quantile_residuals
 from glmmjax.postfit.checking.simulate import SOURCES, SimulationSettings
+from glmmjax.postfit.uncertainty.sandwich import ROBUST
 from glmmjax.results.quantile_residuals import AGAINST
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ENOUGH", "SIMULATION", "CheckingPlots"]
 
-SIMULATION = {"new_random_effects": OneOf(True, False, **SOURCES), "parameter_uncertainty": FLAG, "seed": SEED, "robust": ROBUST}
+SIMULATION = {"new_random_effects": OneOf(True, False, SOURCES), "parameter_uncertainty": FLAG, "seed": SEED, "robust": ROBUST}
 ENOUGH = Whole(FEWEST, why=": residuals have a resolution of 1 / (n + 1)")
 
 

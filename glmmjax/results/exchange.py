@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from glmmjax.arguments import FLAG, LEVEL, PATH, ROBUST, TABLE, Maybe, OneOf, takes
+from glmmjax.arguments import FLAG, LEVEL, PATH, TABLE, Maybe, OneOf, takes
 from glmmjax.fitted import FittedModel
 from glmmjax.marginaleffects_adapter import marginaleffects_model
 from glmmjax.postfit.population.marginal_means import MEAN_KINDS
 from glmmjax.postfit.prediction.predict import KINDS
+from glmmjax.postfit.uncertainty.sandwich import ROBUST
 from glmmjax.storage import save_fit
 from glmmjax.tables import tidy as tables
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from glmmjax.arguments import ROBUST, Judged, Text, takes
+from glmmjax.arguments import Judged, Text, takes
 from glmmjax.design.formula.matrices import caller_namespace
 from glmmjax.fitted import FittedModel
 from glmmjax.postfit.inference.score_test import ScoreTest, score_test
 from glmmjax.postfit.inference.wald import WaldTest, wald_test
+from glmmjax.postfit.uncertainty.sandwich import ROBUST
 from glmmjax.tables import inference as tables
 
 if TYPE_CHECKING:

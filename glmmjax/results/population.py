@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from glmmjax.arguments import AXES, FLAG, LEVEL, NAMES, ROBUST, TABLE, Judged, Maybe, OneOf, SomeOf, Text, takes
+from glmmjax.arguments import AXES, FLAG, LEVEL, NAMES, TABLE, Judged, Maybe, OneOf, SomeOf, Text, takes
 from glmmjax.fitted import FittedModel
 from glmmjax.plots import population as plots
 from glmmjax.postfit.population.contrasts import ADJUSTMENTS, COMPARISONS, contrasts
 from glmmjax.postfit.population.effects import EFFECT_SCALES, effects
 from glmmjax.postfit.population.marginal_coefs import marginal_coefs
 from glmmjax.postfit.population.marginal_means import MEAN_KINDS, marginal_means
+from glmmjax.postfit.uncertainty.sandwich import ROBUST
 from glmmjax.results.marginal_coefs import MarginalCoefsResults
 from glmmjax.tables import population as tables
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from glmmjax.arguments import AXES, LEVEL, ROBUST, SEED, TABLE, Maybe, OneOf, Text, Whole, takes
+from glmmjax.arguments import AXES, LEVEL, SEED, TABLE, Maybe, OneOf, Text, Whole, takes
 from glmmjax.fitted import FittedModel
 from glmmjax.plots import prediction as plots
 from glmmjax.postfit.checking.residuals import RESIDUALS, RESIDUALS_AT
 from glmmjax.postfit.prediction.predict import KINDS, SCALES, IntervalSettings
+from glmmjax.postfit.uncertainty.sandwich import ROBUST
 from glmmjax.tables import frames
 from glmmjax.tables import prediction as tables
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Prediction"]
 
-_EFFECT_KIND = OneOf(mode="conditional modes", mean="posterior means")
+_EFFECT_KIND = OneOf({"mode": "conditional modes", "mean": "posterior means"})
 
 
 class Prediction:

@@ -50,7 +50,7 @@ class Refitting:
         """
         return self._influence
 
-    @takes(method=OneOf(**METHODS), part=OneOf(*PARTS), scaled=FLAG)
+    @takes(method=OneOf(METHODS), part=OneOf(*PARTS), scaled=FLAG)
     def cooks_distance(self, method: str = "refit", part: str = "fixed", scaled: bool = False) -> pd.Series:
         r"""Cook's distance of every cluster: how far the coefficients move when it is left out.
 
@@ -90,7 +90,7 @@ class Refitting:
         """
         return self.influence().cooks_distance(method, part, scaled)
 
-    @takes(method=OneOf(**METHODS))
+    @takes(method=OneOf(METHODS))
     def dfbetas(self, method: str = "refit") -> pd.DataFrame:
         """Change of every parameter when a cluster is left out, in standard errors of this fit: (all clusters - without it) / se.
 
@@ -148,7 +148,7 @@ class Refitting:
         """
         return self.influence().leave_cluster_out_score()
 
-    @takes(ax=AXES, method=OneOf(**METHODS), part=OneOf(*PARTS), scaled=FLAG, n_labels=Whole(0))
+    @takes(ax=AXES, method=OneOf(METHODS), part=OneOf(*PARTS), scaled=FLAG, n_labels=Whole(0))
     def plot_influence(
         self, ax: Axes | None = None, method: str = "refit", part: str = "fixed", scaled: bool = False, n_labels: int = 5
     ) -> Axes:
@@ -178,7 +178,7 @@ class Refitting:
         """
         return self.influence().plot(ax, method, part, scaled, n_labels)
 
-    @takes(n=Whole(1), kind=OneOf(**BOOTSTRAPS), seed=SEED)
+    @takes(n=Whole(1), kind=OneOf(BOOTSTRAPS), seed=SEED)
     def bootstrap(self, n: int = 1000, kind: str = "parametric", seed: int = 0) -> BootstrapResults:
         """Refit the model to ``n`` bootstrap data sets, from its estimates.
 

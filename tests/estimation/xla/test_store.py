@@ -256,7 +256,7 @@ def test_a_path_that_is_no_folder_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ArgumentError, match="is a file; give a folder"):
         gj.program_store(tmp_path / "file")
-    with pytest.raises(ArgumentError, match="must be the path of a folder, or None"):
+    with pytest.raises(ArgumentError, match=r"path=3 must be None \(to keep no programs\), or the path of a folder"):
         gj.program_store(3)  # type: ignore[arg-type]
 
 
