@@ -152,7 +152,7 @@ class Number(Kind):
 
 @dataclasses.dataclass(frozen=True)
 class Text(Kind):
-    """Text, not empty where an example shows what it is."""
+    """Text; ``allowed`` shows an example."""
 
     allowed: str = "text"
 
@@ -247,7 +247,7 @@ class Maybe(Kind):
 
 @dataclasses.dataclass(frozen=True)
 class Judged(Kind):
-    """A value that only the model can judge; ``by`` says what it may be."""
+    """A value that only the model can judge; ``allowed`` says what it may be."""
 
     allowed: str
 

@@ -52,6 +52,13 @@ def marginaleffects_model(fitted: FittedModel, kind: str) -> Any:
 
 
 @functools.cache
+def _robust_of(vcov: Any) -> bool | str:
+    """The argument ``robust`` that marginaleffects calls ``vcov``, where True stands for the usual covariance."""
+    robust = False if vcov is True else vcov
+    ROBUST.check("vcov", robust)
+    return robust
+
+
 def _model_class() -> type[Any]:
     """The class, made when marginaleffects is first needed."""
     try:
@@ -79,11 +86,7 @@ def _model_class() -> type[Any]:
             super().__init__(fitted, vault)
 
         def get_vcov(self, vcov: Any = True) -> Any:
-            if vcov is False or vcov is None:
-                return None
-            robust = False if vcov is True else vcov
-            ROBUST.check("vcov", robust)
-            return covariance(self.model, robust)
+            return None if vcov is False or vcov is None else covariance(self.model, _robust_of(vcov))
 
         def get_exog(self, newdata: Any) -> _SlicedRows:
             levels = self.model.design.recipe.levels

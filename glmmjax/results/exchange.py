@@ -168,6 +168,8 @@ class Exchange:
         ArgumentError
             For a path in a folder that does not exist, a column or an argument that cannot be written, and data that have changed since the
             fit.
+        StorageError
+            Where the file cannot be written; one that was there stays as it was.
 
         Examples
         --------

@@ -47,7 +47,8 @@ def write_archive(path: str | os.PathLike[str], document: Mapping[str, Any], arr
     try:
         number, name = tempfile.mkstemp(prefix=".glmmjax.", dir=target.parent)
     except OSError as error:
-        raise StorageError(f"save({str(target)!r}): nothing can be written there ({error.strerror}).") from None
+        why = error.strerror or error
+        raise StorageError(f"save({str(target)!r}): nothing can be written there ({why}); give a path in another folder.") from None
     try:
         with os.fdopen(number, "wb") as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr(_DOCUMENT, json.dumps({**head, **document}, allow_nan=True, indent=1))
@@ -55,10 +56,12 @@ def write_archive(path: str | os.PathLike[str], document: Mapping[str, Any], arr
                 with archive.open(_entry(k), "w", force_zip64=True) as entry:
                     np.lib.format.write_array(entry, array, allow_pickle=False)
         os.replace(name, target)
-    except BaseException as error:
+    except OSError as error:
         Path(name).unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise StorageError(f"save({str(target)!r}): the file cannot be written ({error.strerror}).") from None
+        why = error.strerror or error
+        raise StorageError(f"save({str(target)!r}): the file cannot be written ({why}); make room, or save it elsewhere.") from None
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
         raise
 
 
@@ -127,5 +130,7 @@ def _entry(k: int) -> str:
 def _path(path: Any, function: str) -> Path:
     found = Path(path)
     if len(found.name.encode(errors="replace")) > _LONGEST_NAME:
-        raise ArgumentError(f"{function}(...): a file name of {len(found.name)} characters is too long.")
+        raise ArgumentError(
+            f"{function}(...): a file name of {len(found.name)} characters is too long; give one of at most {_LONGEST_NAME}."
+        )
     return found

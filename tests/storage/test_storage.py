@@ -18,7 +18,7 @@ import pytest
 import glmmjax as gj
 from glmmjax.design import Stream
 from glmmjax.design.new_rows import read_new_rows
-from glmmjax.errors import ArgumentError, DesignError, FormulaError, RowsNotKeptError
+from glmmjax.errors import ArgumentError, DesignError, FormulaError, RowsNotKeptError, StorageError
 from glmmjax.fitted import FittedModel
 from glmmjax.storage.columns import decode_column, decode_index, encode_column, encode_index
 from glmmjax.storage.values import decode, encode
@@ -367,7 +367,7 @@ def test_a_failed_save_leaves_the_file_that_was_there(monkeypatch, tmp_path, int
         raise OSError("disk full")
 
     monkeypatch.setattr(np.lib.format, "write_array", fail)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(StorageError, match=r"fit'\): the file cannot be written \(disk full\); make room"):
         intro_fit.save(tmp_path / "fit")
     assert (tmp_path / "fit").read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["fit"]
