@@ -14,17 +14,18 @@ import dataclasses
 import functools
 import inspect
 import itertools
-import math
 import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
 from glmmjax.errors import ArgumentError
+from glmmjax.values import shown
 
 __all__ = [
     "AXES",
+    "COUNT",
     "FLAG",
     "FOLDER",
     "LEVEL",
@@ -45,29 +46,13 @@ __all__ = [
     "Text",
     "Whole",
     "check_arguments",
-    "check_size",
-    "shape_of",
-    "shown",
     "takes",
 ]
 
 P = ParamSpec("P")
 R = TypeVar("R")
-_MOST_SHOWN = 80  # characters of a value in a message
-_MOST_BYTES = 4 * 2**30  # largest array that is made because an argument asks for it
 _NO_CONTAINERS = (str, bytes, type, set, frozenset)
 _OF_CONTAINERS = ("__iter__", "__array__", "__dataframe__", "__arrow_c_stream__")
-
-
-def shown(value: Any) -> str:
-    """A value in one short line: arrays, tables and records by their type and shape."""
-    shape = getattr(value, "shape", None)
-    if isinstance(shape, tuple) and shape:
-        return f"<{type(value).__name__} of shape {shape}>"
-    if dataclasses.is_dataclass(value) or hasattr(value, "_fields"):
-        return f"<{type(value).__name__}>"
-    text = " ".join(repr(value).split())
-    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."
 
 
 class Kind:
@@ -129,7 +114,7 @@ class Whole(Kind):
 
     @property
     def allowed(self) -> str:  # type: ignore[override]
-        ends = f">= {self.least}" if self.most is None else f">= {self.least} and <= {self.most}"
+        ends = f">= {self.least}" if self.most is None else f">= {self.least} and <= {self.most:,}"
         return f"a whole number {ends}{self.why}"
 
     def holds(self, value: Any) -> bool:
@@ -257,6 +242,7 @@ class Judged(Kind):
 
 LEVEL = Number(0.0, 1.0, "a number between 0 and 1, such as 0.95")
 FLAG = OneOf(True, False)
+COUNT = Whole(1, 10**9)  # of what is drawn or simulated
 SEED = Whole(0, 2**63 - 1)
 TABLE = Container()
 NUMBERS = Container("numbers: an array, a list or a Series")
@@ -264,14 +250,6 @@ NAMES = Names()
 PATH = Location()
 FOLDER = Location("the path of a folder")
 AXES = Maybe(Having(("plot", "get_xlabel", "transAxes"), "a matplotlib Axes, such as that of plt.subplots()"))
-
-
-def shape_of(value: Any) -> tuple[int, ...] | str:
-    """The shape of numbers in any container; in words where their rows differ in length."""
-    try:
-        return np.shape(value)
-    except ValueError:
-        return "(rows of different lengths)"
 
 
 def takes(**kinds: Kind) -> Callable[[Callable[P, R]], Callable[P, R]]:
@@ -303,16 +281,3 @@ def check_arguments(kinds: Mapping[str, Kind], given: Mapping[str, Any]) -> None
     for name, value in given.items():
         if name in kinds:
             kinds[name].check(name, value)
-
-
-def check_size(what: str, shape: Collection[float], advice: str, itemsize: int = 8) -> None:
-    """Refuse an array that would not fit into memory.
-
-    Raises
-    ------
-    ArgumentError
-        Naming its size, and what to ask for instead.
-    """
-    size = math.prod(shape) * itemsize
-    if size > _MOST_BYTES:
-        raise ArgumentError(f"{what} takes {size / 2**30:,.0f} GiB of memory, and {_MOST_BYTES >> 30} GiB are allowed; {advice}.")

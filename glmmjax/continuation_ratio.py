@@ -13,6 +13,7 @@ import pandas as pd
 
 from glmmjax.arguments import Container, Judged, Maybe, OneOf, takes
 from glmmjax.errors import ArgumentError
+from glmmjax.values import NOT_NUMBERS
 
 __all__ = ["cr_marg_probs", "cr_setup"]
 
@@ -97,7 +98,7 @@ def cr_marg_probs(eta: Any, direction: Literal["forward", "backward"] = "forward
     """
     try:
         table = np.asarray(eta, np.float64)
-    except (TypeError, ValueError):
+    except NOT_NUMBERS:
         raise ArgumentError(f"eta must be a table of numbers, not {type(eta).__name__} with other values.") from None
     if table.ndim != 2 or table.shape[1] < 2:
         raise ArgumentError(f"eta has shape {table.shape} and must be (n, K - 1), one column for each of at least 2 cohorts.")

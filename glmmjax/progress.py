@@ -10,6 +10,7 @@ from typing import Any
 from glmmjax.errors import ArgumentError
 from glmmjax.estimation.maximum import Progress
 from glmmjax.estimation.xla.interrupts import keep_interrupts
+from glmmjax.values import shown
 
 __all__ = ["Watch"]
 
@@ -24,7 +25,7 @@ class Watch:
 
     def __init__(self, progress: Any):
         if not (isinstance(progress, bool) or _takes_one(progress)):
-            raise ArgumentError(f"progress={progress!r} must be True, False, or a function of one Progress record.")
+            raise ArgumentError(f"progress={shown(progress)} must be True, False, or a function of one Progress record.")
         self._show: Callable[[Progress], None] | None = _show_line if progress is True else progress or None
         self._shows_line = progress is True
         self._last: Progress | None = None

@@ -9,7 +9,7 @@ from typing import Any
 
 from jax.sharding import Mesh
 
-from glmmjax.arguments import Judged, Kind, check_arguments, shown
+from glmmjax.arguments import Judged, Kind, check_arguments
 from glmmjax.design import MODEL, ModelArguments, Stream
 from glmmjax.devices import resolve_devices
 from glmmjax.errors import ArgumentError
@@ -20,6 +20,7 @@ from glmmjax.likelihood.params import Params
 from glmmjax.likelihood.quadrature import Quadrature
 from glmmjax.options import Options, StudentTPenalty, default_n_agq
 from glmmjax.progress import Watch
+from glmmjax.values import shown
 
 __all__ = ["FIT", "FitRequest", "RuleRequest", "updated"]
 
@@ -108,7 +109,7 @@ class FitRequest(ModelArguments):
     def mesh(self) -> Mesh | None:
         """The devices that were asked for, None where the size of the data decides."""
         if self.is_streamed and self.devices is not None:
-            raise ArgumentError(f"devices={self.devices!r} is for data in memory; a stream is fitted on JAX's default device.")
+            raise ArgumentError(f"devices={shown(self.devices)} is for data in memory; a stream is fitted on JAX's default device.")
         return resolve_devices(self.devices)
 
     def check(self) -> None:

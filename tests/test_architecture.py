@@ -15,24 +15,25 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "glmmjax"
 ROOT = "glmmjax"
 
-_PURE = {"arguments", "errors", "families", "likelihood"}
+_PURE = {"arguments", "errors", "families", "likelihood", "values"}
 _FIT = _PURE | {"options", "estimation"}
 _ALL_FITTED = _FIT | {"design", "request", "fitted"}
 
 # unit -> units of glmmjax below it; every unit may also import itself
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
-    "arguments": {"errors"},
-    "options": {"errors"},
-    "families": {"errors"},
-    "likelihood": {"arguments", "errors", "families"},
+    "values": {"errors"},
+    "arguments": {"errors", "values"},
+    "options": {"errors", "values"},
+    "families": {"errors", "values"},
+    "likelihood": {"arguments", "errors", "families", "values"},
     "design": _PURE | {"options"},
     "estimation": _PURE | {"options"},
     "progress": _FIT,
     "initial_values": _PURE,
     "compilation_cache": {"arguments", "errors", "estimation"},
-    "continuation_ratio": {"arguments", "errors"},
-    "devices": {"errors", "estimation"},
+    "continuation_ratio": {"arguments", "errors", "values"},
+    "devices": {"errors", "estimation", "values"},
     "request": _FIT | {"design", "devices", "initial_values", "progress"},
     "fitted": _FIT | {"design", "request"},
     "postfit": _ALL_FITTED,
@@ -52,6 +53,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 # unit -> outside libraries; a longer path, such as "likelihood/gauss_hermite", takes precedence
 OUTSIDE: dict[str, set[str]] = {
     "arguments": {"numpy"},
+    "values": {"numpy"},
     "families": {"jax", "numpy"},
     "likelihood": {"jax"},
     "likelihood/gauss_hermite": {"jax", "numpy"},

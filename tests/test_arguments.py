@@ -9,25 +9,10 @@ import pandas as pd
 import pytest
 
 import glmmjax as gj
-from glmmjax.arguments import (
-    AXES,
-    FLAG,
-    LEVEL,
-    NAMES,
-    PATH,
-    SEED,
-    TABLE,
-    Maybe,
-    OneOf,
-    SomeOf,
-    Text,
-    Whole,
-    check_size,
-    shown,
-    takes,
-)
+from glmmjax.arguments import AXES, FLAG, LEVEL, NAMES, PATH, SEED, TABLE, Maybe, OneOf, SomeOf, Text, Whole, takes
 from glmmjax.errors import ArgumentError
 from glmmjax.postfit.uncertainty.sandwich import ROBUST
+from glmmjax.values import check_size, shown
 from tests.test_docstrings import functions
 
 

@@ -28,6 +28,7 @@ HOSTILE = {
     "half": 1.5,
     "true": True,
     "huge": 10**30,
+    "too long to write": 10**5000,
     "complex": 1j,
     "empty text": "",
     "unknown text": "nosuch",

@@ -12,6 +12,7 @@ import patsy
 
 from glmmjax.design.design import Design
 from glmmjax.errors import ArgumentError
+from glmmjax.values import NOT_NUMBERS
 
 __all__ = ["Hypotheses", "read_hypotheses", "term_columns"]
 
@@ -101,7 +102,7 @@ def _close_to(text: Any, names: Sequence[str]) -> str:
 def _from_matrix(hypotheses: Any, names: Sequence[str], n_fixed: int) -> tuple[np.ndarray, np.ndarray]:
     try:
         matrix = np.atleast_2d(np.asarray(hypotheses.to_numpy() if isinstance(hypotheses, pd.DataFrame) else hypotheses, float))
-    except (TypeError, ValueError):
+    except NOT_NUMBERS:
         raise ArgumentError(
             f"hypotheses has type {type(hypotheses).__name__}, and must be text {_EXAMPLE}, a list of texts, a dict or a matrix."
         ) from None

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from glmmjax.arguments import shape_of
 from glmmjax.errors import ArgumentError
 from glmmjax.fitted import FittedModel
 from glmmjax.plots.axes import axes
@@ -14,6 +13,7 @@ from glmmjax.postfit.checking.predictive_checks import predictive_ecdf
 from glmmjax.postfit.checking.quantile_residuals import QuantileResidualRecord
 from glmmjax.postfit.checking.rootogram import rootogram
 from glmmjax.postfit.checking.simulate import SimulationSettings
+from glmmjax.values import shape_of
 
 __all__ = ["plot_predictive", "plot_qq", "plot_residuals", "plot_rootogram"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from glmmjax.arguments import TABLE, Maybe, OneOf, Whole, takes
+from glmmjax.arguments import COUNT, TABLE, Maybe, OneOf, Whole, takes
 from glmmjax.fitted import FittedModel
 from glmmjax.postfit.checking.quantile_residuals import quantile_residuals
 from glmmjax.postfit.checking.scoring import SCORES, scoring_rules
@@ -26,7 +26,7 @@ class Checking(CheckingPlots):
 
     fitted_model: FittedModel
 
-    @takes(**SIMULATION, n=Whole(1), newdata=Maybe(TABLE))
+    @takes(**SIMULATION, n=COUNT, newdata=Maybe(TABLE))
     def simulate(
         self,
         n: int = 1,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from glmmjax.arguments import AXES, FLAG, SEED, Maybe, OneOf, Whole, takes
+from glmmjax.arguments import AXES, COUNT, FLAG, SEED, Maybe, OneOf, Whole, takes
 from glmmjax.fitted import FittedModel
 from glmmjax.plots import checking as plots
 from glmmjax.postfit.checking.quantile_residuals import FEWEST, quantile_residuals
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["ENOUGH", "SIMULATION", "CheckingPlots"]
 
 SIMULATION = {"new_random_effects": OneOf(True, False, SOURCES), "parameter_uncertainty": FLAG, "seed": SEED, "robust": ROBUST}
-ENOUGH = Whole(FEWEST, why=": residuals have a resolution of 1 / (n + 1)")
+ENOUGH = Whole(FEWEST, 10**9, why=": residuals have a resolution of 1 / (n + 1)")
 
 
 class CheckingPlots:
@@ -107,7 +107,7 @@ class CheckingPlots:
         settings = SimulationSettings(n, new_random_effects, parameter_uncertainty, seed, robust)
         return plots.plot_residuals(quantile_residuals(self.fitted_model, settings), against, n_bins, ax)
 
-    @takes(**SIMULATION, n=Whole(1), ax=AXES)
+    @takes(**SIMULATION, n=COUNT, ax=AXES)
     def plot_predictive(
         self,
         n: int = 100,
@@ -146,7 +146,7 @@ class CheckingPlots:
         """
         return plots.plot_predictive(self.fitted_model, SimulationSettings(n, new_random_effects, parameter_uncertainty, seed, robust), ax)
 
-    @takes(max_count=Maybe(Whole(0), "the largest outcome observed, 100 at most"), ax=AXES)
+    @takes(max_count=Maybe(Whole(0, 10**9), "the largest outcome observed, 100 at most"), ax=AXES)
     def plot_rootogram(self, max_count: int | None = None, ax: Any = None) -> Axes:
         """Observed frequencies of a discrete outcome hanging from the expected ones, on the scale of square roots.
 

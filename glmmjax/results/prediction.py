@@ -130,7 +130,7 @@ class Prediction:
         interval_for=OneOf("mean", "outcome"),
         robust=ROBUST,
         seed=SEED,
-        n_draws=Whole(100),
+        n_draws=Whole(100, 10**9),
     )
     def predict(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING
 
-from glmmjax.arguments import AXES, FLAG, SEED, OneOf, Whole, takes
+from glmmjax.arguments import AXES, COUNT, FLAG, SEED, OneOf, Whole, takes
 from glmmjax.fitted import FittedModel
 from glmmjax.postfit.refitting.bootstrap import BOOTSTRAPS, bootstrap
 from glmmjax.postfit.refitting.influence import METHODS, PARTS, Influence
@@ -178,7 +178,7 @@ class Refitting:
         """
         return self.influence().plot(ax, method, part, scaled, n_labels)
 
-    @takes(n=Whole(1), kind=OneOf(BOOTSTRAPS), seed=SEED)
+    @takes(n=COUNT, kind=OneOf(BOOTSTRAPS), seed=SEED)
     def bootstrap(self, n: int = 1000, kind: str = "parametric", seed: int = 0) -> BootstrapResults:
         """Refit the model to ``n`` bootstrap data sets, from its estimates.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from glmmjax.arguments import LEVEL, SEED, OneOf, Whole, takes
+from glmmjax.arguments import COUNT, LEVEL, SEED, OneOf, takes
 from glmmjax.fitted import FittedModel
 from glmmjax.postfit.inference.confidence import METHODS, confidence_intervals
 from glmmjax.postfit.refitting.bootstrap import BOOTSTRAPS
@@ -65,7 +65,7 @@ class Uncertainty:
         """
         return tables.covariance_frame(self.fitted_model, robust, which)
 
-    @takes(which=OneOf(*WHICH), method=OneOf(*METHODS), level=LEVEL, robust=ROBUST, n=Whole(1), kind=OneOf(BOOTSTRAPS), seed=SEED)
+    @takes(which=OneOf(*WHICH), method=OneOf(*METHODS), level=LEVEL, robust=ROBUST, n=COUNT, kind=OneOf(BOOTSTRAPS), seed=SEED)
     def conf_int(
         self,
         which: str = "fixed",

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from glmmjax.arguments import shape_of
 from glmmjax.design.columns.table import column_of, describe_unknown, show_label
 from glmmjax.errors import DesignError
+from glmmjax.values import NOT_NUMBERS, shape_of
 
 __all__ = [
     "Groups",
@@ -157,7 +157,7 @@ def as_numbers(values: Any, what: str) -> np.ndarray:
         if found.dtype.kind in "cmM":  # complex numbers and dates, of which NumPy would make something
             raise TypeError
         return found.astype(np.float64)
-    except (TypeError, ValueError):
+    except NOT_NUMBERS:
         raise DesignError(f"{what} holds values that are not numbers, such as {np.asarray(values, object).ravel()[0]!r}.") from None
 
 

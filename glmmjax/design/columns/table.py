@@ -20,6 +20,7 @@ from pandas.api import types as dtypes
 
 from glmmjax.design.formula.tokens import Name, names_in
 from glmmjax.errors import ArgumentError, DesignError, FormulaError
+from glmmjax.values import shown
 
 __all__ = [
     "Table",
@@ -178,8 +179,8 @@ def with_categories(column: Any, categories: Any) -> pd.Categorical:
 
 
 def show_label(label: Any) -> str:
-    """A row or cluster label as it is written in Python."""
-    return repr(label.item() if isinstance(label, np.generic) else label)
+    """A row or cluster label as it is written in Python, in one short line."""
+    return shown(label.item() if isinstance(label, np.generic) else label)
 
 
 def check_finite(values: np.ndarray, names: tuple[str, ...], labels: pd.Index, what: str) -> None:

@@ -13,6 +13,7 @@ import pandas as pd
 import patsy
 
 from glmmjax.errors import FormulaError
+from glmmjax.values import shown
 
 __all__ = ["SPLINES", "check_levels", "check_splines"]
 
@@ -86,7 +87,7 @@ def check_levels(info: Any, formula: str) -> None:
                 if not contrast.matrix.shape[1]:
                     level = info.factor_infos[factor].categories[0]
                     raise FormulaError(
-                        f"{formula}: {factor.name()!r} has one level only in the rows used, {level!r}, and so {term.name()!r} has no "
+                        f"{formula}: {factor.name()!r} has one level only in the rows used, {shown(level)}, and so {term.name()!r} has no "
                         "effect that could be estimated; leave it out."
                     )
 

@@ -13,7 +13,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from glmmjax.arguments import check_size
 from glmmjax.estimation.objective import Problem
 from glmmjax.estimation.xla.program import as_program
 from glmmjax.fitted import FittedModel
@@ -21,6 +20,7 @@ from glmmjax.likelihood.model_rows import ModelRows
 from glmmjax.likelihood.population import population_average
 from glmmjax.postfit.prediction.discrete import Discrete, discrete_outcome, highest_outcomes, log_masses
 from glmmjax.postfit.prediction.rows import own_outcome, own_rows
+from glmmjax.values import check_size
 
 __all__ = ["RootogramFrequencies", "rootogram"]
 

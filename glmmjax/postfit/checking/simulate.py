@@ -12,7 +12,6 @@ import jax
 import numpy as np
 from jax import Array
 
-from glmmjax.arguments import check_size
 from glmmjax.design.new_rows import NewRows, read_new_rows
 from glmmjax.errors import ArgumentError
 from glmmjax.estimation.objective import Problem
@@ -26,6 +25,7 @@ from glmmjax.postfit.prediction.rows import model_rows, read_own_rows
 from glmmjax.postfit.prediction.subjects import modes_of, targets_for
 from glmmjax.postfit.uncertainty.parameter_draws import normal_draws
 from glmmjax.postfit.uncertainty.vcov import covariance
+from glmmjax.values import check_size
 
 __all__ = ["SOURCES", "SimulationSettings", "Simulations", "drawn_parameters", "simulate"]
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from glmmjax.arguments import OneOf, check_size
+from glmmjax.arguments import OneOf
 from glmmjax.errors import ArgumentError
 from glmmjax.families.base import Family
 from glmmjax.families.links import Identity, Link, Log, Logit
@@ -18,6 +18,7 @@ from glmmjax.postfit.uncertainty.delta_method import propagated_variances
 from glmmjax.postfit.uncertainty.link_intervals import normal_quantile, on_scale
 from glmmjax.postfit.uncertainty.p_values import normal_two_sided
 from glmmjax.postfit.uncertainty.vcov import covariance
+from glmmjax.values import NOT_NUMBERS, check_size
 
 __all__ = ["ADJUSTMENTS", "COMPARISONS", "Contrasts", "adjusted", "contrasts"]
 
@@ -138,7 +139,7 @@ def _named_weights(name: Any, row: Any, labels: list[Any]) -> Any:
 def _checked(weights: Any, n: int) -> np.ndarray:
     try:
         found = np.atleast_2d(np.asarray(weights, float))
-    except (TypeError, ValueError):
+    except NOT_NUMBERS:
         raise ArgumentError(f"contrast must be text, a matrix of weights, or a dict of them, not {type(weights).__name__}.") from None
     if found.ndim != 2 or found.shape[1] != n or not len(found) or not np.isfinite(found).all():
         raise ArgumentError(f"contrast has shape {found.shape} and must hold finite weights, one column for each of the {n} means.")

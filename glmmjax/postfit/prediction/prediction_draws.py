@@ -18,7 +18,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from glmmjax.arguments import check_size
 from glmmjax.design.new_rows import NewRows
 from glmmjax.estimation.objective import Problem
 from glmmjax.families.base import Family
@@ -34,6 +33,7 @@ from glmmjax.postfit.prediction.row_blocks import MOST_ROWS, BlockRows, rows_by_
 from glmmjax.postfit.prediction.subjects import Targets, posterior_points
 from glmmjax.postfit.prediction.t_proposals import log_weight, t_draws
 from glmmjax.postfit.uncertainty.parameter_draws import normal_draws
+from glmmjax.values import check_size
 
 __all__ = ["Quantiles", "flat_quantiles", "subject_quantiles"]
 

@@ -14,7 +14,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from glmmjax.arguments import check_size
 from glmmjax.errors import ArgumentError
 from glmmjax.estimation.convergence import Code
 from glmmjax.estimation.objective import Problem
@@ -28,6 +27,7 @@ from glmmjax.likelihood.params import Params
 from glmmjax.postfit.prediction.subjects import blocks_of_modes
 from glmmjax.postfit.uncertainty.parameters import natural_values, reported, working_at
 from glmmjax.postfit.uncertainty.scores import cluster_weights_of
+from glmmjax.values import check_size
 
 __all__ = [
     "BOOTSTRAPS",
