@@ -51,7 +51,6 @@ def marginaleffects_model(fitted: FittedModel, kind: str) -> Any:
     return _model_class()(fitted, kind, data)
 
 
-@functools.cache
 def _robust_of(vcov: Any) -> bool | str:
     """The argument ``robust`` that marginaleffects calls ``vcov``, where True stands for the usual covariance."""
     robust = False if vcov is True else vcov
@@ -59,6 +58,7 @@ def _robust_of(vcov: Any) -> bool | str:
     return robust
 
 
+@functools.cache
 def _model_class() -> type[Any]:
     """The class, made when marginaleffects is first needed."""
     try:

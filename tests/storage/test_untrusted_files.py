@@ -7,6 +7,7 @@ import itertools
 import json
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -196,7 +197,7 @@ FIELDS = [
     *(("estimates", name) for name in ("params", "log_likelihood", "is_singular", "options", "quadrature")),
     *(("convergence", name) for name in ("message", "newton_decrement", "n_em")),
 ]
-NO_FIELD = [None, [1, 2], {}, {"array": 0}, {"name": "poisson"}, {"fields": {}}]
+NO_FIELD: list[Any] = [None, [1, 2], {}, {"array": 0}, {"name": "poisson"}, {"fields": {}}]
 OTHER_TYPES = [(("family",), 3), (("estimates", "log_likelihood"), "a"), (("estimates", "is_singular"), 3), (("convergence", "message"), 3)]
 
 
