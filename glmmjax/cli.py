@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return options.run(options)
     except OSError as error:
         return _fail(f"cannot read {error.filename}: {error.strerror}" if error.filename else str(error), 2)
-    except (GlmmError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+    except GlmmError as error:
         return _fail(str(error), 2)
     except KeyboardInterrupt as error:
         return _fail(str(error) or "interrupted", 130)
@@ -79,7 +79,7 @@ def run_fit(options: argparse.Namespace) -> int:
     """Fit the model that the options describe."""
     names = ("n_agq", "zi_fixed", "zi_random", "dispersion", "covariance")
     extra: dict[str, Any] = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
-    data = pd.read_csv(options.data)
+    data = _read(options.data)
     texts = {name: extra[name] for name in ("zi_fixed", "zi_random", "dispersion") if name in extra}
     check_formula(ModelArguments(options.fixed, options.random, data, options.family, **texts).formula)
     fit = gj.mixed_model(
@@ -120,6 +120,18 @@ def _demo_poisson() -> int:
     print(_POISSON_NOTE)
     _show("  against  ".join(formulas), gj.anova(smaller, larger))
     return _status([smaller, larger])
+
+
+def _read(path: str) -> pd.DataFrame:
+    """The table of a file on this machine."""
+    if "://" in path:
+        raise ArgumentError(f"{path!r} is an address, and the data must be a file on this machine; download it first.")
+    try:
+        return pd.read_csv(path)
+    except OSError as error:
+        raise ArgumentError(f"cannot read {path}: {error.strerror or error}") from None
+    except Exception as error:  # pandas and the readers of packed files have many ways to say that a byte is wrong
+        raise ArgumentError(f"{path!r} cannot be read as a table with a header line and commas: {error}") from None
 
 
 def _family(name: str, link: str | None) -> Family:

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import jax
 
+from glmmjax.arguments import FOLDER, Maybe, takes
 from glmmjax.errors import ArgumentError
 from glmmjax.estimation.xla.store import cache_folder, default_folder, store_in_force, use_store
 
 __all__ = ["enable_compilation_cache", "program_store"]
 
 
+@takes(path=Maybe(FOLDER, "to keep no programs"))
 def program_store(path: str | os.PathLike[str] | None = "default") -> Path | None:
     """Choose the folder in which compiled programs are kept; it is in use from the next call on.
 
@@ -52,20 +54,18 @@ def program_store(path: str | os.PathLike[str] | None = "default") -> Path | Non
 
 def _folder(path: str | os.PathLike[str]) -> Path:
     """The path of a folder that is there or may be made."""
-    text = os.fspath(path) if isinstance(path, str | os.PathLike) else None
-    if not isinstance(text, str) or not text or "\0" in text:
-        raise ArgumentError(f"program_store(path={path!r}) must be the path of a folder, or None to keep no programs.")
     try:
-        folder = Path(text).expanduser().absolute()
+        folder = Path(path).expanduser().absolute()
         is_file = folder.exists() and not folder.is_dir()
     except (RuntimeError, OSError) as error:  # a user whom this machine does not have, a folder that may not be read, a name too long
-        raise ArgumentError(f"program_store(path={text!r}) cannot be reached: {error}. Give a folder of your own, or None.") from error
+        raise ArgumentError(f"program_store(path={str(path)!r}) cannot be reached: {error}. Give a folder of your own, or None.") from error
     if is_file:
         instead = str(folder.with_suffix(".programs"))
         raise ArgumentError(f"program_store(path={str(folder)!r}) is a file; give a folder, such as {instead!r}.")
     return folder
 
 
+@takes(path=Maybe(FOLDER, "the cache folder of the user"))
 def enable_compilation_cache(path: str | os.PathLike[str] | None = None) -> Path:
     """Keep on disk what JAX compiles beside our fits, such as your own functions of ``log_likelihood``; call it before they are compiled.
 
@@ -83,7 +83,7 @@ def enable_compilation_cache(path: str | os.PathLike[str] | None = None) -> Path
 
     Raises
     ------
-    OSError
+    ArgumentError
         Where the folder cannot be made.
 
     Examples
@@ -95,7 +95,10 @@ def enable_compilation_cache(path: str | os.PathLike[str] | None = None) -> Path
     >>> jax.config.update("jax_compilation_cache_dir", before)  # and no longer
     """
     folder = Path(path).expanduser() if path is not None else cache_folder() / "glmmjax" / "jax"
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ArgumentError(f"path={str(folder)!r} cannot be made a folder ({error.strerror}); give another.") from None
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)

@@ -11,11 +11,16 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from glmmjax.arguments import Container, Judged, Maybe, OneOf, takes
 from glmmjax.errors import ArgumentError
+from glmmjax.values import NOT_NUMBERS
 
 __all__ = ["cr_marg_probs", "cr_setup"]
 
+_DIRECTION = OneOf({"forward": "from the lowest level up", "backward": "from the highest down"})
 
+
+@takes(y=Container("an ordinal outcome: a column or a list"), direction=_DIRECTION)
 def cr_setup(y: Any, direction: Literal["forward", "backward"] = "forward") -> pd.DataFrame:
     """Expand an ordinal outcome into one binary outcome for each level that a row reaches.
 
@@ -50,7 +55,6 @@ def cr_setup(y: Any, direction: Literal["forward", "backward"] = "forward") -> p
     3      2       1  0    all
     4      2       1  1   y>=1
     """
-    _check_direction(direction)
     codes, levels = _read(y)
     last = len(levels) - 1
     n_passed = codes if direction == "forward" else last - codes  # levels gone through before that of the row
@@ -64,6 +68,7 @@ def cr_setup(y: Any, direction: Literal["forward", "backward"] = "forward") -> p
     )
 
 
+@takes(eta=Judged("numbers (n, K - 1), one column for each cohort"), direction=_DIRECTION, levels=Maybe(Container("a list of K names")))
 def cr_marg_probs(eta: Any, direction: Literal["forward", "backward"] = "forward", levels: Sequence[Any] | None = None) -> pd.DataFrame:
     """Probability of each level from the linear predictors of a continuation-ratio model with a logit link.
 
@@ -91,10 +96,9 @@ def cr_marg_probs(eta: Any, direction: Literal["forward", "backward"] = "forward
        low    mid   high
     0  0.5  0.366  0.134
     """
-    _check_direction(direction)
     try:
         table = np.asarray(eta, np.float64)
-    except (TypeError, ValueError):
+    except NOT_NUMBERS:
         raise ArgumentError(f"eta must be a table of numbers, not {type(eta).__name__} with other values.") from None
     if table.ndim != 2 or table.shape[1] < 2:
         raise ArgumentError(f"eta has shape {table.shape} and must be (n, K - 1), one column for each of at least 2 cohorts.")
@@ -112,13 +116,10 @@ def cr_marg_probs(eta: Any, direction: Literal["forward", "backward"] = "forward
     return pd.DataFrame(probabilities, index=index, columns=None if levels is None else list(levels))
 
 
-def _check_direction(direction: str) -> None:
-    if direction not in ("forward", "backward"):
-        raise ArgumentError(f"direction={direction!r} must be 'forward', from the lowest level up, or 'backward', from the highest down.")
-
-
 def _read(y: Any) -> tuple[np.ndarray, list[Any]]:
     """Codes 0, 1, ... and the levels that they stand for."""
+    if getattr(y, "ndim", 1) != 1:
+        raise ArgumentError(f"y has shape {y.shape} and must be (n,), one outcome for each row; take one column of a table.")
     values = pd.Series(y).reset_index(drop=True)
     if values.isna().any():
         raise ArgumentError(

@@ -12,6 +12,7 @@ from jax.sharding import Mesh
 
 from glmmjax.errors import ArgumentError
 from glmmjax.estimation.xla.compiler_options import device_in_force
+from glmmjax.values import shown
 
 __all__ = ["Placement", "automatic", "on_device", "placement", "portable", "resolve_devices"]
 
@@ -76,9 +77,9 @@ def resolve_devices(devices: Any) -> Mesh | None:
         return _checked(Mesh(np.array(_first(int(devices))), _AXIS))
     if isinstance(devices, Mesh):
         return _checked(devices)
-    given = list(np.ravel(devices)) if isinstance(devices, jax.Device | Sequence | np.ndarray) else []
+    given = _several(devices)
     if not given or not all(isinstance(device, jax.Device | str) for device in given):
-        raise ArgumentError(f"devices={devices!r} must be {_ALLOWED}.")
+        raise ArgumentError(f"devices={shown(devices)} must be {_ALLOWED}.")
     return _checked(Mesh(np.array([_of_name(device) if isinstance(device, str) else device for device in given]), _AXIS))
 
 
@@ -88,6 +89,12 @@ def portable(devices: Any) -> Any:
         return devices
     mesh = resolve_devices(devices)
     return None if mesh is None else tuple(f"{device.platform}:{device.id}" for device in mesh.devices.flat)
+
+
+def _several(devices: Any) -> list[Any]:
+    if isinstance(devices, np.ndarray):
+        return list(devices.ravel())
+    return [devices] if isinstance(devices, jax.Device) else list(devices) if isinstance(devices, Sequence) else []
 
 
 def _of_name(name: str) -> jax.Device:
@@ -117,8 +124,9 @@ def _first(n: int) -> list[jax.Device]:
     present = jax.devices()
     if not 1 <= n <= len(present):
         raise ArgumentError(
-            f"devices={n} must be a number from 1 to {len(present)}: JAX sees {_present()}. "
-            f"A CPU counts as several devices after jax.config.update('jax_num_cpu_devices', {max(n, 2)}), before JAX is first used."
+            f"devices={shown(n)} must be a number from 1 to {len(present)}: JAX sees {_present()}. "
+            f"A CPU counts as several devices after jax.config.update('jax_num_cpu_devices', {min(max(n, 2), 1024)}), before JAX is "
+            "first used."
         )
     return present[:n]
 

@@ -35,7 +35,7 @@ class ArgumentError(GlmmError):
 
 
 class StorageError(ArgumentError):
-    """A file is no saved fit, or is damaged."""
+    """A file is no saved fit, is damaged, or cannot be written."""
 
 
 class FormulaError(GlmmError):

@@ -12,6 +12,7 @@ import numpy as np
 from glmmjax.errors import ArgumentError
 from glmmjax.likelihood.covariance import Structure
 from glmmjax.likelihood.params import Params, Theta
+from glmmjax.values import NOT_NUMBERS, shown
 
 __all__ = ["initial_theta", "named_values"]
 
@@ -30,7 +31,7 @@ def named_values(values: Any) -> Mapping[str, Any] | None:
         return None
     given = values._asdict() if isinstance(values, Params) else values
     if not isinstance(given, Mapping) or any(name not in _NAMES for name in given):
-        raise ArgumentError(f"initial_values={values!r} must be a Params, or a dict with the names {', '.join(_NAMES)}.")
+        raise ArgumentError(f"initial_values={shown(values)} must be a Params, or a dict with the names {', '.join(_NAMES)}.")
     return given
 
 
@@ -70,10 +71,10 @@ def _initial_array(given: Mapping[str, Any], name: str, shape: tuple[int, ...]) 
         raise ArgumentError(f"initial_values has no {'D' if name == 'chol' else name!r}; this model needs it, with shape {shape}.")
     try:
         values = np.asarray(given[name], np.float64)
-    except (TypeError, ValueError):
+    except NOT_NUMBERS:
         values = np.array(np.nan)
     if values.shape != shape or not np.isfinite(values).all():
-        raise ArgumentError(f"initial_values[{name!r}]={given[name]!r} must be finite numbers with shape {shape}.")
+        raise ArgumentError(f"initial_values[{name!r}]={shown(given[name])} must be finite numbers with shape {shape}.")
     return values
 
 

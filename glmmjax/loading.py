@@ -6,8 +6,8 @@ import os
 
 import jax
 
+from glmmjax.arguments import PATH, InstanceOf, Maybe, OneOf, takes
 from glmmjax.design import caller_namespace
-from glmmjax.errors import ArgumentError
 from glmmjax.families import Family
 from glmmjax.model import refit
 from glmmjax.results import MixedModelResults
@@ -16,6 +16,7 @@ from glmmjax.storage import read_fit
 __all__ = ["load"]
 
 
+@takes(path=PATH, family=Maybe(InstanceOf(Family, "a family object")), trust=OneOf(True, False))
 def load(path: str | os.PathLike[str], *, family: Family | None = None, trust: bool = False) -> MixedModelResults:
     """The fit that ``fit.save(path)`` wrote: everything works as before, and nothing is compiled.
 
@@ -53,7 +54,5 @@ def load(path: str | os.PathLike[str], *, family: Family | None = None, trust: b
     >>> f"{gj.load('visits.glmmjax').llf:.4f}"
     '-374.5197'
     """
-    if not isinstance(trust, bool):
-        raise ArgumentError(f"load(trust={trust!r}) must be True or False.")
     with jax.enable_x64(True):
         return MixedModelResults(read_fit(path, family, caller_namespace() if trust else None), refit)

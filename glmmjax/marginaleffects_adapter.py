@@ -20,10 +20,10 @@ from glmmjax.design.new_rows import NewRows, read_new_rows
 from glmmjax.design.reference_grid import covariates_of, fitted_frame
 from glmmjax.errors import ArgumentError
 from glmmjax.fitted import FittedModel
-from glmmjax.postfit.arguments import one_of
 from glmmjax.postfit.inference.wald import theta_names
-from glmmjax.postfit.population.marginal_means import MEAN_KINDS, data_of
+from glmmjax.postfit.population.marginal_means import data_of
 from glmmjax.postfit.prediction.predict import request_of, values_of
+from glmmjax.postfit.uncertainty.sandwich import ROBUST
 from glmmjax.postfit.uncertainty.vcov import covariance
 
 __all__ = ["marginaleffects_model"]
@@ -47,9 +47,15 @@ class _SlicedRows:
 
 def marginaleffects_model(fitted: FittedModel, kind: str) -> Any:
     """A ``marginaleffects.classes.ModelAbstract``; see ``MixedModelResults.to_marginaleffects``."""
-    one_of("kind", kind, MEAN_KINDS)
     data = fitted_frame(fitted.design, data_of(fitted, needed=True))
     return _model_class()(fitted, kind, data)
+
+
+def _robust_of(vcov: Any) -> bool | str:
+    """The argument ``robust`` that marginaleffects calls ``vcov``, where True stands for the usual covariance."""
+    robust = False if vcov is True else vcov
+    ROBUST.check("vcov", robust)
+    return robust
 
 
 @functools.cache
@@ -80,7 +86,7 @@ def _model_class() -> type[Any]:
             super().__init__(fitted, vault)
 
         def get_vcov(self, vcov: Any = True) -> Any:
-            return None if vcov is False or vcov is None else covariance(self.model, False if vcov is True else vcov)
+            return None if vcov is False or vcov is None else covariance(self.model, _robust_of(vcov))
 
         def get_exog(self, newdata: Any) -> _SlicedRows:
             levels = self.model.design.recipe.levels

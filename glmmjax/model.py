@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 
+from glmmjax.arguments import takes
 from glmmjax.design import BlockFiles, Design, build_design, caller_namespace, streamed_design
 from glmmjax.devices import on_device, placement, portable
 from glmmjax.errors import ConvergenceWarning, warn_caller
@@ -20,7 +21,7 @@ from glmmjax.likelihood.clusters import padded_rows
 from glmmjax.likelihood.params import Params
 from glmmjax.options import Options, StudentTPenalty
 from glmmjax.progress import Watch
-from glmmjax.request import FitRequest, updated
+from glmmjax.request import FIT, FitRequest, updated
 from glmmjax.results import MixedModelResults
 
 __all__ = ["mixed_model", "refit"]
@@ -28,6 +29,7 @@ __all__ = ["mixed_model", "refit"]
 _DEFAULTS = Options()
 
 
+@takes(**FIT)
 def mixed_model(
     fixed: str,
     random: str | None = None,

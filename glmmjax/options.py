@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import math
+import sys
 
 from glmmjax.errors import ArgumentError
+from glmmjax.values import shown
 
 __all__ = ["Options", "StudentTPenalty", "compiled_options", "default_n_agq"]
 
@@ -55,7 +56,7 @@ class Options:
         for name, smallest in least.items():
             value = getattr(self, name)
             if not isinstance(value, int) or value < smallest:
-                raise ArgumentError(f"Options({name}={value!r}) must be a whole number >= {smallest}.")
+                raise ArgumentError(f"Options({name}={shown(value)}) must be a whole number >= {smallest}.")
         for name in ("em_gain", "quasi_newton_gain", "certificate", "quadrature_tolerance", "quadrature_limit"):
             _check_positive("Options", name, getattr(self, name))
 
@@ -94,13 +95,13 @@ class StudentTPenalty:
         _check_positive("StudentTPenalty", "scale", self.scale)
         _check_positive("StudentTPenalty", "df", self.df)
         mean: object = self.mean
-        if not isinstance(mean, float | int) or not math.isfinite(mean):
-            raise ArgumentError(f"StudentTPenalty(mean={self.mean!r}) must be a finite number.")
+        if not isinstance(mean, float | int) or not abs(mean) <= sys.float_info.max:
+            raise ArgumentError(f"StudentTPenalty(mean={shown(self.mean)}) must be a finite number.")
 
 
 def _check_positive(owner: str, name: str, value: object) -> None:
-    if not isinstance(value, float | int) or not 0 < value < math.inf:
-        raise ArgumentError(f"{owner}({name}={value!r}) must be a finite number > 0.")
+    if not isinstance(value, float | int) or not 0 < value <= sys.float_info.max:
+        raise ArgumentError(f"{owner}({name}={shown(value)}) must be a finite number > 0.")
 
 
 def compiled_options(options: Options) -> Options:

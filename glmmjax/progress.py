@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from glmmjax.errors import ArgumentError
 from glmmjax.estimation.maximum import Progress
 from glmmjax.estimation.xla.interrupts import keep_interrupts
+from glmmjax.values import shown
 
 __all__ = ["Watch"]
 
@@ -22,8 +24,8 @@ class Watch:
     """
 
     def __init__(self, progress: Any):
-        if not (isinstance(progress, bool) or callable(progress)):
-            raise ArgumentError(f"progress={progress!r} must be True, False, or a function of one Progress record.")
+        if not (isinstance(progress, bool) or _takes_one(progress)):
+            raise ArgumentError(f"progress={shown(progress)} must be True, False, or a function of one Progress record.")
         self._show: Callable[[Progress], None] | None = _show_line if progress is True else progress or None
         self._shows_line = progress is True
         self._last: Progress | None = None
@@ -60,6 +62,19 @@ class Watch:
             return " while it was compiled or looked for starting values"
         last = self._last
         return f" in the {last.phase} phase, after iteration {last.iteration} (log-likelihood {last.log_likelihood:.4f})"
+
+
+def _takes_one(function: Any) -> bool:
+    """Whether it is a function that can be called with one argument."""
+    if not callable(function) or isinstance(function, type):
+        return False
+    try:
+        inspect.signature(function).bind(None)
+    except ValueError:  # a function of C that does not tell
+        return True
+    except TypeError:
+        return False
+    return True
 
 
 def describe(step: Progress) -> str:

@@ -9,7 +9,8 @@ from typing import Any
 
 from jax.sharding import Mesh
 
-from glmmjax.design import ModelArguments, Stream
+from glmmjax.arguments import Judged, Kind, check_arguments
+from glmmjax.design import MODEL, ModelArguments, Stream
 from glmmjax.devices import resolve_devices
 from glmmjax.errors import ArgumentError
 from glmmjax.estimation.xla.forks import refuse_fork
@@ -19,9 +20,19 @@ from glmmjax.likelihood.params import Params
 from glmmjax.likelihood.quadrature import Quadrature
 from glmmjax.options import Options, StudentTPenalty, default_n_agq
 from glmmjax.progress import Watch
+from glmmjax.values import shown
 
-__all__ = ["FitRequest", "RuleRequest", "updated"]
+__all__ = ["FIT", "FitRequest", "RuleRequest", "updated"]
 
+FIT: dict[str, Kind] = {
+    **MODEL,
+    "penalized": Judged("True, False, or a StudentTPenalty(mean, scale, df)"),
+    "n_agq": Judged("None, or a whole number of points"),
+    "initial_values": Judged("None, a Params, or a dict of them by name"),
+    "options": Judged("a glmmjax.Options, such as Options(n_newton=30)"),
+    "devices": Judged("None, the name or number of devices, or a list of them"),
+    "progress": Judged("True, False, or a function of a record"),
+}
 _MOST_NODES = 200_000  # largest size of a rule; each node is evaluated for every row
 
 
@@ -82,7 +93,7 @@ class FitRequest(ModelArguments):
     def penalty(self) -> StudentTPenalty | None:
         """The penalty on the fixed effects, None for none."""
         if not isinstance(self.penalized, bool | StudentTPenalty):
-            raise ArgumentError(f"penalized={self.penalized!r} must be True, False, or a StudentTPenalty(mean, scale, df).")
+            raise ArgumentError(f"penalized={shown(self.penalized)} must be {FIT['penalized'].allowed}.")
         if isinstance(self.penalized, StudentTPenalty):
             return self.penalized
         return StudentTPenalty() if self.penalized else None
@@ -98,7 +109,7 @@ class FitRequest(ModelArguments):
     def mesh(self) -> Mesh | None:
         """The devices that were asked for, None where the size of the data decides."""
         if self.is_streamed and self.devices is not None:
-            raise ArgumentError(f"devices={self.devices!r} is for data in memory; a stream is fitted on JAX's default device.")
+            raise ArgumentError(f"devices={shown(self.devices)} is for data in memory; a stream is fitted on JAX's default device.")
         return resolve_devices(self.devices)
 
     def check(self) -> None:
@@ -116,7 +127,7 @@ class FitRequest(ModelArguments):
         _ = self.formula, self.penalty, self.rule
         named_values(self.initial_values)
         if not isinstance(self.options, Options):
-            raise ArgumentError(f"options={self.options!r} must be a glmmjax.Options, such as Options(n_newton=30).")
+            raise ArgumentError(f"options={shown(self.options)} must be {FIT['options'].allowed}.")
         _ = self.mesh
         Watch(self.progress)
 
@@ -133,4 +144,5 @@ def updated(request: FitRequest, changes: Mapping[str, Any]) -> FitRequest:
     unknown = [name for name in changes if name not in names]
     if unknown:
         raise ArgumentError(f"update({unknown[0]}=...) is no keyword of mixed_model; choose among {', '.join(names)}.")
+    check_arguments(FIT, changes)
     return dataclasses.replace(request, **{"initial_values": None, **changes})

@@ -15,23 +15,25 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "glmmjax"
 ROOT = "glmmjax"
 
-_PURE = {"errors", "families", "likelihood"}
+_PURE = {"arguments", "errors", "families", "likelihood", "values"}
 _FIT = _PURE | {"options", "estimation"}
 _ALL_FITTED = _FIT | {"design", "request", "fitted"}
 
 # unit -> units of glmmjax below it; every unit may also import itself
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
-    "options": {"errors"},
-    "families": {"errors"},
-    "likelihood": {"errors", "families"},
+    "values": {"errors"},
+    "arguments": {"errors", "values"},
+    "options": {"errors", "values"},
+    "families": {"errors", "values"},
+    "likelihood": {"arguments", "errors", "families", "values"},
     "design": _PURE | {"options"},
     "estimation": _PURE | {"options"},
     "progress": _FIT,
     "initial_values": _PURE,
-    "compilation_cache": {"errors", "estimation"},
-    "continuation_ratio": {"errors"},
-    "devices": {"errors", "estimation"},
+    "compilation_cache": {"arguments", "errors", "estimation"},
+    "continuation_ratio": {"arguments", "errors", "values"},
+    "devices": {"errors", "estimation", "values"},
     "request": _FIT | {"design", "devices", "initial_values", "progress"},
     "fitted": _FIT | {"design", "request"},
     "postfit": _ALL_FITTED,
@@ -41,7 +43,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "marginaleffects_adapter": _ALL_FITTED | {"postfit"},
     "results": _ALL_FITTED | {"postfit", "tables", "plots", "storage", "marginaleffects_adapter"},
     "model": _ALL_FITTED | {"postfit", "tables", "plots", "results", "progress", "initial_values", "devices"},
-    "loading": {"errors", "families", "design", "results", "storage", "model"},
+    "loading": {"arguments", "families", "design", "results", "storage", "model"},
     "datasets": set(),
     "cli": {ROOT, "errors", "families", "likelihood", "design", "datasets"},
     "__main__": {"cli"},
@@ -50,6 +52,8 @@ MAY_IMPORT: dict[str, set[str]] = {
 
 # unit -> outside libraries; a longer path, such as "likelihood/gauss_hermite", takes precedence
 OUTSIDE: dict[str, set[str]] = {
+    "arguments": {"numpy"},
+    "values": {"numpy"},
     "families": {"jax", "numpy"},
     "likelihood": {"jax"},
     "likelihood/gauss_hermite": {"jax", "numpy"},
@@ -259,7 +263,7 @@ ROOMS = {
         *("linear_algebra", "penalty", "objective", "glm", "starting_values", "phases", "convergence", "sequence", "xla", "evaluators"),
         *("ascent", "maximum", "maximise", "fit", "batch", "refits"),
     ),
-    "postfit": ("arguments", "uncertainty", "prediction", "checking", "refitting", "inference", "population"),
+    "postfit": ("uncertainty", "prediction", "checking", "refitting", "inference", "population"),
 }
 
 

@@ -97,6 +97,20 @@ def test_wrong_input_is_one_line_and_2(stand_in, table, capsys, arguments, messa
     assert err.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    "name", [".", "https://127.0.0.1:9/a.csv", "s3://a/b.csv", "bad.csv.gz", "bad.csv.zip", "bad.csv.xz", "bad.csv.zst"]
+)
+def test_a_folder_an_address_and_a_damaged_archive_are_one_line_and_2(stand_in, tmp_path, monkeypatch, capsys, name):
+    monkeypatch.chdir(tmp_path)
+    for ending in ("gz", "zip", "xz", "zst"):
+        (tmp_path / f"bad.csv.{ending}").write_bytes(b"packed by nobody")
+    assert main(["fit", name, "y ~ 1", "--family", "binomial"]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert name in err
+    assert stand_in.calls == []
+
+
 @pytest.mark.parametrize("content", [b"", b"a,b\n1,2\n1,2,3\n", b"a,b\n\xff,2\n"])
 def test_an_unreadable_table_is_one_line_and_2(stand_in, tmp_path, capsys, content):
     path = tmp_path / "bad.csv"

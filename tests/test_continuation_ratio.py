@@ -110,5 +110,5 @@ def test_predictors_that_give_no_probabilities(eta, levels, message):
 
 @pytest.mark.parametrize(("function", "argument"), [(cr_setup, [1, 2, 3]), (cr_marg_probs, [[0.1, 0.2]])])
 def test_unknown_direction(function, argument):
-    with pytest.raises(ArgumentError, match=r"direction='up' must be 'forward', from the lowest level up, or 'backward'"):
+    with pytest.raises(ArgumentError, match=r"direction='up' is not known; choose one of 'forward' \(from the lowest.*\), 'backward' \("):
         function(argument, "up")

@@ -68,7 +68,7 @@ def given_back() -> list[type]:
     members = [*functions().values(), *properties(*result_classes(), type_of_design()).values()]
     readers = [getattr(member, "fget", None) or getattr(member, "func", None) or member for member in members]
     words = [(reader, word) for reader in readers for word in re.findall(r"\w+", str(inspect.signature(reader).return_annotation))]
-    found = [value for reader, word in words if inspect.isclass(value := reader.__globals__.get(word))]
+    found = [value for reader, word in words if inspect.isclass(value := inspect.unwrap(reader).__globals__.get(word))]
     return [value for value in dict.fromkeys(found) if value.__module__.startswith("glmmjax")]
 
 

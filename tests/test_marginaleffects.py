@@ -69,6 +69,8 @@ def test_levels_of_an_ordinal_outcome_are_groups(me):
 def test_other_kinds_are_refused(me, intro_fit):
     with pytest.raises(ArgumentError, match="kind='subject_specific' is not known; choose one of 'marginal', 'mean_subject'"):
         intro_fit.to_marginaleffects("subject_specific")
+    with pytest.raises(ArgumentError, match="vcov='HC0' is not known; choose one of False"):
+        intro_fit.to_marginaleffects().get_vcov("HC0")
 
 
 def test_without_the_package_it_says_what_to_install(monkeypatch, intro_fit):

@@ -18,6 +18,7 @@ Files above them:
 - ``hypotheses``: linear hypotheses on named coefficients
 """
 
+from glmmjax.design.arguments import MODEL as MODEL
 from glmmjax.design.arguments import ModelArguments as ModelArguments
 from glmmjax.design.builder import build_design as build_design
 from glmmjax.design.builder import make_design as make_design

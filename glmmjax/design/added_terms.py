@@ -14,6 +14,7 @@ from glmmjax.design.design import Design
 from glmmjax.design.formula.matrices import right_side_matrix
 from glmmjax.design.formula.rank import aliased_columns
 from glmmjax.errors import ArgumentError, DesignError, FormulaError
+from glmmjax.values import NOT_NUMBERS
 
 __all__ = ["AddedColumns", "read_added_columns"]
 
@@ -112,7 +113,7 @@ def _of_array(design: Design, terms: Any, data: Any) -> AddedColumns:
     names = [str(name) for name in terms.columns] if isinstance(terms, pd.DataFrame) else [str(getattr(terms, "name", None) or "added")]
     try:
         values = np.asarray(terms, float)
-    except (TypeError, ValueError):
+    except NOT_NUMBERS:
         raise ArgumentError(
             f"terms has type {type(terms).__name__}, and must be text such as 'I(time**2)', or columns of numbers."
         ) from None

@@ -6,11 +6,27 @@ import dataclasses
 import functools
 from typing import Any
 
+from glmmjax.arguments import Judged, Kind, Maybe, Text
 from glmmjax.design.formula.split import FormulaParts, split_formula
 from glmmjax.errors import ArgumentError
 from glmmjax.families import Family, WithDispersion, resolve_family
 
-__all__ = ["ModelArguments"]
+__all__ = ["MODEL", "ModelArguments"]
+
+_NUMBERS = "the name of a column, or one number for each"
+MODEL: dict[str, Kind] = {
+    "fixed": Text("a formula as text, such as 'y ~ x'"),
+    "random": Maybe(Text("a formula as text, such as '~ 1 | id'")),
+    "data": Judged("a pandas DataFrame, a dict of columns, or glmmjax.stream(...)"),
+    "family": Judged("the name of a family, or a family object such as glmmjax.families.Poisson()"),
+    "weights": Judged(f"None, {_NUMBERS} cluster"),
+    "offset": Judged(f"None, {_NUMBERS} row"),
+    "zi_fixed": Maybe(Text("a formula as text, such as '~ x'")),
+    "zi_random": Maybe(Text("a formula as text, such as '~ 1 | id'")),
+    "zi_offset": Judged(f"None, {_NUMBERS} row"),
+    "dispersion": Maybe(Text("a formula as text, such as '~ x'")),
+    "covariance": Maybe(Text("the name of a structure, such as 'ar1'")),
+}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

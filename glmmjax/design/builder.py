@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from glmmjax.design.arguments import ModelArguments
+from glmmjax.arguments import InstanceOf, Maybe, takes
+from glmmjax.design.arguments import MODEL, ModelArguments
 from glmmjax.design.columns.groups import Groups, as_numbers, cluster_weights, number_clusters, offset_values, weights_column
 from glmmjax.design.columns.outcome import check_outcome_columns, levels_used, read_outcome
 from glmmjax.design.columns.predictor import predictor_from
@@ -108,6 +109,7 @@ class _UsedRows(NamedTuple):
     namespace: Mapping[str, Any]  # the other names in the formulas, with their values
 
 
+@takes(**MODEL, options=Maybe(InstanceOf(Options, "a glmmjax.Options, such as Options(max_block_rows=512)")))
 def make_design(
     fixed: str,
     random: str | None = None,

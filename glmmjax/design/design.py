@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from glmmjax.arguments import Judged, Text, takes
 from glmmjax.design.columns.recipe import Recipe
 from glmmjax.design.formula.split import FormulaParts
 from glmmjax.design.layout.block_files import StreamedRows
@@ -18,6 +19,8 @@ from glmmjax.likelihood.clusters import ClusterData
 from glmmjax.likelihood.covariance import Structure
 
 __all__ = ["Design", "in_memory"]
+
+_VALUES = Judged("numbers, one for each row or cluster, traced or not")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,6 +98,7 @@ class Design:
         others = (self.zi_fixed_names, self.dispersion_names)
         return (len(self.fixed_names), *(len(names) for names in others if names))
 
+    @takes(values=_VALUES, part=Text("'main', 'zero' or 'dispersion'"))
     def with_offset(self, values: Any, part: str = "main") -> ClusterData:
         """The clusters with ``values`` as offset. They replace the offset that formula and arguments gave; nothing is added to it.
 
@@ -132,6 +136,7 @@ class Design:
             raise ArgumentError(f"with_offset(part={part!r}) is no part of the model {self.formula.text}; choose from {', '.join(parts)}.")
         return with_new_offset(self.clusters, self.order, parts.index(part), values)
 
+    @takes(values=_VALUES)
     def with_outcome(self, values: Any) -> ClusterData:
         """The clusters with other outcomes. Works inside ``jit`` and ``vmap``; derivatives in ``values`` are 0.
 
@@ -163,6 +168,7 @@ class Design:
         """
         return with_new_outcome(self.clusters, self.order, values)
 
+    @takes(values=_VALUES)
     def with_weights(self, values: Any) -> ClusterData:
         """The clusters with other weights. Works inside ``jit``, ``grad`` and ``vmap``; derivatives in ``values`` are exact.
 

@@ -12,6 +12,7 @@ import patsy
 
 from glmmjax.design.design import Design
 from glmmjax.errors import ArgumentError
+from glmmjax.values import NOT_NUMBERS
 
 __all__ = ["Hypotheses", "read_hypotheses", "term_columns"]
 
@@ -53,6 +54,8 @@ def read_hypotheses(hypotheses: Any, names: Sequence[str], n_fixed: int) -> Hypo
         matrix, values = _from_matrix(hypotheses, names, n_fixed)
     if not len(matrix):
         raise ArgumentError(f"hypotheses has none; give one or more, {_EXAMPLE}.")
+    if not (np.isfinite(matrix).all() and np.isfinite(values).all()):
+        raise ArgumentError("hypotheses has a value that is not finite; coefficients and right sides must be numbers.")
     rank = int(np.linalg.matrix_rank(matrix / np.maximum(np.abs(matrix).max(axis=1, keepdims=True), 1e-300)))
     if rank < len(matrix):
         raise ArgumentError(
@@ -99,7 +102,7 @@ def _close_to(text: Any, names: Sequence[str]) -> str:
 def _from_matrix(hypotheses: Any, names: Sequence[str], n_fixed: int) -> tuple[np.ndarray, np.ndarray]:
     try:
         matrix = np.atleast_2d(np.asarray(hypotheses.to_numpy() if isinstance(hypotheses, pd.DataFrame) else hypotheses, float))
-    except (TypeError, ValueError):
+    except NOT_NUMBERS:
         raise ArgumentError(
             f"hypotheses has type {type(hypotheses).__name__}, and must be text {_EXAMPLE}, a list of texts, a dict or a matrix."
         ) from None
@@ -109,8 +112,6 @@ def _from_matrix(hypotheses: Any, names: Sequence[str], n_fixed: int) -> tuple[n
             f"hypotheses has shape {np.shape(hypotheses)}, and must have {n_fixed} columns, one for each fixed effect "
             f"({', '.join(map(repr, names[:n_fixed]))}){others}."
         )
-    if not np.isfinite(matrix).all():
-        raise ArgumentError("hypotheses has a value that is not finite; coefficients must be numbers.")
     full = np.zeros((len(matrix), len(names)))
     full[:, : matrix.shape[1]] = matrix
     return full, np.zeros(len(matrix))

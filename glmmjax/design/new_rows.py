@@ -117,6 +117,8 @@ def _frame(columns: dict[str, Any], kept: np.ndarray, levels: Any, index: pd.Ind
     for name, column in chosen.items():
         if name in levels:
             _check_levels(name, column, levels[name], index[kept], argument)
+        elif not len(column):  # of any type, where all values are missing
+            plain[name] = np.zeros(0)
         elif plain[name].dtype.kind not in "biuf":
             raise DesignError(
                 f"{argument}: {name!r} has values such as {show_label(column.iloc[0])}, and the rows fitted have numbers; turn text into "

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import itertools
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +16,10 @@ from glmmjax.design.design import Design
 from glmmjax.design.formula.tokens import names_in
 from glmmjax.errors import ArgumentError
 
-__all__ = ["RowGroups", "covariates_of", "fitted_frame", "groups_of_rows", "one_group", "reference_grid", "varying"]
+__all__ = ["RowGroups", "as_lists", "covariates_of", "fitted_frame", "groups_of_rows", "one_group", "reference_grid", "varying"]
+
+
+_MOST_ROWS = 5_000_000  # of a grid
 
 
 class RowGroups(NamedTuple):
@@ -55,6 +59,9 @@ def reference_grid(design: Design, data: Any, values: Mapping[str, Any], argumen
     """
     names = covariates_of(design)
     chosen = {name: _several(name, value, names, argument) for name, value in values.items()}
+    n_rows = math.prod(len(several) for several in chosen.values())
+    if n_rows > _MOST_ROWS:
+        raise ArgumentError(f"{argument} asks for a grid of {n_rows:,} rows, and {_MOST_ROWS:,} are allowed; give fewer values.")
     held = {name: _typical(design, data, name, argument) for name in names if name not in chosen}
     combinations = list(itertools.product(*chosen.values()))
     columns = {name: list(column) for name, column in zip(chosen, zip(*combinations, strict=True), strict=True)} if chosen else {}
@@ -62,10 +69,21 @@ def reference_grid(design: Design, data: Any, values: Mapping[str, Any], argumen
     return frame.assign(**held)
 
 
-def varying(values: Mapping[str, Any]) -> list[str]:
+def varying(values: Mapping[str, list[Any]]) -> list[str]:
     """Names with more than one value, all of them where there is none."""
-    several = [name for name, value in values.items() if not (np.ndim(value) == 0 or len(value) == 1)]
+    several = [name for name, value in values.items() if len(value) != 1]
     return several or list(values)
+
+
+def as_lists(values: Mapping[str, Any], argument: str = "newdata") -> dict[str, list[Any]]:
+    """Every value as a list: text and numbers are one value, and an iterator is read only here.
+
+    Raises
+    ------
+    ArgumentError
+        For a table or a dict in the place of values, and for more values than a grid may have rows.
+    """
+    return {name: _listed(name, value, argument) for name, value in values.items()}
 
 
 def groups_of_rows(data: pd.DataFrame, by: str | list[str] | tuple[str, ...], argument: str = "by") -> RowGroups:
@@ -104,12 +122,23 @@ def fitted_frame(design: Design, data: Any) -> pd.DataFrame:
 
 def _several(name: str, value: Any, names: tuple[str, ...], argument: str) -> list[Any]:
     if name not in names:
-        close = difflib.get_close_matches(name, names, n=1)
+        close = difflib.get_close_matches(str(name), names, n=1)
         hint = f"did you mean {close[0]!r}?" if close else f"the covariates are {', '.join(map(repr, names)) or 'none'}."
         raise ArgumentError(f"{argument} has values for {name!r}, which is no covariate of the model: {hint}")
-    found = [value] if np.ndim(value) == 0 else list(value)
+    found = _listed(name, value, argument)
     if not found:
         raise ArgumentError(f"{argument}[{name!r}] holds no value; give at least one.")
+    return found
+
+
+def _listed(name: str, value: Any, argument: str) -> list[Any]:
+    n_axes = getattr(value, "ndim", 1)
+    is_one = isinstance(value, str | bytes) or not isinstance(value, Iterable) or n_axes == 0
+    if isinstance(value, Mapping) or n_axes > 1:
+        raise ArgumentError(f"{argument}[{name!r}] is a {type(value).__name__}, and must be one value, or a list of values.")
+    found = [value] if is_one else list(itertools.islice(value, _MOST_ROWS + 1))
+    if len(found) > _MOST_ROWS:
+        raise ArgumentError(f"{argument}[{name!r}] has more than {_MOST_ROWS:,} values, which a grid cannot take; give fewer.")
     return found
 
 

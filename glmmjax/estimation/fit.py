@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from glmmjax.arguments import Flags, InstanceOf, Judged, Maybe, takes
 from glmmjax.errors import ArgumentError
 from glmmjax.estimation.ascent import ascend
 from glmmjax.estimation.evaluators.one_program import OneProgram
@@ -22,6 +23,7 @@ from glmmjax.likelihood.covariance import Structure, canonical, unstructured
 from glmmjax.likelihood.gauss_hermite import check_n_agq, tensor_rule
 from glmmjax.likelihood.marginal import in_ambient_precision, start_modes
 from glmmjax.likelihood.params import Params, Theta, check_shapes, layout_of, predictor_sizes
+from glmmjax.likelihood.sharding import CLUSTERS
 from glmmjax.options import Options, StudentTPenalty
 
 __all__ = ["FitInfo", "fit_params"]
@@ -52,6 +54,16 @@ class FitInfo(NamedTuple):
     n_evaluations: Array
 
 
+@takes(
+    clusters=CLUSTERS,
+    family=Judged("the name of a family, or a family object"),
+    init=Maybe(InstanceOf(Params, "a Params, such as that of a fit")),
+    options=InstanceOf(Options, "a glmmjax.Options"),
+    n_agq=Judged("a whole number of points"),
+    covariance=Maybe(InstanceOf(Structure, "a structure, such as design.covariance")),
+    penalty=Maybe(InstanceOf(StudentTPenalty, "a StudentTPenalty(mean, scale, df)")),
+    is_intercept=Flags(),
+)
 def fit_params(
     clusters: ClusterData,
     family: str | Family,
@@ -99,10 +111,6 @@ def fit_params(
     >>> int(info.code), f"{info.log_likelihood:.4f}"
     (0, '-374.5197')
     """
-    if not isinstance(clusters, ClusterData):
-        raise ArgumentError(f"clusters must be a ClusterData, not {type(clusters).__name__}; pass design.clusters of make_design.")
-    if not isinstance(penalty, StudentTPenalty | None):
-        raise ArgumentError(f"penalty={penalty!r} must be None or a StudentTPenalty(mean, scale, df).")
     resolved, n_agq = resolve_family(family), check_n_agq(n_agq)
     if penalty is not None and not (penalty.joint or penalty.include_intercept or is_intercept):
         raise ArgumentError(
@@ -115,6 +123,8 @@ def fit_params(
         raise ArgumentError(f"covariance is for {covariance.q} random effects, and clusters have {q}; pass design.covariance.")
     structure = unstructured(q) if covariance is None else covariance
     layout = layout_of(resolved, predictor_sizes(clusters), structure)
+    if is_intercept and len(is_intercept) != layout.p:
+        raise ArgumentError(f"is_intercept has {len(is_intercept)} entries, and there are {layout.p} fixed effects.")
     problem = Problem(resolved, layout, penalty, is_intercept or (False,) * layout.p)
     fixed = jax.lax.stop_gradient(clusters.buckets)
     initial = None if init is None else _initial(layout, init, fixed, resolved)

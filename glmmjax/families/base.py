@@ -16,6 +16,7 @@ from jax import Array
 
 from glmmjax.errors import ArgumentError
 from glmmjax.families.links import Identity, Link
+from glmmjax.values import shown
 
 __all__ = ["Family", "resolve_link"]
 
@@ -246,4 +247,4 @@ def resolve_link(link: str | Link | None, allowed: tuple[type[Link], ...], famil
         if isinstance(link, choice) or link == choice().name:
             return choice()
     names = ", ".join(repr(choice().name) for choice in allowed)
-    raise ArgumentError(f"link={link!r} is not a link of the {family} family; choose one of {names}.")
+    raise ArgumentError(f"link={shown(link)} is not a link of the {family} family; choose one of {names}.")

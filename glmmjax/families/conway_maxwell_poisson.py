@@ -16,6 +16,7 @@ from glmmjax.errors import ArgumentError
 from glmmjax.families.base import Family
 from glmmjax.families.links import Link, Log
 from glmmjax.families.special import log_factorial
+from glmmjax.values import shown
 
 __all__ = ["ConwayMaxwellPoisson"]
 
@@ -70,9 +71,9 @@ class ConwayMaxwellPoisson(Family):
 
     def __init__(self, link: str | Link = "log", of: str = "mean", n_terms: int = 200):
         if of not in ("mean", "rate"):
-            raise ArgumentError(f"of={of!r} is not known to the {self.name} family; choose 'mean' or 'rate'.")
+            raise ArgumentError(f"of={shown(of)} is not known to the {self.name} family; choose 'mean' or 'rate'.")
         if n_terms != int(n_terms) or n_terms < 4:
-            raise ArgumentError(f"n_terms={n_terms!r} must be a whole number >= 4; take at least twice the largest count.")
+            raise ArgumentError(f"n_terms={shown(n_terms)} must be a whole number >= 4; take at least twice the largest count.")
         super().__init__(link)
         object.__setattr__(self, "of", of)
         object.__setattr__(self, "n_terms", int(n_terms))

@@ -14,6 +14,7 @@ from glmmjax.families.base import Family
 from glmmjax.families.links import Cloglog, Link, Logit, ProbabilityLink, Probit
 from glmmjax.families.special import log_normal_between
 from glmmjax.families.tails import held, log_cloglog, log_normal_cdf, softplus, tangent_exp
+from glmmjax.values import shown
 
 __all__ = ["Cumulative"]
 
@@ -58,7 +59,9 @@ class Cumulative(Family):
 
     def __init__(self, link: str | Link = "logit", n_levels: int | None = None):
         if n_levels is not None and (not isinstance(n_levels, int) or n_levels < 2):
-            raise ArgumentError(f"n_levels={n_levels!r} must be a whole number of at least 2, or None to count the levels of the outcome.")
+            raise ArgumentError(
+                f"n_levels={shown(n_levels)} must be a whole number of at least 2, or None to count the levels of the outcome."
+            )
         super().__init__(link)
         object.__setattr__(self, "n_levels", n_levels)
 

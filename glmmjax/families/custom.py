@@ -16,6 +16,7 @@ from jax import Array
 from glmmjax.errors import ArgumentError
 from glmmjax.families.base import Family, resolve_link
 from glmmjax.families.links import Cauchit, Cloglog, Identity, Link, Log, Logit, ProbabilityLink, Probit, Sqrt
+from glmmjax.values import shown
 
 __all__ = ["Custom"]
 
@@ -85,14 +86,14 @@ class Custom(Family):
         is_log_concave: bool = False,
     ):
         if not callable(log_density):
-            raise ArgumentError(f"Custom(log_density={log_density!r}) must be a function f(y, eta, phi), or f(y, eta, phi, eta_zi).")
+            raise ArgumentError(f"Custom(log_density={shown(log_density)}) must be a function f(y, eta, phi), or f(y, eta, phi, eta_zi).")
         for given, function in (("mean", mean), ("sample", sample), ("log_base", log_base)):
             if function is not None and not callable(function):
-                raise ArgumentError(f"Custom({given}={function!r}) must be a function, or None.")
+                raise ArgumentError(f"Custom({given}={shown(function)}) must be a function, or None.")
         if isinstance(n_phi, bool) or not isinstance(n_phi, int) or n_phi < 0:
-            raise ArgumentError(f"Custom(n_phi={n_phi!r}) must be a whole number >= 0, the length of phi.")
+            raise ArgumentError(f"Custom(n_phi={shown(n_phi)}) must be a whole number >= 0, the length of phi.")
         if n_columns not in (1, 2, 3):
-            raise ArgumentError(f"Custom(n_columns={n_columns!r}) must be 1, 2 or 3, the number of outcome columns.")
+            raise ArgumentError(f"Custom(n_columns={shown(n_columns)}) must be 1, 2 or 3, the number of outcome columns.")
         n_arguments = _n_arguments(log_density)
         if n_arguments not in (3, 4):
             raise ArgumentError(f"Custom(log_density) takes {n_arguments} arguments, not (y, eta, phi) or (y, eta, phi, eta_zi).")

@@ -37,6 +37,7 @@ from glmmjax.families.zero_inflated_beta_binomial import ZeroInflatedBetaBinomia
 from glmmjax.families.zero_inflated_binomial import ZeroInflatedBinomial as ZeroInflatedBinomial
 from glmmjax.families.zero_inflated_negative_binomial import ZeroInflatedNegativeBinomial as ZeroInflatedNegativeBinomial
 from glmmjax.families.zero_inflated_poisson import ZeroInflatedPoisson as ZeroInflatedPoisson
+from glmmjax.values import shown
 
 # every family imported above, by the text that selects it
 FAMILIES: dict[str, type[Family]] = {
@@ -61,5 +62,5 @@ def resolve_family(family: str | Family) -> Family:
         return with_default_link()
     names = ", ".join(repr(name) for name in FAMILIES)
     raise ArgumentError(
-        f"family={family!r} is not known; choose one of {names}, or pass an object such as glmmjax.families.Binomial(link='probit')."
+        f"family={shown(family)} is not known; choose one of {names}, or pass an object such as glmmjax.families.Binomial(link='probit')."
     )

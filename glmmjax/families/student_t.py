@@ -16,6 +16,7 @@ from glmmjax.families.base import Family
 from glmmjax.families.links import Identity, Link
 from glmmjax.families.special import log_rising
 from glmmjax.families.tails import beyond, held
+from glmmjax.values import shown
 
 __all__ = ["StudentT"]
 
@@ -58,7 +59,7 @@ class StudentT(Family):
     def __init__(self, df: float | None = 4.0, link: str | Link = "identity"):
         if df is not None and not (isinstance(df, int | float) and 0 < df < math.inf):
             raise ArgumentError(
-                f"df={df!r} of StudentT must be a positive number, or None to estimate it; family='gaussian' has infinite df."
+                f"df={shown(df)} of StudentT must be a positive number, or None to estimate it; family='gaussian' has infinite df."
             )
         object.__setattr__(self, "df", None if df is None else float(df))
         super().__init__(link)

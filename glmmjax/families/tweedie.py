@@ -16,6 +16,7 @@ from glmmjax.families.base import Family
 from glmmjax.families.links import Link, Log
 from glmmjax.families.special import log_gamma_excess
 from glmmjax.families.tails import held, sigmoid_pair
+from glmmjax.values import shown
 
 __all__ = ["Tweedie"]
 
@@ -59,7 +60,7 @@ class Tweedie(Family):
 
     def __init__(self, n_terms: int = 48, link: str | Link = "log"):
         if not isinstance(n_terms, int) or n_terms < 8:
-            raise ArgumentError(f"n_terms={n_terms!r} of Tweedie must be a whole number >= 8.")
+            raise ArgumentError(f"n_terms={shown(n_terms)} of Tweedie must be a whole number >= 8.")
         object.__setattr__(self, "n_terms", n_terms)
         super().__init__(link)
 

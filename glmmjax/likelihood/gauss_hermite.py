@@ -21,6 +21,7 @@ from glmmjax.likelihood.posterior import Posterior
 from glmmjax.likelihood.prior import STANDARD_NORMAL, Prior
 from glmmjax.likelihood.rows import Integrand
 from glmmjax.likelihood.rule import NodePlacement
+from glmmjax.values import shown
 
 __all__ = ["GaussHermite", "check_n_agq", "finer", "judges", "padded_rule", "tensor_rule"]
 
@@ -104,6 +105,7 @@ def check_n_agq(n_agq: object) -> int:
     """
     if isinstance(n_agq, bool) or not isinstance(n_agq, int | np.integer) or not 1 <= n_agq <= _MOST_POINTS:
         raise ArgumentError(
-            f"n_agq={n_agq!r} must be a whole number from 1 to {_MOST_POINTS}, where 1 is Laplace's method; mixed_model also takes 'auto'."
+            f"n_agq={shown(n_agq)} must be a whole number from 1 to {_MOST_POINTS}, where 1 is Laplace's method; mixed_model also takes "
+            "'auto'."
         )
     return int(n_agq)

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.sharding import Mesh, PartitionSpec
 
+from glmmjax.arguments import InstanceOf, Judged, Maybe, takes
 from glmmjax.errors import ArgumentError
 from glmmjax.families.base import Family
 from glmmjax.families.registry import resolve_family
@@ -27,7 +28,7 @@ from glmmjax.likelihood.posterior import Posterior, posterior
 from glmmjax.likelihood.prior import STANDARD_NORMAL, Prior
 from glmmjax.likelihood.rows import Integrand, Predictors, integrand, log_base, observed_of, over_lanes, predictors_of
 from glmmjax.likelihood.rule import NodePlacement, Rule
-from glmmjax.likelihood.sharding import over_blocks, plain_mesh, sum_over_devices
+from glmmjax.likelihood.sharding import CLUSTERS, MESH, over_blocks, plain_mesh, sum_over_devices
 
 __all__ = [
     "Evaluation",
@@ -44,6 +45,12 @@ __all__ = [
     "value_and_gradient",
 ]
 
+_POINT = {
+    "params": InstanceOf(Params, "a Params, such as that of a fit"),
+    "clusters": CLUSTERS,
+    "family": Judged("the name of a family, or a family object"),
+    "n_agq": Judged("a whole number of points"),
+}
 Modes = tuple[Array, ...]  # one (S, q, B) array for each bucket
 
 
@@ -79,6 +86,7 @@ class Span(NamedTuple):
     stride: Any
 
 
+@takes(**_POINT, mesh=Maybe(MESH))
 def log_likelihood(params: Params, clusters: ClusterData, family: str | Family, n_agq: int = 11, mesh: Mesh | None = None) -> Array:
     r"""Marginal log-likelihood by adaptive Gauss-Hermite quadrature.
 
@@ -135,6 +143,7 @@ def log_likelihood_by_rule(params: Params, clusters: ClusterData, family: Family
     return total
 
 
+@takes(**_POINT)
 def cluster_log_likelihoods(params: Params, clusters: ClusterData, family: str | Family, n_agq: int = 11) -> Array:
     """Log marginal likelihood of each cluster, by the quadrature of ``log_likelihood``.
 
@@ -204,8 +213,6 @@ def in_ambient_precision(tree: Any) -> Any:
 
 def _arguments(params: Params, clusters: ClusterData, family: str | Family, n_agq: int) -> tuple[Params, ClusterData, Family, int]:
     """The arguments of a public function, checked; parameters take the dtype of the data."""
-    if not isinstance(clusters, ClusterData):
-        raise ArgumentError(f"clusters must be a ClusterData, not {type(clusters).__name__}; pass design.clusters of make_design.")
     clusters = in_ambient_precision(clusters)
     dtype = clusters.buckets[0].cluster_weight.dtype
     params = jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), params)

@@ -13,12 +13,26 @@ import jax.numpy as jnp
 from jax import Array
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from glmmjax.errors import ArgumentError
+from glmmjax.arguments import InstanceOf, takes
 from glmmjax.likelihood.clusters import Bucket, ClusterData, in_longer_buckets
 
-__all__ = ["by_block", "over_blocks", "plain_mesh", "shard_array", "shard_buckets", "shard_clusters", "sum_over_devices"]
+__all__ = [
+    "CLUSTERS",
+    "MESH",
+    "by_block",
+    "over_blocks",
+    "plain_mesh",
+    "shard_array",
+    "shard_buckets",
+    "shard_clusters",
+    "sum_over_devices",
+]
+
+CLUSTERS = InstanceOf(ClusterData, "a ClusterData, such as design.clusters of make_design")
+MESH = InstanceOf(Mesh, "a jax.sharding.Mesh, such as jax.make_mesh((4,), ('blocks',)) of 4 devices")
 
 
+@takes(clusters=CLUSTERS, mesh=MESH)
 def shard_clusters(clusters: ClusterData, mesh: Mesh) -> ClusterData:
     """The same clusters with their blocks in equal shares on the devices of ``mesh``, for ``log_likelihood(..., mesh=mesh)``.
 
@@ -49,8 +63,6 @@ def shard_clusters(clusters: ClusterData, mesh: Mesh) -> ClusterData:
     >>> f"{gj.log_likelihood(params, clusters, 'binomial', mesh=mesh):.2f}"
     '-374.57'
     """
-    if not isinstance(clusters, ClusterData):
-        raise ArgumentError(f"clusters must be a ClusterData, not {type(clusters).__name__}; pass design.clusters of make_design.")
     mesh = plain_mesh(mesh)
     buckets = shard_buckets(clusters.buckets, mesh)
     slots = in_longer_buckets(clusters, buckets).slots
@@ -99,8 +111,4 @@ def sum_over_devices(tree: Any, mesh: Mesh) -> Any:
 
 def plain_mesh(mesh: Mesh) -> Mesh:
     """The mesh with axes that leave the sharding of results to the compiler, however its own were declared."""
-    if not isinstance(mesh, Mesh):
-        raise ArgumentError(
-            f"mesh must be a jax.sharding.Mesh, not {type(mesh).__name__}; jax.make_mesh((4,), ('blocks',)) makes one of 4 devices."
-        )
     return Mesh(mesh.devices, mesh.axis_names)

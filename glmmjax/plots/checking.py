@@ -9,11 +9,11 @@ import numpy as np
 from glmmjax.errors import ArgumentError
 from glmmjax.fitted import FittedModel
 from glmmjax.plots.axes import axes
-from glmmjax.postfit.arguments import check_whole
 from glmmjax.postfit.checking.predictive_checks import predictive_ecdf
 from glmmjax.postfit.checking.quantile_residuals import QuantileResidualRecord
 from glmmjax.postfit.checking.rootogram import rootogram
 from glmmjax.postfit.checking.simulate import SimulationSettings
+from glmmjax.values import shape_of
 
 __all__ = ["plot_predictive", "plot_qq", "plot_residuals", "plot_rootogram"]
 
@@ -39,13 +39,12 @@ def plot_residuals(record: QuantileResidualRecord, against: Any = "fitted", n_bi
     Raises
     ------
     ArgumentError
-        For another ``against`` or ``n_bins``.
+        For another ``against``.
     """
-    check_whole("n_bins", n_bins, 1)
     x, label = _variable(record, against)
     ax = axes(ax)
     ax.plot(x, record.values, linestyle="none", marker=".", markersize=3, color="0.55", zorder=1)
-    centres, quartiles = _binned_quartiles(x, record.values, int(n_bins))
+    centres, quartiles = _binned_quartiles(x, record.values, min(int(n_bins), len(x)))
     for level, values, style in zip(_LEVELS, quartiles, ("--", "-", ":"), strict=True):
         ax.axhline(level, color="0.3", linewidth=0.8, linestyle=(0, (1, 3)), zorder=2)
         ax.plot(centres, values, color="black", linewidth=1.6, linestyle=style, marker="o", markersize=3, label=f"{level:g}", zorder=3)
@@ -63,10 +62,11 @@ def _variable(record: QuantileResidualRecord, against: Any) -> tuple[np.ndarray,
             return record.columns[against], against
         names = ", ".join(map(repr, record.columns))
         raise ArgumentError(f"against={against!r} is neither 'fitted' nor a fixed-effects column; these are {names}. Or pass the values.")
-    values = np.asarray(against)
+    shape = shape_of(against)
+    values = np.asarray(against) if isinstance(shape, tuple) else np.empty(0, object)
     if values.shape != record.values.shape or values.dtype.kind not in "biuf" or not np.isfinite(values).all():
         raise ArgumentError(
-            f"against has shape {values.shape} and type {values.dtype}; it must be 'fitted', the name of a fixed-effects column, or one "
+            f"against has shape {shape} and type {values.dtype}; it must be 'fitted', the name of a fixed-effects column, or one "
             f"finite number for each of the {len(record.values)} rows used."
         )
     return values.astype(float), str(getattr(against, "name", None) or "Variable")

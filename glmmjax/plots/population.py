@@ -41,8 +41,6 @@ def plot_effects(
 ) -> Axes:
     """Draw effects; the arguments are those of ``MixedModelResults.plot_effects``."""
     kinds = (kind,) if isinstance(kind, str) else tuple(kind)
-    if not kinds:
-        raise ArgumentError("kind=() asks for nothing; choose 'mean_subject', 'marginal', or both of them.")
     found = [effects(fitted, newdata, name, scale, robust, level) for name in kinds]
     x, by = _axes_of(found[0], x, by)
     lines = sorted((line for k, one in enumerate(found) for line in _lines(one, x, by, kinds, k)), key=lambda line: line.group)

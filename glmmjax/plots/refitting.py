@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from glmmjax.plots.axes import axes
-from glmmjax.postfit.arguments import check_whole
 from glmmjax.postfit.refitting.influence import Influence
 from glmmjax.tables import refitting as tables
 
@@ -22,9 +21,8 @@ def plot_influence(
     Raises
     ------
     ArgumentError
-        As ``cooks_distances``, and for another ``n_labels``.
+        As ``cooks_distances``.
     """
-    check_whole("n_labels", n_labels, 0, "plot_influence")
     distances = tables.cooks_series(influence, method, part, scaled)
     ax = axes(ax)
     position, height = np.arange(1, len(distances) + 1), distances.to_numpy()

@@ -2,7 +2,6 @@
 
 From the lowest up; each imports only those before it:
 
-- ``arguments``: checks of arguments that several functions take
 - ``uncertainty/``: how sure the estimates are: covariances, standard errors, draws of the parameters
 - ``prediction/``: means, outcomes and random effects of clusters
 - ``checking/``: whether the model fits the data: simulation, residuals, scores

@@ -9,6 +9,7 @@
 - ``population``: marginal coefficients and means, contrasts, effects
 - ``marginal_coefs``: the record of marginal coefficients
 - ``checking``: simulation, quantile residuals, scores
+- ``checking_plots``: their pictures
 - ``quantile_residuals``: the record of quantile residuals
 - ``refitting``: influence and the bootstrap
 - ``influence``, ``bootstrap``: their records

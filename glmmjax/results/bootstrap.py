@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from glmmjax.arguments import LEVEL, takes
 from glmmjax.fitted import FittedModel
 from glmmjax.postfit.refitting.bootstrap import Bootstrap
 from glmmjax.tables import refitting as tables
@@ -31,6 +32,7 @@ class BootstrapResults:
         """Which refits are certified maxima: Series of bool by data set. The others are in ``params``, and not in ``conf_int``."""
         return tables.bootstrap_converged_series(self.bootstrap)
 
+    @takes(level=LEVEL)
     def conf_int(self, level: float = 0.95) -> pd.DataFrame:
         """Bootstrap standard errors and percentile intervals, from the refits that converged.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from glmmjax.errors import ArgumentError
+from glmmjax.arguments import FLAG, InstanceOf, takes
 from glmmjax.postfit.inference.anova import Comparison, compare
 from glmmjax.results.mixed_model import MixedModelResults
 from glmmjax.tables import inference as tables
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["AnovaResults", "anova"]
+
+_FIT = InstanceOf(MixedModelResults, "a fit, as mixed_model returns it")
 
 
 class AnovaResults:
@@ -45,6 +47,7 @@ class AnovaResults:
         return tables.anova_html(self.comparison)
 
 
+@takes(fit0=_FIT, fit1=_FIT, boundary=FLAG)
 def anova(fit0: MixedModelResults, fit1: MixedModelResults, *, boundary: bool = False) -> AnovaResults:
     """Compare two nested fits of the same data by a likelihood-ratio test, AIC and BIC.
 
@@ -78,7 +81,4 @@ def anova(fit0: MixedModelResults, fit1: MixedModelResults, *, boundary: bool = 
     fit0  757.58  768.00  -374.79
     fit1  759.04  772.07  -374.52  0.54  1  0.4614
     """
-    for name, fit in (("fit0", fit0), ("fit1", fit1)):
-        if not isinstance(fit, MixedModelResults):
-            raise ArgumentError(f"{name} must be a fit of mixed_model, not {type(fit).__name__}; anova compares two of them.")
     return AnovaResults(compare(fit0.fitted_model, fit1.fitted_model, boundary))

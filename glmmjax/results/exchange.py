@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from glmmjax.arguments import FLAG, LEVEL, PATH, TABLE, Maybe, OneOf, takes
 from glmmjax.fitted import FittedModel
 from glmmjax.marginaleffects_adapter import marginaleffects_model
+from glmmjax.postfit.population.marginal_means import MEAN_KINDS
+from glmmjax.postfit.prediction.predict import KINDS
+from glmmjax.postfit.uncertainty.sandwich import ROBUST
 from glmmjax.storage import save_fit
 from glmmjax.tables import tidy as tables
 
@@ -21,6 +25,7 @@ class Exchange:
 
     fitted_model: FittedModel
 
+    @takes(conf_int=FLAG, level=LEVEL, exponentiate=FLAG, effects=OneOf(*tables.EFFECTS), robust=ROBUST)
     def tidy(
         self, conf_int: bool = False, level: float = 0.95, exponentiate: bool = False, effects: str = "fixed", robust: bool | str = False
     ) -> pd.DataFrame:
@@ -81,6 +86,7 @@ class Exchange:
         """
         return tables.glance_frame(self.fitted_model)
 
+    @takes(newdata=Maybe(TABLE), kind=Maybe(OneOf(*KINDS)))
     def augment(self, newdata: Any = None, kind: str | None = None) -> pd.DataFrame:
         """The rows used, or ``newdata``, with what the model says of each row.
 
@@ -112,6 +118,7 @@ class Exchange:
         """
         return tables.augment_frame(self.fitted_model, newdata, kind)
 
+    @takes(kind=OneOf(*MEAN_KINDS))
     def to_marginaleffects(self, kind: str = "marginal") -> Any:
         """The fit as a model of the package marginaleffects.
 
@@ -144,6 +151,7 @@ class Exchange:
         """
         return marginaleffects_model(self.fitted_model, kind)
 
+    @takes(path=PATH)
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fit to a file, from which ``glmmjax.load(path)`` brings it back.
 
@@ -160,6 +168,8 @@ class Exchange:
         ArgumentError
             For a path in a folder that does not exist, a column or an argument that cannot be written, and data that have changed since the
             fit.
+        StorageError
+            Where the file cannot be written; one that was there stays as it was.
 
         Examples
         --------

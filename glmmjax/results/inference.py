@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from glmmjax.arguments import Judged, Text, takes
 from glmmjax.design.formula.matrices import caller_namespace
 from glmmjax.fitted import FittedModel
 from glmmjax.postfit.inference.score_test import ScoreTest, score_test
 from glmmjax.postfit.inference.wald import WaldTest, wald_test
+from glmmjax.postfit.uncertainty.sandwich import ROBUST
 from glmmjax.tables import inference as tables
 
 if TYPE_CHECKING:
@@ -58,6 +60,7 @@ class Inference:
 
     fitted_model: FittedModel
 
+    @takes(hypotheses=Judged("text such as 'time = 0', a list of texts, a dict of values by name, or a matrix"), robust=ROBUST)
     def wald_test(self, hypotheses: Any, robust: bool | str = False) -> TestResults:
         r"""Wald test of linear hypotheses ``L theta = c`` together.
 
@@ -96,6 +99,10 @@ class Inference:
         """
         return TestResults(wald_test(self.fitted_model, hypotheses, robust))
 
+    @takes(
+        terms=Judged("the right side of a formula, such as 'I(time**2)', or columns of numbers"),
+        part=Text("'fixed', 'zero' or 'dispersion'"),
+    )
     def score_test(self, terms: Any, part: str = "fixed") -> TestResults:
         """Rao's score test for fixed effects that the model does not have, without a refit.
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from glmmjax.arguments import AXES, FLAG, OneOf, Whole, takes
 from glmmjax.plots import refitting as plots
-from glmmjax.postfit.refitting.influence import Influence
+from glmmjax.postfit.refitting.influence import METHODS, PARTS, Influence
 from glmmjax.tables import refitting as tables
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ class InfluenceResults:
     def __init__(self, influence: Influence):
         self.record = influence
 
+    @takes(method=OneOf(METHODS), part=OneOf(*PARTS), scaled=FLAG)
     def cooks_distance(self, method: str = "refit", part: str = "fixed", scaled: bool = False) -> pd.Series:
         """Cook's distance of every cluster: how far the coefficients move when it is left out; see ``fit.cooks_distance``.
 
@@ -50,6 +52,7 @@ class InfluenceResults:
         """
         return tables.cooks_series(self.record, method, part, scaled)
 
+    @takes(method=OneOf(METHODS))
     def dfbetas(self, method: str = "refit") -> pd.DataFrame:
         """Change of every parameter when a cluster is left out, in standard errors; see ``fit.dfbetas``.
 
@@ -98,6 +101,7 @@ class InfluenceResults:
         """
         return tables.leave_cluster_out_series(self.record)
 
+    @takes(ax=AXES, method=OneOf(METHODS), part=OneOf(*PARTS), scaled=FLAG, n_labels=Whole(0))
     def plot(self, ax: Axes | None = None, method: str = "refit", part: str = "fixed", scaled: bool = False, n_labels: int = 5) -> Axes:
         """Cook's distances by cluster; see ``fit.plot_influence``.
 

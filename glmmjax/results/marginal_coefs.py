@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from glmmjax.arguments import LEVEL, takes
 from glmmjax.postfit.population.marginal_coefs import MarginalCoefficients
 from glmmjax.tables import population as tables
 from glmmjax.tables.page import Summary
@@ -40,6 +41,7 @@ class MarginalCoefsResults:
         """DataFrame, one row a coefficient, with ``estimate``, ``std_error``, ``z`` and two-sided ``p_value``."""
         return tables.marginal_coefficient_frame(self.coefficients)
 
+    @takes(level=LEVEL)
     def conf_int(self, level: float = 0.95) -> pd.DataFrame:
         """Wald intervals of the marginal coefficients.
 

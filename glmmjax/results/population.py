@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from glmmjax.arguments import AXES, FLAG, LEVEL, NAMES, TABLE, Judged, Maybe, OneOf, SomeOf, Text, takes
 from glmmjax.fitted import FittedModel
 from glmmjax.plots import population as plots
-from glmmjax.postfit.population.contrasts import contrasts
-from glmmjax.postfit.population.effects import effects
+from glmmjax.postfit.population.contrasts import ADJUSTMENTS, COMPARISONS, contrasts
+from glmmjax.postfit.population.effects import EFFECT_SCALES, effects
 from glmmjax.postfit.population.marginal_coefs import marginal_coefs
-from glmmjax.postfit.population.marginal_means import marginal_means
+from glmmjax.postfit.population.marginal_means import MEAN_KINDS, marginal_means
+from glmmjax.postfit.uncertainty.sandwich import ROBUST
 from glmmjax.results.marginal_coefs import MarginalCoefsResults
 from glmmjax.tables import population as tables
 
@@ -19,12 +21,16 @@ if TYPE_CHECKING:
 
 __all__ = ["Population"]
 
+_KIND, _COLUMN = OneOf(*MEAN_KINDS), Maybe(Text("the name of a column"))
+_CONTRAST = Judged("'pairwise', 'reference', 'sequential', a matrix of weights, or a dict of them by name")
+
 
 class Population:
     """Averages over the population that clusters are drawn from."""
 
     fitted_model: FittedModel
 
+    @takes(robust=ROBUST, se=FLAG)
     def marginal_coefs(self, robust: bool | str = False, se: bool = True) -> MarginalCoefsResults:
         r"""Fixed effects on the population's scale, with exact averages over the random effects.
 
@@ -67,6 +73,7 @@ class Population:
         """
         return MarginalCoefsResults(marginal_coefs(self.fitted_model, robust, se))
 
+    @takes(newdata=Maybe(TABLE), by=Maybe(NAMES), average=FLAG, kind=_KIND, robust=ROBUST, level=LEVEL)
     def marginal_means(
         self,
         newdata: Any = None,
@@ -119,6 +126,16 @@ class Population:
         """
         return tables.mean_frame(marginal_means(self.fitted_model, newdata, by, average=average, kind=kind, robust=robust, level=level))
 
+    @takes(
+        newdata=Maybe(TABLE),
+        contrast=_CONTRAST,
+        by=Maybe(NAMES),
+        comparison=OneOf(*COMPARISONS),
+        adjust=OneOf(*ADJUSTMENTS),
+        kind=_KIND,
+        robust=ROBUST,
+        level=LEVEL,
+    )
     def contrasts(
         self,
         newdata: Any = None,
@@ -173,6 +190,7 @@ class Population:
         )
         return tables.contrast_frame(found)
 
+    @takes(newdata=TABLE, kind=_KIND, scale=OneOf(*EFFECT_SCALES), robust=ROBUST, level=LEVEL)
     def effects(
         self, newdata: Any, *, kind: str = "mean_subject", scale: str = "response", robust: bool | str = False, level: float = 0.95
     ) -> pd.DataFrame:
@@ -213,6 +231,7 @@ class Population:
         """
         return tables.effect_frame(effects(self.fitted_model, newdata, kind, scale, robust, level))
 
+    @takes(newdata=TABLE, x=_COLUMN, by=_COLUMN, kind=SomeOf(*MEAN_KINDS), scale=OneOf(*EFFECT_SCALES), robust=ROBUST, level=LEVEL, ax=AXES)
     def plot_effects(
         self,
         newdata: Any,

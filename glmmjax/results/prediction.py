@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from glmmjax.arguments import AXES, LEVEL, SEED, TABLE, Maybe, OneOf, Text, Whole, takes
 from glmmjax.fitted import FittedModel
 from glmmjax.plots import prediction as plots
-from glmmjax.postfit.prediction.predict import IntervalSettings
+from glmmjax.postfit.checking.residuals import RESIDUALS, RESIDUALS_AT
+from glmmjax.postfit.prediction.predict import KINDS, SCALES, IntervalSettings
+from glmmjax.postfit.uncertainty.sandwich import ROBUST
 from glmmjax.tables import frames
 from glmmjax.tables import prediction as tables
 
@@ -15,6 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = ["Prediction"]
+
+_EFFECT_KIND = OneOf({"mode": "conditional modes", "mean": "posterior means"})
 
 
 class Prediction:
@@ -32,6 +37,7 @@ class Prediction:
         """Conditional covariances of the random effects at the estimates: DataFrame, one row a cluster, columns (effect, with)."""
         return frames.random_effects_covariance_frame(self.fitted_model)
 
+    @takes(kind=_EFFECT_KIND, level=LEVEL)
     def random_effects_table(self, kind: str = "mode", level: float = 0.95) -> pd.DataFrame:
         """Random effects of every cluster given its outcomes, with intervals, one row a cluster and effect.
 
@@ -83,6 +89,7 @@ class Prediction:
         """
         return tables.cluster_coefs_frame(self.fitted_model)
 
+    @takes(effect=Maybe(Text("the name of a random effect")), level=LEVEL, kind=_EFFECT_KIND, ax=AXES)
     def plot_random_effects(self, effect: str | None = None, level: float = 0.95, kind: str = "mode", ax: Axes | None = None) -> Axes:
         """Caterpillar plot: one random effect of all clusters in the order of its size, with intervals.
 
@@ -114,6 +121,17 @@ class Prediction:
         """
         return plots.plot_random_effects(self.fitted_model, effect, level, kind, ax)
 
+    @takes(
+        newdata=Maybe(TABLE),
+        newdata2=Maybe(TABLE),
+        kind=OneOf(*KINDS),
+        scale=OneOf(*SCALES),
+        interval=Maybe(LEVEL),
+        interval_for=OneOf("mean", "outcome"),
+        robust=ROBUST,
+        seed=SEED,
+        n_draws=Whole(100, 10**9),
+    )
     def predict(
         self,
         newdata: Any = None,
@@ -186,6 +204,7 @@ class Prediction:
         settings = None if interval is None else IntervalSettings(interval, interval_for, robust, seed, n_draws)
         return tables.prediction_table(self.fitted_model, newdata, newdata2, kind, scale, settings)
 
+    @takes(kind=OneOf(*KINDS), scale=OneOf(*SCALES))
     def fitted(self, kind: str = "mean_subject", scale: str = "response") -> pd.Series | pd.DataFrame:
         """Predictions of the rows fitted.
 
@@ -217,6 +236,7 @@ class Prediction:
         """
         return tables.fitted_table(self.fitted_model, kind, scale)
 
+    @takes(kind=OneOf(*RESIDUALS), at=OneOf(*RESIDUALS_AT))
     def resid(self, kind: str = "raw", at: str = "subject_specific") -> pd.Series:
         """Residuals of the rows fitted.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from glmmjax.arguments import AXES, Judged, Whole, takes
 from glmmjax.plots import checking as plots
 from glmmjax.postfit.checking.quantile_residuals import QuantileResidualRecord
 from glmmjax.tables import checking as tables
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = ["QuantileResiduals"]
+
+AGAINST = Judged("'fitted', the name of a fixed-effects column, or one number for each row")
 
 
 class QuantileResiduals:
@@ -42,6 +45,7 @@ class QuantileResiduals:
         """
         return tables.residual_tests_frame(self.record)
 
+    @takes(ax=AXES)
     def plot_qq(self, ax: Any = None) -> Axes:
         """Quantile residuals against the uniform distribution, with the p-values of their tests.
 
@@ -67,6 +71,7 @@ class QuantileResiduals:
         """
         return plots.plot_qq(self.record, ax)
 
+    @takes(against=AGAINST, n_bins=Whole(1), ax=AXES)
     def plot_residuals(self, against: Any = "fitted", n_bins: int = 10, ax: Any = None) -> Axes:
         """Quantile residuals against fitted values or a covariate, with their quartiles in bins.
 

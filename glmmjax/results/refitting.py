@@ -5,9 +5,10 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING
 
+from glmmjax.arguments import AXES, COUNT, FLAG, SEED, OneOf, Whole, takes
 from glmmjax.fitted import FittedModel
-from glmmjax.postfit.refitting.bootstrap import bootstrap
-from glmmjax.postfit.refitting.influence import Influence
+from glmmjax.postfit.refitting.bootstrap import BOOTSTRAPS, bootstrap
+from glmmjax.postfit.refitting.influence import METHODS, PARTS, Influence
 from glmmjax.results.bootstrap import BootstrapResults
 from glmmjax.results.influence import InfluenceResults
 
@@ -49,6 +50,7 @@ class Refitting:
         """
         return self._influence
 
+    @takes(method=OneOf(METHODS), part=OneOf(*PARTS), scaled=FLAG)
     def cooks_distance(self, method: str = "refit", part: str = "fixed", scaled: bool = False) -> pd.Series:
         r"""Cook's distance of every cluster: how far the coefficients move when it is left out.
 
@@ -88,6 +90,7 @@ class Refitting:
         """
         return self.influence().cooks_distance(method, part, scaled)
 
+    @takes(method=OneOf(METHODS))
     def dfbetas(self, method: str = "refit") -> pd.DataFrame:
         """Change of every parameter when a cluster is left out, in standard errors of this fit: (all clusters - without it) / se.
 
@@ -145,6 +148,7 @@ class Refitting:
         """
         return self.influence().leave_cluster_out_score()
 
+    @takes(ax=AXES, method=OneOf(METHODS), part=OneOf(*PARTS), scaled=FLAG, n_labels=Whole(0))
     def plot_influence(
         self, ax: Axes | None = None, method: str = "refit", part: str = "fixed", scaled: bool = False, n_labels: int = 5
     ) -> Axes:
@@ -174,6 +178,7 @@ class Refitting:
         """
         return self.influence().plot(ax, method, part, scaled, n_labels)
 
+    @takes(n=COUNT, kind=OneOf(BOOTSTRAPS), seed=SEED)
     def bootstrap(self, n: int = 1000, kind: str = "parametric", seed: int = 0) -> BootstrapResults:
         """Refit the model to ``n`` bootstrap data sets, from its estimates.
 

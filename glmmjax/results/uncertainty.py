@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from glmmjax.arguments import COUNT, LEVEL, SEED, OneOf, takes
 from glmmjax.fitted import FittedModel
-from glmmjax.postfit.inference.confidence import confidence_intervals
+from glmmjax.postfit.inference.confidence import METHODS, confidence_intervals
+from glmmjax.postfit.refitting.bootstrap import BOOTSTRAPS
+from glmmjax.postfit.uncertainty.parameters import WHICH
+from glmmjax.postfit.uncertainty.sandwich import ROBUST
 from glmmjax.tables import uncertainty as tables
 
 if TYPE_CHECKING:
@@ -19,6 +23,7 @@ class Uncertainty:
 
     fitted_model: FittedModel
 
+    @takes(robust=ROBUST, which=OneOf({"fixed": "the fixed effects", "all": "all parameters, on their free scales"}))
     def cov_params(self, robust: bool | str = False, which: str = "fixed") -> pd.DataFrame:
         """Covariance matrix of the estimates.
 
@@ -60,6 +65,7 @@ class Uncertainty:
         """
         return tables.covariance_frame(self.fitted_model, robust, which)
 
+    @takes(which=OneOf(*WHICH), method=OneOf(*METHODS), level=LEVEL, robust=ROBUST, n=COUNT, kind=OneOf(BOOTSTRAPS), seed=SEED)
     def conf_int(
         self,
         which: str = "fixed",

@@ -25,6 +25,7 @@ __all__ = ["FORMAT_VERSION", "read_archive", "write_archive"]
 FORMAT_VERSION = 1
 _FORMAT = "glmmjax fit"
 _DOCUMENT = "fit.json"
+_LONGEST_NAME = 255  # bytes, on all usual file systems
 _LARGEST_FREE = 100_000_000  # bytes that any file may unpack to
 _LARGEST_RATIO = 1100  # zlib reaches 1032 on zeros
 
@@ -34,8 +35,8 @@ def write_archive(path: str | os.PathLike[str], document: Mapping[str, Any], arr
 
     Raises
     ------
-    ArgumentError
-        When the folder is not there.
+    ArgumentError, StorageError
+        When the folder is not there; when the file cannot be written.
     """
     target = _path(path, "save")
     if target.is_dir():
@@ -43,7 +44,11 @@ def write_archive(path: str | os.PathLike[str], document: Mapping[str, Any], arr
     if not target.parent.is_dir():
         raise ArgumentError(f"save({str(target)!r}): there is no folder {str(target.parent)!r}; make it first.")
     head = {"format": _FORMAT, "format_version": FORMAT_VERSION, "glmmjax_version": __version__}
-    number, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    try:
+        number, name = tempfile.mkstemp(prefix=".glmmjax.", dir=target.parent)
+    except OSError as error:
+        why = error.strerror or error
+        raise StorageError(f"save({str(target)!r}): nothing can be written there ({why}); give a path in another folder.") from None
     try:
         with os.fdopen(number, "wb") as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr(_DOCUMENT, json.dumps({**head, **document}, allow_nan=True, indent=1))
@@ -51,6 +56,10 @@ def write_archive(path: str | os.PathLike[str], document: Mapping[str, Any], arr
                 with archive.open(_entry(k), "w", force_zip64=True) as entry:
                     np.lib.format.write_array(entry, array, allow_pickle=False)
         os.replace(name, target)
+    except OSError as error:
+        Path(name).unlink(missing_ok=True)
+        why = error.strerror or error
+        raise StorageError(f"save({str(target)!r}): the file cannot be written ({why}); make room, or save it elsewhere.") from None
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
@@ -119,6 +128,9 @@ def _entry(k: int) -> str:
 
 
 def _path(path: Any, function: str) -> Path:
-    if not isinstance(path, str | os.PathLike):
-        raise ArgumentError(f"{function}({path!r}) must be given the path of a file, as text or pathlib.Path.")
-    return Path(path)
+    found = Path(path)
+    if len(found.name.encode(errors="replace")) > _LONGEST_NAME:
+        raise ArgumentError(
+            f"{function}(...): a file name of {len(found.name)} characters is too long; give one of at most {_LONGEST_NAME}."
+        )
+    return found

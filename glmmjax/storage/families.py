@@ -34,14 +34,12 @@ def decode_family(found: Any, given: Any, path: str) -> str | Family:
     is_own = isinstance(found, dict) and "own" in found
     if is_own and not isinstance(given, Family):
         raise ArgumentError(
-            f"load({path!r}): the fit has a family of the user's own ({found['own']}), whose functions are not in the file. Make the same "
+            f"the fit has a family of the user's own ({found['own']}), whose functions are not in the file. Make the same "
             f"family again and pass it: load({path!r}, family=that)."
         )
     if is_own:
         return given
     if given is not None:
         name = found if isinstance(found, str) else found["name"]
-        raise ArgumentError(
-            f"load(family=...) is for a fit with a family of the user's own, and this one has family={name!r}; leave it out."
-        )
+        raise ArgumentError(f"family= is for a fit with a family of the user's own, and this one has family={name!r}; leave it out.")
     return found if isinstance(found, str) else type(resolve_family(found["name"]))(**found["fields"])

@@ -10,7 +10,7 @@ import dataclasses
 import os
 import warnings
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, get_type_hints
 
 import jax
 import numpy as np
@@ -87,9 +87,8 @@ def read_fit(path: str | os.PathLike[str], family: Any, env: Mapping[str, Any] |
     """
     document, arrays = read_archive(path)
     text = str(path)
-    family = decode_family(document.get("family"), family, text)
     try:
-        return _fitted(document, arrays, family, env, text)
+        return _fitted(document, arrays, decode_family(document["family"], family, text), env, text)
     except FormulaError as error:
         hint = (
             ""
@@ -121,6 +120,8 @@ def _fitted(document: dict[str, Any], arrays: Arrays, family: Any, env: Mapping[
         request=request,
         **estimates,
     )
+    _check_types(fitted)
+    _check_types(fitted.convergence)
     _check_shapes(fitted)
     if not streamed and not is_like(fitted, decode(document["fingerprint"], arrays)):
         raise DesignError(
@@ -201,6 +202,15 @@ def _changed(how: str) -> ArgumentError:
         f"save: the data have changed since the fit ({how}), and a saved fit holds the data that it was fitted to. Fit again with "
         "fit.update(data=...), or fit a copy, data=frame.copy(), that stays as it is."
     )
+
+
+def _check_types(record: Any) -> None:
+    """Whether every field of a record that was read has the type that its class declares."""
+    for name, declared in get_type_hints(type(record)).items():
+        value = getattr(record, name)
+        wanted = int | float if declared is float else declared
+        if not isinstance(value, wanted) or (isinstance(value, bool) and declared is not bool):
+            raise TypeError(f"{name} has type {type(value).__name__}, and must be of type {declared.__name__}")
 
 
 def _check_shapes(fitted: FittedModel) -> None:

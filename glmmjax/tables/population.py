@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from glmmjax.postfit.arguments import check_level
 from glmmjax.postfit.population.contrasts import Contrasts
 from glmmjax.postfit.population.effects import Effects
 from glmmjax.postfit.population.marginal_coefs import MarginalCoefficients
@@ -42,7 +41,6 @@ def marginal_coefficient_covariance(found: MarginalCoefficients) -> pd.DataFrame
 
 def marginal_coefficient_intervals(found: MarginalCoefficients, level: float) -> pd.DataFrame:
     """Wald intervals."""
-    check_level(level)
     reach = normal_quantile(level) * np.sqrt(np.diagonal(found.covariance))
     return pd.DataFrame({"lower": found.estimate - reach, "upper": found.estimate + reach}, index=pd.Index(found.names))
 

@@ -14,7 +14,6 @@ from glmmjax.design.columns.table import as_frame
 from glmmjax.design.reference_grid import fitted_frame
 from glmmjax.errors import ArgumentError
 from glmmjax.fitted import FittedModel
-from glmmjax.postfit.arguments import check_level, one_of
 from glmmjax.postfit.checking.residuals import residuals
 from glmmjax.postfit.inference.confidence import confidence_intervals
 from glmmjax.postfit.inference.information_criteria import aic, bic, n_groups, n_parameters, n_rows
@@ -41,7 +40,6 @@ _COEFFICIENTS = ("fixed", "zero", "dispersion")
 
 def tidy_frame(fitted: FittedModel, conf_int: bool, level: float, exponentiate: bool, effects: str, robust: Any) -> pd.DataFrame:
     """One row a parameter, or a random effect of a cluster; see ``MixedModelResults.tidy``."""
-    one_of("effects", effects, EFFECTS)
     if effects == "ran_vals":
         return _random_values(fitted, conf_int, level)
     parameters = reported(fitted)
@@ -132,7 +130,6 @@ def _random_values(fitted: FittedModel, conf_int: bool, level: float) -> pd.Data
         "std.error": errors,
     }
     if conf_int:
-        check_level(level)
         reach = normal_quantile(level) * errors
         columns |= {"conf.low": values - reach, "conf.high": values + reach}
     return pd.DataFrame(columns)

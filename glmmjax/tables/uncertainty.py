@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pandas as pd
 
-from glmmjax.errors import ArgumentError
 from glmmjax.fitted import FittedModel
 from glmmjax.postfit.inference.confidence import Intervals
 from glmmjax.postfit.inference.wald import theta_names
@@ -15,8 +14,6 @@ __all__ = ["covariance_frame", "interval_frame"]
 
 def covariance_frame(fitted: FittedModel, robust: bool | str = False, which: str = "fixed") -> pd.DataFrame:
     """Covariance of the fixed effects, or of all parameters on their free scales."""
-    if which not in ("fixed", "all"):
-        raise ArgumentError(f"which={which!r} must be 'fixed' (the fixed effects) or 'all' (all parameters, on their free scales).")
     names, full = theta_names(fitted), covariance(fitted, robust)
     size = fitted.problem.layout.p if which == "fixed" else len(names)
     return pd.DataFrame(full[:size, :size], index=list(names[:size]), columns=list(names[:size]))

@@ -132,7 +132,7 @@ def test_data_that_are_no_usable_table(data):
 
 def test_formulas_must_be_text(data):
     refuse(ArgumentError, "fixed=3 must be a formula as text, such as 'y ~ x'", data, 3)
-    refuse(ArgumentError, "random=\\['id'\\] must be a formula as text, such as '~ 1 \\| id'", data, random=["id"])
+    refuse(ArgumentError, "random=\\['id'\\] must be None, or a formula as text, such as '~ 1 \\| id'", data, random=["id"])
     refuse(ArgumentError, "family='binomal' is not known", data, family="binomal")
 
 

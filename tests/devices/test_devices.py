@@ -133,9 +133,9 @@ def test_arguments_of_another_type():
     data = load_intro_binomial()
     clusters: Any = gj.make_design("y ~ sex * time", "~ 1 | id", data=data, family="binomial").clusters
     wrong: Any = data
-    with pytest.raises(ArgumentError, match="clusters must be a ClusterData, not DataFrame"):
+    with pytest.raises(ArgumentError, match=r"clusters=<DataFrame .*> must be a ClusterData, such as design\.clusters"):
         gj.shard_clusters(wrong, jax.make_mesh((1,), ("blocks",)))
-    with pytest.raises(ArgumentError, match=r"mesh must be a jax\.sharding\.Mesh, not DataFrame"):
+    with pytest.raises(ArgumentError, match=r"mesh=<DataFrame of shape .* must be a jax\.sharding\.Mesh, such as jax\.make_mesh"):
         gj.shard_clusters(clusters, wrong)
 
 

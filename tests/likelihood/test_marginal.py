@@ -277,7 +277,7 @@ def test_estimates_of_a_fit_serve_a_float32_process():
 def test_pure_functions_name_what_does_not_fit():
     design = design_of(simulate("binomial", [3, 4, 5]), "binomial", RANDOM[0])
     good = params_of(RANDOM[0])
-    with pytest.raises(ArgumentError, match=r"clusters must be a ClusterData, not Design; pass design\.clusters"):
+    with pytest.raises(ArgumentError, match=r"clusters=<Design> must be a ClusterData, such as design\.clusters"):
         gj.log_likelihood(good, anything(design), "binomial")
     with pytest.raises(ArgumentError, match=r"params.chol has shape \(2, 2\); these clusters and the binomial family need \(1, 1\)"):
         gj.log_likelihood(params_of(RANDOM[1]), design.clusters, "binomial")
@@ -285,7 +285,7 @@ def test_pure_functions_name_what_does_not_fit():
         gj.cluster_log_likelihoods(good, design.clusters, "binomial", n_agq=anything("auto"))
     with pytest.raises(ArgumentError, match="family='probit' is not known"):
         gj.fit_params(design.clusters, "probit")
-    with pytest.raises(ArgumentError, match="penalty=True must be None or a StudentTPenalty"):
+    with pytest.raises(ArgumentError, match="penalty=True must be None, or a StudentTPenalty"):
         gj.fit_params(design.clusters, "binomial", penalty=anything(True))
     with pytest.raises(ArgumentError, match=r"init.beta has shape \(3,\); these clusters and the binomial family need \(2,\)"):
         gj.fit_params(design.clusters, "binomial", init=gj.Params(jnp.zeros(3), jnp.eye(1)))

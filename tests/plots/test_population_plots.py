@@ -122,7 +122,7 @@ def test_categories_of_a_continuation_ratio_fit(tmp_path):
     ("arguments", "message"),
     [
         ({"x": "age"}, "x='age' is no column of the rows"),
-        ({"kind": ()}, "kind=\\(\\) asks for nothing"),
+        ({"kind": ()}, "kind=\\(\\) is not known; choose one of"),
         (
             {"x": "time", "by": "sex", "newdata": pd.DataFrame({"time": [1.0, 1.0], "sex": ["male", "male"], "centre": [1, 2]})},
             "the same 'time'",

@@ -18,7 +18,7 @@ import pytest
 import glmmjax as gj
 from glmmjax.design import Stream
 from glmmjax.design.new_rows import read_new_rows
-from glmmjax.errors import ArgumentError, DesignError, FormulaError, RowsNotKeptError
+from glmmjax.errors import ArgumentError, DesignError, FormulaError, RowsNotKeptError, StorageError
 from glmmjax.fitted import FittedModel
 from glmmjax.storage.columns import decode_column, decode_index, encode_column, encode_index
 from glmmjax.storage.values import decode, encode
@@ -308,10 +308,16 @@ def test_a_streamed_formula_that_lacks_a_name_says_so(as_if_fitted, data, tmp_pa
 def test_files_that_are_no_fits_are_refused(tmp_path, intro_fit):
     with pytest.raises(ArgumentError, match="there is no such file"):
         gj.load(tmp_path / "none")
-    with pytest.raises(ArgumentError, match="must be given the path of a file"):
+    with pytest.raises(ArgumentError, match=r"path=3 must be a path, such as"):
         gj.load(3)  # type: ignore[arg-type]
     with pytest.raises(ArgumentError, match=r"save\('.*missing/fit'\): there is no folder"):
         intro_fit.save(tmp_path / "missing" / "fit")
+    with pytest.raises(ArgumentError, match="this is a folder; name a file in it"):
+        intro_fit.save(tmp_path)
+    for name in ("", "a\0b", "x" * 300):
+        for use in (gj.load, intro_fit.save):
+            with pytest.raises(ArgumentError, match=r"path|file name of 300 characters"):
+                use(name)
     (tmp_path / "text").write_text("no zip")
     np.savez(tmp_path / "arrays.npz", a=np.ones(3))
     for name in ("text", "arrays.npz"):
@@ -361,7 +367,7 @@ def test_a_failed_save_leaves_the_file_that_was_there(monkeypatch, tmp_path, int
         raise OSError("disk full")
 
     monkeypatch.setattr(np.lib.format, "write_array", fail)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(StorageError, match=r"fit'\): the file cannot be written \(disk full\); make room"):
         intro_fit.save(tmp_path / "fit")
     assert (tmp_path / "fit").read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["fit"]

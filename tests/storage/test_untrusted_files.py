@@ -3,9 +3,11 @@
 import contextlib
 import dataclasses
 import inspect
+import itertools
 import json
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -190,6 +192,27 @@ def test_truncated_files_are_one_error(saved, kept):
         gj.load(saved)
 
 
+FIELDS = [
+    ("family",),
+    *(("estimates", name) for name in ("params", "log_likelihood", "is_singular", "options", "quadrature")),
+    *(("convergence", name) for name in ("message", "newton_decrement", "n_em")),
+]
+NO_FIELD: list[Any] = [None, [1, 2], {}, {"array": 0}, {"name": "poisson"}, {"fields": {}}]
+OTHER_TYPES = [(("family",), 3), (("estimates", "log_likelihood"), "a"), (("estimates", "is_singular"), 3), (("convergence", "message"), 3)]
+
+
+@pytest.mark.parametrize(("where", "wrong"), [*itertools.product(FIELDS, NO_FIELD), *OTHER_TYPES], ids=repr)
+def test_a_value_of_another_type_is_one_error(saved, where, wrong):
+    def change(document):
+        *parts, name = where
+        for part in parts:
+            document = document[part]
+        document[name] = wrong
+
+    with pytest.raises(StorageError, match=r"^load\(.*damaged"):
+        gj.load(rewritten(saved, change))
+
+
 def test_a_deeply_nested_document_is_one_error(saved):
     with zipfile.ZipFile(saved, "a") as archive:
         names = archive.namelist()
@@ -234,7 +257,7 @@ def test_saving_to_a_folder_is_refused(saved, as_if_fitted):
 
 
 def test_trust_is_true_or_false(saved):
-    with pytest.raises(ArgumentError, match=r"trust='no'.* must be True or False"):
+    with pytest.raises(ArgumentError, match=r"trust='no' is not known; choose one of True, False"):
         gj.load(saved, trust="no")  # type: ignore[arg-type]
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from glmmjax.design.columns.table import column_of, describe_unknown, show_label
 from glmmjax.errors import DesignError
+from glmmjax.values import NOT_NUMBERS, shape_of
 
 __all__ = [
     "Groups",
@@ -77,9 +78,9 @@ def offset_values(offset: Any, data: pd.DataFrame, argument: str = "offset") -> 
         return _named_column(offset, argument, data)[offset]
     if isinstance(offset, pd.Series) and not offset.index.equals(data.index):
         raise DesignError(f"{argument} is a Series with another index than data; pass {argument}.to_numpy() to match it by position.")
-    if np.ndim(offset) != 1 or len(offset) != len(data):
+    if shape_of(offset) != (len(data),):
         raise DesignError(
-            f"{argument} has shape {np.shape(offset)}, and must be a column name or one number for each of the {len(data)} rows of data."
+            f"{argument} has shape {shape_of(offset)}, and must be a column name or one number for each of the {len(data)} rows of data."
         )
     return pd.Series(offset).array
 
@@ -105,8 +106,8 @@ def cluster_weights(weights: Any, groups: Groups, column: pd.Series | None) -> n
     elif isinstance(weights, pd.Series | Mapping):
         values = _by_label(weights, groups)
     else:
-        if np.ndim(weights) != 1 or len(weights) != n_clusters:
-            raise DesignError(f"weights has shape {np.shape(weights)}, and the rows used have {n_clusters} clusters; {_HOW_WEIGHTS}.")
+        if shape_of(weights) != (n_clusters,):
+            raise DesignError(f"weights has shape {shape_of(weights)}, and the rows used have {n_clusters} clusters; {_HOW_WEIGHTS}.")
         values = as_numbers(weights, "weights")
     _check_weights(values, groups)
     check_any_weight(bool(values.any()))
@@ -152,8 +153,11 @@ def as_numbers(values: Any, what: str) -> np.ndarray:
         When they are no numbers.
     """
     try:
-        return np.asarray(values).astype(np.float64)
-    except (TypeError, ValueError):
+        found = np.asarray(values)
+        if found.dtype.kind in "cmM":  # complex numbers and dates, of which NumPy would make something
+            raise TypeError
+        return found.astype(np.float64)
+    except NOT_NUMBERS:
         raise DesignError(f"{what} holds values that are not numbers, such as {np.asarray(values, object).ravel()[0]!r}.") from None
 
 

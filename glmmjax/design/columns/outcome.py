@@ -148,7 +148,12 @@ def levels_used(values: tuple[Any, ...]) -> list[Any] | None:
     if len(values) > 1 or not _has_levels(values[0]):
         return None
     value = pd.Series(values[0])
-    value = value if isinstance(value.dtype, pd.CategoricalDtype) else value.astype("category")
+    try:
+        value = value if isinstance(value.dtype, pd.CategoricalDtype) else value.astype("category")
+    except TypeError as error:  # lists and arrays cannot be levels
+        raise OutcomeError(
+            f"the outcome has values that are neither numbers nor levels ({error}); give one number or text a row."
+        ) from None
     return value.cat.remove_unused_categories().cat.categories.tolist()
 
 

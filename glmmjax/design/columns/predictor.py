@@ -55,11 +55,28 @@ def build_predictor(
     FormulaError
         When terms cannot be evaluated, or random effects have no column or the same one twice.
     DesignError
-        For values that are not finite, and fixed effects of deficient rank.
+        For values that are not finite, fixed effects of deficient rank, and random effects whose variances cannot be told.
     """
     predictor = function(frame, labels, added_offset)
     check_rank(predictor.fixed.values, predictor.fixed.names, what)
+    _check_random(predictor)
     return predictor
+
+
+def _check_random(predictor: Predictor) -> None:
+    """Refuse random effects whose variances no data can tell: a column of zeros, or one that follows from those it is correlated with.
+
+    Raises
+    ------
+    DesignError
+        Naming the columns.
+    """
+    values, names = predictor.random
+    start = 0
+    for size in predictor.block_sizes:
+        block = slice(start, start + size)
+        check_rank(values[:, block], names[block], f"the random effects {', '.join(names[block])}")
+        start += size
 
 
 def predictor_of(

@@ -6,8 +6,11 @@ columns must come from the rows that are fitted.
 
 from __future__ import annotations
 
+import decimal
 import difflib
+import numbers
 import types
+import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -17,6 +20,7 @@ from pandas.api import types as dtypes
 
 from glmmjax.design.formula.tokens import Name, names_in
 from glmmjax.errors import ArgumentError, DesignError, FormulaError
+from glmmjax.values import shown
 
 __all__ = [
     "Table",
@@ -71,8 +75,10 @@ def as_frame(data: Any, argument: str = "data") -> pd.DataFrame:
     try:
         if data is None:
             raise TypeError("None holds no columns")
-        return pd.DataFrame(data)
-    except (TypeError, ValueError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # what pandas is about to refuse
+            return pd.DataFrame(data)
+    except (TypeError, ValueError, Warning) as error:
         kind = type(data).__name__
         raise ArgumentError(f"{argument} has type {kind} and must be a pandas DataFrame, or a dict of columns ({error}).") from None
 
@@ -173,8 +179,8 @@ def with_categories(column: Any, categories: Any) -> pd.Categorical:
 
 
 def show_label(label: Any) -> str:
-    """A row or cluster label as it is written in Python."""
-    return repr(label.item() if isinstance(label, np.generic) else label)
+    """A row or cluster label as it is written in Python, in one short line."""
+    return shown(label.item() if isinstance(label, np.generic) else label)
 
 
 def check_finite(values: np.ndarray, names: tuple[str, ...], labels: pd.Index, what: str) -> None:
@@ -211,11 +217,23 @@ def _plain_column(column: pd.Series) -> pd.Series:
         return column.astype(bool)
     if dtypes.is_integer_dtype(column.dtype):
         return column.astype(np.int64 if str(column.dtype).lower() != "uint64" else np.float64)
-    if kind == "decimal" or (dtypes.is_numeric_dtype(column.dtype) and not dtypes.is_complex_dtype(column.dtype)):
+    if dtypes.is_numeric_dtype(column.dtype) and not dtypes.is_complex_dtype(column.dtype):
         return column.astype(np.float64)
+    if column.dtype == object and len(column) and all(isinstance(value, numbers.Real | decimal.Decimal) for value in column):
+        return _of_exact_numbers(column)
     if kind == "string" or (column.dtype != object and dtypes.is_string_dtype(column.dtype)):
         return pd.Series(pd.Categorical(column.astype(object)), index=column.index)
     return column
+
+
+def _of_exact_numbers(column: pd.Series) -> pd.Series:
+    """Fractions, decimals and whole numbers of any size as float64."""
+    try:
+        return pd.Series([float(value) for value in column], index=column.index)
+    except OverflowError:
+        raise DesignError(
+            f"{column.name!r} has a number that is too large for a float of 64 bits; take its logarithm, or scale it."
+        ) from None
 
 
 def _unknown_function(name: str, formula: str) -> str:

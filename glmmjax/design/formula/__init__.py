@@ -3,7 +3,8 @@
 - ``tokens``: brackets, operators and names in a text
 - ``split``: the text of a formula in pieces that patsy can read
 - ``allow_list``: what may stand in a formula of unknown origin
-- ``matrices``: matrices from these pieces; only this file calls patsy
+- ``checks``: what patsy would make of the terms: splines without end, factors of dates or of one level
+- ``matrices``: matrices from these pieces; no other file asks patsy for one
 - ``patsy_state``: the values that patsy has learned from the rows, in plain types and back
 - ``rank``: columns that are linear combinations of others
 """

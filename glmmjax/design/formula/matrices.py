@@ -15,6 +15,8 @@ import pandas as pd
 import patsy
 import patsy.builtins
 
+from glmmjax.arguments import takes
+from glmmjax.design.formula.checks import SPLINES, check_levels, check_splines
 from glmmjax.design.formula.patsy_state import remembered, restored
 from glmmjax.design.formula.tokens import names_in
 from glmmjax.errors import FormulaError, GlmmError
@@ -53,13 +55,19 @@ class Matrix(NamedTuple):
 
 MatrixOf = Callable[[pd.DataFrame], Matrix]  # the same columns for any rows
 
-_SPLINES = ("bs", "cc", "cr", "te")  # these functions keep all values of their columns to find knots and constraints
-
 
 def caller_namespace(depth: int = 0) -> Mapping[str, Any]:
     """Names visible in the function that called the caller of this one (``depth`` frames further out), for ``env``."""
-    frame = sys._getframe(depth + 2)
+    frame = _outer(sys._getframe(1))
+    for _ in range(depth):
+        frame = _outer(frame)
     return ChainMap(frame.f_locals, frame.f_globals)
+
+
+def _outer(frame: Any) -> Any:
+    """The frame that called this one; the check of arguments between them does not count."""
+    frame = frame.f_back
+    return frame.f_back if frame.f_globals.get("__name__") == takes.__module__ else frame
 
 
 def formula_namespace(env: Any) -> Mapping[str, Any]:
@@ -114,9 +122,10 @@ def right_side_matrix(terms: str, frames: Callable[[], Iterable[pd.DataFrame]], 
     """
     if terms.strip() == "1":  # a shortcut for the most common random effects, because patsy takes a millisecond for them
         return _ones
+    _run(terms, formula, lambda: check_splines(terms, namespace, formula))
     env = patsy.EvalEnvironment([namespace])
     info = _run(terms, formula, lambda: patsy.incr_dbuilder(terms, lambda: iter(frames()), env, _KEEP_ALL_ROWS))
-    _check_no_dates(info, formula)
+    check_levels(info, formula)
     return _PatsyMatrix(terms, formula, namespace, info)
 
 
@@ -164,7 +173,7 @@ def _run(terms: str, formula: str, step: Callable[[], Any]) -> Any:
 
 def needs_all_rows(name: str, namespace: Mapping[str, Any]) -> bool:
     """Whether ``name`` is one of patsy's functions that hold all values of a column in memory."""
-    return name in _SPLINES and namespace.get(name) is getattr(patsy.builtins, name)
+    return name in SPLINES and namespace.get(name) is getattr(patsy.builtins, name)
 
 
 def evaluate(expression: str, frame: pd.DataFrame, namespace: Mapping[str, Any], formula: str) -> Any:
@@ -196,18 +205,6 @@ def column_vector(value: Any, n: int, what: str, formula: str) -> np.ndarray:
     if values.shape not in ((), (n,)):
         raise FormulaError(f"{formula}: {what} has shape {values.shape}, and must have one value for each of the {n} rows used.")
     return np.broadcast_to(values.astype(np.float64, copy=False), (n,))
-
-
-def _check_no_dates(info: Any, formula: str) -> None:
-    """Refuse dates: patsy makes a level of every timestamp, which nobody means."""
-    for factor, found in info.factor_infos.items():
-        if found.type == "categorical" and any(
-            isinstance(level, pd.Timestamp | np.datetime64 | pd.Timedelta) for level in found.categories
-        ):
-            raise FormulaError(
-                f"{formula}: {factor.name()!r} has dates or times, and a formula needs numbers: count from a day, such as "
-                f"data['days'] = (data[{factor.name()!r}] - data[{factor.name()!r}].min()) / pandas.Timedelta('1D')."
-            )
 
 
 def _cause(error: Exception) -> str:

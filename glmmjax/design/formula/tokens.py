@@ -116,8 +116,9 @@ def names_in(text: str) -> tuple[Name, ...]:
         is_keyword_argument = after == "=" and token.depth > 0
         if token.kind != tokenize.NAME or keyword.iskeyword(token.text) or before == "." or is_keyword_argument:
             continue
-        if token.text == "Q" and after == "(" and k + 2 < len(tokens) and tokens[k + 2].kind == tokenize.STRING:
-            names.append(Name(ast.literal_eval(tokens[k + 2].text), is_called=False, is_bare=not token.in_python))
+        quoted = _string(tokens[k + 2]) if token.text == "Q" and after == "(" and k + 2 < len(tokens) else None
+        if quoted is not None:
+            names.append(Name(quoted, is_called=False, is_bare=not token.in_python))
         else:
             names.append(Name(token.text, is_called=after == "(", is_bare=after not in ("(", ".", "[") and not token.in_python))
     return tuple(dict.fromkeys(names))
@@ -129,7 +130,16 @@ def unquoted_name(text: str) -> str | None:
         return text
     argument = call_argument(text, "Q") or ""
     tokens = read_tokens(argument)
-    return ast.literal_eval(argument) if len(tokens) == 1 and tokens[0].kind == tokenize.STRING else None
+    return _string(tokens[0]) if len(tokens) == 1 else None
+
+
+def _string(token: Token) -> str | None:
+    """The text that a token stands for; None for anything else, such as bytes and f-strings."""
+    try:
+        value = ast.literal_eval(token.text) if token.kind == tokenize.STRING else None
+    except (ValueError, SyntaxError):
+        return None
+    return value if isinstance(value, str) else None
 
 
 def _python_tokens(text: str) -> list[tuple[int, str, int, int]]:

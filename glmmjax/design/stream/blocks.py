@@ -139,6 +139,7 @@ def _write(model: StreamModel, data: Stream, layout: Widths, folder: Path) -> tu
         raise DesignError(OTHER_ROWS)
     check_varies(chunk.outcome, totals.smallest, totals.largest, model.formula, model.family)
     check_rank(totals.triangle, chunk.predictor.fixed.names)
+    check_rank(np.diag(totals.reach), chunk.predictor.random.names, "the random effects")  # a column of zeros
     files = writer.finish()
     check_any_weight(files.total_weight > 0)
     return chunk, totals, files

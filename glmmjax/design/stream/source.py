@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from glmmjax.arguments import FOLDER, Judged, Maybe, Whole, takes
 from glmmjax.errors import ArgumentError, DesignError
 
 __all__ = ["Stream", "columns_of", "read_frames", "stream"]
@@ -35,6 +36,7 @@ class Stream:
     folder: str | None
 
 
+@takes(source=Judged(_HOW), chunk_rows=Whole(1), folder=Maybe(FOLDER, "the folder of temporary files"))
 def stream(source: Any, *, chunk_rows: int = _CHUNK_ROWS, folder: str | os.PathLike[str] | None = None) -> Stream:
     """Data that are larger than memory, for ``mixed_model(..., data=gj.stream(source))``.
 
@@ -67,8 +69,6 @@ def stream(source: Any, *, chunk_rows: int = _CHUNK_ROWS, folder: str | os.PathL
     >>> f"{fit.llf:.4f}"
     '-374.5197'
     """
-    if isinstance(chunk_rows, bool) or not isinstance(chunk_rows, int) or chunk_rows < 1:
-        raise ArgumentError(f"stream(chunk_rows={chunk_rows!r}) must be a whole number >= 1.")
     if folder is not None and not Path(folder).is_dir():
         raise ArgumentError(f"stream(folder={str(folder)!r}) must be a folder that exists.")
     if isinstance(source, str | os.PathLike):

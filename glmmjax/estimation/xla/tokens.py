@@ -21,7 +21,7 @@ _PACKAGE = __name__.split(".")[0]
 _KNOWN = (_PACKAGE, "jax", "jaxlib", "numpy")  # their versions are part of every name
 _RULES = ("fun", "jvp", "fwd", "bwd", "nondiff_argnums", "symbolic_zeros", "optimize_remat")  # of custom_jvp and custom_vjp
 _OPAQUE = frozenset({"globals", "locals", "vars", "eval", "exec", "__import__", "import_module"})  # what they find is hidden
-_JITTED = type(jax.jit(len))
+_JITTED: Any = type(jax.jit(len))
 
 
 class NotStorable(Exception):

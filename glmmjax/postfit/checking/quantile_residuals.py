@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from glmmjax.fitted import FittedModel
-from glmmjax.postfit.arguments import check_whole
 from glmmjax.postfit.checking.residual_tests import ResidualTest, residual_tests
 from glmmjax.postfit.checking.simulate import SimulationSettings, simulate
 from glmmjax.postfit.prediction.predict import Request, values_of
@@ -21,7 +20,7 @@ from glmmjax.postfit.prediction.rows import own_clusters, own_outcome, own_rows,
 
 __all__ = ["QuantileResidualRecord", "is_censored", "quantile_residuals"]
 
-_FEWEST = 20  # simulations
+FEWEST = 20  # simulations
 
 
 class QuantileResidualRecord(NamedTuple):
@@ -51,12 +50,11 @@ def quantile_residuals(fitted: FittedModel, settings: SimulationSettings) -> Qua
     Raises
     ------
     ArgumentError
-        For fewer than 20 simulations, and as ``simulate``.
+        As ``simulate``.
     RowsNotKeptError
         For a streamed fit.
     """
     n = settings.n
-    check_whole("n", n, _FEWEST, why=": residuals have a resolution of 1 / (n + 1)")
     simulated = simulate(fitted, settings).values
     rng = np.random.default_rng([settings.seed, 3])
     outcome = own_outcome(fitted)

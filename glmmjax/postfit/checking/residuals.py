@@ -24,14 +24,13 @@ from glmmjax.fitted import FittedModel
 from glmmjax.likelihood.model_rows import ModelRows, phi_of_rows, predictors_at
 from glmmjax.likelihood.params import Params
 from glmmjax.likelihood.population import population_average
-from glmmjax.postfit.arguments import one_of
 from glmmjax.postfit.prediction.predict import in_chunks
 from glmmjax.postfit.prediction.subjects import modes_of, targets_for
 
 __all__ = ["residuals"]
 
-_KINDS = ("raw", "pearson", "deviance")
-_AT = ("subject_specific", "mean_subject", "marginal")
+RESIDUALS = ("raw", "pearson", "deviance")
+RESIDUALS_AT = ("subject_specific", "mean_subject", "marginal")
 
 
 def residuals(fitted: FittedModel, kind: str = "raw", at: str = "subject_specific") -> np.ndarray:
@@ -40,13 +39,11 @@ def residuals(fitted: FittedModel, kind: str = "raw", at: str = "subject_specifi
     Raises
     ------
     ArgumentError
-        For another ``kind`` or ``at``, outcomes that may be censored, a family without a variance (``"pearson"``), and a family that is
+        For outcomes that may be censored, a family without a variance (``"pearson"``), and a family that is
         no exponential dispersion model (``"deviance"``).
     RowsNotKeptError
         For a streamed fit.
     """
-    one_of("kind", kind, _KINDS)
-    one_of("at", at, _AT)
     family = fitted.problem.family
     _check(fitted, kind)
     targets = targets_for(fitted)

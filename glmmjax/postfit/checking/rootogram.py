@@ -18,9 +18,9 @@ from glmmjax.estimation.xla.program import as_program
 from glmmjax.fitted import FittedModel
 from glmmjax.likelihood.model_rows import ModelRows
 from glmmjax.likelihood.population import population_average
-from glmmjax.postfit.arguments import check_whole
 from glmmjax.postfit.prediction.discrete import Discrete, discrete_outcome, highest_outcomes, log_masses
 from glmmjax.postfit.prediction.rows import own_outcome, own_rows
+from glmmjax.values import check_size
 
 __all__ = ["RootogramFrequencies", "rootogram"]
 
@@ -52,15 +52,14 @@ def rootogram(fitted: FittedModel, max_count: int | None = None) -> RootogramFre
     Raises
     ------
     ArgumentError
-        For an outcome that is no count, and another ``max_count``.
+        For an outcome that is no count, and a ``max_count`` beyond memory.
     RowsNotKeptError
         For a streamed fit.
     """
     kind = discrete_outcome(fitted, "rootogram")
-    if max_count is not None:
-        check_whole("max_count", max_count, 0, why=", or None for the largest outcome observed, 100 at most")
     outcome = own_outcome(fitted)
     last = int(min(outcome[0].max(), _MOST_SHOWN) if max_count is None else max_count)
+    check_size(f"max_count={last:,}", (last, len(outcome[0])), "give a smaller one")
     counts = np.arange(last + 1)
     observed = np.bincount(outcome[0].astype(int), minlength=last + 1)[: last + 1].astype(float)
     with jax.enable_x64(True):

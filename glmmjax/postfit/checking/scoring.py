@@ -26,14 +26,13 @@ from glmmjax.estimation.xla.program import as_program
 from glmmjax.fitted import FittedModel
 from glmmjax.likelihood.conditional import Conditional, node_of
 from glmmjax.likelihood.model_rows import ModelRows, predictors_at
-from glmmjax.postfit.arguments import check_whole
 from glmmjax.postfit.prediction.discrete import Discrete, discrete_outcome, highest_outcomes, log_masses
 from glmmjax.postfit.prediction.rows import in_all_rows, model_rows, read_own_rows
 from glmmjax.postfit.prediction.subjects import modes_of, posterior_rule, subjects_for, targets_for
 
 __all__ = ["Scores", "scoring_rules"]
 
-_KINDS = ("plug_in", "integrated")
+SCORES = {"plug_in": "at the conditional modes of random effects", "integrated": "over them"}
 _TAIL = 1e-7  # probability that may lie beyond the largest count in the sums
 
 
@@ -84,14 +83,11 @@ def scoring_rules(
     Raises
     ------
     ArgumentError
-        For a continuous outcome, another ``kind`` or ``max_count``, and a distribution that reaches beyond ``max_count``.
+        For a continuous outcome, and a distribution that reaches beyond ``max_count``.
     DesignError, FormulaError, OutcomeError, RowsNotKeptError
         As ``read_new_rows`` and streamed fits raise them.
     """
     discrete = discrete_outcome(fitted, "scoring_rules")
-    if kind not in _KINDS:
-        raise ArgumentError(f"kind={kind!r} must be 'plug_in' (at the conditional modes of random effects) or 'integrated' (over them).")
-    check_whole("max_count", max_count, 1, why=", the largest count looked at")
     rows, codes, nodes = _rows_and_nodes(fitted, newdata, newdata2, kind)
     outcome = rows.outcome
     with jax.enable_x64(True):

@@ -19,18 +19,23 @@ from glmmjax.estimation.xla.program import as_program
 from glmmjax.fitted import FittedModel
 from glmmjax.likelihood.clusters import ClusterData
 from glmmjax.likelihood.model_rows import ModelRows, phi_of_rows, predictors_at
-from glmmjax.postfit.arguments import check_whole
 from glmmjax.postfit.prediction.posterior_draws import posterior_draws
 from glmmjax.postfit.prediction.random_keys import key_data
 from glmmjax.postfit.prediction.rows import model_rows, read_own_rows
 from glmmjax.postfit.prediction.subjects import modes_of, targets_for
 from glmmjax.postfit.uncertainty.parameter_draws import normal_draws
 from glmmjax.postfit.uncertainty.vcov import covariance
+from glmmjax.values import check_size
 
-__all__ = ["SimulationSettings", "Simulations", "drawn_parameters", "simulate"]
+__all__ = ["SOURCES", "SimulationSettings", "Simulations", "drawn_parameters", "simulate"]
 
 _Simulations = tuple[Array, Array | None, tuple[Array, Array]]  # theta, random effects, keys of effects and of outcomes; all have n entries
-_KINDS = ("new", "posterior", "mode", "zero")
+SOURCES = {
+    "new": "as True: drawn from N(0, D)",
+    "posterior": "as False: drawn given the data",
+    "mode": "the conditional modes",
+    "zero": "all of them 0",
+}
 
 
 class Simulations(NamedTuple):
@@ -62,12 +67,7 @@ class SimulationSettings:
         given = self.new_random_effects
         if isinstance(given, bool | np.bool_):
             return "new" if given else "posterior"
-        if given in _KINDS:
-            return given
-        raise ArgumentError(
-            f"new_random_effects={given!r} must be True ('new', drawn from N(0, D)), False ('posterior', drawn given the data), "
-            "'mode' (the conditional modes) or 'zero'."
-        )
+        return given
 
 
 def simulate(fitted: FittedModel, settings: SimulationSettings, newdata: Any = None) -> Simulations:
@@ -76,14 +76,13 @@ def simulate(fitted: FittedModel, settings: SimulationSettings, newdata: Any = N
     Raises
     ------
     ArgumentError
-        For an argument outside what is allowed; a Custom family without ``sample``; and ``parameter_uncertainty`` where estimates have
+        For an ``n`` beyond memory; a Custom family without ``sample``; and ``parameter_uncertainty`` where estimates have
         no covariance.
     DesignError, FormulaError, OutcomeError, RowsNotKeptError
         As ``read_new_rows`` and streamed fits raise them.
     """
     kind, n, problem = settings.effects, settings.n, fitted.problem
-    check_whole("n", n, 1)
-    check_whole("seed", settings.seed, 0)
+    _check_size(n, fitted.problem.layout.size)
     with jax.enable_x64(True):
         is_drawn = settings.parameter_uncertainty
         thetas = drawn_parameters(fitted, n, settings.seed, settings.robust) if is_drawn else np.tile(fitted.theta, (n, 1))
@@ -129,6 +128,7 @@ def _rows_and_effects(
     else:
         has_columns = len(fitted.design.formula.outcome_columns) > 1
         rows = read_new_rows(fitted.design, newdata, with_outcome=has_columns, with_groups=True)
+    _check_size(n, len(rows.is_complete))
     if q == 0 or kind in ("new", "zero"):
         codes = np.arange(int(rows.is_complete.sum())) if rows.groups is None else rows.groups.codes
         is_new = q > 0 and kind == "new"
@@ -143,6 +143,10 @@ def _rows_and_effects(
     starts = np.cumsum([0, *(draws.shape[-1] for draws in found)])
     joined = np.concatenate(found, axis=-1)
     return rows, codes, joined.reshape(n, *joined.shape[2:])[..., starts[targets.source_of] + targets.number_of]
+
+
+def _check_size(n: int, size: int) -> None:
+    check_size(f"n={n:,} data sets", (n, size), "simulate fewer at a time, each with its own seed")
 
 
 def _posterior_draws(fitted: FittedModel, clusters: ClusterData, thetas: np.ndarray, settings: SimulationSettings, k: int) -> np.ndarray:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from glmmjax.errors import ArgumentError, ConvergenceWarning, warn_caller
 from glmmjax.fitted import FittedModel
-from glmmjax.postfit.arguments import check_level, one_of
 from glmmjax.postfit.inference.profile import profile_limits
 from glmmjax.postfit.refitting.bootstrap import bootstrap, percentile_limits
 from glmmjax.postfit.uncertainty.delta_method import propagated_variances
@@ -61,7 +60,7 @@ def confidence_intervals(
     """Intervals for the parameters of one kind, or all; the arguments are those of ``MixedModelResults.conf_int``."""
     parameters = reported(fitted)
     chosen = parameters.chosen(which)
-    _check(method, level, robust)
+    _check(method, robust)
     counts: tuple[int | None, int | None] = (None, None)
     if method == "wald":
         lower, upper = _wald(fitted, parameters, chosen, level, robust)
@@ -73,9 +72,7 @@ def confidence_intervals(
     return Intervals(tuple(names[k] for k in chosen), estimates(fitted, parameters)[chosen], lower, upper, level, method, *counts)
 
 
-def _check(method: str, level: Any, robust: bool | str) -> None:
-    one_of("method", method, METHODS)
-    check_level(level)
+def _check(method: str, robust: bool | str) -> None:
     if robust and method != "wald":
         raise ArgumentError(
             f"robust={robust!r} goes with method='wald' only: the others use no covariance matrix. For intervals that are robust to a "

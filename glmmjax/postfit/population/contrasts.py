@@ -8,16 +8,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from glmmjax.arguments import OneOf
 from glmmjax.errors import ArgumentError
 from glmmjax.families.base import Family
 from glmmjax.families.links import Identity, Link, Log, Logit
 from glmmjax.fitted import FittedModel
-from glmmjax.postfit.arguments import check_level, one_of
 from glmmjax.postfit.population.marginal_means import Values, grouped_values
 from glmmjax.postfit.uncertainty.delta_method import propagated_variances
 from glmmjax.postfit.uncertainty.link_intervals import normal_quantile, on_scale
 from glmmjax.postfit.uncertainty.p_values import normal_two_sided
 from glmmjax.postfit.uncertainty.vcov import covariance
+from glmmjax.values import NOT_NUMBERS, check_size
 
 __all__ = ["ADJUSTMENTS", "COMPARISONS", "Contrasts", "adjusted", "contrasts"]
 
@@ -57,9 +58,6 @@ def contrasts(
     fitted: FittedModel, newdata: Any, contrast: Any, by: Any, *, comparison: str, kind: str, robust: Any, level: float, adjust: Any
 ) -> Contrasts:
     """Contrasts of the means of rows or groups of rows; the arguments are those of ``MixedModelResults.contrasts``."""
-    check_level(level)
-    one_of("comparison", comparison, COMPARISONS)
-    one_of("adjust", adjust, ADJUSTMENTS)
     means, groups = grouped_values(fitted, newdata, by, False, kind)
     weights, names = weights_of(contrast, [_text(label) for label in groups.labels], list(groups.labels), _SIGNS[comparison])
     values, jacobian = _on_comparison(fitted.problem.family, comparison, means)
@@ -105,14 +103,16 @@ def weights_of(contrast: Any, texts: list[str], labels: list[Any], sign: str) ->
     """
     n = len(texts)
     if isinstance(contrast, str):
-        one_of("contrast", contrast, ("pairwise", "reference", "sequential"))
+        OneOf("pairwise", "reference", "sequential").check("contrast", contrast)
         if n < 2:
             raise ArgumentError(f"contrast={contrast!r} compares at least two means, and there is {n}; give more rows or groups.")
+        n_pairs = n * (n - 1) // 2 if contrast == "pairwise" else n - 1
+        check_size(f"contrast={contrast!r} of {n:,} means", (n_pairs, n), "give a grid of few rows, or groups of rows with by=")
         pairs = {
-            "pairwise": list(itertools.combinations(range(n), 2)),
-            "reference": [(0, k) for k in range(1, n)],
-            "sequential": list(itertools.pairwise(range(n))),
-        }[contrast]
+            "pairwise": lambda: list(itertools.combinations(range(n), 2)),
+            "reference": lambda: [(0, k) for k in range(1, n)],
+            "sequential": lambda: list(itertools.pairwise(range(n))),
+        }[contrast]()
         weights = np.zeros((len(pairs), n))
         for k, (first, second) in enumerate(pairs):
             weights[k, second], weights[k, first] = 1.0, -1.0
@@ -121,8 +121,9 @@ def weights_of(contrast: Any, texts: list[str], labels: list[Any], sign: str) ->
         rows = [_named_weights(name, row, labels) for name, row in contrast.items()]
         return _checked(rows, n), [str(name) for name in contrast]
     weights = _checked(contrast, n)
-    index = getattr(contrast, "index", None)
-    names = [f"contrast {k + 1}" for k in range(len(weights))] if index is None else [_text(label) for label in index]
+    index: Any = getattr(contrast, "index", None)
+    has_labels = index is not None and not callable(index)  # a list has a method of that name
+    names = [_text(label) for label in index] if has_labels else [f"contrast {k + 1}" for k in range(len(weights))]
     return weights, names
 
 
@@ -138,7 +139,7 @@ def _named_weights(name: Any, row: Any, labels: list[Any]) -> Any:
 def _checked(weights: Any, n: int) -> np.ndarray:
     try:
         found = np.atleast_2d(np.asarray(weights, float))
-    except (TypeError, ValueError):
+    except NOT_NUMBERS:
         raise ArgumentError(f"contrast must be text, a matrix of weights, or a dict of them, not {type(weights).__name__}.") from None
     if found.ndim != 2 or found.shape[1] != n or not len(found) or not np.isfinite(found).all():
         raise ArgumentError(f"contrast has shape {found.shape} and must hold finite weights, one column for each of the {n} means.")

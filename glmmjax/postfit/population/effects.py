@@ -13,8 +13,7 @@ from glmmjax.design.reference_grid import reference_grid
 from glmmjax.errors import ArgumentError
 from glmmjax.families.links import Identity, Link, Logit
 from glmmjax.fitted import FittedModel
-from glmmjax.postfit.arguments import check_level, one_of
-from glmmjax.postfit.population.marginal_means import MEAN_KINDS, Values, data_of, mean_quantity, row_values, standard_errors_of
+from glmmjax.postfit.population.marginal_means import Values, data_of, mean_quantity, row_values, standard_errors_of
 from glmmjax.postfit.prediction.quantities import interval_link
 from glmmjax.postfit.prediction.rows import in_all_rows
 from glmmjax.postfit.uncertainty.link_intervals import limits, on_scale
@@ -48,9 +47,6 @@ class Effects(NamedTuple):
 
 def effects(fitted: FittedModel, newdata: Any, kind: str, scale: str, robust: bool | str, level: float) -> Effects:
     """Effects at rows or a grid of values; the arguments are those of ``MixedModelResults.effects``."""
-    check_level(level)
-    one_of("kind", kind, MEAN_KINDS)
-    one_of("scale", scale, EFFECT_SCALES)
     frame = reference_grid(fitted.design, data_of(fitted), newdata) if isinstance(newdata, Mapping) else as_frame(newdata)
     rows = read_new_rows(fitted.design, frame)
     if not rows.is_complete.any():

@@ -15,14 +15,13 @@ from jax import Array
 
 from glmmjax.design.columns.table import as_frame
 from glmmjax.design.new_rows import NewRows, read_new_rows
-from glmmjax.design.reference_grid import RowGroups, fitted_frame, groups_of_rows, one_group, reference_grid, varying
+from glmmjax.design.reference_grid import RowGroups, as_lists, fitted_frame, groups_of_rows, one_group, reference_grid, varying
 from glmmjax.errors import ArgumentError
 from glmmjax.estimation.objective import Problem
 from glmmjax.estimation.xla.program import as_program
 from glmmjax.fitted import FittedModel
 from glmmjax.likelihood.model_rows import ModelRows, predictors_at
 from glmmjax.likelihood.population import population_mean, population_probabilities
-from glmmjax.postfit.arguments import check_level, one_of
 from glmmjax.postfit.prediction.predict import in_chunks
 from glmmjax.postfit.prediction.quantities import interval_link, values_at
 from glmmjax.postfit.prediction.rows import in_all_rows, read_own_rows
@@ -84,7 +83,6 @@ class Means(NamedTuple):
 
 def marginal_means(fitted: FittedModel, newdata: Any, by: Any, *, average: bool, kind: str, robust: bool | str, level: float) -> Means:
     """Means of rows or groups of rows; the arguments are those of ``MixedModelResults.marginal_means``."""
-    check_level(level)
     found, groups = grouped_values(fitted, newdata, by, average, kind)
     error = standard_errors_of(found, covariance(fitted, robust))
     ends = limits(interval_link(fitted.problem.family, mean_quantity(fitted)), found.values, error, level)
@@ -111,9 +109,8 @@ def grouped_values(fitted: FittedModel, newdata: Any, by: Any, average: bool, ki
     Raises
     ------
     ArgumentError
-        For an unknown ``kind``, ``by`` with ``average``, no rows, missing values in rows to be averaged, and a family without a mean.
+        For ``by`` with ``average``, no rows, missing values in rows to be averaged, and a family without a mean.
     """
-    one_of("kind", kind, MEAN_KINDS)
     if by is not None and average:
         raise ArgumentError(f"by={by!r} averages over the rows of each group and average=True over all rows; give one of the two.")
     rows, groups = _rows_and_groups(fitted, newdata, by, average)
@@ -137,8 +134,9 @@ def _rows_and_groups(fitted: FittedModel, newdata: Any, by: Any, average: bool) 
         return rows, one_group(len(rows.labels)) if average else None
     data = fitted.request.data if newdata is None else newdata
     if isinstance(newdata, Mapping):
-        data = reference_grid(fitted.design, data_of(fitted), newdata)
-        by = varying(newdata) if by is None and not average else by
+        values = as_lists(newdata)
+        data = reference_grid(fitted.design, data_of(fitted), values)
+        by = (varying(values) or None) if by is None and not average else by
     elif newdata is None:
         data = fitted_frame(fitted.design, data_of(fitted, needed=True))
     rows = read_new_rows(fitted.design, data)

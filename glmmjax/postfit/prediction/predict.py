@@ -20,7 +20,6 @@ from glmmjax.fitted import FittedModel
 from glmmjax.likelihood.model_rows import ModelRows, predictors_at
 from glmmjax.likelihood.params import Params
 from glmmjax.likelihood.population import population_average
-from glmmjax.postfit.arguments import check_level, check_whole, one_of
 from glmmjax.postfit.prediction.quantities import interval_link, values_at
 from glmmjax.postfit.prediction.rows import in_all_rows, read_rows
 from glmmjax.postfit.prediction.subjects import Targets, modes_of, targets_for
@@ -70,12 +69,6 @@ class IntervalSettings:
     seed: int = 0
     n_draws: int = 1000
 
-    def __post_init__(self) -> None:
-        one_of("interval_for", self.interval_for, ("mean", "outcome"))
-        check_level(self.level, "interval", "None or a level between 0 and 1")
-        check_whole("seed", self.seed, 0)
-        check_whole("n_draws", self.n_draws, 100)
-
 
 class Predictions(NamedTuple):
     """Predictions of the rows of new data, NaN in a row with a missing value in a column that is needed.
@@ -98,7 +91,7 @@ def predict(
     Raises
     ------
     ArgumentError
-        For a ``kind`` or ``scale`` that is not known or not of this model, and clusters without outcomes.
+        For a ``kind`` or ``scale`` that is not of this model, and clusters without outcomes.
     DesignError, FormulaError, OutcomeError, RowsNotKeptError
         As ``read_new_rows`` and streamed fits raise them.
     """
@@ -119,8 +112,6 @@ def values_of(fitted: FittedModel, request: Request, rows: NewRows, targets: Tar
 def request_of(fitted: FittedModel, kind: str, scale: str) -> Request:
     """The arguments ``kind`` and ``scale``, checked."""
     family = fitted.problem.family
-    one_of("kind", kind, KINDS)
-    one_of("scale", scale, SCALES)
     of_zero = kind.startswith("zero_part")
     if of_zero and not family.has_zero_part:
         raise ArgumentError(

@@ -33,6 +33,7 @@ from glmmjax.postfit.prediction.row_blocks import MOST_ROWS, BlockRows, rows_by_
 from glmmjax.postfit.prediction.subjects import Targets, posterior_points
 from glmmjax.postfit.prediction.t_proposals import log_weight, t_draws
 from glmmjax.postfit.uncertainty.parameter_draws import normal_draws
+from glmmjax.values import check_size
 
 __all__ = ["Quantiles", "flat_quantiles", "subject_quantiles"]
 
@@ -107,6 +108,7 @@ def _draws(fitted: FittedModel, settings: IntervalSettings) -> _Draws:
 
 
 def _theta_draws(fitted: FittedModel, covariance: np.ndarray, settings: IntervalSettings) -> _ThetaDraws:
+    check_size(f"n_draws={settings.n_draws:,}", (settings.n_draws, len(fitted.theta) + MOST_ROWS), "a few thousand draws are enough")
     moves = normal_draws(covariance, settings.n_draws, np.random.default_rng(settings.seed))
     return _ThetaDraws(fitted.theta, moves)
 

@@ -13,14 +13,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from glmmjax.errors import ArgumentError
 from glmmjax.estimation.objective import Problem
 from glmmjax.fitted import FittedModel
 from glmmjax.likelihood.clusters import Bucket, padded_rows, to_clusters
 from glmmjax.likelihood.conditional import block_conditional, conditional_covariances, conditional_means
 from glmmjax.likelihood.gauss_hermite import tensor_rule
 from glmmjax.likelihood.params import Params
-from glmmjax.postfit.arguments import check_level
 from glmmjax.postfit.prediction.jit_by_work import sized
 from glmmjax.postfit.prediction.subjects import blocks_of_modes, posterior_points
 from glmmjax.postfit.uncertainty.link_intervals import normal_quantile
@@ -77,9 +75,9 @@ def random_effects_covariance(fitted: FittedModel, kind: str = "mode") -> np.nda
 
     Raises
     ------
-    ArgumentError, RowsNotKeptError
+    RowsNotKeptError
+        For a streamed fit.
     """
-    _check_kind(kind)
     return _moments(fitted)[1 if kind == "mean" else 2]
 
 
@@ -88,13 +86,9 @@ def random_effects_intervals(fitted: FittedModel, kind: str = "mode", level: flo
 
     Raises
     ------
-    ArgumentError
-        For another ``kind``, or a ``level`` outside (0, 1).
     RowsNotKeptError
         For a streamed fit.
     """
-    _check_kind(kind)
-    check_level(level)
     mean, covariance, curvature = _moments(fitted)
     estimate, spread = (mean, covariance) if kind == "mean" else (random_effects(fitted), curvature)
     error = np.sqrt(np.maximum(np.diagonal(spread, axis1=1, axis2=2), 0.0))
@@ -132,11 +126,6 @@ def _n_effects(fitted: FittedModel, prefix: str) -> int:
     """Number of random effects of the main part (no prefix) or of the zero part."""
     of_zero = sum(name.startswith("zi_") for name in fitted.design.random_names) if fitted.problem.family.has_zero_part else 0
     return of_zero if prefix else len(fitted.design.random_names) - of_zero
-
-
-def _check_kind(kind: str) -> None:
-    if kind not in ("mode", "mean"):
-        raise ArgumentError(f"kind={kind!r} is not known; choose 'mode' for conditional modes or 'mean' for posterior means.")
 
 
 def _moments(fitted: FittedModel) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -24,14 +24,23 @@ from glmmjax.likelihood.clusters import Bucket, on_all_lanes
 from glmmjax.likelihood.covariance import lower_factor
 from glmmjax.likelihood.model_rows import predictors_at
 from glmmjax.likelihood.params import Params
-from glmmjax.postfit.arguments import check_level, check_whole
 from glmmjax.postfit.prediction.subjects import blocks_of_modes
 from glmmjax.postfit.uncertainty.parameters import natural_values, reported, working_at
 from glmmjax.postfit.uncertainty.scores import cluster_weights_of
+from glmmjax.values import check_size
 
-__all__ = ["Bootstrap", "bootstrap", "check_is_maximum", "origin_of", "percentile_limits", "reported_values", "simulated_outcomes"]
+__all__ = [
+    "BOOTSTRAPS",
+    "Bootstrap",
+    "bootstrap",
+    "check_is_maximum",
+    "origin_of",
+    "percentile_limits",
+    "reported_values",
+    "simulated_outcomes",
+]
 
-_KINDS = ("parametric", "cluster")
+BOOTSTRAPS = {"parametric": "data simulated from the model", "cluster": "clusters drawn with replacement"}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -71,12 +80,12 @@ def bootstrap(fitted: FittedModel, n: int = 1000, kind: str = "parametric", seed
     Raises
     ------
     ArgumentError
-        For another ``n``, ``kind`` or ``seed``; for a fit without certificate; for a family without ``sample``; for a single cluster.
+        For an ``n`` beyond memory; for a fit without certificate; for a family without ``sample``; for a single cluster.
     RowsNotKeptError
         For a streamed fit.
     """
-    _check(n, kind, seed)
     check_is_maximum(fitted, "bootstrap")
+    check_size(f"bootstrap(n={n:,})", (n, fitted.problem.layout.size, fitted.problem.layout.size), "a few thousand data sets are enough")
     with jax.enable_x64(True):
         origin = origin_of(fitted)
         changes = with_outcomes(n, simulated_outcomes(fitted, seed)) if kind == "parametric" else _resampled(fitted, n, seed)
@@ -85,14 +94,7 @@ def bootstrap(fitted: FittedModel, n: int = 1000, kind: str = "parametric", seed
 
 
 def percentile_limits(values: np.ndarray, level: float) -> np.ndarray:
-    """(2, N) percentiles of ``values`` (R, N) that leave out ``1 - level``; NaN (a correlation without variances) is not counted.
-
-    Raises
-    ------
-    ArgumentError
-        For a ``level`` that is not between 0 and 1.
-    """
-    check_level(level)
+    """(2, N) percentiles of ``values`` (R, N) that leave out ``1 - level``; NaN (a correlation without variances) is not counted."""
     known, tail = np.isfinite(values).any(axis=0), 0.5 - 0.5 * level
     found = np.nanquantile(np.where(known, values, 0.0), [tail, 1.0 - tail], axis=0)
     return np.where(known, found, np.nan)
@@ -179,12 +181,3 @@ def _draw_bucket(problem: Problem, params: Params, bucket: Bucket, key: Array) -
     phi = jnp.asarray(params.phi, params.beta.dtype)
     phi = jnp.broadcast_to(phi.reshape(-1, 1, 1, 1), (len(phi), *bucket.shape))
     return family.sample(for_outcomes, bucket.y, eta[0], phi, *eta[1:])
-
-
-def _check(n: object, kind: object, seed: object) -> None:
-    check_whole("n", n, 1, "bootstrap")
-    check_whole("seed", seed, 0, "bootstrap")
-    if kind not in _KINDS:
-        raise ArgumentError(
-            f"bootstrap(kind={kind!r}) must be 'parametric' (data simulated from the model) or 'cluster' (clusters drawn with replacement)."
-        )

@@ -32,10 +32,20 @@ from glmmjax.postfit.uncertainty.parameters import errors_of, estimates, reporte
 from glmmjax.postfit.uncertainty.scores import cluster_hessians, cluster_scores, cluster_weights_of
 from glmmjax.postfit.uncertainty.vcov import theta_covariance
 
-__all__ = ["Influence", "LeaveOut", "cooks_distances", "dfbetas", "leave_cluster_out", "leave_cluster_out_scores", "refitted_without"]
+__all__ = [
+    "METHODS",
+    "PARTS",
+    "Influence",
+    "LeaveOut",
+    "cooks_distances",
+    "dfbetas",
+    "leave_cluster_out",
+    "leave_cluster_out_scores",
+    "refitted_without",
+]
 
-_METHODS = ("refit", "one_step")
-_PARTS = ("fixed", "zero", "dispersion")
+METHODS = {"refit": "the exact fit without each cluster", "one_step": "one Newton step"}
+PARTS = ("fixed", "zero", "dispersion")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -82,12 +92,10 @@ def cooks_distances(influence: Influence, method: str = "refit", part: str = "fi
     Raises
     ------
     ArgumentError
-        For another argument; for a fit without certificate, or of one cluster.
+        For a fit without certificate, or of one cluster.
     RowsNotKeptError
         For a streamed fit.
     """
-    if part not in _PARTS:
-        raise ArgumentError(f"cooks_distance(part={part!r}) must be one of {', '.join(map(repr, _PARTS))}.")
     fitted = influence.fitted
     where = getattr(fitted.problem.layout, part)
     size = where.stop - where.start
@@ -131,8 +139,6 @@ def leave_cluster_out(influence: Influence, method: str = "refit") -> LeaveOut:
     ConvergenceWarning
         When the model has no maximum without some cluster.
     """
-    if method not in _METHODS:
-        raise ArgumentError(f"method={method!r} must be 'refit' (the exact fit without each cluster) or 'one_step' (one Newton step).")
     fitted = influence.fitted
     _ = fitted.design.clusters  # raises the error of a stream
     check_is_maximum(fitted, "influence")

@@ -21,7 +21,6 @@ from glmmjax.errors import ArgumentError
 from glmmjax.estimation.objective import Problem
 from glmmjax.estimation.xla.program import as_program
 from glmmjax.fitted import FittedModel
-from glmmjax.postfit.arguments import one_of
 from glmmjax.postfit.uncertainty.natural_phi import natural_phi
 from glmmjax.postfit.uncertainty.random_covariance import spread, spread_errors
 
@@ -64,7 +63,6 @@ class Reported:
         ArgumentError
             For another kind, and for one that the model does not have.
         """
-        one_of("which", which, WHICH)
         found = np.array([k for k, kind in enumerate(self.kinds) if which in (kind, "all")], int)
         if not len(found):
             present = ", ".join(repr(kind) for kind in WHICH if kind == "all" or kind in self.kinds)

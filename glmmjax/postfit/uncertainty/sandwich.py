@@ -15,34 +15,22 @@ without each cluster, and is close to the jackknife.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from glmmjax.arguments import OneOf
 from glmmjax.errors import ArgumentError
 
-__all__ = ["KINDS", "meat", "robust_kind"]
+__all__ = ["KINDS", "ROBUST", "meat", "robust_kind"]
 
 KINDS = ("CR0", "CR1", "CR2", "CR3")
+ROBUST = OneOf({False: "inverse of the information", True: "as 'CR0'"}, *KINDS)  # the argument ``robust``
 _POWERS = {"CR2": 0.5, "CR3": 1.0}
 _NOTHING_LEFT = 1e-6  # share of the information that the other clusters must have in every direction
 
 
 def robust_kind(robust: bool | str) -> str | None:
-    """The kind of covariance that the argument ``robust`` stands for; None for the inverse of the information.
-
-    Raises
-    ------
-    ArgumentError
-    """
-    given: Any = robust
-    chosen = ("CR0" if given else None) if isinstance(given, bool | np.bool_) else given
-    if given is None or (chosen is not None and chosen not in KINDS):
-        raise ArgumentError(
-            f"robust must be False (inverse of the information), True (the same as 'CR0') or one of {', '.join(map(repr, KINDS))}; "
-            f"got {robust!r}."
-        )
-    return chosen
+    """The kind of covariance that the argument ``robust`` stands for; None for the inverse of the information."""
+    return robust if isinstance(robust, str) else "CR0" if robust else None
 
 
 def meat(kind: str, scores: np.ndarray, shares: np.ndarray | None) -> np.ndarray:

@@ -228,7 +228,7 @@ def test_a_source_that_cannot_be_read(source, match):
 
 
 def test_settings_of_a_stream_are_checked():
-    with pytest.raises(ArgumentError, match=r"stream\(chunk_rows=0\) must be a whole number >= 1"):
+    with pytest.raises(ArgumentError, match=r"chunk_rows=0 must be a whole number >= 1"):
         gj.stream([], chunk_rows=0)
     with pytest.raises(ArgumentError, match=r"stream\(folder='nowhere'\) must be a folder that exists"):
         gj.stream([], folder="nowhere")

@@ -263,7 +263,7 @@ def test_a_path_that_is_no_folder_is_refused(tmp_path):
 
 @pytest.mark.parametrize("path", [3, "", "a\0b", b"programs"], ids=repr)
 def test_what_is_no_path_is_refused(path):
-    with pytest.raises(ArgumentError, match="must be the path of a folder, or None to keep no programs"):
+    with pytest.raises(ArgumentError, match=r"must be None \(to keep no programs\), or the path of a folder"):
         gj.program_store(path)
 
 

@@ -87,5 +87,5 @@ def test_expected_frequencies_of_trials_levels_and_zero_parts_sum_to_the_rows():
 
 @pytest.mark.parametrize("max_count", [-1, 2.5, True])
 def test_a_wrong_largest_count_is_refused(poisson_fit, max_count):
-    with pytest.raises(ArgumentError, match=r"max_count=.* must be a whole number >= 0, or None"):
+    with pytest.raises(ArgumentError, match=r"max_count=.* must be None \(the largest outcome observed.*\), or a whole number >= 0"):
         poisson_fit.plot_rootogram(max_count)

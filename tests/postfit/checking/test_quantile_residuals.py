@@ -141,5 +141,5 @@ def test_ordinal_and_two_column_outcomes_have_residuals():
 
 @pytest.mark.parametrize("n", [19, 250.0, True])
 def test_too_few_simulations_are_refused(no_effects_fit, n):
-    with pytest.raises(ArgumentError, match=r"n=.* must be a whole number >= 20: residuals have a resolution"):
+    with pytest.raises(ArgumentError, match=r"n=.* must be a whole number >= 20 .*: residuals have a resolution"):
         no_effects_fit.quantile_residuals(n)

@@ -112,7 +112,7 @@ def test_rows_with_missing_values_have_no_scores(intro_fit, intro_binomial):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"kind": "marginal"}, r"kind='marginal' must be 'plug_in'.*'integrated'"),
+        ({"kind": "marginal"}, r"kind='marginal' is not known.* 'plug_in' \(at the conditional modes .*'integrated' \("),
         ({"max_count": 0}, r"max_count=0 must be a whole number >= 1"),
         ({"max_count": 3}, r"max_count=3: the counts up to it have a probability of .* in row .*larger max_count"),
     ],

@@ -212,7 +212,7 @@ def test_a_streamed_fit_is_simulated_for_new_rows_only(intro_fit, intro_binomial
         ({"n": 0}, r"n=0 must be a whole number >= 1"),
         ({"n": 2.0}, r"n=2\.0 must be a whole number"),
         ({"seed": -1}, r"seed=-1 must be a whole number >= 0"),
-        ({"new_random_effects": "old"}, r"new_random_effects='old' must be True .*'mode'.*'zero'"),
+        ({"new_random_effects": "old"}, r"new_random_effects='old' is not known.* True, .*'new' \(as True: drawn .*'mode' \(the .*'zero'"),
         ({"parameter_uncertainty": True, "robust": "CR9"}, r"CR9"),
     ],
 )

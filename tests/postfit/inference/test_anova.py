@@ -194,5 +194,5 @@ def test_models_that_are_not_nested_are_not_tested(intro_binomial, no_effects_fi
 
 def test_what_is_no_fit_is_refused(intro_fit):
     anything: Any = 3
-    with pytest.raises(ArgumentError, match="fit1 must be a fit of mixed_model, not int"):
+    with pytest.raises(ArgumentError, match="fit1=3 must be a fit, as mixed_model returns it"):
         gj.anova(intro_fit, anything)

@@ -164,7 +164,7 @@ def test_fits_without_a_covariance_name_the_parameter(intro_fit, four):
 
 
 def test_arguments_are_checked(intro_fit, four):
-    with pytest.raises(ArgumentError, match="interval=95 must be None or a level between 0 and 1"):
+    with pytest.raises(ArgumentError, match=r"interval=95 must be None, or a number between 0 and 1, such as 0\.95"):
         intro_fit.predict(four, interval=95)
     with pytest.raises(ArgumentError, match="interval_for='row' is not known; choose one of 'mean', 'outcome'"):
         intro_fit.predict(four, interval=0.9, interval_for="row")

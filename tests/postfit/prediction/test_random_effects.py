@@ -107,7 +107,7 @@ def test_laplace_fits_have_posterior_variances_too(intro_fit):
 
 
 def test_arguments_are_checked(intro_fit, no_effects_fit):
-    with pytest.raises(ArgumentError, match="kind='median' is not known; choose 'mode'"):
+    with pytest.raises(ArgumentError, match=r"kind='median' is not known; choose one of 'mode' \(conditional modes\), 'mean'"):
         intro_fit.random_effects_table("median")
     with pytest.raises(ArgumentError, match="level=95 must be a number between 0 and 1"):
         intro_fit.random_effects_table(level=95)

@@ -153,6 +153,8 @@ def test_intervals_are_percentiles_of_refits_that_converged(intro_fit, monkeypat
     assert repr(found) == "parametric bootstrap, 40 data sets, seed 2"
     assert found.converged.all()
     assert list(found.params.index) == list(range(40))
+    with pytest.raises(ArgumentError, match=r"level=95 must be a number between 0 and 1"):
+        found.conf_int(95)
     table = found.conf_int(0.9)
     np.testing.assert_allclose(table["lower"], found.params.quantile(0.05))
     np.testing.assert_allclose(table["upper"], found.params.quantile(0.95))
@@ -171,8 +173,6 @@ def test_intervals_are_percentiles_of_refits_that_converged(intro_fit, monkeypat
 def test_percentiles_leave_out_what_is_not_defined():
     values = np.column_stack([np.arange(11.0), [np.nan, *range(10)], np.full(11, np.nan)])
     np.testing.assert_allclose(percentile_limits(values, 0.8), [[1.0, 0.9, np.nan], [9.0, 8.1, np.nan]])
-    with pytest.raises(ArgumentError, match=r"level=95 must be a number between 0 and 1"):
-        percentile_limits(values, 95)
 
 
 @pytest.mark.slow
@@ -194,9 +194,9 @@ def test_a_singular_fit_can_be_bootstrapped(singular_fit):
 
 def test_refused_arguments(intro_fit):
     for name, value in (("n", 0), ("n", 2.5), ("seed", -1), ("seed", True)):
-        with pytest.raises(ArgumentError, match=rf"bootstrap\({name}={value}\) must be a whole number"):
+        with pytest.raises(ArgumentError, match=rf"^{name}={value} must be a whole number >= "):
             intro_fit.bootstrap(**{name: value})
-    with pytest.raises(ArgumentError, match=r"bootstrap\(kind='wild'\) must be 'parametric' .* or 'cluster'"):
+    with pytest.raises(ArgumentError, match=r"kind='wild' is not known; choose one of 'parametric' \(data simulated.*\), 'cluster' \("):
         intro_fit.bootstrap(kind="wild")
     lost = dataclasses.replace(intro_fit.fitted_model.convergence, code=Code.DIVERGING, message="no certificate: so it goes")
     with pytest.raises(ArgumentError, match="not known to be a maximum: no certificate: so it goes"):

@@ -77,7 +77,9 @@ def test_a_direction_that_one_cluster_alone_informs():
 
 @pytest.mark.parametrize("wrong", ["CR4", "HC0", None, 1, 0.5])
 def test_other_kinds_are_refused_with_the_choices(intro_fit, wrong):
-    with pytest.raises(ArgumentError, match=r"robust must be False .* 'CR0', 'CR1', 'CR2', 'CR3'; got"):
+    with pytest.raises(
+        ArgumentError, match=r"robust=.* choose one of False \(inverse of the information\), True \(as 'CR0'\), 'CR0', .*, 'CR3'"
+    ):
         intro_fit.cov_params(robust=wrong)
 
 

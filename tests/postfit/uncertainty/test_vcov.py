@@ -148,7 +148,7 @@ def test_covariances_of_all_parameters_are_labelled(intro_fit, diagonal_fit, poi
     full = diagonal_fit.cov_params(which="all")
     assert list(full.index) == list(full.columns) == [*fixed, "L[Intercept,Intercept]", "L[time,time]"]
     np.testing.assert_allclose(full, np.linalg.inv(diagonal_fit.fitted_model.information), rtol=1e-8)
-    with pytest.raises(ArgumentError, match=r"which='random' must be 'fixed' \(the fixed effects\) or 'all'"):
+    with pytest.raises(ArgumentError, match=r"which='random' is not known; choose one of 'fixed' \(the fixed effects\), 'all' \("):
         poisson_fit.cov_params(which="random")
 
 
