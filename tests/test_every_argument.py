@@ -7,11 +7,14 @@ import inspect
 import signal
 import sys
 import warnings
+from typing import Any
 
+import jax
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
+from jax.experimental.compilation_cache import compilation_cache
 
 import glmmjax as gj
 from glmmjax.errors import ConvergenceWarning, DesignWarning, GlmmError
@@ -61,6 +64,20 @@ def rows(m: int = 12, k: int = 4) -> pd.DataFrame:
 
 
 MODEL = {"fixed": "y ~ x + sex", "random": "~ 1 | id", "data": rows(), "family": "poisson", "n_agq": 11}
+
+
+@pytest.fixture(autouse=True)
+def _folders_as_before():
+    """A hostile value that is a path is a folder from then on, for JAX's own cache too."""
+    names = ("jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs", "jax_persistent_cache_min_entry_size_bytes")
+    settings: Any = jax.config
+    before = {name: getattr(settings, name) for name in names}
+    yield
+    gj.program_store(None)
+    if settings.jax_compilation_cache_dir != before["jax_compilation_cache_dir"]:
+        for name, value in before.items():
+            jax.config.update(name, value)
+        compilation_cache.reset_cache()
 
 
 @pytest.fixture(scope="module")
