@@ -11,6 +11,7 @@ import jax
 from glmmjax.design import BlockFiles, Design, build_design, caller_namespace, streamed_design
 from glmmjax.devices import on_device, placement, portable
 from glmmjax.errors import ConvergenceWarning, warn_caller
+from glmmjax.estimation.family_limits import away_from_limits
 from glmmjax.estimation.judgement import Judgement, is_settled
 from glmmjax.estimation.maximise import maximise, maximise_streamed
 from glmmjax.families import Family
@@ -142,7 +143,7 @@ def _maximised(design: Design, request: FitRequest, previous: FittedModel | None
     problem = problem_of(design, request.penalty)
     initial = initial_theta(request.initial_values, problem.layout)
     if initial is None and previous is not None and has_same_parameters(previous, design, problem):
-        initial = previous.theta
+        initial = away_from_limits(problem, previous.theta, previous.convergence.limits)
     q = design.covariance.q
     quadrature, is_exact = request.rule.quadrature(q), request.rule.is_exact
     place = placement(request.mesh, None if blocks is not None else quadrature.n_points**q * padded_rows(design.clusters.buckets))

@@ -10,9 +10,11 @@ from glmmjax.estimation.convergence import Code
 from glmmjax.estimation.evaluators.choice import Data, in_memory, is_small, on_disk, on_mesh, small
 from glmmjax.estimation.evaluators.disk import Blocks
 from glmmjax.estimation.evaluators.evaluator import End
+from glmmjax.estimation.family_limits import at_limits, near_limits, slopes_outwards
 from glmmjax.estimation.judgement import judged
 from glmmjax.estimation.maximum import Asked, Maximum, Monitor, maximum
 from glmmjax.estimation.objective import Integral, Problem, fit_settings
+from glmmjax.estimation.sequence import FIRST_ORDER
 from glmmjax.estimation.settling import settled
 from glmmjax.estimation.starting_values import dispersed
 from glmmjax.likelihood.clusters import Bucket
@@ -83,12 +85,28 @@ def _climb(asked: Asked, data: Data) -> tuple[End, int]:
     """The end of an ascent on all data, and the number of evaluations on a sample before it."""
     end, n_on_sample = _climb_from_start(asked, data)
     if Code(int(end.code)) is not Code.NOT_FINITE:
-        return end, n_on_sample
+        return _checked_at_limits(asked, data, end), n_on_sample
     for theta in dispersed(data.whole.settings.problem, end.begun.start):
         again = ascend(data.whole, data.begin_on_all(theta), asked.report)
         if Code(int(again.code)) is not Code.NOT_FINITE:
             return again, n_on_sample
     return end, n_on_sample
+
+
+def _checked_at_limits(asked: Asked, data: Data, end: End) -> End:
+    """``end``, or a higher one where a step has gone past a maximum to a limit of the family, from which no slope leads back."""
+    settings, newton, reach = data.whole.settings, end.newton, np.asarray(end.begun.start.reach)
+    theta, gradient, hessian = (np.asarray(a) for a in (newton.theta, newton.at.gradient, newton.hessian))
+    is_at = at_limits(settings.problem, reach, theta, gradient, hessian, settings.options.certificate)
+    if not any(is_at):
+        return end
+    near = near_limits(settings.problem, reach, theta, is_at)
+    rule = asked.quadrature.padded(settings.problem.layout.covariance.q, settings.problem.prior)
+    at = data.whole.by_rule(end._replace(newton=newton._replace(theta=near)), rule, FIRST_ORDER)
+    if slopes_outwards(settings.problem, near, np.asarray(at.gradient), is_at):
+        return end
+    again = ascend(data.whole, data.begin_on_all(near), asked.report)
+    return again if float(again.newton.at.value) > float(newton.at.value) else end
 
 
 def _climb_from_start(asked: Asked, data: Data) -> tuple[End, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar
 
 import jax
@@ -9,7 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from glmmjax.families.base import Family
+from glmmjax.families.base import Family, Limit
+from glmmjax.families.binomial import Binomial
 from glmmjax.families.links import Cloglog, Link, Logit, ProbabilityLink, Probit
 from glmmjax.families.negative_binomial import log_rising_exp
 from glmmjax.families.special import log_factorial
@@ -55,6 +57,10 @@ class BetaBinomial(Family):
     )
 
     link: ProbabilityLink
+
+    @property
+    def phi_limits(self) -> tuple[Limit | None, ...]:
+        return (Limit(1.0, math.inf, Binomial(self.link), "no overdispersion"),)
 
     def log_kernel(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
         s, f = y

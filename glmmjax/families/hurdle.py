@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from glmmjax.families.base import Family
+from glmmjax.families.base import Family, Limit, limits_of_part
 from glmmjax.families.links import Link
 from glmmjax.families.tails import sigmoid_pair, softplus
 
@@ -30,6 +30,7 @@ class Hurdle(Family):
 
     has_zero_part: ClassVar[bool] = True
     part_type: ClassVar[type[Family]]
+    kinds_at_limits: ClassVar[tuple[type[Family], ...]] = ()
     ordinary: ClassVar[float] = 1.0
 
     @property
@@ -44,6 +45,14 @@ class Hurdle(Family):
     @property
     def mean_link(self) -> Link:
         return self.part.mean_link
+
+    @property
+    def phi_limits(self) -> tuple[Limit | None, ...]:
+        return limits_of_part(self.part, self.kinds_at_limits)
+
+    @property
+    def predictor_limits(self) -> tuple[Limit | None, ...]:
+        return (Limit(-1.0, 0.0, self.part, "no zeros"),)
 
     def log_kernel(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
         is_zero = y == 0

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from glmmjax.families.base import Family
+from glmmjax.families.base import Family, Limit, limits_of_part
 from glmmjax.families.tails import log_sigmoid_pair, sigmoid_pair, softplus
 
 __all__ = ["ZeroInflated"]
@@ -25,12 +25,21 @@ class ZeroInflated(Family):
 
     has_zero_part: ClassVar[bool] = True
     part_type: ClassVar[type[Family]]
+    kinds_at_limits: ClassVar[tuple[type[Family], ...]] = ()
     is_discrete: ClassVar[bool] = True
 
     @property
     def part(self) -> Family:
         """The family f of the outcomes other than extra zeros."""
         return self.part_type(self.link)
+
+    @property
+    def phi_limits(self) -> tuple[Limit | None, ...]:
+        return limits_of_part(self.part, self.kinds_at_limits)
+
+    @property
+    def predictor_limits(self) -> tuple[Limit | None, ...]:
+        return (Limit(-1.0, 0.0, self.part, "no extra zeros"),)
 
     def log_kernel(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
         log_pi, log_one_minus_pi = log_sigmoid_pair(zero[0])
