@@ -196,7 +196,7 @@ def code_of(settings: FitSettings, start: Start, s: NewtonState) -> Array:
 def _limited(settings: FitSettings, start: Start, s: NewtonState) -> Array:
     """(P,) bool: entries of theta that are at a limit of the family, which tell nothing of the others."""
     problem, found = settings.problem, jnp.zeros(settings.problem.layout.size, bool)
-    is_at = at_limits(problem, start.reach, s.theta, s.at.gradient, s.hessian, settings.options.certificate)
+    is_at = at_limits(problem, start, s.theta, s.at.gradient, s.hessian, settings.options.certificate)
     for (where, _), here in zip(limit_parts(problem), is_at, strict=True):
         found = found.at[where].set(here)
     return found

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from glmmjax.estimation.objective import Problem
+from glmmjax.estimation.starting_values import Start
 from glmmjax.families.base import Limit
 
-__all__ = ["at_limits", "away_from_limits", "limit_parts", "near_limits", "slopes_outwards"]
+__all__ = ["at_limits", "away_from_limits", "close_to_limits", "limit_parts", "near_limits", "slopes_outwards"]
 
 _FAR = 5.0  # distance of a linear predictor from 0 at which it can be on its way to infinity
 _NEAR = 8.0  # there the way that the log-likelihood takes to its limit is still well above rounding errors
@@ -29,23 +30,27 @@ def limit_parts(problem: Problem) -> tuple[tuple[slice, Limit], ...]:
     return tuple((where, limit) for where, limit in (*of_phi, *of_predictors) if limit is not None)
 
 
-def at_limits(problem: Problem, reach: Any, theta: Any, gradient: Any, hessian: Any, tolerance: float) -> tuple[Any, ...]:
-    """() bool for each of ``limit_parts``: whether the log-likelihood is that of its limit up to ``tolerance``, and rises towards it.
+def close_to_limits(problem: Problem, start: Start, theta: Any, gradient: Any, hessian: Any, tolerance: float) -> tuple[Any, ...]:
+    """() bool for each of ``limit_parts``: whether the log-likelihood is that of its limit up to ``tolerance``.
 
-    Parameters
-    ----------
-    reach : (P,) largest change of any linear predictor when an entry of theta moves by 1, so that no unit of a covariate matters.
-    theta, gradient, hessian : where an ascent is; jax or numpy.
+    ``start`` has the range of each column, so that no unit of a covariate matters. ``theta`` and what is known there are jax or numpy.
     """
     found = []
     for where, limit in limit_parts(problem):
-        scale = reach[where] + 1e-300
+        scale = start.reach[where] + 1e-300
         slope, curvature = gradient[where] / scale, hessian[where, where].diagonal() / (scale * scale)
         is_flat = (abs(slope) < tolerance).all() & (abs(curvature) < tolerance).all()
-        moved = theta[where] * scale
-        is_there = (limit.direction * moved).sum() > _FAR if len(moved) == 1 else abs(moved).max() > _FAR
-        found.append(is_flat & is_there & ((slope * moved).sum() > 0.0))
+        # a bound for the predictor of every row: where only some rows are on their way, the limit is another one
+        ways = limit.direction * theta[where] * start.span[:, where]
+        found.append(is_flat & (ways.min(axis=0).sum() > _FAR))
     return tuple(found)
+
+
+def at_limits(problem: Problem, start: Start, theta: Any, gradient: Any, hessian: Any, tolerance: float) -> tuple[Any, ...]:
+    """``close_to_limits`` where the log-likelihood rises towards the limit too."""
+    close = close_to_limits(problem, start, theta, gradient, hessian, tolerance)
+    slopes = [(theta[where] * gradient[where]).sum() for where, _ in limit_parts(problem)]
+    return tuple(is_close & (slope > 0.0) for is_close, slope in zip(close, slopes, strict=True))
 
 
 def near_limits(problem: Problem, reach: np.ndarray, theta: np.ndarray, found: tuple[Any, ...]) -> np.ndarray:

@@ -10,7 +10,7 @@ from glmmjax.estimation.convergence import Code
 from glmmjax.estimation.evaluators.choice import Data, in_memory, is_small, on_disk, on_mesh, small
 from glmmjax.estimation.evaluators.disk import Blocks
 from glmmjax.estimation.evaluators.evaluator import End
-from glmmjax.estimation.family_limits import at_limits, near_limits, slopes_outwards
+from glmmjax.estimation.family_limits import close_to_limits, near_limits, slopes_outwards
 from glmmjax.estimation.judgement import judged
 from glmmjax.estimation.maximum import Asked, Maximum, Monitor, maximum
 from glmmjax.estimation.objective import Integral, Problem, fit_settings
@@ -95,18 +95,23 @@ def _climb(asked: Asked, data: Data) -> tuple[End, int]:
 
 def _checked_at_limits(asked: Asked, data: Data, end: End) -> End:
     """``end``, or a higher one where a step has gone past a maximum to a limit of the family, from which no slope leads back."""
-    settings, newton, reach = data.whole.settings, end.newton, np.asarray(end.begun.start.reach)
+    settings, newton, start = data.whole.settings, end.newton, end.begun.start
+    problem, reach = settings.problem, np.asarray(start.reach)
+    start = start._replace(reach=reach, span=np.asarray(start.span))  # type: ignore[arg-type]
     theta, gradient, hessian = (np.asarray(a) for a in (newton.theta, newton.at.gradient, newton.hessian))
-    is_at = at_limits(settings.problem, reach, theta, gradient, hessian, settings.options.certificate)
-    if not any(is_at):
+    is_close = close_to_limits(problem, start, theta, gradient, hessian, settings.options.certificate)
+    if not any(is_close):
         return end
-    near = near_limits(settings.problem, reach, theta, is_at)
-    rule = asked.quadrature.padded(settings.problem.layout.covariance.q, settings.problem.prior)
-    at = data.whole.by_rule(end._replace(newton=newton._replace(theta=near)), rule, FIRST_ORDER)
-    if slopes_outwards(settings.problem, near, np.asarray(at.gradient), is_at):
-        return end
+    near = near_limits(problem, reach, theta, is_close)
+    if Code(int(end.code)).is_certified:
+        rule = asked.quadrature.padded(problem.layout.covariance.q, problem.prior)
+        there = newton._replace(theta=near)  # type: ignore[arg-type]
+        at = data.whole.by_rule(end._replace(newton=there), rule, FIRST_ORDER)
+        if slopes_outwards(problem, near, np.asarray(at.gradient), is_close):
+            return end
     again = ascend(data.whole, data.begin_on_all(near), asked.report)
-    return again if float(again.newton.at.value) > float(newton.at.value) else end
+    lost = 0.0 if Code(int(end.code)).is_certified else settings.options.certificate
+    return again if float(again.newton.at.value) > float(newton.at.value) - lost else end
 
 
 def _climb_from_start(asked: Asked, data: Data) -> tuple[End, int]:

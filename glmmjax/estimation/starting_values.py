@@ -42,6 +42,7 @@ class Start(NamedTuple):
     total_weight : () sum of the cluster weights
     reach : (P,) largest change of any linear predictor when an entry of theta moves by 1
     effect_reach : (q,) the same for the random effects
+    span : (2, P) smallest and largest change of a linear predictor when a coefficient moves by 1; 1 for everything else
     """
 
     theta: Array
@@ -51,6 +52,7 @@ class Start(NamedTuple):
     total_weight: Array
     reach: Array
     effect_reach: Array
+    span: Array
 
 
 class _Clusters(NamedTuple):
@@ -94,7 +96,8 @@ def starting_values(problem: Problem, buckets: tuple[Bucket, ...]) -> Start:
 
     theta, fallback = joined(glm + working.shift, working.chol), joined(glm, small)
     total_weight = jnp.stack([bucket.cluster_weight.sum() for bucket in buckets]).sum()
-    return Start(theta, fallback, working.information, working.reliability, total_weight, *_reach(problem, buckets))
+    scales = (*_reach(problem, buckets), _span(problem, buckets))
+    return Start(theta, fallback, working.information, working.reliability, total_weight, *scales)
 
 
 def dispersed(problem: Problem, start: Start) -> tuple[np.ndarray, ...]:
@@ -118,6 +121,17 @@ def _reach(problem: Problem, buckets: tuple[Bucket, ...]) -> tuple[Array, Array]
     for e, where in enumerate(layout.by_predictor):
         reach = reach.at[where].set(largest([bucket.X[e] for bucket in buckets]))
     return reach.at[layout.random].set(layout.covariance.largest_change(z)), z
+
+
+def _span(problem: Problem, buckets: tuple[Bucket, ...]) -> Array:
+    """(2, P) smallest and largest value of each fixed-effects column over all rows."""
+    ends = jnp.ones((2, problem.layout.size), buckets[0].offset.dtype)
+    for e, where in enumerate(problem.layout.by_predictor):
+        columns = [(bucket.X[e], bucket.row_weight[:, None] > 0) for bucket in buckets]
+        least = jnp.stack([jnp.min(jnp.where(real, x, jnp.inf), axis=(0, 2, 3)) for x, real in columns]).min(0)
+        largest = jnp.stack([jnp.max(jnp.where(real, x, -jnp.inf), axis=(0, 2, 3)) for x, real in columns]).max(0)
+        ends = ends.at[:, where].set(jnp.stack([least, largest]))
+    return ends
 
 
 def _fit_working_model(problem: Problem, buckets: tuple[Bucket, ...], glm: Array, information: Array) -> tuple[_Working, Array]:

@@ -1,7 +1,8 @@
 """Comparison of two nested fits by the likelihood ratio, AIC and BIC.
 
-When the smaller model sets a variance to 0, that null hypothesis lies on the boundary of the parameter space, and the statistic
-follows a mixture of chi-square distributions (Self and Liang 1987, JASA 82, 605-610; Stram and Lee 1994, Biometrics 50, 1171-1177).
+When the smaller model sets a variance to 0, or a parameter of the family to its limit (Poisson for negative binomial), that null
+hypothesis lies on the boundary of the parameter space, and the statistic follows a
+mixture of chi-square distributions (Self and Liang 1987, JASA 82, 605-610; Stram and Lee 1994, Biometrics 50, 1171-1177).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy as np
 
 from glmmjax.design.design import Design
 from glmmjax.errors import ArgumentError
+from glmmjax.estimation.family_limits import limit_parts
 from glmmjax.fitted import FittedModel
 from glmmjax.postfit.inference.data_digests import outcome_digest, weights_digest
 from glmmjax.postfit.inference.information_criteria import aic, bic, n_groups, n_parameters
@@ -22,6 +24,10 @@ from glmmjax.postfit.uncertainty.p_values import mixture_tail
 __all__ = ["Comparison", "Row", "compare"]
 
 _LRT_SLACK = 1e-3  # certificate and quadrature error can put a larger model this far below the smaller one
+_LIMIT_NOTE = (
+    "The smaller model sets one parameter of the family to its limit, on the boundary: the p-value is that of the mixture "
+    "1/2 chi2(df - 1) + 1/2 chi2(df) (Self & Liang 1987)."
+)
 _USE_PLAIN = "Use boundary=False for the plain chi-square test, which is conservative when variances are added."
 
 
@@ -87,7 +93,10 @@ def compare(fit0: FittedModel, fit1: FittedModel, boundary: bool = False) -> Com
     rows = [_row(name, fit, n) for name, fit in (smaller, larger)]
     df = rows[1].n_parameters - rows[0].n_parameters
     notes = [_bic_note(smaller[1], larger[1], n)]
-    if boundary:
+    if _is_at_limit_of(smaller[1], larger[1]):
+        weights = {df - 1: 0.5, df: 0.5}
+        notes.append(_LIMIT_NOTE)
+    elif boundary:
         weights = _mixture(smaller[1], larger[1])
         notes.append(_mixture_note(weights))
     else:
@@ -146,7 +155,8 @@ def _not_comparable(smaller: FittedModel, larger: FittedModel) -> str:
     The smaller model may be no special case of the larger one, or its log-likelihood may be another kind of number.
     """
     # a dispersion may be a constant in one fit and have a predictor in the other
-    if smaller.problem.family.plain != larger.problem.family.plain:
+    is_at_limit = _is_at_limit_of(smaller, larger)
+    if smaller.problem.family.plain != larger.problem.family.plain and not is_at_limit:
         return f"No test: the families or links differ ({_family_text(smaller)} and {_family_text(larger)}), so the models are not nested."
     with_effects = [fit for fit in (smaller, larger) if fit.design.random_names]
     if len({fit.quadrature for fit in with_effects}) > 1 and not all(map(_is_settled, with_effects)):
@@ -162,6 +172,16 @@ def _not_comparable(smaller: FittedModel, larger: FittedModel) -> str:
     if not set(smaller.design.random_names) <= set(larger.design.random_names):
         return "No test: the models are not nested, because the smaller one has random effects that the larger one lacks."
     return ""
+
+
+def _is_at_limit_of(smaller: FittedModel, larger: FittedModel) -> bool:
+    """Whether the smaller model is the larger one with one extra parameter, or a constant zero part, at a limit of its family.
+
+    Both are to have the same random effects, so that no other parameter lies on a boundary.
+    """
+    has_limit = any(limit.family == smaller.problem.family for where, limit in limit_parts(larger.problem) if where.stop - where.start == 1)
+    same_effects = smaller.design.random_names == larger.design.random_names and smaller.design.covariance == larger.design.covariance
+    return has_limit and same_effects and not smaller.is_singular
 
 
 def _is_settled(fit: FittedModel) -> bool:
