@@ -20,6 +20,7 @@ from glmmjax.initial_values import initial_theta
 from glmmjax.likelihood.clusters import padded_rows
 from glmmjax.likelihood.params import Params
 from glmmjax.options import Options, StudentTPenalty
+from glmmjax.postfit.inference.separation import explained
 from glmmjax.progress import Watch
 from glmmjax.request import FitRequest, updated
 from glmmjax.results import MixedModelResults
@@ -158,7 +159,7 @@ def _maximised(design: Design, request: FitRequest, previous: FittedModel | None
             maximum = maximise_streamed(problem, request.options, blocks, initial=initial, **rule, monitor=watch.report)
     maximum = maximum._replace(convergence=dataclasses.replace(maximum.convergence, device=place.text))
     request = dataclasses.replace(request, devices=portable(request.devices))  # a fit can be pickled
-    return fitted_model(request, design, problem, maximum)
+    return explained(fitted_model(request, design, problem, maximum))
 
 
 def _warn(fitted: FittedModel) -> None:

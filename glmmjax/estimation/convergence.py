@@ -78,8 +78,8 @@ _TEXTS = {
         "coefficient may not be identified by these data. Try fewer random effects, or more quadrature points (n_agq)."
     ),
     Code.DIVERGING: (
-        "no certificate: the log-likelihood keeps rising while an estimate runs off to infinity (complete or quasi-complete "
-        "separation, or a variance without bound). Try penalized=True, or drop the covariate that separates the outcome."
+        "no certificate: the log-likelihood keeps rising while an estimate runs off to infinity. "
+        "Try a simpler model, or penalized=True where it is a fixed effect."
     ),
     Code.MODES_NOT_FOUND: (
         "no certificate: the conditional modes of some clusters were not found to full precision. "

@@ -119,7 +119,7 @@ def _limits(found: Settled) -> list[tuple[slice, Limit]]:
     settings, newton, start = found.whole.settings, found.last.newton, found.last.begun.start
     if not found.is_certified:
         return []
-    begun = start._replace(reach=np.asarray(start.reach), span=np.asarray(start.span))
-    here = (np.asarray(a) for a in (newton.theta, newton.at.gradient, newton.hessian))
-    is_at = at_limits(settings.problem, begun, *here, settings.options.certificate)
+    begun = start._replace(reach=np.asarray(start.reach), span=np.asarray(start.span))  # type: ignore[arg-type]
+    theta, gradient, hessian = (np.asarray(a) for a in (newton.theta, newton.at.gradient, newton.hessian))
+    is_at = at_limits(settings.problem, begun, theta, gradient, hessian, settings.options.certificate)
     return [part for part, at in zip(limit_parts(settings.problem), is_at, strict=True) if at]

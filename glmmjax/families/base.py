@@ -12,6 +12,7 @@ import dataclasses
 from typing import Any, ClassVar
 
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from glmmjax.errors import ArgumentError
@@ -74,6 +75,7 @@ class Family(abc.ABC):
         ``log_density``, ``mean`` and ``sample``.
     has_dispersion : the last predictor is the one extra parameter on its free scale, which then has no entry in ``phi``.
     has_deviance : the density of an outcome is largest where the mean equals the outcome, whatever ``phi``; see ``deviance``.
+    ends : the outcomes that ``runs_off`` finds, in words.
     support : the outcomes allowed, in words, and the families to try for others; it ends the text of an ``OutcomeError``.
     """
 
@@ -90,6 +92,7 @@ class Family(abc.ABC):
     has_zero_part: ClassVar[bool] = False
     has_dispersion: ClassVar[bool] = False
     has_deviance: ClassVar[bool] = False
+    ends: ClassVar[tuple[str, str]] = ("", "")
     support: ClassVar[str]
 
     link: Link
@@ -204,6 +207,11 @@ class Family(abc.ABC):
         """The smallest and the largest value that each outcome ``y``, numpy, can have had: the same unless it was censored."""
         value = y[0] if isinstance(y, tuple) else y
         return value, value
+
+    def runs_off(self, y: Any) -> tuple[Any, Any]:
+        """(n,) bool, twice: whether the density of an outcome, numpy, rises for ever as eta falls, and as eta rises."""
+        count = len(y[0] if isinstance(y, tuple) else y)
+        return np.zeros(count, bool), np.zeros(count, bool)
 
     def probabilities(self, eta: Array, phi: Array) -> Array:
         """(K, ...) probability of every level of an ordinal outcome given the linear predictor."""

@@ -51,6 +51,7 @@ class BetaBinomial(Family):
     outcome_columns: ClassVar[tuple[int, ...]] = (2,)
     is_discrete: ClassVar[bool] = True
     has_trials: ClassVar[bool] = True
+    ends: ClassVar[tuple[str, str]] = ("without success", "without failure")
     support: ClassVar[str] = (
         "whole numbers >= 0 as cbind(successes, failures); "
         "for 0/1 outcomes take family='binomial', because a single trial says nothing about the precision"
@@ -92,6 +93,9 @@ class BetaBinomial(Family):
     def initial_eta(self, y: Any) -> Array:
         s, f = y
         return self.link.link((s + 0.5) / (s + f + 1.0))
+
+    def runs_off(self, y: Any) -> tuple[Any, Any]:
+        return y[0] == 0, y[1] == 0
 
     def in_support(self, y: Any) -> Any:
         s, f = y

@@ -45,6 +45,7 @@ class Binomial(Family):
     is_discrete: ClassVar[bool] = True
     has_trials: ClassVar[bool] = True
     has_deviance: ClassVar[bool] = True
+    ends: ClassVar[tuple[str, str]] = ("without success", "without failure")
     support: ClassVar[str] = (
         "0 or 1 in one column, or whole numbers >= 0 as cbind(successes, failures); "
         "write a proportion p of n trials as cbind(p*n, n - p*n), and try family='poisson' for unbounded counts"
@@ -85,6 +86,10 @@ class Binomial(Family):
     def initial_eta(self, y: Any) -> Array:
         s, n = (y[0], y[0] + y[1]) if isinstance(y, tuple) else (y, 1.0)
         return self.link.link((s + 0.5) / (n + 1.0))
+
+    def runs_off(self, y: Any) -> tuple[Any, Any]:
+        s, f = y if isinstance(y, tuple) else (y, 1.0 - y)
+        return s == 0, (f == 0) & (not isinstance(self.link, Log))
 
     def in_support(self, y: Any) -> Any:
         if isinstance(y, tuple):

@@ -48,6 +48,7 @@ class Cumulative(Family):
     links: ClassVar[tuple[type[Link], ...]] = (Logit, Probit, Cloglog)
     is_ordinal: ClassVar[bool] = True
     is_discrete: ClassVar[bool] = True
+    ends: ClassVar[tuple[str, str]] = ("at its lowest level", "at its highest level")
     support: ClassVar[str] = (
         "ordered levels: a pandas Categorical with ordered=True, or whole numbers 0, 1, ..., K - 1; "
         "try family='binomial' for two levels, and 'poisson' for unbounded counts"
@@ -126,6 +127,9 @@ class Cumulative(Family):
 
     def initial_eta(self, y: Any) -> Array:
         return y - 0.5 * (self._known_levels() - 1)  # the middle of the level, between the initial thresholds
+
+    def runs_off(self, y: Any) -> tuple[Any, Any]:
+        return y == 0, y == self._known_levels() - 1
 
     def in_support(self, y: Any) -> Any:
         return (y >= 0) & (y == y.round()) & (y < (float("inf") if self.n_levels is None else self.n_levels))

@@ -90,6 +90,9 @@ class WithDispersion(Family):
     def limits(self, y: Any) -> tuple[Any, Any]:
         return self.part.limits(y)
 
+    def runs_off(self, y: Any) -> tuple[Any, Any]:
+        return self.part.runs_off(y)
+
     def sample(self, key: Array, y: Any, eta: Array, phi: Array, *others: Array) -> Any:
         *zero, dispersion = others
         return self.part.sample(key, y, eta, dispersion[None], *zero)

@@ -83,6 +83,13 @@ class ZeroInflated(Family):
             return self.part.initial_eta((successes, trials - successes))
         return self.part.initial_eta(jnp.where(y == 0, 0.5 if self.is_binary else 1.0, y).astype(jnp.result_type(y)))
 
+    def runs_off(self, y: Any) -> tuple[Any, Any]:
+        return self.part.runs_off(y)
+
+    @property
+    def ends(self) -> tuple[str, str]:  # type: ignore[override]
+        return self.part.ends
+
     def in_support(self, y: Any) -> Any:
         columns = y if isinstance(y, tuple) else (y,)
         return np.isfinite(columns).all(0) & self.part.in_support(y)
