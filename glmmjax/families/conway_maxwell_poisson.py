@@ -172,16 +172,38 @@ def _mean_and_variance(n: int, log_rate: Array, nu: Array) -> tuple[Array, Array
     return mode + mean, jnp.maximum(second / total - mean * mean, _SMALLEST_VARIANCE)
 
 
+def _balance(n: int, log_rate: Array, nu: Array, mu: Array) -> tuple[Array, Array]:
+    """log of E(J - mu)+ / E(mu - J)+, which is 0 where mu is the mean, and its slope in log lambda.
+
+    Where nu is large nearly all counts are the whole number mu. Their mean is then mu to every digit, over a wide range of lambda, but a
+    count of mu itself weighs nothing in either half.
+    """
+    mode = jnp.clip(jnp.floor(jnp.exp(jnp.minimum(log_rate / jnp.maximum(nu, jnp.finfo(nu.dtype).tiny), math.log(n)))), 0, n - 1)
+    above, below = jnp.clip(mode, jnp.floor(mu) + 1.0, n - 1), jnp.clip(mode, 0.0, jnp.ceil(mu) - 1.0)
+    log_above, log_below = log_factorial(above), log_factorial(below)
+    table = jnp.asarray(_log_factorials(n), log_rate.dtype)
+
+    def add(j, sums):
+        is_above = j > mu
+        step = j - jnp.where(is_above, above, below)
+        term = jnp.abs(j - mu) * jnp.exp(step * log_rate - nu * (table[j] - jnp.where(is_above, log_above, log_below)))
+        up, down = jnp.where(is_above, term, 0.0), jnp.where(is_above, 0.0, term)
+        return tuple(total + more for total, more in zip(sums, (up, up * step, down, down * step), strict=True))
+
+    up, up_step, down, down_step = jax.lax.fori_loop(0, n, add, (jnp.zeros_like(log_rate),) * 4)
+    balance = jnp.log(up / down) + (above - below) * log_rate - nu * (log_above - log_below)
+    return balance, above - below + up_step / up - down_step / down
+
+
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _log_rate_of_mean(n: int, log_mean: Array, nu: Array) -> Array:
-    """The log lambda at which the mean is exp(log_mean), by Newton steps on the logarithm of the mean inside a bracket."""
+    """The log lambda at which the mean is exp(log_mean), by Newton steps inside a bracket on the balance of counts above and below."""
 
     def improve(state):
         count, x, _, low, high = state
-        mean, variance = _mean_and_variance(n, x, nu)
-        lacking = log_mean - jnp.log(mean)
-        low, high = jnp.where(lacking > 0, x, low), jnp.where(lacking < 0, x, high)
-        newton = x + lacking * mean / variance
+        balance, slope = _balance(n, x, nu, mu)
+        low, high = jnp.where(balance < 0, x, low), jnp.where(balance > 0, x, high)
+        newton = x - balance / slope
         new = jnp.where((newton >= low) & (newton <= high), newton, 0.5 * (low + high))
         return count + 1, new, jnp.abs(new - x) / (1.0 + jnp.abs(x)), low, high
 

@@ -141,7 +141,7 @@ def _separation_text(fitted: FittedModel) -> str | None:
 def _text(fitted: FittedModel, columns: np.ndarray, direction: np.ndarray, ends: tuple[str, str]) -> str:
     names = fitted.design.fixed_names
     is_constant = np.ptp(columns, axis=0) == 0
-    moving = [k for k in np.flatnonzero(direction) if not is_constant[k]]
+    moving = [int(k) for k in np.flatnonzero(direction) if not is_constant[k]]
     intercepts = float(direction[is_constant] @ columns[0, is_constant])
     gains = columns @ direction
     gains[np.abs(gains) < 1e-6 * np.abs(gains).max()] = 0.0
