@@ -186,7 +186,8 @@ def _balance(n: int, log_rate: Array, nu: Array, mu: Array) -> tuple[Array, Arra
     def add(j, sums):
         is_above = j > mu
         step = j - jnp.where(is_above, above, below)
-        term = jnp.abs(j - mu) * jnp.exp(step * log_rate - nu * (table[j] - jnp.where(is_above, log_above, log_below)))
+        log_term = step * log_rate - nu * (table[j] - jnp.where(is_above, log_above, log_below))
+        term = jnp.abs(j - mu) * jnp.exp(jnp.minimum(log_term, 1.0))  # only a count of mu itself has more, and it weighs nothing
         up, down = jnp.where(is_above, term, 0.0), jnp.where(is_above, 0.0, term)
         return tuple(total + more for total, more in zip(sums, (up, up * step, down, down * step), strict=True))
 
