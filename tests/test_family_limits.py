@@ -108,6 +108,14 @@ def test_a_start_beyond_the_maximum_is_no_limit():
     assert fit.llf == pytest.approx(expected.llf, abs=1e-6)
 
 
+def test_a_step_so_far_that_no_slope_is_left_ends_at_the_limit(simpler):
+    poisson = simpler["poisson"]
+    far = gj.Params(poisson.params.beta, poisson.params.chol, np.array([1e6]))
+    fit = _fit(COUNT, family="negative_binomial", initial_values=far)
+    assert fit.convergence.code is Code.CONVERGED_AT_FAMILY_LIMIT
+    assert fit.llf == pytest.approx(poisson.llf, abs=1e-6)
+
+
 def test_an_update_leaves_the_limit_where_the_data_ask_for_it():
     fit = _fit(COUNT, family="negative_binomial")
     random = np.random.default_rng(3)

@@ -47,10 +47,10 @@ def close_to_limits(problem: Problem, start: Start, theta: Any, gradient: Any, h
 
 
 def at_limits(problem: Problem, start: Start, theta: Any, gradient: Any, hessian: Any, tolerance: float) -> tuple[Any, ...]:
-    """``close_to_limits`` where the log-likelihood rises towards the limit too."""
+    """``close_to_limits`` where the log-likelihood does not fall towards the limit; far out its slope is 0 to every digit."""
     close = close_to_limits(problem, start, theta, gradient, hessian, tolerance)
     slopes = [(theta[where] * gradient[where]).sum() for where, _ in limit_parts(problem)]
-    return tuple(is_close & (slope > 0.0) for is_close, slope in zip(close, slopes, strict=True))
+    return tuple(is_close & (slope >= 0.0) for is_close, slope in zip(close, slopes, strict=True))
 
 
 def near_limits(problem: Problem, reach: np.ndarray, theta: np.ndarray, found: tuple[Any, ...]) -> np.ndarray:
