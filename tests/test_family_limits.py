@@ -116,6 +116,17 @@ def test_a_step_so_far_that_no_slope_is_left_ends_at_the_limit(simpler):
     assert fit.llf == pytest.approx(poisson.llf, abs=1e-6)
 
 
+def test_two_limits_of_which_one_is_left_without_a_slope():
+    random = np.random.default_rng(7)
+    x = random.normal(size=360)
+    random.normal(size=60)
+    data = DATA.assign(x=x, count=random.poisson(np.exp(0.5 + 0.4 * x)), group=np.repeat(np.arange(60), 6))
+    fit = _fit(COUNT, data, family="zero_inflated_negative_binomial", zi_fixed="~ 1")
+    assert fit.convergence.code.is_certified
+    assert fit.convergence.limits == (3, 4)
+    assert fit.llf == pytest.approx(_fit(COUNT, data, family="poisson").llf, abs=1e-6)
+
+
 def test_an_update_leaves_the_limit_where_the_data_ask_for_it():
     fit = _fit(COUNT, family="negative_binomial")
     random = np.random.default_rng(3)
