@@ -16,7 +16,7 @@ import numpy as np
 from jax import Array
 
 from glmmjax.errors import ArgumentError
-from glmmjax.families.links import Identity, Link
+from glmmjax.families.links import Identity, Link, Log
 
 __all__ = ["Family", "Limit", "limits_of_part", "resolve_link"]
 
@@ -75,7 +75,6 @@ class Family(abc.ABC):
         ``log_density``, ``mean`` and ``sample``.
     has_dispersion : the last predictor is the one extra parameter on its free scale, which then has no entry in ``phi``.
     has_deviance : the density of an outcome is largest where the mean equals the outcome, whatever ``phi``; see ``deviance``.
-    ends : the outcomes that ``runs_off`` finds, in words.
     support : the outcomes allowed, in words, and the families to try for others; it ends the text of an ``OutcomeError``.
     """
 
@@ -92,7 +91,6 @@ class Family(abc.ABC):
     has_zero_part: ClassVar[bool] = False
     has_dispersion: ClassVar[bool] = False
     has_deviance: ClassVar[bool] = False
-    ends: ClassVar[tuple[str, str]] = ("", "")
     support: ClassVar[str]
 
     link: Link
@@ -209,9 +207,14 @@ class Family(abc.ABC):
         return value, value
 
     def runs_off(self, y: Any) -> tuple[Any, Any]:
-        """(n,) bool, twice: whether the density of an outcome, numpy, rises for ever as eta falls, and as eta rises."""
-        count = len(y[0] if isinstance(y, tuple) else y)
-        return np.zeros(count, bool), np.zeros(count, bool)
+        """Two arrays of bool: whether the density of each outcome ``y``, numpy, rises for ever as eta falls, and as eta rises.
+
+        A censored outcome does so where it has no limit, and the smallest count where eta is the logarithm of a mean. Both are true of an
+        outcome that tells nothing of eta.
+        """
+        lowest, highest = self.limits(y)
+        is_least = lowest == self.lowest if self.is_discrete and isinstance(self.link, Log) else np.zeros(np.shape(lowest), bool)
+        return (lowest == -np.inf) | is_least, highest == np.inf
 
     def probabilities(self, eta: Array, phi: Array) -> Array:
         """(K, ...) probability of every level of an ordinal outcome given the linear predictor."""

@@ -51,7 +51,6 @@ class BetaBinomial(Family):
     outcome_columns: ClassVar[tuple[int, ...]] = (2,)
     is_discrete: ClassVar[bool] = True
     has_trials: ClassVar[bool] = True
-    ends: ClassVar[tuple[str, str]] = ("without success", "without failure")
     support: ClassVar[str] = (
         "whole numbers >= 0 as cbind(successes, failures); "
         "for 0/1 outcomes take family='binomial', because a single trial says nothing about the precision"

@@ -45,7 +45,6 @@ class Binomial(Family):
     is_discrete: ClassVar[bool] = True
     has_trials: ClassVar[bool] = True
     has_deviance: ClassVar[bool] = True
-    ends: ClassVar[tuple[str, str]] = ("without success", "without failure")
     support: ClassVar[str] = (
         "0 or 1 in one column, or whole numbers >= 0 as cbind(successes, failures); "
         "write a proportion p of n trials as cbind(p*n, n - p*n), and try family='poisson' for unbounded counts"

@@ -60,7 +60,6 @@ class ConwayMaxwellPoisson(Family):
     links: ClassVar[tuple[type[Link], ...]] = (Log,)
     phi_names: ClassVar[tuple[str, ...]] = ("nu",)
     is_discrete: ClassVar[bool] = True
-    ends: ClassVar[tuple[str, str]] = ("0", "")
     support: ClassVar[str] = (
         "whole numbers from 0 to n_terms - 1 (199 unless told); for larger counts take ConwayMaxwellPoisson(n_terms=...) with at least "
         "twice the largest, or family='negative_binomial'"
@@ -104,9 +103,6 @@ class ConwayMaxwellPoisson(Family):
 
     def initial_eta(self, y: Any) -> Array:
         return jnp.log(y + 0.1)
-
-    def runs_off(self, y: Any) -> tuple[Any, Any]:
-        return y == 0, np.zeros(len(y), bool)
 
     def in_support(self, y: Any) -> Any:
         return (y >= 0) & (y == y.round()) & (y < self.n_terms)

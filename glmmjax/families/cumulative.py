@@ -48,7 +48,6 @@ class Cumulative(Family):
     links: ClassVar[tuple[type[Link], ...]] = (Logit, Probit, Cloglog)
     is_ordinal: ClassVar[bool] = True
     is_discrete: ClassVar[bool] = True
-    ends: ClassVar[tuple[str, str]] = ("at its lowest level", "at its highest level")
     support: ClassVar[str] = (
         "ordered levels: a pandas Categorical with ordered=True, or whole numbers 0, 1, ..., K - 1; "
         "try family='binomial' for two levels, and 'poisson' for unbounded counts"

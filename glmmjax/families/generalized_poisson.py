@@ -48,7 +48,6 @@ class GeneralizedPoisson(Family):
     links: ClassVar[tuple[type[Link], ...]] = (Log,)
     phi_names: ClassVar[tuple[str, ...]] = ("dispersion",)
     is_discrete: ClassVar[bool] = True
-    ends: ClassVar[tuple[str, str]] = ("0", "")
     support: ClassVar[str] = (
         "whole numbers >= 0; give the counts themselves and put exposure into offset (np.log(exposure)); "
         "for less variance than Poisson try family='conway_maxwell_poisson'"
@@ -97,9 +96,6 @@ class GeneralizedPoisson(Family):
 
     def initial_eta(self, y: Any) -> Array:
         return jnp.log(y + 0.1)
-
-    def runs_off(self, y: Any) -> tuple[Any, Any]:
-        return y == 0, np.zeros(len(y), bool)
 
     def in_support(self, y: Any) -> Any:
         return np.isfinite(y) & (y >= 0) & (y == y.round())

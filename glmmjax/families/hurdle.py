@@ -87,5 +87,10 @@ class Hurdle(Family):
     def in_support(self, y: Any) -> Any:
         return np.isfinite(y) & ((y == 0) | self.part.in_support(np.where(y == 0, self.ordinary, y)))
 
+    def runs_off(self, y: Any) -> tuple[Any, Any]:
+        is_zero = y == 0
+        down, up = self.part.runs_off(np.where(is_zero, self.ordinary, y))
+        return down | is_zero, up | is_zero
+
     def _positive(self, y: Any) -> Any:
         return jnp.where(y == 0, self.ordinary, y).astype(jnp.result_type(y))

@@ -63,7 +63,6 @@ class NegativeBinomial(Family):
     phi_names: ClassVar[tuple[str, ...]] = ("size",)
     is_discrete: ClassVar[bool] = True
     has_deviance: ClassVar[bool] = True
-    ends: ClassVar[tuple[str, str]] = ("0", "")
     support: ClassVar[str] = (
         "whole numbers >= 0; give the counts themselves and put exposure into offset (np.log(exposure)); "
         "for positive measurements take a continuous family"
@@ -96,9 +95,6 @@ class NegativeBinomial(Family):
 
     def initial_eta(self, y: Any) -> Array:
         return jnp.log(y + 0.1)
-
-    def runs_off(self, y: Any) -> tuple[Any, Any]:
-        return y == 0, np.zeros(len(y), bool)
 
     def in_support(self, y: Any) -> Any:
         return np.isfinite(y) & (y >= 0) & (y == y.round())

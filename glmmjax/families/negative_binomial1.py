@@ -47,7 +47,6 @@ class NegativeBinomial1(Family):
     links: ClassVar[tuple[type[Link], ...]] = (Log,)
     phi_names: ClassVar[tuple[str, ...]] = ("dispersion",)
     is_discrete: ClassVar[bool] = True
-    ends: ClassVar[tuple[str, str]] = ("0", "")
     support: ClassVar[str] = (
         "whole numbers >= 0; give the counts themselves and put exposure into offset (np.log(exposure)); "
         "for positive measurements take a continuous family"
@@ -77,9 +76,6 @@ class NegativeBinomial1(Family):
 
     def initial_eta(self, y: Any) -> Array:
         return jnp.log(y + 0.1)
-
-    def runs_off(self, y: Any) -> tuple[Any, Any]:
-        return y == 0, np.zeros(len(y), bool)
 
     def in_support(self, y: Any) -> Any:
         return np.isfinite(y) & (y >= 0) & (y == y.round())

@@ -47,7 +47,6 @@ class Poisson(Family):
     links: ClassVar[tuple[type[Link], ...]] = (Log, Sqrt, Identity)
     is_discrete: ClassVar[bool] = True
     has_deviance: ClassVar[bool] = True
-    ends: ClassVar[tuple[str, str]] = ("0", "")
     support: ClassVar[str] = (
         "whole numbers >= 0; give the counts themselves and put exposure into offset (np.log(exposure)); "
         "for positive measurements take a continuous family"
@@ -81,9 +80,6 @@ class Poisson(Family):
 
     def initial_eta(self, y: Any) -> Array:
         return self.link.link(y + 0.1)
-
-    def runs_off(self, y: Any) -> tuple[Any, Any]:
-        return (y == 0) & isinstance(self.link, Log), np.zeros(len(y), bool)
 
     def in_support(self, y: Any) -> Any:
         return np.isfinite(y) & (y >= 0) & (y == y.round())

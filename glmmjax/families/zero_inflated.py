@@ -86,10 +86,6 @@ class ZeroInflated(Family):
     def runs_off(self, y: Any) -> tuple[Any, Any]:
         return self.part.runs_off(y)
 
-    @property
-    def ends(self) -> tuple[str, str]:  # type: ignore[override]
-        return self.part.ends
-
     def in_support(self, y: Any) -> Any:
         columns = y if isinstance(y, tuple) else (y,)
         return np.isfinite(columns).all(0) & self.part.in_support(y)
