@@ -82,11 +82,10 @@ def by_one_column(family: Family, buckets: tuple[Bucket, ...]) -> Direction | No
 def _extremes(family: Family, buckets: tuple[Bucket, ...], e: int) -> _Ends | None:
     """The extremes of all columns; None as soon as none of them separates the rows seen so far."""
     found, has_side = None, False
-    for y, columns, is_real in _parts(buckets, e):
+    for y, columns in _parts(buckets, e):
         down, up = sides(family, y, e)
-        has_side = has_side or bool(((down ^ up) & is_real).any())
-        not_down, not_up = ((~side & is_real)[:, None] for side in (down, up))
-        here = _Ends(*(end for where in (not_down, not_up) for end in _range(columns, where)))
+        has_side = has_side or bool((down ^ up).any())
+        here = _Ends(*(end for side in (down, up) for end in _range(columns, ~side[:, None])))
         found = here if found is None else found.joined(here)
         # one column that is constant so far is the intercept, which both kinds of rows have at its value
         if (found.may_separate & ~found.constant).sum() == 0 and np.isfinite(found).all() and found.constant.sum() <= 1:
@@ -94,14 +93,14 @@ def _extremes(family: Family, buckets: tuple[Bucket, ...], e: int) -> _Ends | No
     return found if has_side else None
 
 
-def _parts(buckets: tuple[Bucket, ...], e: int) -> Iterator[tuple[Any, np.ndarray, np.ndarray]]:
-    """Outcomes, columns of predictor ``e`` and which rows are real, a few blocks at first and twice as many each time."""
+def _parts(buckets: tuple[Bucket, ...], e: int) -> Iterator[tuple[Any, np.ndarray]]:
+    """Outcomes and columns of predictor ``e``, a block at first and twice as many each time; padding only repeats rows."""
     for bucket in buckets:
         first, n = 0, 1
-        while first < len(bucket.row_weight):
+        while first < len(bucket.offset):
             part = slice(first, first + n)
             y = tuple(np.asarray(column)[part] for column in bucket.y) if isinstance(bucket.y, tuple) else np.asarray(bucket.y)[part]
-            yield y, np.asarray(bucket.X[e])[part], np.asarray(bucket.row_weight)[part] > 0
+            yield y, np.asarray(bucket.X[e])[part]
             first, n = first + n, 2 * n
 
 
@@ -121,7 +120,7 @@ def _change(ends: _Ends, e: int) -> np.ndarray | None:
         value = ends.least_up[intercept] if has_up else ends.least_down[intercept]
         change[intercept] = (1.0 if has_up else -1.0) / value
         return None if e > 0 else change
-    for j in np.flatnonzero(ends.may_separate & ~ends.constant):
+    for j in map(int, np.flatnonzero(ends.may_separate & ~ends.constant)):
         for sign in (1.0, -1.0):
             threshold = _threshold(ends, j, sign, is_free=intercept is not None)
             if threshold is not None:
@@ -163,6 +162,8 @@ def separating_direction(columns: np.ndarray, down: np.ndarray, up: np.ndarray) 
         change[used] = 0.0 if direction is None else direction
         return None if direction is None else change
     still = _unmoving(q[~has_side])
+    if not still.size:
+        return None
     gains = np.where(up, 1.0, -1.0)[has_side, None] * (np.sqrt(len(q)) * (q[has_side] @ still))
     found = _most_gain(np.unique(gains, axis=0), gains.mean(axis=0))
     if found is None:
