@@ -166,10 +166,10 @@ def code_of(settings: FitSettings, start: Start, s: NewtonState) -> Array:
     """() int: the ``Code`` of a finished fit. Pure, so that batched fits have one each."""
     layout = settings.problem.layout
     finite = jnp.isfinite(s.at.value) & jnp.all(jnp.isfinite(s.hessian))
-    limited = _limited(settings, start, s)
-    ordinary = -jnp.eye(layout.size, dtype=s.theta.dtype)
-    hessian = jnp.where(finite & ~(limited[:, None] | limited), s.hessian, ordinary)
-    found = spectrum(hessian, jnp.where(limited, 0.0, s.at.gradient))
+    limited, ordinary, gradient = _limited(settings, start, s), finite, s.at.gradient
+    if limited is not None:
+        ordinary, gradient = finite & ~(limited[:, None] | limited), jnp.where(limited, 0.0, gradient)
+    found = spectrum(jnp.where(ordinary, s.hessian, -jnp.eye(layout.size, dtype=s.theta.dtype)), gradient)
     chol = layout.covariance.factor(s.theta[layout.random])
     singular = is_singular(chol, start.effect_reach)
 
@@ -188,15 +188,17 @@ def code_of(settings: FitSettings, start: Start, s: NewtonState) -> Array:
         (~is_definite, Code.NOT_A_MAXIMUM),
         (~(s.decrement < settings.options.certificate), Code.DECREMENT_TOO_LARGE),
         (singular, Code.CONVERGED_ON_BOUNDARY),
-        (jnp.any(limited), Code.CONVERGED_AT_FAMILY_LIMIT),
+        *([] if limited is None else [(jnp.any(limited), Code.CONVERGED_AT_FAMILY_LIMIT)]),
     ]
     return jnp.select([c for c, _ in checks], [int(code) for _, code in checks], int(Code.CONVERGED))
 
 
-def _limited(settings: FitSettings, start: Start, s: NewtonState) -> Array:
-    """(P,) bool: entries of theta that are at a limit of the family, which tell nothing of the others."""
-    problem, found = settings.problem, jnp.zeros(settings.problem.layout.size, bool)
+def _limited(settings: FitSettings, start: Start, s: NewtonState) -> Array | None:
+    """(P,) bool: entries of theta that are at a limit of the family, which tell nothing of the others; None where it has no limits."""
+    problem, parts, found = settings.problem, limit_parts(settings.problem), jnp.zeros(settings.problem.layout.size, bool)
+    if not parts:
+        return None
     is_at = at_limits(problem, start, s.theta, s.at.gradient, s.hessian, settings.options.certificate)
-    for (where, _), here in zip(limit_parts(problem), is_at, strict=True):
+    for (where, _), here in zip(parts, is_at, strict=True):
         found = found.at[where].set(here)
     return found

@@ -117,9 +117,10 @@ def _judged(code: Code, quadrature_error: float, asked: Asked) -> Code:
 def _limits(found: Settled) -> list[tuple[slice, Limit]]:
     """The parts of theta that have run off to a limit of the family, in a fit with a certificate."""
     settings, newton, start = found.whole.settings, found.last.newton, found.last.begun.start
-    if not found.is_certified:
+    parts = limit_parts(settings.problem)
+    if not parts or not found.is_certified:
         return []
     begun = start._replace(reach=np.asarray(start.reach), span=np.asarray(start.span))  # type: ignore[arg-type]
     theta, gradient, hessian = (np.asarray(a) for a in (newton.theta, newton.at.gradient, newton.hessian))
     is_at = at_limits(settings.problem, begun, theta, gradient, hessian, settings.options.certificate)
-    return [part for part, at in zip(limit_parts(settings.problem), is_at, strict=True) if at]
+    return [part for part, at in zip(parts, is_at, strict=True) if at]

@@ -42,7 +42,7 @@ class Start(NamedTuple):
     total_weight : () sum of the cluster weights
     reach : (P,) largest change of any linear predictor when an entry of theta moves by 1
     effect_reach : (q,) the same for the random effects
-    span : (2, P) smallest and largest change of a linear predictor when a coefficient moves by 1; 1 for everything else
+    span : (2, P) smallest and largest change of a predictor that has a limit when a coefficient moves by 1; 1 for everything else
     """
 
     theta: Array
@@ -124,13 +124,13 @@ def _reach(problem: Problem, buckets: tuple[Bucket, ...]) -> tuple[Array, Array]
 
 
 def _span(problem: Problem, buckets: tuple[Bucket, ...]) -> Array:
-    """(2, P) smallest and largest value of each fixed-effects column over all rows."""
-    ends = jnp.ones((2, problem.layout.size), buckets[0].offset.dtype)
-    for e, where in enumerate(problem.layout.by_predictor):
-        columns = [(bucket.X[e], bucket.row_weight[:, None] > 0) for bucket in buckets]
-        least = jnp.stack([jnp.min(jnp.where(real, x, jnp.inf), axis=(0, 2, 3)) for x, real in columns]).min(0)
-        largest = jnp.stack([jnp.max(jnp.where(real, x, -jnp.inf), axis=(0, 2, 3)) for x, real in columns]).max(0)
-        ends = ends.at[:, where].set(jnp.stack([least, largest]))
+    """(2, P) smallest and largest value of each column of the predictors that have a limit."""
+    ends, layout = jnp.ones((2, problem.layout.size), buckets[0].offset.dtype), problem.layout
+    for e, limit in enumerate(problem.family.predictor_limits, start=1):
+        if limit is not None:
+            of_rows = [jnp.stack([end(bucket.X[e], axis=(0, 2, 3)) for end in (jnp.min, jnp.max)]) for bucket in buckets]
+            least, largest = jnp.stack(of_rows, axis=1)
+            ends = ends.at[:, layout.by_predictor[e]].set(jnp.stack([least.min(0), largest.max(0)]))
     return ends
 
 
