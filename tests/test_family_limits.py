@@ -127,6 +127,21 @@ def test_two_limits_of_which_one_is_left_without_a_slope():
     assert fit.llf == pytest.approx(_fit(COUNT, data, family="poisson").llf, abs=1e-6)
 
 
+def test_both_extra_parameters_against_neither():
+    """The largest tail of all mixtures of chi-square distributions for two limits, by hand."""
+    random = np.random.default_rng(4)
+    over = DATA.assign(count=random.poisson(np.exp(0.5) * random.gamma(4.0, 0.25, 360)) * (random.random(360) < 0.93))
+    poisson, both = _fit(COUNT, over, family="poisson"), _fit(COUNT, over, family="zero_inflated_negative_binomial", zi_fixed="~ 1")
+    test = gj.anova(poisson, both)
+    statistic = 2.0 * (both.llf - poisson.llf)
+    assert statistic > 1.0
+    assert test.p_value == pytest.approx(0.5 * scipy.stats.chi2.sf(statistic, 1) + 0.5 * scipy.stats.chi2.sf(statistic, 2), rel=1e-9)
+    assert "two parameters of the family to their limits" in str(test)
+    assert "zero_inflated_negative_binomial(log)" in str(test)
+    with_slope = _fit(COUNT, over, family="zero_inflated_negative_binomial", zi_fixed="~ x")
+    assert gj.anova(poisson, with_slope).p_value is None  # the slope of the zero part is not identified in the smaller model
+
+
 def test_an_update_leaves_the_limit_where_the_data_ask_for_it():
     fit = _fit(COUNT, family="negative_binomial")
     random = np.random.default_rng(3)

@@ -1,8 +1,10 @@
 """Comparison of two nested fits by the likelihood ratio, AIC and BIC.
 
 When the smaller model sets a variance to 0, or a parameter of the family to its limit (Poisson for negative binomial), that null
-hypothesis lies on the boundary of the parameter space, and the statistic follows a
-mixture of chi-square distributions (Self and Liang 1987, JASA 82, 605-610; Stram and Lee 1994, Biometrics 50, 1171-1177).
+hypothesis lies on the boundary of the parameter space, and the statistic follows a mixture of chi-square distributions (Self and Liang
+1987, JASA 82, 605-610; Stram and Lee 1994, Biometrics 50, 1171-1177). The weights of several limits depend on how the data tell them
+apart; those of odd and of even degrees of freedom are 1/2 each (Silvapulle and Sen 2005, Constrained Statistical Inference, section 3.4),
+so the mixture of the two largest has the largest tail.
 """
 
 from __future__ import annotations
@@ -24,10 +26,12 @@ from glmmjax.postfit.uncertainty.p_values import mixture_tail
 __all__ = ["Comparison", "Row", "compare"]
 
 _LRT_SLACK = 1e-3  # certificate and quadrature error can put a larger model this far below the smaller one
-_LIMIT_NOTE = (
-    "The smaller model sets one parameter of the family to its limit, on the boundary: the p-value is that of the mixture "
-    "1/2 chi2(df - 1) + 1/2 chi2(df) (Self & Liang 1987)."
-)
+_LIMIT_NOTES = {
+    1: "The smaller model sets one parameter of the family to its limit, on the boundary: the p-value is that of the mixture "
+    "1/2 chi2(df - 1) + 1/2 chi2(df) (Self & Liang 1987).",
+    2: "The smaller model sets two parameters of the family to their limits, on the boundary: the p-value is that of the mixture "
+    "1/2 chi2(df - 1) + 1/2 chi2(df), which bounds it from above (Self & Liang 1987).",
+}
 _USE_PLAIN = "Use boundary=False for the plain chi-square test, which is conservative when variances are added."
 
 
@@ -38,7 +42,7 @@ class Row:
     Attributes
     ----------
     name : "fit0" or "fit1", as passed
-    formula : fixed and random formulas of the fit
+    formula : fixed and random formulas of the fit, and the family where the two fits differ in it
     aic : Akaike's criterion
     bic : Schwarz's criterion
     log_likelihood : without a penalty
@@ -90,12 +94,14 @@ def compare(fit0: FittedModel, fit1: FittedModel, boundary: bool = False) -> Com
     _check_same_data(fit0, fit1)
     smaller, larger = sorted((("fit0", fit0), ("fit1", fit1)), key=lambda pair: n_parameters(pair[1]))
     n = n_groups(fit0 if fit0.design.group_name is not None else fit1)
-    rows = [_row(name, fit, n) for name, fit in (smaller, larger)]
+    has_one_family = _family_text(fit0) == _family_text(fit1)
+    rows = [_row(name, fit, n, "" if has_one_family else f", {_family_text(fit)}") for name, fit in (smaller, larger)]
     df = rows[1].n_parameters - rows[0].n_parameters
     notes = [_bic_note(smaller[1], larger[1], n)]
-    if _is_at_limit_of(smaller[1], larger[1]):
+    n_limits = _n_limits(smaller[1], larger[1])
+    if n_limits:
         weights = {df - 1: 0.5, df: 0.5}
-        notes.append(_LIMIT_NOTE)
+        notes.append(_LIMIT_NOTES[n_limits])
     elif boundary:
         weights = _mixture(smaller[1], larger[1])
         notes.append(_mixture_note(weights))
@@ -112,11 +118,11 @@ def compare(fit0: FittedModel, fit1: FittedModel, boundary: bool = False) -> Com
     return Comparison(rows[0], rows[1], statistic, df, mixture_tail(statistic, weights), weights, texts)
 
 
-def _row(name: str, fit: FittedModel, n: int) -> Row:
+def _row(name: str, fit: FittedModel, n: int, family: str) -> Row:
     given = {"": "fixed", " ": "random", " zero part ": "zi_fixed", "  ": "zi_random", " dispersion ": "dispersion"}
     texts = {label: getattr(fit.request, name) for label, name in given.items()}
     formula = ",".join(f"{label}{text}" for label, text in texts.items() if text is not None)
-    return Row(name, formula, aic(fit), bic(fit, n), fit.log_likelihood, n_parameters(fit))
+    return Row(name, formula + family, aic(fit), bic(fit, n), fit.log_likelihood, n_parameters(fit))
 
 
 def _check_unpenalised(name: str, fit: FittedModel) -> None:
@@ -155,8 +161,7 @@ def _not_comparable(smaller: FittedModel, larger: FittedModel) -> str:
     The smaller model may be no special case of the larger one, or its log-likelihood may be another kind of number.
     """
     # a dispersion may be a constant in one fit and have a predictor in the other
-    is_at_limit = _is_at_limit_of(smaller, larger)
-    if smaller.problem.family.plain != larger.problem.family.plain and not is_at_limit:
+    if smaller.problem.family.plain != larger.problem.family.plain and not _n_limits(smaller, larger):
         return f"No test: the families or links differ ({_family_text(smaller)} and {_family_text(larger)}), so the models are not nested."
     with_effects = [fit for fit in (smaller, larger) if fit.design.random_names]
     if len({fit.quadrature for fit in with_effects}) > 1 and not all(map(_is_settled, with_effects)):
@@ -174,14 +179,21 @@ def _not_comparable(smaller: FittedModel, larger: FittedModel) -> str:
     return ""
 
 
-def _is_at_limit_of(smaller: FittedModel, larger: FittedModel) -> bool:
-    """Whether the smaller model is the larger one with one extra parameter, or a constant zero part, at a limit of its family.
+def _n_limits(smaller: FittedModel, larger: FittedModel) -> int:
+    """How many extra parameters, or constant predictors of them, the smaller model has at their limit in the family of the larger one.
 
-    Both are to have the same random effects, so that no other parameter lies on a boundary.
+    0 where it is not the larger one at limits, or where they differ in their random effects, so that another parameter lies on a boundary.
     """
-    has_limit = any(limit.family == smaller.problem.family for where, limit in limit_parts(larger.problem) if where.stop - where.start == 1)
     same_effects = smaller.design.random_names == larger.design.random_names and smaller.design.covariance == larger.design.covariance
-    return has_limit and same_effects and not smaller.is_singular
+    if not same_effects or smaller.is_singular:
+        return 0
+    ways = [limit for where, limit in limit_parts(larger.problem) if where.stop - where.start == 1]
+    if any(limit.family == smaller.problem.family for limit in ways):
+        return 1
+    # a zero part and an extra parameter: the limit of one in the family that the other leaves
+    second = [limit for first in ways for limit in (*first.family.phi_limits, *first.family.predictor_limits) if limit is not None]
+    is_second = any(limit.family == smaller.problem.family for limit in second) and len(ways) == len(limit_parts(larger.problem)) > 1
+    return 2 if is_second else 0
 
 
 def _is_settled(fit: FittedModel) -> bool:
