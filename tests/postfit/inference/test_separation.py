@@ -65,8 +65,9 @@ def test_rows_beyond_the_first_program_are_not_forgotten():
 
 
 def _bucket(x, y):
-    """Rows in one block of clusters of one row."""
-    blocks: Any = (y[None, None], (x.T[None, :, None],), (), np.zeros((1, 1, 1, len(y))), np.ones((1, 1, len(y))), np.ones((1, len(y))))
+    """Rows in blocks of one cluster of one row."""
+    n, one = len(y), np.ones((len(y), 1))
+    blocks: Any = (y[:, None, None], (x[:, :, None, None],), (), np.zeros((n, 1, 1, 1)), one[:, :, None], one)
     return (Bucket(*blocks),)
 
 
