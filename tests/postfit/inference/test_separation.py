@@ -1,5 +1,6 @@
 """Separation is found where a linear program finds it, and is named with its covariate, its direction and what to do."""
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from glmmjax.estimation.convergence import Code
 from glmmjax.estimation.separation import by_one_column, separating_direction
 from glmmjax.families import Binomial, Poisson
 from glmmjax.likelihood.clusters import Bucket
+from glmmjax.postfit.inference.separation import explained
 
 
 def _no_positive_weights(x, down, up):
@@ -169,6 +171,17 @@ def test_no_finer_rule_is_tried_for_a_maximum_that_is_not_there():
     data["y"] = (data["dose"] > 0.3).astype(float)
     fit, _ = _failed(data, "y ~ dose", family="binomial")
     assert fit.convergence.n_agq == fit.fitted_model.request.rule.quadrature(1).n_points
+
+
+def test_nothing_is_converged_with_a_coefficient_that_has_no_standard_error(intro_fit):
+    """A record whose information of one coefficient is lost, on data that nothing separates."""
+    fitted = intro_fit.fitted_model
+    assert explained(fitted) is fitted
+    information = fitted.information.copy()
+    information[2, :], information[:, 2] = 0.0, 0.0
+    ended = explained(dataclasses.replace(fitted, information=information)).convergence
+    assert ended.code is Code.DIVERGING
+    assert ended.message.endswith(f"What runs off is {fitted.design.fixed_names[2]}.")
 
 
 def test_what_is_not_separated_is_not_called_so():
