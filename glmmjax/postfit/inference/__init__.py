@@ -1,6 +1,7 @@
 """Intervals, tests and comparisons.
 
 - ``anova``: Comparison of two nested fits by the likelihood ratio, AIC and BIC
+- ``boundary_mixtures``: Reference distributions of likelihood ratios whose null hypothesis lies on the boundary of the parameter space
 - ``confidence``: Confidence intervals: Wald, profile likelihood, bootstrap percentiles
 - ``data_digests``: Digests of the data, which tell whether two fits are of the same rows
 - ``information_criteria``: Numbers of parameters, rows and clusters; AIC and BIC
