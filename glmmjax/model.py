@@ -12,14 +12,17 @@ from glmmjax.arguments import takes
 from glmmjax.design import BlockFiles, Design, build_design, caller_namespace, streamed_design
 from glmmjax.devices import on_device, placement, portable
 from glmmjax.errors import ConvergenceWarning, warn_caller
+from glmmjax.estimation.family_limits import away_from_limits
 from glmmjax.estimation.judgement import Judgement, is_settled
 from glmmjax.estimation.maximise import maximise, maximise_streamed
+from glmmjax.estimation.separation import by_one_column
 from glmmjax.families import Family
 from glmmjax.fitted import FittedModel, fitted_model, has_same_parameters, problem_of
 from glmmjax.initial_values import initial_theta
 from glmmjax.likelihood.clusters import padded_rows
 from glmmjax.likelihood.params import Params
 from glmmjax.options import Options, StudentTPenalty
+from glmmjax.postfit.inference.separation import explained
 from glmmjax.progress import Watch
 from glmmjax.request import FIT, FitRequest, updated
 from glmmjax.results import MixedModelResults
@@ -144,9 +147,11 @@ def _maximised(design: Design, request: FitRequest, previous: FittedModel | None
     problem = problem_of(design, request.penalty)
     initial = initial_theta(request.initial_values, problem.layout)
     if initial is None and previous is not None and has_same_parameters(previous, design, problem):
-        initial = previous.theta
+        initial = away_from_limits(problem, previous.theta, previous.convergence.limits)
     q = design.covariance.q
-    quadrature, is_exact = request.rule.quadrature(q), request.rule.is_exact
+    # where a pass over the rows shows that there is no maximum, no finer rule is asked for one
+    is_separated = blocks is None and problem.penalty is None and by_one_column(problem.family, design.clusters.buckets) is not None
+    quadrature, is_exact = request.rule.quadrature(q), request.rule.is_exact or is_separated
     place = placement(request.mesh, None if blocks is not None else quadrature.n_points**q * padded_rows(design.clusters.buckets))
     if place.device is not None:
         design = dataclasses.replace(design, rows=jax.device_put(design.rows, place.device))
@@ -159,7 +164,7 @@ def _maximised(design: Design, request: FitRequest, previous: FittedModel | None
             maximum = maximise_streamed(problem, request.options, blocks, initial=initial, **rule, monitor=watch.report)
     maximum = maximum._replace(convergence=dataclasses.replace(maximum.convergence, device=place.text))
     request = dataclasses.replace(request, devices=portable(request.devices))  # a fit can be pickled
-    return fitted_model(request, design, problem, maximum)
+    return explained(fitted_model(request, design, problem, maximum), is_separated)
 
 
 def _warn(fitted: FittedModel) -> None:

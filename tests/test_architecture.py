@@ -63,6 +63,7 @@ OUTSIDE: dict[str, set[str]] = {
     "design": {"jax", "numpy", "pandas", "patsy"},
     "design/stream/source": {"pandas", "pyarrow"},
     "estimation": {"jax", "numpy"},
+    "estimation/separation": {"numpy", "scipy"},
     "estimation/xla/executables": {"jax", "jaxlib", "numpy"},
     "estimation/xla/surroundings": {"jax", "jaxlib"},
     "compilation_cache": {"jax"},
@@ -260,8 +261,8 @@ def test_importing_glmmjax_loads_no_table_library_and_sets_no_flag():
 ROOMS = {
     "design": ("formula", "arguments", "columns", "layout", "stream", "design", "builder"),
     "estimation": (
-        *("linear_algebra", "penalty", "objective", "glm", "starting_values", "phases", "convergence", "sequence", "xla", "evaluators"),
-        *("ascent", "maximum", "maximise", "fit", "batch", "refits"),
+        *("linear_algebra", "penalty", "objective", "glm", "starting_values", "phases", "family_limits", "convergence", "sequence", "xla"),
+        *("evaluators", "ascent", "maximum", "maximise", "fit", "batch", "refits"),
     ),
     "postfit": ("uncertainty", "prediction", "checking", "refitting", "inference", "population"),
 }

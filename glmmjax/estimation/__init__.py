@@ -8,6 +8,8 @@ From the lowest up; each imports only those before it:
 - ``glm``: the model without random effects, where the search for starting values begins
 - ``starting_values``: starting values from the data alone
 - ``phases/``: which step to take: EM, quasi-Newton, Newton
+- ``family_limits``: a maximum where an extra parameter runs off and the family becomes a simpler one
+- ``separation``: data along some direction of which the likelihood rises for ever
 - ``convergence``: what the end of a fit means: codes, their texts, and the certificate of a maximum
 - ``sequence``: the phases of an ascent, in their order
 - ``xla/``: what is compiled, and how

@@ -9,6 +9,7 @@ import math
 import jax.numpy as jnp
 from jax import Array
 
+from glmmjax.estimation.family_limits import at_limits, limit_parts
 from glmmjax.estimation.objective import FitSettings
 from glmmjax.estimation.phases.newton import FLAT, NewtonState, spectrum
 from glmmjax.estimation.starting_values import Start
@@ -34,6 +35,7 @@ class Code(enum.IntEnum):
     MODES_NOT_FOUND : conditional modes of some clusters are not exact
     NOT_FINITE : the log-likelihood or its Hessian is not finite
     QUADRATURE_NOT_SETTLED : a finer rule moves the log-likelihood by too much
+    CONVERGED_AT_FAMILY_LIMIT : certified maximum where an extra parameter is not needed, and a simpler family fits as well
     """
 
     CONVERGED = 0
@@ -44,6 +46,17 @@ class Code(enum.IntEnum):
     MODES_NOT_FOUND = 5
     NOT_FINITE = 6
     QUADRATURE_NOT_SETTLED = 7
+    CONVERGED_AT_FAMILY_LIMIT = 8
+
+    @property
+    def is_certified(self) -> bool:
+        """Whether this is the end of a fit with a certificate."""
+        return self in (Code.CONVERGED, Code.CONVERGED_ON_BOUNDARY, Code.CONVERGED_AT_FAMILY_LIMIT)
+
+    @property
+    def is_inside(self) -> bool:
+        """Whether it is a certified one with a D of full rank."""
+        return self.is_certified and self is not Code.CONVERGED_ON_BOUNDARY
 
     @property
     def text(self) -> str:
@@ -65,8 +78,8 @@ _TEXTS = {
         "coefficient may not be identified by these data. Try fewer random effects, or more quadrature points (n_agq)."
     ),
     Code.DIVERGING: (
-        "no certificate: the log-likelihood keeps rising while an estimate runs off to infinity (complete or quasi-complete "
-        "separation, or a variance without bound). Try penalized=True, or drop the covariate that separates the outcome."
+        "no certificate: the log-likelihood keeps rising while an estimate runs off to infinity. "
+        "Try a simpler model, or penalized=True where it is a fixed effect."
     ),
     Code.MODES_NOT_FOUND: (
         "no certificate: the conditional modes of some clusters were not found to full precision. "
@@ -81,6 +94,7 @@ _TEXTS = {
         "there by so much that the estimates may be far from the maximum-likelihood ones. Leave n_agq out, and rules are tried until one "
         "settles; a random effect whose variance has no bound in these data stays unsettled under any rule."
     ),
+    Code.CONVERGED_AT_FAMILY_LIMIT: "certified maximum at the limit of the family, where an extra parameter is not needed",
 }
 
 
@@ -104,6 +118,7 @@ class Convergence:
     n_on_sample : evaluations on a sample of the clusters, with which a fit of large data starts
     method : how the random effects are integrated over
     largest_shift : the largest change of an estimate that the finer rule asks for, in standard errors
+    limits : positions in theta of parameters that have run off to a limit of the family; they have no standard errors
     device : where the fit ran: "cpu", "4 x cpu", "2 processes, 8 x gpu"
     """
 
@@ -120,12 +135,13 @@ class Convergence:
     n_on_sample: int = 0
     method: str = GAUSS_HERMITE
     largest_shift: float = math.nan
+    limits: tuple[int, ...] = ()
     device: str = ""
 
     @property
     def has_converged(self) -> bool:
         """Whether the fit carries the certificate."""
-        return self.code in (Code.CONVERGED, Code.CONVERGED_ON_BOUNDARY)
+        return self.code.is_certified
 
     @property
     def n_evaluations(self) -> int:
@@ -150,7 +166,10 @@ def code_of(settings: FitSettings, start: Start, s: NewtonState) -> Array:
     """() int: the ``Code`` of a finished fit. Pure, so that batched fits have one each."""
     layout = settings.problem.layout
     finite = jnp.isfinite(s.at.value) & jnp.all(jnp.isfinite(s.hessian))
-    found = spectrum(jnp.where(finite, s.hessian, -jnp.eye(layout.size, dtype=s.theta.dtype)), s.at.gradient)
+    limited, ordinary, gradient = _limited(settings, start, s), finite, s.at.gradient
+    if limited is not None:
+        ordinary, gradient = finite & ~(limited[:, None] | limited), jnp.where(limited, 0.0, gradient)
+    found = spectrum(jnp.where(ordinary, s.hessian, -jnp.eye(layout.size, dtype=s.theta.dtype)), gradient)
     chol = layout.covariance.factor(s.theta[layout.random])
     singular = is_singular(chol, start.effect_reach)
 
@@ -169,5 +188,17 @@ def code_of(settings: FitSettings, start: Start, s: NewtonState) -> Array:
         (~is_definite, Code.NOT_A_MAXIMUM),
         (~(s.decrement < settings.options.certificate), Code.DECREMENT_TOO_LARGE),
         (singular, Code.CONVERGED_ON_BOUNDARY),
+        *([] if limited is None else [(jnp.any(limited), Code.CONVERGED_AT_FAMILY_LIMIT)]),
     ]
     return jnp.select([c for c, _ in checks], [int(code) for _, code in checks], int(Code.CONVERGED))
+
+
+def _limited(settings: FitSettings, start: Start, s: NewtonState) -> Array | None:
+    """(P,) bool: entries of theta that are at a limit of the family, which tell nothing of the others; None where it has no limits."""
+    problem, parts, found = settings.problem, limit_parts(settings.problem), jnp.zeros(settings.problem.layout.size, bool)
+    if not parts:
+        return None
+    is_at = at_limits(problem, start, s.theta, s.at.gradient, s.hessian, settings.options.certificate)
+    for (where, _), here in zip(parts, is_at, strict=True):
+        found = found.at[where].set(here)
+    return found

@@ -36,7 +36,7 @@ class FitInfo(NamedTuple):
 
     Attributes
     ----------
-    code : () ``Code`` as an integer: 0 and 1 are certified maxima
+    code : () ``Code`` as an integer: ``Code(code).is_certified`` tells a certified maximum
     log_likelihood : () without the penalty
     objective : () log-likelihood with the penalty
     newton_decrement : () in log-likelihood units: what another Newton step promises

@@ -68,7 +68,7 @@ class Settled(NamedTuple):
     @property
     def is_certified(self) -> bool:
         """Whether it is a maximum of its rule."""
-        return self.code in (Code.CONVERGED, Code.CONVERGED_ON_BOUNDARY)
+        return self.code.is_certified
 
     @property
     def value(self) -> float:

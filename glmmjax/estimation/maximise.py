@@ -10,10 +10,12 @@ from glmmjax.estimation.convergence import Code
 from glmmjax.estimation.evaluators.choice import Data, in_memory, is_small, on_disk, on_mesh, small
 from glmmjax.estimation.evaluators.disk import Blocks
 from glmmjax.estimation.evaluators.evaluator import End
+from glmmjax.estimation.family_limits import close_to_limits, limit_parts, near_limits, slopes_outwards
 from glmmjax.estimation.judgement import judged
 from glmmjax.estimation.maximum import Asked, Maximum, Monitor, maximum
 from glmmjax.estimation.objective import Integral, Problem, fit_settings
 from glmmjax.estimation.second_starts import dispersed
+from glmmjax.estimation.sequence import FIRST_ORDER
 from glmmjax.estimation.settling import settled
 from glmmjax.likelihood.clusters import Bucket
 from glmmjax.likelihood.quadrature import Quadrature
@@ -83,12 +85,35 @@ def _climb(asked: Asked, data: Data) -> tuple[End, int]:
     """The end of an ascent on all data, and the number of evaluations on a sample before it."""
     end, n_on_sample = _climb_from_start(asked, data)
     if Code(int(end.code)) is not Code.NOT_FINITE:
-        return end, n_on_sample
+        return _checked_at_limits(asked, data, end), n_on_sample
     for theta in dispersed(data.whole.settings.problem, end.begun.start):
         again = ascend(data.whole, data.begin_on_all(theta), asked.report)
         if Code(int(again.code)) is not Code.NOT_FINITE:
             return again, n_on_sample
     return end, n_on_sample
+
+
+def _checked_at_limits(asked: Asked, data: Data, end: End) -> End:
+    """``end``, or a higher one where a step has gone past a maximum to a limit of the family, from which no slope leads back."""
+    settings, newton, start = data.whole.settings, end.newton, end.begun.start
+    problem, reach = settings.problem, np.asarray(start.reach)
+    if not limit_parts(problem):
+        return end
+    start = start._replace(reach=reach, span=np.asarray(start.span))  # type: ignore[arg-type]
+    theta, gradient, hessian = (np.asarray(a) for a in (newton.theta, newton.at.gradient, newton.hessian))
+    is_close = close_to_limits(problem, start, theta, gradient, hessian, settings.options.certificate)
+    if not any(is_close):
+        return end
+    near = near_limits(problem, reach, theta, is_close)
+    if Code(int(end.code)).is_certified:
+        rule = asked.quadrature.padded(problem.layout.covariance.q, problem.prior)
+        there = newton._replace(theta=near)  # type: ignore[arg-type]
+        at = data.whole.by_rule(end._replace(newton=there), rule, FIRST_ORDER)
+        if slopes_outwards(problem, near, np.asarray(at.gradient), is_close):
+            return end
+    again = ascend(data.whole, data.begin_on_all(near), asked.report)
+    lost = 0.0 if Code(int(end.code)).is_certified else settings.options.certificate
+    return again if float(again.newton.at.value) > float(newton.at.value) - lost else end
 
 
 def _climb_from_start(asked: Asked, data: Data) -> tuple[End, int]:

@@ -8,8 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from glmmjax.estimation.convergence import Code, Convergence
+from glmmjax.estimation.family_limits import at_limits, limit_parts
 from glmmjax.estimation.judgement import Settled
 from glmmjax.estimation.phases.phase import Phase
+from glmmjax.families.base import Limit
 from glmmjax.likelihood.quadrature import Quadrature
 from glmmjax.options import Options
 
@@ -86,10 +88,10 @@ def maximum(asked: Asked, found: Settled, modes: tuple[np.ndarray, ...], n_on_sa
     """The record of a fit."""
     newton, quadrature, (error, shift, *_) = found.last.newton, found.quadrature, found.judgement
     at, (n_em, n_quasi_newton, n_newton) = newton.at, found.n_evaluations
-    code = _judged(Code(int(found.last.code)), error, asked)
+    code, limits = _judged(Code(int(found.last.code)), error, asked), _limits(found)
     convergence = Convergence(
         code=code,
-        message=code.text,
+        message="; ".join([code.text, *dict.fromkeys(limit.text for _, limit in limits)]),
         newton_decrement=float(newton.decrement),
         gradient_norm=float(np.max(np.abs(np.asarray(at.gradient)), initial=0.0)),
         n_em=n_em,
@@ -101,12 +103,24 @@ def maximum(asked: Asked, found: Settled, modes: tuple[np.ndarray, ...], n_on_sa
         n_on_sample=n_on_sample,
         method=quadrature.method,
         largest_shift=shift,
+        limits=tuple(k for where, _ in limits for k in range(where.start, where.stop)),
     )
     return Maximum(np.asarray(newton.theta), np.asarray(newton.hessian), float(at.log_likelihood), float(at.value), modes, convergence)
 
 
 def _judged(code: Code, quadrature_error: float, asked: Asked) -> Code:
     """``code``, or ``QUADRATURE_NOT_SETTLED`` for a certified maximum where a finer rule differs by too much."""
-    is_certified = code in (Code.CONVERGED, Code.CONVERGED_ON_BOUNDARY)
     is_near = abs(quadrature_error) < asked.options.quadrature_limit or (asked.is_exact and asked.quadrature.n_points == 1)
-    return Code.QUADRATURE_NOT_SETTLED if is_certified and not is_near else code
+    return Code.QUADRATURE_NOT_SETTLED if code.is_certified and not is_near else code
+
+
+def _limits(found: Settled) -> list[tuple[slice, Limit]]:
+    """The parts of theta that have run off to a limit of the family, in a fit with a certificate."""
+    settings, newton, start = found.whole.settings, found.last.newton, found.last.begun.start
+    parts = limit_parts(settings.problem)
+    if not parts or not found.is_certified:
+        return []
+    begun = start._replace(reach=np.asarray(start.reach), span=np.asarray(start.span))  # type: ignore[arg-type]
+    theta, gradient, hessian = (np.asarray(a) for a in (newton.theta, newton.at.gradient, newton.hessian))
+    is_at = at_limits(settings.problem, begun, theta, gradient, hessian, settings.options.certificate)
+    return [part for part, at in zip(parts, is_at, strict=True) if at]

@@ -40,7 +40,7 @@ __all__ = ["Changes", "Origin", "Refits", "refit_all", "refit_in_chunks", "with_
 
 _CHUNK = 64  # number of refits in one call on an accelerator
 _LEAST_CURVATURE = 1e-3  # of the information scaled to a unit diagonal, so that steps along a direction without information stay finite
-_SETTLED = (Code.CONVERGED, Code.CONVERGED_ON_BOUNDARY, Code.DIVERGING)  # codes of refits that need no second attempt
+_SETTLED = (*(code for code in Code if code.is_certified), Code.DIVERGING)  # codes of refits that need no second attempt
 
 
 class Origin(NamedTuple):
@@ -100,7 +100,7 @@ class Refits(NamedTuple):
     @property
     def converged(self) -> np.ndarray:
         """(R,) bool: a certified maximum, on the boundary or inside."""
-        return np.isin(self.code, (Code.CONVERGED, Code.CONVERGED_ON_BOUNDARY))
+        return np.array([Code(int(code)).is_certified for code in self.code], bool)
 
 
 def with_weights(clusters: ClusterData, n: int, weights: Callable[[int], np.ndarray]) -> Changes:

@@ -117,7 +117,7 @@ def _kept(before: Settled, after: Settled) -> Settled:
 def _ascended(found: Settled, quadrature: Quadrature, report: Report) -> Settled:
     """The maximum by another rule, from where that by a coarser one is; not judged yet."""
     whole, last, counts = by_rule(found.whole, quadrature), found.last, found.n_evaluations
-    is_inside, is_first_method = found.code is Code.CONVERGED, quadrature.method == GAUSS_HERMITE
+    is_inside, is_first_method = found.code.is_inside, quadrature.method == GAUSS_HERMITE
     # a coarser rule may have lost a rank that is there after all, and from which a search is slow to come back
     if not is_inside and not is_first_method and found.quadrature.method == GAUSS_HERMITE:  # which has the program of the first phase
         finer = by_rule(found.whole, found.quadrature.finer(n_effects(found.whole)))
@@ -127,7 +127,7 @@ def _ascended(found: Settled, quadrature: Quadrature, report: Report) -> Settled
         step = found.judgement.step if is_inside and found.judgement.shift < 1.0 else None
         last = ascend_again(whole, last, step, report)
         counts = added(counts, (0, 0, last.newton.n_newton))
-    if is_first_method and not (is_inside and Code(int(last.code)) is Code.CONVERGED):
+    if is_first_method and not (is_inside and Code(int(last.code)).is_inside):
         last = ascend(whole, last.begun, report)
         counts = added(counts, last.n_evaluations)
     return Settled(last, whole, quadrature, found.judgement, counts)

@@ -41,6 +41,7 @@ class Start(NamedTuple):
     total_weight : () sum of the cluster weights
     reach : (P,) largest change of any linear predictor when an entry of theta moves by 1
     effect_reach : (q,) the same for the random effects
+    span : (2, P) smallest and largest change of a predictor that has a limit when a coefficient moves by 1; 1 for everything else
     """
 
     theta: Array
@@ -50,6 +51,7 @@ class Start(NamedTuple):
     total_weight: Array
     reach: Array
     effect_reach: Array
+    span: Array
 
 
 class _Clusters(NamedTuple):
@@ -93,7 +95,8 @@ def starting_values(problem: Problem, buckets: tuple[Bucket, ...]) -> Start:
 
     theta, fallback = joined(glm + working.shift, working.chol), joined(glm, small)
     total_weight = jnp.stack([bucket.cluster_weight.sum() for bucket in buckets]).sum()
-    return Start(theta, fallback, working.information, working.reliability, total_weight, *_reach(problem, buckets))
+    scales = (*_reach(problem, buckets), _span(problem, buckets))
+    return Start(theta, fallback, working.information, working.reliability, total_weight, *scales)
 
 
 def _reach(problem: Problem, buckets: tuple[Bucket, ...]) -> tuple[Array, Array]:
@@ -108,6 +111,17 @@ def _reach(problem: Problem, buckets: tuple[Bucket, ...]) -> tuple[Array, Array]
     for e, where in enumerate(layout.by_predictor):
         reach = reach.at[where].set(largest([bucket.X[e] for bucket in buckets]))
     return reach.at[layout.random].set(layout.covariance.largest_change(z)), z
+
+
+def _span(problem: Problem, buckets: tuple[Bucket, ...]) -> Array:
+    """(2, P) smallest and largest value of each column of the predictors that have a limit."""
+    ends, layout = jnp.ones((2, problem.layout.size), buckets[0].offset.dtype), problem.layout
+    for e, limit in enumerate(problem.family.predictor_limits, start=1):
+        if limit is not None:
+            of_rows = [jnp.stack([end(bucket.X[e], axis=(0, 2, 3)) for end in (jnp.min, jnp.max)]) for bucket in buckets]
+            least, largest = jnp.stack(of_rows, axis=1)
+            ends = ends.at[:, layout.by_predictor[e]].set(jnp.stack([least.min(0), largest.max(0)]))
+    return ends
 
 
 def _fit_working_model(problem: Problem, buckets: tuple[Bucket, ...], glm: Array, information: Array) -> tuple[_Working, Array]:

@@ -12,15 +12,39 @@ import dataclasses
 from typing import Any, ClassVar
 
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from glmmjax.errors import ArgumentError
-from glmmjax.families.links import Identity, Link
+from glmmjax.families.links import Identity, Link, Log
 from glmmjax.values import shown
 
-__all__ = ["Family", "resolve_link"]
+__all__ = ["Family", "Limit", "limits_of_part", "resolve_link"]
 
 _SMALLEST = 1e-300
+
+
+@dataclasses.dataclass(frozen=True)
+class Limit:
+    """Where an extra parameter runs off to infinity on its free scale and the family becomes a simpler one, which has no such parameter.
+
+    Parameters
+    ----------
+    direction : 1.0 where that is at plus infinity, -1.0 at minus infinity.
+    value : the parameter there, on its natural scale.
+    family : the simpler family.
+    finding : what the data lack when a fit ends there, such as ``"no overdispersion"``.
+    """
+
+    direction: float
+    value: float
+    family: Family
+    finding: str
+
+    @property
+    def text(self) -> str:
+        """One sentence for people."""
+        return f"{self.finding}: the model with family={self.family.plain.name!r} fits as well"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,6 +108,16 @@ class Family(abc.ABC):
     def plain(self) -> Family:
         """The family with constant extra parameters: this one, or the one inside ``WithDispersion``."""
         return self
+
+    @property
+    def phi_limits(self) -> tuple[Limit | None, ...]:
+        """For each entry of ``phi`` the limit at which it is not needed, None where it has none."""
+        return (None,) * len(self.phi_names)
+
+    @property
+    def predictor_limits(self) -> tuple[Limit | None, ...]:
+        """The same for each linear predictor after ``eta``, when it has its limit in every row."""
+        return (None,) * (self.has_zero_part + self.has_dispersion)
 
     @property
     def mean_link(self) -> Link:
@@ -173,6 +207,16 @@ class Family(abc.ABC):
         value = y[0] if isinstance(y, tuple) else y
         return value, value
 
+    def runs_off(self, y: Any) -> tuple[Any, Any]:
+        """Two arrays of bool: whether the density of each outcome ``y``, numpy, rises for ever as eta falls, and as eta rises.
+
+        A censored outcome does so where it has no limit, and the smallest count where eta is the logarithm of a mean. Both are true of an
+        outcome that tells nothing of eta.
+        """
+        lowest, highest = self.limits(y)
+        is_least = lowest == self.lowest if self.is_discrete and isinstance(self.link, Log) else np.zeros(np.shape(lowest), bool)
+        return (lowest == -np.inf) | is_least, highest == np.inf
+
     def probabilities(self, eta: Array, phi: Array) -> Array:
         """(K, ...) probability of every level of an ordinal outcome given the linear predictor."""
         raise NotImplementedError(f"{type(self).__name__} has no probabilities()")
@@ -231,6 +275,12 @@ class Family(abc.ABC):
     @abc.abstractmethod
     def in_support(self, y: Any) -> Any:
         """Boolean numpy array, True for each row of ``y`` (numpy array, or pair of them) that the family can have produced."""
+
+
+def limits_of_part(part: Family, kinds: tuple[type[Family], ...]) -> tuple[Limit | None, ...]:
+    """The limits of the extra parameters of ``part`` in a family built on it, which is one of ``kinds`` there, in their order."""
+    following = iter(kinds)
+    return tuple(limit and dataclasses.replace(limit, family=next(following)(part.link)) for limit in part.phi_limits)
 
 
 def resolve_link(link: str | Link | None, allowed: tuple[type[Link], ...], family: str) -> Link:

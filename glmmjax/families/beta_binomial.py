@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar
 
 import jax
@@ -9,7 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from glmmjax.families.base import Family
+from glmmjax.families.base import Family, Limit
+from glmmjax.families.binomial import Binomial
 from glmmjax.families.links import Cloglog, Link, Logit, ProbabilityLink, Probit
 from glmmjax.families.negative_binomial import log_rising_exp
 from glmmjax.families.special import log_factorial
@@ -56,6 +58,10 @@ class BetaBinomial(Family):
 
     link: ProbabilityLink
 
+    @property
+    def phi_limits(self) -> tuple[Limit | None, ...]:
+        return (Limit(1.0, math.inf, Binomial(self.link), "no overdispersion"),)
+
     def log_kernel(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
         s, f = y
         log_mu, log_one_minus_mu = self.link.log_probabilities(eta)
@@ -86,6 +92,9 @@ class BetaBinomial(Family):
     def initial_eta(self, y: Any) -> Array:
         s, f = y
         return self.link.link((s + 0.5) / (s + f + 1.0))
+
+    def runs_off(self, y: Any) -> tuple[Any, Any]:
+        return y[0] == 0, y[1] == 0
 
     def in_support(self, y: Any) -> Any:
         s, f = y

@@ -86,6 +86,10 @@ class Binomial(Family):
         s, n = (y[0], y[0] + y[1]) if isinstance(y, tuple) else (y, 1.0)
         return self.link.link((s + 0.5) / (n + 1.0))
 
+    def runs_off(self, y: Any) -> tuple[Any, Any]:
+        s, f = y if isinstance(y, tuple) else (y, 1.0 - y)
+        return s == 0, (f == 0) & (not isinstance(self.link, Log))
+
     def in_support(self, y: Any) -> Any:
         if isinstance(y, tuple):
             s, f = y

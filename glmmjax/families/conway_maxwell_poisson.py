@@ -122,13 +122,23 @@ def _log_factorials(n: int) -> np.ndarray:
     return np.array([math.lgamma(j + 1.0) for j in range(n)])
 
 
+def _tables(n: int, dtype: Any) -> tuple[Array, ...]:
+    """(n,) log j!, in parts whose sum it is: the differences of a first part are exact, so that nu times them has digits."""
+    values = np.array(_log_factorials(n))
+    if jnp.finfo(dtype).bits > 32:
+        return (jnp.asarray(values, dtype),)
+    unit = 2.0 ** (math.ceil(math.log2(values[-1])) - 23)
+    coarse = unit * np.round(values / unit)
+    return jnp.asarray(coarse, dtype), jnp.asarray(values - coarse, dtype)
+
+
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
-def _sums(n: int, powers: _Powers, log_rate: Array, nu: Array, mode: Array, log_mode_factorial: Array) -> tuple[Array, ...]:
+def _sums(n: int, powers: _Powers, log_rate: Array, nu: Array, mode: Array, log_mode_factorial: tuple[Array, ...]) -> tuple[Array, ...]:
     """Sums over j of lambda^j / (j!)^nu times j^p (log j!)^q for each (p, q); j and log j! are differences from those of the mode."""
-    table = jnp.asarray(_log_factorials(n), log_rate.dtype)
+    tables = _tables(n, log_rate.dtype)
 
     def add(j, sums):
-        step, log_step = j - mode, table[j] - log_mode_factorial
+        step, log_step = j - mode, sum(table[j] - at_mode for table, at_mode in zip(tables, log_mode_factorial, strict=True))
         term = jnp.exp(step * log_rate - nu * log_step)
         return tuple(total + term * step**p * log_step**q for total, (p, q) in zip(sums, powers, strict=True))
 
@@ -149,24 +159,51 @@ def _sums_jvp(n, powers, primals, tangents):
     return tuple(sums[p, q] for p, q in powers), tuple(sums[p + 1, q] * d_log_rate - sums[p, q + 1] * d_nu for p, q in powers)
 
 
-def _mode(n: int, log_rate: Array, nu: Array) -> tuple[Array, Array]:
+def _mode(n: int, log_rate: Array, nu: Array) -> tuple[Array, tuple[Array, ...]]:
     mode = jax.lax.stop_gradient(
         jnp.clip(jnp.floor(jnp.exp(jnp.minimum(log_rate / jnp.maximum(nu, jnp.finfo(nu.dtype).tiny), math.log(n)))), 0, n - 1)
     )
-    return mode, jax.lax.stop_gradient(log_factorial(mode))
+    return mode, tuple(table[mode.astype(int)] for table in _tables(n, log_rate.dtype))
 
 
 def _log_total(n: int, log_rate: Array, nu: Array) -> Array:
     """log Z."""
     mode, log_mode_factorial = _mode(n, log_rate, nu)
-    return mode * log_rate - nu * log_mode_factorial + jnp.log(_sums(n, ((0, 0),), log_rate, nu, mode, log_mode_factorial)[0])
+    return mode * log_rate - nu * sum(log_mode_factorial) + jnp.log(_sums(n, ((0, 0),), log_rate, nu, mode, log_mode_factorial)[0])
 
 
 def _mean_and_variance(n: int, log_rate: Array, nu: Array) -> tuple[Array, Array]:
+    mode, beyond, variance = _moments(n, log_rate, nu)
+    return mode + beyond, variance
+
+
+def _moments(n: int, log_rate: Array, nu: Array) -> tuple[Array, Array, Array]:
+    """The mode, by how much the mean is beyond it, and the variance. With a large nu their sum keeps no digit of the second."""
     mode, log_mode_factorial = _mode(n, log_rate, nu)
     total, first, second = _sums(n, ((0, 0), (1, 0), (2, 0)), log_rate, nu, mode, log_mode_factorial)
-    mean = first / total
-    return mode + mean, jnp.maximum(second / total - mean * mean, _SMALLEST_VARIANCE)
+    beyond = first / total
+    return mode, beyond, jnp.maximum(second / total - beyond * beyond, _SMALLEST_VARIANCE)
+
+
+def _beyond(log_mean: Array, count: Array) -> Array:
+    """exp(log_mean) - count, with its digits where that is near 0."""
+    positive = jnp.maximum(count, 1.0)
+    return jnp.where(count > 0, positive * jnp.expm1(log_mean - jnp.log(positive)), jnp.exp(log_mean))
+
+
+def _log_rate_of_three(log_mean: Array, nu: Array) -> Array:
+    """The log lambda of a mean when only the nearest count m, m - 1 and m + 1 have mass: the limit of a large nu.
+
+    With ``d = mean - m`` it is the root of ``(1 - d) lambda^2 / (m + 1)^nu - d lambda - (1 + d) m^nu``.
+    """
+    m = jnp.round(jnp.exp(log_mean))
+    d, tiny = _beyond(log_mean, m), jnp.finfo(nu.dtype).tiny
+    # on the log scale, because the product of both masses beside the mode leaves any format
+    log_d, ratio = jnp.log(jnp.abs(d)), jnp.log(jnp.maximum(m, tiny)) - jnp.log1p(m)
+    log_product = jnp.log(4.0 * (1.0 - d * d)) + nu * ratio
+    log_larger = jnp.logaddexp(log_d, 0.5 * jnp.logaddexp(2.0 * log_d, log_product))
+    log_root = jnp.where(d > 0, log_larger, log_product - log_larger)
+    return log_root - jnp.log(2.0 * (1.0 - d)) + nu * jnp.log1p(m)
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
@@ -175,23 +212,27 @@ def _log_rate_of_mean(n: int, log_mean: Array, nu: Array) -> Array:
 
     def improve(state):
         count, x, _, low, high = state
-        mean, variance = _mean_and_variance(n, x, nu)
-        lacking = log_mean - jnp.log(mean)
+        mode, beyond, variance = _moments(n, x, nu)
+        mean = mode + beyond
+        share = (_beyond(log_mean, mode) - beyond) / mean
+        lacking = jnp.where(jnp.abs(share) < 0.5, jnp.log1p(jnp.clip(share, -0.5, 0.5)), log_mean - jnp.log(mean))
         low, high = jnp.where(lacking > 0, x, low), jnp.where(lacking < 0, x, high)
         newton = x + lacking * mean / variance
         new = jnp.where((newton >= low) & (newton <= high), newton, 0.5 * (low + high))
-        return count + 1, new, jnp.abs(new - x) / (1.0 + jnp.abs(x)), low, high
+        return count + 1, new, jnp.abs(new - x) - rounding * jnp.abs(x), low, high
 
     def is_moving(state):
         return (state[0] < _MAX_STEPS) & jnp.any(state[2] > tolerance)
 
+    rounding = 4.0 * float(jnp.finfo(log_mean.dtype).eps)
     tolerance = float(jnp.finfo(log_mean.dtype).eps) ** 0.45  # after a step of this size the error is of the order of its square
     mu = jnp.exp(log_mean)
     # E[j^nu] = lambda means lambda = mu E[J^(nu - 1)] with J >= 1 the size-biased count. The lower bounds follow from Jensen's inequality
-    # and from the variance of a geometric count. The guess is exact at nu = 0, at nu = 1 and for small means.
+    # and from the variance of a geometric count. The first guess is exact at nu = 0, at nu = 1 and for small means.
     low = log_mean + (nu - 1.0) * jnp.where(nu < 1.0, jnp.log1p(2.0 * mu), 0.0)
     high = nu * math.log(n - 1) + 1.0  # there each term is more than twice the one before, and the mean is above n - 2
-    guess = jnp.clip(log_mean + (nu - 1.0) * jnp.log1p(mu), low, high)
+    guess = jnp.where(nu > 3.0 * (1.0 + mu), _log_rate_of_three(log_mean, nu), log_mean + (nu - 1.0) * jnp.log1p(mu))
+    guess = jnp.clip(guess, low, high)
     return jax.lax.while_loop(is_moving, improve, (0, guess, jnp.full_like(guess, jnp.inf), low, high))[1]
 
 
@@ -204,4 +245,5 @@ def _log_rate_of_mean_jvp(n, primals, tangents):
     mean, mean_log = first / total, log_first / total
     variance = jnp.maximum(second / total - mean * mean, _SMALLEST_VARIANCE)
     covariance = product / total - mean * mean_log
-    return value, (jnp.exp(log_mean) * d_log_mean + covariance * d_nu) / variance
+    # the derivative of a quotient takes the square of a variance that may be 1e-22
+    return value, (jnp.exp(log_mean) * d_log_mean + covariance * d_nu) * jnp.exp(-jnp.log(variance))

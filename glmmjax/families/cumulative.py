@@ -130,6 +130,9 @@ class Cumulative(Family):
     def initial_eta(self, y: Any) -> Array:
         return y - 0.5 * (self._known_levels() - 1)  # the middle of the level, between the initial thresholds
 
+    def runs_off(self, y: Any) -> tuple[Any, Any]:
+        return y == 0, y == self._known_levels() - 1
+
     def in_support(self, y: Any) -> Any:
         return (y >= 0) & (y == y.round()) & (y < (float("inf") if self.n_levels is None else self.n_levels))
 

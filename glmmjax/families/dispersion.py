@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import jax.numpy as jnp
 from jax import Array
 
-from glmmjax.families.base import Family
+from glmmjax.families.base import Family, Limit
 from glmmjax.families.links import Link
 
 __all__ = ["WithDispersion"]
@@ -55,6 +55,12 @@ class WithDispersion(Family):
         return self.part
 
     @property
+    def predictor_limits(self) -> tuple[Limit | None, ...]:
+        # a limit of another predictor keeps this one
+        others = (limit and dataclasses.replace(limit, family=WithDispersion(limit.family)) for limit in self.part.predictor_limits)
+        return (*others, *self.part.phi_limits)
+
+    @property
     def mean_link(self) -> Link:
         return self.part.mean_link
 
@@ -83,6 +89,9 @@ class WithDispersion(Family):
 
     def limits(self, y: Any) -> tuple[Any, Any]:
         return self.part.limits(y)
+
+    def runs_off(self, y: Any) -> tuple[Any, Any]:
+        return self.part.runs_off(y)
 
     def sample(self, key: Array, y: Any, eta: Array, phi: Array, *others: Array) -> Any:
         *zero, dispersion = others

@@ -74,6 +74,9 @@ class Gaussian(Family):
     def initial_phi(self, deviation: Any = 1.0) -> tuple[Any, ...]:
         return (jnp.log(deviation),)
 
+    def runs_off(self, y: Any) -> tuple[Any, Any]:
+        return (y <= 0) & isinstance(self.link, Log), np.zeros(np.shape(y), bool)  # no mean is below 0
+
     def initial_eta(self, y: Any) -> Array:
         # a negative outcome is a small mean and noise of about its size
         return y if isinstance(self.link, Identity) else self.link.link(jnp.where(y == 0, 0.1, jnp.abs(y)))

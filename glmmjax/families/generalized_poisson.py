@@ -9,8 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from glmmjax.families.base import Family
+from glmmjax.families.base import Family, Limit
 from glmmjax.families.links import Link, Log
+from glmmjax.families.poisson import Poisson
 from glmmjax.families.special import log_factorial
 from glmmjax.families.tails import growing_exp, sigmoid_pair, softplus
 
@@ -51,6 +52,10 @@ class GeneralizedPoisson(Family):
         "whole numbers >= 0; give the counts themselves and put exposure into offset (np.log(exposure)); "
         "for less variance than Poisson try family='conway_maxwell_poisson'"
     )
+
+    @property
+    def phi_limits(self) -> tuple[Limit | None, ...]:
+        return (Limit(-1.0, 1.0, Poisson(self.link), "no overdispersion"),)
 
     def log_kernel(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
         # theta + lambda y = (mu + x y) (1 - lambda) with x = lambda / (1 - lambda) = exp(phi)

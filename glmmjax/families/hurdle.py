@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from glmmjax.families.base import Family
+from glmmjax.families.base import Family, Limit, limits_of_part
 from glmmjax.families.links import Link
 from glmmjax.families.tails import sigmoid_pair, softplus
 
@@ -30,6 +30,7 @@ class Hurdle(Family):
 
     has_zero_part: ClassVar[bool] = True
     part_type: ClassVar[type[Family]]
+    kinds_at_limits: ClassVar[tuple[type[Family], ...]] = ()
     ordinary: ClassVar[float] = 1.0
 
     @property
@@ -44,6 +45,14 @@ class Hurdle(Family):
     @property
     def mean_link(self) -> Link:
         return self.part.mean_link
+
+    @property
+    def phi_limits(self) -> tuple[Limit | None, ...]:
+        return limits_of_part(self.part, self.kinds_at_limits)
+
+    @property
+    def predictor_limits(self) -> tuple[Limit | None, ...]:
+        return (Limit(-1.0, 0.0, self.part, "no zeros"),)
 
     def log_kernel(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
         is_zero = y == 0
@@ -77,6 +86,11 @@ class Hurdle(Family):
 
     def in_support(self, y: Any) -> Any:
         return np.isfinite(y) & ((y == 0) | self.part.in_support(np.where(y == 0, self.ordinary, y)))
+
+    def runs_off(self, y: Any) -> tuple[Any, Any]:
+        is_zero = y == 0
+        down, up = self.part.runs_off(np.where(is_zero, self.ordinary, y))
+        return down | is_zero, up | is_zero
 
     def _positive(self, y: Any) -> Any:
         return jnp.where(y == 0, self.ordinary, y).astype(jnp.result_type(y))

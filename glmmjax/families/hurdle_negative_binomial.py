@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from glmmjax.families.base import Family
 from glmmjax.families.hurdle import Hurdle
+from glmmjax.families.hurdle_poisson import HurdlePoisson
 from glmmjax.families.links import Link
 from glmmjax.families.truncated_negative_binomial import TruncatedNegativeBinomial
 
@@ -39,6 +40,7 @@ class HurdleNegativeBinomial(Hurdle):
 
     name: ClassVar[str] = "hurdle_negative_binomial"
     part_type: ClassVar[type[Family]] = TruncatedNegativeBinomial
+    kinds_at_limits: ClassVar[tuple[type[Family], ...]] = (HurdlePoisson,)
     links: ClassVar[tuple[type[Link], ...]] = TruncatedNegativeBinomial.links
     phi_names: ClassVar[tuple[str, ...]] = TruncatedNegativeBinomial.phi_names
     is_discrete: ClassVar[bool] = True

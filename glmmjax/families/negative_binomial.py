@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar
 
 import jax
@@ -9,8 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from glmmjax.families.base import Family
+from glmmjax.families.base import Family, Limit
 from glmmjax.families.links import Link, Log
+from glmmjax.families.poisson import Poisson
 from glmmjax.families.special import log_factorial, log_rising
 from glmmjax.families.tails import beyond, held, softplus
 
@@ -69,6 +71,10 @@ class NegativeBinomial(Family):
     @property
     def is_log_concave(self) -> bool:
         return True
+
+    @property
+    def phi_limits(self) -> tuple[Limit | None, ...]:
+        return (Limit(1.0, math.inf, Poisson(self.link), "no overdispersion"),)
 
     def log_kernel(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
         log_size = held(phi[0])

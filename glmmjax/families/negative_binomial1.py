@@ -9,9 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from glmmjax.families.base import Family
+from glmmjax.families.base import Family, Limit
 from glmmjax.families.links import Link, Log
 from glmmjax.families.negative_binomial import log_rising_exp, sample_poisson_gamma
+from glmmjax.families.poisson import Poisson
 from glmmjax.families.special import log_factorial
 from glmmjax.families.tails import softplus, tangent_exp
 
@@ -50,6 +51,10 @@ class NegativeBinomial1(Family):
         "whole numbers >= 0; give the counts themselves and put exposure into offset (np.log(exposure)); "
         "for positive measurements take a continuous family"
     )
+
+    @property
+    def phi_limits(self) -> tuple[Limit | None, ...]:
+        return (Limit(-1.0, 0.0, Poisson(self.link), "no overdispersion"),)
 
     def log_kernel(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
         log_alpha = jnp.maximum(phi[0], math.log(jnp.finfo(phi.dtype).eps))

@@ -86,6 +86,9 @@ class OrderedBeta(Family):
     def initial_eta(self, y: Any) -> Array:
         return self.link.link(jnp.clip(y, 0.05, 0.95))
 
+    def runs_off(self, y: Any) -> tuple[Any, Any]:
+        return y == 0, y == 1
+
     def in_support(self, y: Any) -> Any:
         return (y >= 0) & (y <= 1)
 

@@ -12,7 +12,8 @@ import numpy as np
 from jax import Array
 
 from glmmjax.errors import ArgumentError
-from glmmjax.families.base import Family
+from glmmjax.families.base import Family, Limit
+from glmmjax.families.gaussian import Gaussian
 from glmmjax.families.links import Identity, Link
 from glmmjax.families.special import log_rising
 from glmmjax.families.tails import beyond, held
@@ -67,6 +68,10 @@ class StudentT(Family):
     @property
     def phi_names(self) -> tuple[str, ...]:  # type: ignore[override]
         return ("scale", "df") if self.df is None else ("scale",)
+
+    @property
+    def phi_limits(self) -> tuple[Limit | None, ...]:
+        return (None, Limit(1.0, math.inf, Gaussian(self.link), "no heavy tails"))[: len(self.phi_names)]
 
     def log_kernel(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
         log_df, residual = self._log_df(phi, 0.3), y - eta

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar
 
 import jax
@@ -9,11 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from glmmjax.families.base import Family
+from glmmjax.families.base import Family, Limit
 from glmmjax.families.links import Link, Log
 from glmmjax.families.negative_binomial import log_rising_exp, sample_poisson_gamma
 from glmmjax.families.special import log1m_exp, log_factorial
 from glmmjax.families.tails import held, log_cloglog, softplus
+from glmmjax.families.truncated_poisson import TruncatedPoisson
 
 __all__ = ["TruncatedNegativeBinomial"]
 
@@ -50,6 +52,10 @@ class TruncatedNegativeBinomial(Family):
     is_discrete: ClassVar[bool] = True
     lowest: ClassVar[float] = 1.0
     support: ClassVar[str] = "whole numbers >= 1; for counts with zeros try family='negative_binomial' or family='hurdle_negative_binomial'"
+
+    @property
+    def phi_limits(self) -> tuple[Limit | None, ...]:
+        return (Limit(1.0, math.inf, TruncatedPoisson(self.link), "no overdispersion"),)
 
     def log_kernel(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
         log_size = held(phi[0])

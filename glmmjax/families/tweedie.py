@@ -134,6 +134,9 @@ class Tweedie(Family):
     def initial_eta(self, y: Any) -> Array:
         return jnp.log(y + 0.1)
 
+    def runs_off(self, y: Any) -> tuple[Any, Any]:
+        return y == 0, np.zeros(np.shape(y), bool)
+
     def in_support(self, y: Any) -> Any:
         return np.isfinite(y) & (y >= 0)
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from glmmjax.families.base import Family
+from glmmjax.families.base import Family, Limit, limits_of_part
 from glmmjax.families.tails import log_sigmoid_pair, sigmoid_pair, softplus
 
 __all__ = ["ZeroInflated"]
@@ -25,12 +25,21 @@ class ZeroInflated(Family):
 
     has_zero_part: ClassVar[bool] = True
     part_type: ClassVar[type[Family]]
+    kinds_at_limits: ClassVar[tuple[type[Family], ...]] = ()
     is_discrete: ClassVar[bool] = True
 
     @property
     def part(self) -> Family:
         """The family f of the outcomes other than extra zeros."""
         return self.part_type(self.link)
+
+    @property
+    def phi_limits(self) -> tuple[Limit | None, ...]:
+        return limits_of_part(self.part, self.kinds_at_limits)
+
+    @property
+    def predictor_limits(self) -> tuple[Limit | None, ...]:
+        return (Limit(-1.0, 0.0, self.part, "no extra zeros"),)
 
     def log_kernel(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
         log_pi, log_one_minus_pi = log_sigmoid_pair(zero[0])
@@ -73,6 +82,9 @@ class ZeroInflated(Family):
             successes = jnp.where(y[0] == 0, 0.5 * trials, y[0])
             return self.part.initial_eta((successes, trials - successes))
         return self.part.initial_eta(jnp.where(y == 0, 0.5 if self.is_binary else 1.0, y).astype(jnp.result_type(y)))
+
+    def runs_off(self, y: Any) -> tuple[Any, Any]:
+        return self.part.runs_off(y)
 
     def in_support(self, y: Any) -> Any:
         columns = y if isinstance(y, tuple) else (y,)

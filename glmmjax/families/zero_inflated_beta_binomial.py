@@ -11,6 +11,7 @@ from glmmjax.families.base import Family
 from glmmjax.families.beta_binomial import BetaBinomial
 from glmmjax.families.links import Link
 from glmmjax.families.zero_inflated import ZeroInflated
+from glmmjax.families.zero_inflated_binomial import ZeroInflatedBinomial
 
 __all__ = ["ZeroInflatedBetaBinomial"]
 
@@ -41,6 +42,7 @@ class ZeroInflatedBetaBinomial(ZeroInflated):
 
     name: ClassVar[str] = "zero_inflated_beta_binomial"
     part_type: ClassVar[type[Family]] = BetaBinomial
+    kinds_at_limits: ClassVar[tuple[type[Family], ...]] = (ZeroInflatedBinomial,)
     links: ClassVar[tuple[type[Link], ...]] = BetaBinomial.links
     phi_names: ClassVar[tuple[str, ...]] = BetaBinomial.phi_names
     outcome_columns: ClassVar[tuple[int, ...]] = BetaBinomial.outcome_columns

@@ -8,6 +8,7 @@ from glmmjax.families.base import Family
 from glmmjax.families.links import Link
 from glmmjax.families.negative_binomial import NegativeBinomial
 from glmmjax.families.zero_inflated import ZeroInflated
+from glmmjax.families.zero_inflated_poisson import ZeroInflatedPoisson
 
 __all__ = ["ZeroInflatedNegativeBinomial"]
 
@@ -38,6 +39,7 @@ class ZeroInflatedNegativeBinomial(ZeroInflated):
 
     name: ClassVar[str] = "zero_inflated_negative_binomial"
     part_type: ClassVar[type[Family]] = NegativeBinomial
+    kinds_at_limits: ClassVar[tuple[type[Family], ...]] = (ZeroInflatedPoisson,)
     links: ClassVar[tuple[type[Link], ...]] = NegativeBinomial.links
     phi_names: ClassVar[tuple[str, ...]] = NegativeBinomial.phi_names
     support: ClassVar[str] = NegativeBinomial.support

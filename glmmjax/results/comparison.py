@@ -56,7 +56,9 @@ def anova(fit0: MixedModelResults, fit1: MixedModelResults, *, boundary: bool = 
     fit0, fit1 : results of ``mixed_model``, in either order; one of them may have no random effects.
     boundary : take the p-value from the chi-bar-square mixture that holds when the smaller model sets variances to 0, on the
         boundary of the parameter space. For one more random effect correlated with r others that is
-        ``1/2 chi2(r) + 1/2 chi2(r + 1)``. The plain chi-square p-value is too large there.
+        ``1/2 chi2(r) + 1/2 chi2(r + 1)``. The plain chi-square p-value is too large there. Where the smaller model is the larger one
+        at a limit of its family (Poisson for negative binomial, binomial for beta-binomial, normal for Student's t, no zero part for a
+        constant one) the p-value is always from ``1/2 chi2(df - 1) + 1/2 chi2(df)``.
 
     Returns
     -------

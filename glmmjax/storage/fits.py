@@ -116,7 +116,7 @@ def _fitted(document: dict[str, Any], arrays: Arrays, family: Any, env: Mapping[
     fitted = FittedModel(
         design=design,
         problem=problem_of(design, decode(document["penalty"], arrays)),
-        convergence=Convergence(**{**ended, "code": Code[ended["code"]]}),
+        convergence=Convergence(**{**ended, "code": Code[ended["code"]], "limits": tuple(ended.get("limits", ()))}),
         request=request,
         **estimates,
     )

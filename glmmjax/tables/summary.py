@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from glmmjax.estimation.convergence import Convergence
+from glmmjax.estimation.family_limits import limit_parts
 from glmmjax.families.base import Family
 from glmmjax.fitted import FittedModel
 from glmmjax.likelihood.quadrature import TRAPEZOID
@@ -31,7 +32,7 @@ def summary(fitted: FittedModel) -> Summary:
         ("fit statistics", statistics_frame(fitted), _statistics_section),
         ("random effects", spread_frame(fitted), _random_section),
         ("fixed effects", coefficient_frame(fitted), _fixed_section),
-        ("zero part", coefficient_frame(fitted, "zero"), lambda _, frame: Section("Zero part", frame=coefficient_texts(frame))),
+        ("zero part", coefficient_frame(fitted, "zero"), _zero_section),
         ("dispersion", coefficient_frame(fitted, "dispersion"), _dispersion_section),
         ("phi", phi_frame(fitted), _phi_section),
     ]
@@ -157,11 +158,26 @@ def _fixed_section(fitted: FittedModel, frame: pd.DataFrame) -> Section:
 
 
 def _phi_section(fitted: FittedModel, frame: pd.DataFrame) -> Section:
-    return Section("Thresholds" if fitted.problem.family.is_ordinal else "Extra parameters", frame=number_texts(frame))
+    title = "Thresholds" if fitted.problem.family.is_ordinal else "Extra parameters"
+    texts = number_texts(frame)
+    texts["Estimate"] = texts["Estimate"].where(~np.isinf(frame["estimate"]), "inf")
+    return Section(title, (), texts, _limit_notes(fitted, fitted.problem.layout.extra))
 
 
 def _dispersion_section(fitted: FittedModel, frame: pd.DataFrame) -> Section:
-    return Section(f"Effects on the {fitted.problem.family.plain.phi_names[0]} (free scale)", frame=coefficient_texts(frame))
+    title = f"Effects on the {fitted.problem.family.plain.phi_names[0]} (free scale)"
+    return Section(title, (), coefficient_texts(frame), _limit_notes(fitted, fitted.problem.layout.dispersion))
+
+
+def _zero_section(fitted: FittedModel, frame: pd.DataFrame) -> Section:
+    return Section("Zero part", (), coefficient_texts(frame), _limit_notes(fitted, fitted.problem.layout.zero))
+
+
+def _limit_notes(fitted: FittedModel, part: slice) -> tuple[str, ...]:
+    """What it means that estimates of this part of theta are at a limit of the family."""
+    at = fitted.convergence.limits
+    found = [limit.text for where, limit in limit_parts(fitted.problem) if where.start in at and part.start <= where.start < part.stop]
+    return tuple(f"At its limit, without standard error; {text}." for text in found)
 
 
 def _integration_section(fitted: FittedModel) -> Section:

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from glmmjax.estimation.separation import sides
 from glmmjax.families import FAMILIES, Family, WithDispersion
 from tests.families.cases import continuous, counts, ordinal, plain, zero_part
 from tests.families.cases.row import Row
@@ -331,3 +332,23 @@ def test_families_are_equal_and_hash_by_value(row):
 def test_every_registered_family_and_link_has_a_row(family):
     links = {type(row.family.link) for row in ROWS if type(row.family) is family}
     assert links == set(family.links)
+
+
+@each_row
+def test_sides_are_those_of_the_density(row):
+    """Along a predictor the density rises to its largest value at the end that a side names, and else has its maximum inside."""
+    moving = np.linspace(-40.0, 40.0, COLUMNS_OF_GRID)
+    link = row.family.link.name  # a predictor that cannot cross 0 has its maximum at 0, or one on each side
+    is_whole_line = link not in ("identity", "inverse", "sqrt") and not (link == "log" and row.family.has_trials)
+    y, along = grid(row, moving)
+    for e in range(1 + row.family.has_zero_part):
+        eta, eta_zi = (along, None) if e == 0 else (np.ones_like(along), along)
+        values = density(row, y, eta + np.zeros_like(y), eta_zi=None if eta_zi is None else eta_zi + np.zeros_like(y))
+        down, up = sides(row.family, jax.tree.map(np.asarray, outcome(row, y[:, 0])), e)
+        for seen, falls, rises in zip(values, down, up, strict=True):
+            seen = seen[np.isfinite(seen)]
+            slack = 1e-12 * (1.0 + np.minimum(np.abs(seen[1:]), np.abs(seen[:-1])))
+            assert not falls or (np.diff(seen) <= slack).all()
+            assert not rises or (np.diff(seen) >= -slack).all()
+            assert falls == rises or abs(seen[0] - seen[-1]) > 0.1
+            assert falls or rises or not is_whole_line or max(seen[0], seen[-1]) < seen.max() - 1e-3

@@ -24,6 +24,7 @@ import numpy as np
 import pytest
 from mpmath import mp
 
+from glmmjax.families.conway_maxwell_poisson import ConwayMaxwellPoisson
 from tests.families.cases.row import Row
 from tests.families.test_families import ROWS, outcome, parameters, split
 from tests.families.textbook import density, digits_lost
@@ -238,3 +239,13 @@ def _agrees(actual: float, grid: Grid, c: int, k: int, precision: str) -> bool:
     rounding = 4.0 * format_.eps * np.abs(grid.counts[c]) * np.abs(grid.x[:, c]).max()
     scale = max(1, abs(value), abs(exact[k]))
     return bool(np.isfinite(actual)) and abs(mp.mpf(actual) - exact[k]) <= TOLERANCE[precision][sum(ORDERS[k])] * scale + abs(rounding)
+
+
+@pytest.mark.parametrize("log_nu", [5.0, 6.0, 8.0])
+@pytest.mark.parametrize("precision", ["float64", "float32"])
+def test_conway_maxwell_poisson_of_mean_one_has_equal_neighbours(precision, log_nu):
+    """With a large nu only 0, 1 and 2 have mass, and a mean of 1 makes that of 0 and 2 equal: 2^(-nu / 2) of that of 1."""
+    with jax.enable_x64(precision == "float64"):
+        family, half = ConwayMaxwellPoisson(), -0.5 * np.exp(log_nu) * np.log(2.0)
+        density = family.log_density(jnp.arange(3.0), jnp.zeros(3), jnp.array([log_nu]))
+        np.testing.assert_allclose(density, [half, 0.0, half], rtol=TOLERANCE[precision][0], atol=1e-10)

@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 import glmmjax as gj
+from glmmjax.estimation.convergence import Code, Convergence
 from glmmjax.fitted import FittedModel, problem_of
 from glmmjax.likelihood.quadrature import Quadrature
 from glmmjax.options import Options
@@ -40,7 +41,7 @@ def stated_fit(params: gj.Params, fixed: str, random: str | None = None, **argum
         objective=0.0,
         modes=np.zeros((len(design.groups), len(design.random_names))),
         is_singular=False,
-        convergence=unknown,
+        convergence=Convergence(Code.CONVERGED, "stated", 1e-9, 1e-7, 0, 0, 0, 0.0, 11, 17),
         request=FitRequest(fixed, random, **arguments),
     )
     return gj.MixedModelResults(fitted, unknown)

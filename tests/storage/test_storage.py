@@ -34,7 +34,7 @@ def data():
     frame = pd.DataFrame({"y": rng.integers(0, 2, n), "x": rng.normal(size=n), "id": id_, "unused": 1.0})
     levels = pd.Categorical(np.array(["low", "mid", "top"])[rng.integers(0, 3, n)], ["top", "low", "mid", "none"])
     frame = frame.assign(dose=levels, site=np.where(id_ % 2, "b", "a"), visit=np.tile([0, 1, 2], 30), count=rng.poisson(2, n))
-    frame = frame.assign(well=frame["y"] == 1, state=np.where(frame["y"], "ill", "well"), e=rng.uniform(1, 2, n), w=1.0 + id_ % 3)
+    frame = frame.assign(well=rng.random(n) < 0.5, state=np.where(frame["y"], "ill", "well"), e=rng.uniform(1, 2, n), w=1.0 + id_ % 3)
     frame["pair"] = pd.Series([(int(i), "s") for i in id_], index=frame.index)
     frame["grade"] = pd.Categorical(np.array(["I", "II", "III"])[rng.integers(0, 3, n)], ["I", "II", "III"], ordered=True)
     frame.loc[[3, 40], "x"] = np.nan

@@ -24,7 +24,7 @@ from glmmjax.postfit.prediction.random_keys import key_data
 from glmmjax.postfit.prediction.rows import model_rows, read_own_rows
 from glmmjax.postfit.prediction.subjects import modes_of, targets_for
 from glmmjax.postfit.uncertainty.parameter_draws import normal_draws
-from glmmjax.postfit.uncertainty.vcov import covariance
+from glmmjax.postfit.uncertainty.vcov import covariance_of_functions
 from glmmjax.values import check_size
 
 __all__ = ["SOURCES", "SimulationSettings", "Simulations", "drawn_parameters", "simulate"]
@@ -105,7 +105,7 @@ def drawn_parameters(fitted: FittedModel, n: int, seed: int, robust: bool | str 
     ArgumentError
         Where an estimate has no variance to draw with.
     """
-    v = covariance(fitted, robust)
+    v = covariance_of_functions(fitted, robust)
     unknown = np.flatnonzero(np.isnan(np.diagonal(v)))
     if len(unknown):
         raise ArgumentError(

@@ -1,11 +1,14 @@
 """Intervals, tests and comparisons.
 
 - ``anova``: Comparison of two nested fits by the likelihood ratio, AIC and BIC
+- ``boundary_mixtures``: Reference distributions of likelihood ratios whose null hypothesis lies on the boundary of the parameter space
 - ``confidence``: Confidence intervals: Wald, profile likelihood, bootstrap percentiles
 - ``data_digests``: Digests of the data, which tell whether two fits are of the same rows
 - ``information_criteria``: Numbers of parameters, rows and clusters; AIC and BIC
 - ``profile``: Profile-likelihood limits of all parameters, both sides, in one compiled run
 - ``score_test``: Rao's score test for fixed effects that the model does not have, without a refit
+- ``separation``: Why a fit has no maximum: separation, or else the estimates that run off
+- ``separation_text``: A separation in words: where the outcome does not vary, which estimates run off and which way, and what to do
 - ``vif``: Variance inflation factors of the terms of the fixed effects
 - ``wald``: Wald tests of linear hypotheses
 """

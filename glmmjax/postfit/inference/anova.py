@@ -1,8 +1,4 @@
-"""Comparison of two nested fits by the likelihood ratio, AIC and BIC.
-
-When the smaller model sets a variance to 0, that null hypothesis lies on the boundary of the parameter space, and the statistic
-follows a mixture of chi-square distributions (Self and Liang 1987, JASA 82, 605-610; Stram and Lee 1994, Biometrics 50, 1171-1177).
-"""
+"""Comparison of two nested fits by the likelihood ratio, AIC and BIC."""
 
 from __future__ import annotations
 
@@ -14,6 +10,7 @@ import numpy as np
 from glmmjax.design.design import Design
 from glmmjax.errors import ArgumentError
 from glmmjax.fitted import FittedModel
+from glmmjax.postfit.inference.boundary_mixtures import LIMIT_NOTES, boundary_hint, mixture, mixture_note, n_limits
 from glmmjax.postfit.inference.data_digests import outcome_digest, weights_digest
 from glmmjax.postfit.inference.information_criteria import aic, bic, n_groups, n_parameters
 from glmmjax.postfit.prediction.rows import to_caller_order
@@ -22,7 +19,6 @@ from glmmjax.postfit.uncertainty.p_values import mixture_tail
 __all__ = ["Comparison", "Row", "compare"]
 
 _LRT_SLACK = 1e-3  # certificate and quadrature error can put a larger model this far below the smaller one
-_USE_PLAIN = "Use boundary=False for the plain chi-square test, which is conservative when variances are added."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +28,7 @@ class Row:
     Attributes
     ----------
     name : "fit0" or "fit1", as passed
-    formula : fixed and random formulas of the fit
+    formula : fixed and random formulas of the fit, and the family where the two fits differ in it
     aic : Akaike's criterion
     bic : Schwarz's criterion
     log_likelihood : without a penalty
@@ -84,15 +80,20 @@ def compare(fit0: FittedModel, fit1: FittedModel, boundary: bool = False) -> Com
     _check_same_data(fit0, fit1)
     smaller, larger = sorted((("fit0", fit0), ("fit1", fit1)), key=lambda pair: n_parameters(pair[1]))
     n = n_groups(fit0 if fit0.design.group_name is not None else fit1)
-    rows = [_row(name, fit, n) for name, fit in (smaller, larger)]
+    has_one_family = _family_text(fit0) == _family_text(fit1)
+    rows = [_row(name, fit, n, "" if has_one_family else f", {_family_text(fit)}") for name, fit in (smaller, larger)]
     df = rows[1].n_parameters - rows[0].n_parameters
     notes = [_bic_note(smaller[1], larger[1], n)]
-    if boundary:
-        weights = _mixture(smaller[1], larger[1])
-        notes.append(_mixture_note(weights))
+    limits = n_limits(smaller[1], larger[1])
+    if limits:
+        weights = {df - 1: 0.5, df: 0.5}
+        notes.append(LIMIT_NOTES[limits])
+    elif boundary:
+        weights = mixture(smaller[1], larger[1])
+        notes.append(mixture_note(weights))
     else:
         weights = {df: 1.0}
-        notes.append(_boundary_hint(smaller[1].design, larger[1].design))
+        notes.append(boundary_hint(smaller[1].design, larger[1].design))
     statistic = 2.0 * (rows[1].log_likelihood - rows[0].log_likelihood)
     problem = _not_comparable(smaller[1], larger[1]) or _no_test(statistic, df)
     notes += [problem, *(_certificate_note(name, fit) for name, fit in (smaller, larger))]
@@ -103,11 +104,11 @@ def compare(fit0: FittedModel, fit1: FittedModel, boundary: bool = False) -> Com
     return Comparison(rows[0], rows[1], statistic, df, mixture_tail(statistic, weights), weights, texts)
 
 
-def _row(name: str, fit: FittedModel, n: int) -> Row:
+def _row(name: str, fit: FittedModel, n: int, family: str) -> Row:
     given = {"": "fixed", " ": "random", " zero part ": "zi_fixed", "  ": "zi_random", " dispersion ": "dispersion"}
     texts = {label: getattr(fit.request, name) for label, name in given.items()}
     formula = ",".join(f"{label}{text}" for label, text in texts.items() if text is not None)
-    return Row(name, formula, aic(fit), bic(fit, n), fit.log_likelihood, n_parameters(fit))
+    return Row(name, formula + family, aic(fit), bic(fit, n), fit.log_likelihood, n_parameters(fit))
 
 
 def _check_unpenalised(name: str, fit: FittedModel) -> None:
@@ -146,7 +147,7 @@ def _not_comparable(smaller: FittedModel, larger: FittedModel) -> str:
     The smaller model may be no special case of the larger one, or its log-likelihood may be another kind of number.
     """
     # a dispersion may be a constant in one fit and have a predictor in the other
-    if smaller.problem.family.plain != larger.problem.family.plain:
+    if smaller.problem.family.plain != larger.problem.family.plain and not n_limits(smaller, larger):
         return f"No test: the families or links differ ({_family_text(smaller)} and {_family_text(larger)}), so the models are not nested."
     with_effects = [fit for fit in (smaller, larger) if fit.design.random_names]
     if len({fit.quadrature for fit in with_effects}) > 1 and not all(map(_is_settled, with_effects)):
@@ -201,82 +202,3 @@ def _no_test(statistic: float, df: int) -> str:
     if statistic < -_LRT_SLACK:
         return "No test: the larger model has the lower log-likelihood; the models are not nested, or a fit is not at its maximum."
     return ""
-
-
-# random effects by name: the blocks of D, each a set of names
-
-Blocks = list[frozenset[str]]
-
-
-def _blocks(design: Design) -> Blocks:
-    names = iter(design.random_names)
-    return [frozenset(next(names) for _ in range(size)) for size in design.covariance.block_sizes]
-
-
-def _boundary_hint(smaller: Design, larger: Design) -> str:
-    added = set(larger.random_names) - set(smaller.random_names)
-    if not added or set(smaller.random_names) - set(larger.random_names):
-        return ""
-    return (
-        f"The smaller model sets the variance of {', '.join(sorted(added))} to 0, on the boundary, where this chi-square p-value is too "
-        "large; see boundary=True."
-    )
-
-
-def _mixture(smaller: FittedModel, larger: FittedModel) -> dict[int, float]:
-    """Degrees of freedom -> weight for the added random effects.
-
-    One block of D that grows from r to r + 1 effects: ``1/2 chi2(r) + 1/2 chi2(r + 1)``. k added effects independent of all
-    others: ``sum_j 2^-k C(k, j) chi2(j)``.
-    """
-    _check_mixture_applies(smaller, larger)
-    old, new = _blocks(smaller.design), _blocks(larger.design)
-    changed, gone = [block for block in new if block not in old], [block for block in old if block not in new]
-    if not gone and changed and all(len(block) == 1 for block in changed):
-        k = len(changed)
-        return {j: math.comb(k, j) / 2.0**k for j in range(k + 1)}
-    if len(gone) == len(changed) == 1 and gone[0] < changed[0] and len(changed[0]) == len(gone[0]) + 1:
-        r = len(gone[0])
-        return {r: 0.5, r + 1: 0.5}
-    raise ArgumentError(
-        f"boundary=True: the step from random effects {_show(old)} to {_show(new)} is not covered. Covered are one effect more, correlated "
-        f"with all effects of its set, and any number of effects more that are independent of all others (||). {_USE_PLAIN}"
-    )
-
-
-def _check_mixture_applies(smaller: FittedModel, larger: FittedModel) -> None:
-    a, b = smaller.design, larger.design
-    if a.covariance.entries is None or b.covariance.entries is None:
-        raise ArgumentError(
-            f"boundary=True is for unstructured and diagonal covariance matrices, not for covariance='ar1' and the like. {_USE_PLAIN}"
-        )
-    names = [(d.fixed_names, d.zi_fixed_names, d.dispersion_names) for d in (a, b)]
-    same_mean = names[0] == names[1] and smaller.problem.family == larger.problem.family
-    if not same_mean:
-        raise ArgumentError(
-            "boundary=True compares models that differ in their random effects only, and these differ in their fixed effects or family "
-            f"too. Compare in two steps. {_USE_PLAIN}"
-        )
-    if not set(a.random_names) < set(b.random_names):
-        raise ArgumentError(
-            f"boundary=True: from random effects {_show(_blocks(a))} to {_show(_blocks(b))} no variance is added, so no null hypothesis "
-            "lies on the boundary (a covariance of 0 lies inside). Use boundary=False."
-        )
-    if smaller.is_singular:
-        raise ArgumentError(
-            "boundary=True: the smaller model is itself singular, and the mixture holds only when all its parameters lie inside the "
-            f"parameter space. Leave out the random effect that has no variance. {_USE_PLAIN}"
-        )
-
-
-def _mixture_note(weights: dict[int, float]) -> str:
-    mixture = " + ".join(f"{weight:g} chi2({df})" for df, weight in weights.items())
-    independent = ", and the estimates of the added variances are uncorrelated" if len(weights) > 2 else ""
-    return (
-        f"The p-value is that of the mixture {mixture} (Self & Liang 1987; Stram & Lee 1994): it applies when the added variances are 0, "
-        f"on the boundary, while all other parameters lie inside the parameter space{independent}."
-    )
-
-
-def _show(blocks: Blocks) -> str:
-    return " + ".join("(" + ", ".join(sorted(block)) + ")" for block in blocks) or "none"

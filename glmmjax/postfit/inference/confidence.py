@@ -103,6 +103,9 @@ def _report_undefined(fitted: FittedModel, parameters: Reported, chosen: np.ndar
     if fitted.is_singular and any(parameters.kinds[k] == "random" for k in chosen if is_undefined[k]):
         why = "the covariance matrix D of the random effects is singular, and its entries have no standard errors on that boundary"
         advice = "Use method='profile' or method='bootstrap', or fit a simpler D (fewer random effects, or || for independent ones)."
+    elif fitted.convergence.has_converged and fitted.convergence.limits:
+        why = "the family is at its limit there, where an estimate has no standard error"
+        advice = "Fit the simpler family that fit.convergence.message names, or use method='bootstrap'."
     else:
         why = "the fit has no certificate of a maximum, and its Hessian gives them no standard errors"
         advice = "See fit.convergence for what to try."

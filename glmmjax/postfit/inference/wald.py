@@ -78,6 +78,8 @@ def _check_covariance(fitted: FittedModel, matrix: np.ndarray, names: tuple[str,
     if not np.isfinite(of_left).all() or (fitted.is_singular and matrix[:, random].any()):
         used = [names[k] for k in np.flatnonzero(matrix.any(axis=0))]
         why = "D is singular and has none on that boundary" if fitted.is_singular else "the fit has no certificate of a maximum"
+        if fitted.convergence.limits and not fitted.is_singular:
+            why = f"the family is at its limit ({fitted.convergence.message})"
         raise ArgumentError(f"hypotheses are on {', '.join(used)}, not all of which have a standard error: {why}.")
     errors = np.sqrt(np.maximum(np.diagonal(of_left), 0.0))
     if not errors.all() or np.linalg.eigvalsh(of_left / np.outer(errors, errors))[0] < 1e-12:

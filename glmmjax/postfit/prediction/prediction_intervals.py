@@ -42,7 +42,7 @@ from glmmjax.postfit.prediction.rows import in_all_rows
 from glmmjax.postfit.prediction.subjects import Targets, posterior_points
 from glmmjax.postfit.uncertainty.delta_method import with_jacobian
 from glmmjax.postfit.uncertainty.link_intervals import normal_quantile
-from glmmjax.postfit.uncertainty.vcov import covariance
+from glmmjax.postfit.uncertainty.vcov import covariance_of_functions
 
 __all__ = ["IntervalPredictions", "Moments", "flat_moments", "known_covariance", "predict_with_intervals", "subject_moments"]
 
@@ -232,7 +232,7 @@ def known_covariance(fitted: FittedModel, robust: bool | str, with_random: bool 
     ArgumentError
         Where an estimate has no covariance; the message names it. Entries of D are checked only ``with_random``.
     """
-    found, layout = covariance(fitted, robust), fitted.problem.layout
+    found, layout = covariance_of_functions(fitted, robust), fitted.problem.layout
     is_lost = np.isnan(np.diagonal(found))
     if not with_random:
         is_lost[layout.random] = False

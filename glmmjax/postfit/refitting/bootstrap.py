@@ -16,6 +16,7 @@ from jax import Array
 
 from glmmjax.errors import ArgumentError
 from glmmjax.estimation.convergence import Code
+from glmmjax.estimation.family_limits import away_from_limits
 from glmmjax.estimation.objective import Problem
 from glmmjax.estimation.refits import Changes, Origin, refit_all, with_outcomes, with_weights
 from glmmjax.estimation.xla.program import as_program
@@ -112,7 +113,8 @@ def origin_of(fitted: FittedModel) -> Origin:
     buckets = jax.tree.map(jnp.asarray, clusters.buckets)
     _, rotation = lower_factor(np.asarray(layout.covariance.factor(jnp.asarray(fitted.theta[layout.random]))))
     starts = blocks_of_modes(fitted.modes @ rotation.T, clusters)
-    return Origin(fitted.problem, fitted.options, fitted.quadrature, buckets, fitted.theta, fitted.information, starts)
+    theta = away_from_limits(fitted.problem, fitted.theta, fitted.convergence.limits)
+    return Origin(fitted.problem, fitted.options, fitted.quadrature, buckets, theta, fitted.information, starts)
 
 
 def check_is_maximum(fitted: FittedModel, what: str) -> None:

@@ -1,4 +1,4 @@
-"""Tail probabilities of the reference distributions, in closed form, because scipy is no dependency."""
+"""Tail probabilities of the reference distributions, in closed form, which takes no time to load."""
 
 from __future__ import annotations
 

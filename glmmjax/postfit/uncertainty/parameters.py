@@ -136,6 +136,8 @@ def estimates(fitted: FittedModel, parameters: Reported) -> np.ndarray:
     """(N,) estimates of the parameters, on the scales that are reported."""
     found = natural_values(parameters, working_at(parameters, fitted.theta), fitted.theta)
     deviations, correlations = spread(fitted)  # exact zeros and ones of a singular D
+    if fitted.convergence.limits:
+        found[np.array(parameters.kinds) == "phi"] = natural_phi(fitted)[0]
     found[np.array(parameters.kinds) == "random"] = [*deviations, *(correlations[pair] for pair in parameters.pairs)]
     return found
 

@@ -2,7 +2,8 @@
 
 The covariance of theta is the inverse of the information (negative Hessian). At a singular D some directions of L have no first
 derivative: they leave D where it is (a rotation inside L) or move it to second order only (the sign of a zero diagonal entry).
-Estimation inside the set of singular D has no such directions, so they are left out, and the rest is inverted.
+Estimation inside the set of singular D has no such directions, so they are left out, and the rest is inverted. So are parameters that have
+run off to a limit of the family: the others have the covariance that they have in the simpler family.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from glmmjax.postfit.uncertainty.random_covariance import moving_directions
 from glmmjax.postfit.uncertainty.sandwich import meat, robust_kind
 from glmmjax.postfit.uncertainty.scores import cluster_hessians, cluster_scores, cluster_weights_of
 
-__all__ = ["covariance", "fixed_covariance", "standard_errors", "theta_covariance"]
+__all__ = ["covariance", "covariance_of_functions", "fixed_covariance", "standard_errors", "theta_covariance"]
 
 
 def covariance(fitted: FittedModel, robust: bool | str = False) -> np.ndarray:
@@ -51,6 +52,14 @@ def covariance(fitted: FittedModel, robust: bool | str = False) -> np.ndarray:
     return _with_undefined(root @ meat(kind, scores, shares) @ root.T, undefined)
 
 
+def covariance_of_functions(fitted: FittedModel, robust: bool | str = False) -> np.ndarray:
+    """``covariance`` for functions of theta, which do not feel a parameter at a limit of the family: it has 0 there, and not NaN."""
+    found = covariance(fitted, robust)
+    at = list(fitted.convergence.limits)
+    found[at], found[:, at] = 0.0, 0.0
+    return found
+
+
 def theta_covariance(fitted: FittedModel) -> np.ndarray:
     """(P, P) covariance of theta. NaN for an entry of theta whose information is not positive (a fit without certificate)."""
     root, undefined = _covariance_root(fitted)
@@ -73,6 +82,7 @@ def _covariance_root(fitted: FittedModel) -> tuple[np.ndarray, np.ndarray]:
     basis = _identified(fitted)
     root, is_defined = _inverse_root(basis.T @ fitted.information @ basis)
     undefined = (basis[:, ~is_defined] ** 2).sum(1) > 1e-6 * (basis**2).sum(1)
+    undefined[list(fitted.convergence.limits)] = True
     # entries without a standard error hold nothing but rounding errors, on a huge scale
     return np.where(undefined[:, None], 0.0, basis @ root), undefined
 
@@ -82,17 +92,19 @@ def _with_undefined(full: np.ndarray, undefined: np.ndarray) -> np.ndarray:
 
 
 def _identified(fitted: FittedModel) -> np.ndarray:
-    """(P, k) directions of theta with information: all of them, unless D is singular."""
+    """(P, k) directions of theta with information: all of them, unless D is singular or the family at its limit."""
     layout = fitted.problem.layout
+    is_ordinary = np.ones(layout.size, bool)
+    is_ordinary[list(fitted.convergence.limits)] = False
     if not fitted.is_singular:
-        return np.eye(layout.size)
+        return np.eye(layout.size)[:, is_ordinary]
     inside = moving_directions(fitted)
     basis = np.zeros((layout.size, layout.size - layout.covariance.n_free + inside.shape[1]))
     before, after = layout.random.start, layout.size - layout.random.stop
     basis[:before, :before] = np.eye(before)
     basis[layout.random, before : before + inside.shape[1]] = inside
     basis[layout.random.stop :, before + inside.shape[1] :] = np.eye(after)
-    return basis
+    return basis[:, (basis[is_ordinary] ** 2).any(0)]
 
 
 def _inverse_root(information: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

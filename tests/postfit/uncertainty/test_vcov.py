@@ -29,6 +29,7 @@ def stub(chol, information, is_singular=False, structure=None, reach=1.0, p=2) -
         is_singular=is_singular,
         design=types.SimpleNamespace(covariance=structure, random_reach=np.full(len(chol), reach)),
         problem=types.SimpleNamespace(layout=Theta(p, structure)),
+        convergence=types.SimpleNamespace(limits=()),
     )
 
 

@@ -1,0 +1,77 @@
+"""A maximum at the limit of the family, where an extra parameter runs off to infinity and the family becomes a simpler one.
+
+With ``t = exp(-direction phi)`` the log-likelihood is smooth in t down to the limit t = 0, so in phi both its slope and its curvature are
+what is left to gain, up to a factor near 1. The limit is a maximum where they are below the tolerance of the certificate, where the slope
+leads outwards, and where all other parameters are at their maximum.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from glmmjax.estimation.objective import Problem
+from glmmjax.estimation.starting_values import Start
+from glmmjax.families.base import Limit
+
+__all__ = ["at_limits", "away_from_limits", "close_to_limits", "limit_parts", "near_limits", "slopes_outwards"]
+
+_FAR = 5.0  # distance of a linear predictor from 0 at which it can be on its way to infinity
+_NEAR = 8.0  # there the way that the log-likelihood takes to its limit is still well above rounding errors
+
+
+def limit_parts(problem: Problem) -> tuple[tuple[slice, Limit], ...]:
+    """The parts of theta that have a limit: an extra parameter each, or the coefficients of a linear predictor."""
+    family, layout = problem.family, problem.layout
+    first = layout.extra.start
+    of_phi = ((slice(first + k, first + k + 1), limit) for k, limit in enumerate(family.phi_limits))
+    of_predictors = zip(layout.by_predictor[1:], family.predictor_limits, strict=True)
+    return tuple((where, limit) for where, limit in (*of_phi, *of_predictors) if limit is not None)
+
+
+def close_to_limits(problem: Problem, start: Start, theta: Any, gradient: Any, hessian: Any, tolerance: float) -> tuple[Any, ...]:
+    """() bool for each of ``limit_parts``: whether the log-likelihood is that of its limit up to ``tolerance``.
+
+    ``start`` has the range of each column, so that no unit of a covariate matters. ``theta`` and what is known there are jax or numpy.
+    """
+    found = []
+    for where, limit in limit_parts(problem):
+        scale = start.reach[where] + 1e-300
+        slope, curvature = gradient[where] / scale, hessian[where, where].diagonal() / (scale * scale)
+        is_flat = (abs(slope) < tolerance).all() & (abs(curvature) < tolerance).all()
+        # a bound for the predictor of every row: where only some rows are on their way, the limit is another one
+        ways = limit.direction * theta[where] * start.span[:, where]
+        found.append(is_flat & (ways.min(axis=0).sum() > _FAR))
+    return tuple(found)
+
+
+def at_limits(problem: Problem, start: Start, theta: Any, gradient: Any, hessian: Any, tolerance: float) -> tuple[Any, ...]:
+    """``close_to_limits`` where the log-likelihood does not fall towards the limit; far out its slope is 0 to every digit."""
+    close = close_to_limits(problem, start, theta, gradient, hessian, tolerance)
+    slopes = [(theta[where] * gradient[where]).sum() for where, _ in limit_parts(problem)]
+    return tuple(is_close & (slope >= 0.0) for is_close, slope in zip(close, slopes, strict=True))
+
+
+def near_limits(problem: Problem, reach: np.ndarray, theta: np.ndarray, found: tuple[Any, ...]) -> np.ndarray:
+    """(P,) ``theta`` with the parts that are ``found`` at a limit brought back to where a slope can be told."""
+    moved = np.array(theta, float)
+    for (where, _), is_at in zip(limit_parts(problem), found, strict=True):
+        if is_at:
+            moved[where] *= min(1.0, _NEAR / float(np.max(np.abs(moved[where] * reach[where]))))
+    return moved
+
+
+def slopes_outwards(problem: Problem, theta: np.ndarray, gradient: np.ndarray, found: tuple[Any, ...]) -> bool:
+    """Whether the log-likelihood rises towards every limit that is ``found``."""
+    return all(float(theta[where] @ gradient[where]) > 0.0 for (where, _), is_at in zip(limit_parts(problem), found, strict=True) if is_at)
+
+
+def away_from_limits(problem: Problem, theta: np.ndarray, limits: tuple[int, ...]) -> np.ndarray:
+    """(P,) ``theta`` with its entries ``limits`` where a search of other data can leave the limit: an extra parameter as it is at first."""
+    moved, extra = np.array(theta, float), problem.layout.extra
+    first = np.zeros(len(moved))
+    first[extra] = problem.family.initial_phi()
+    at = list(limits)
+    moved[at] = first[at]
+    return moved
