@@ -16,6 +16,7 @@ from glmmjax.estimation.family_limits import away_from_limits
 from glmmjax.estimation.judgement import Judgement, is_settled
 from glmmjax.estimation.maximise import maximise, maximise_streamed
 from glmmjax.estimation.separation import by_one_column
+from glmmjax.estimation.xla.interrupts import keep_interrupts
 from glmmjax.families import Family
 from glmmjax.fitted import FittedModel, fitted_model, has_same_parameters, problem_of
 from glmmjax.initial_values import initial_theta
@@ -132,7 +133,7 @@ def refit(fitted: FittedModel, changes: Mapping[str, Any]) -> MixedModelResults:
 def _fit(request: FitRequest, env: Mapping[str, Any], previous: FittedModel | None = None) -> MixedModelResults:
     """Check, build the design, maximise, warn; the blocks of a stream are on disk in between."""
     request.check()
-    with jax.enable_x64(True):
+    with keep_interrupts(), jax.enable_x64(True):
         if request.is_streamed:
             with streamed_design(request, env, request.options) as (design, blocks):
                 fitted = _maximised(design, request, previous, blocks)

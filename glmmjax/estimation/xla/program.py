@@ -22,6 +22,8 @@ from glmmjax.estimation.xla.workers import is_double_precision
 
 __all__ = ["Program", "Traced", "as_program"]
 
+_SMALL = 200_000  # numbers in the arguments of a program, some 30,000 rows, up to which the user waits for the compiler
+
 # what JAX reads of its settings when it traces and compiles, beside the arguments
 _SETTINGS = (
     "jax_enable_x64", "jax_default_device", "jax_default_matmul_precision", "jax_default_prng_impl", "jax_threefry_partitionable",
@@ -64,7 +66,7 @@ class Program:
     ----------
     function : pure, of trees of arrays.
     static_argnums : positions of hashable arguments on which the program depends; they come before all others.
-    compiler_options : gives those of XLA, when something is first compiled; by default ``quick_to_compile``.
+    compiler_options : gives those of XLA, when something is first compiled; by default ``quick_to_compile`` where the arguments are small.
     """
 
     def __init__(self, function: Callable[..., Any], static_argnums: tuple[int, ...] = (), compiler_options: Options | None = None):
@@ -79,10 +81,10 @@ class Program:
         options = self._options() if self._options is not None else None
         return jax.jit(self.__wrapped__, static_argnums=self._static_argnums, compiler_options=options)  # type: ignore[attr-defined]
 
-    def _new_jitted(self) -> Any:
+    def _new_jitted(self, arguments: tuple[Any, ...]) -> Any:
         """JAX remembers what it has traced and compiled for as long as the function lives: this one is for one executable."""
         function: Any = self.__wrapped__  # type: ignore[attr-defined]
-        options = self._options() if self._options is not None else quick_to_compile(platform_in_force())
+        options = self._options() if self._options is not None else _options_for(arguments[self._n_static :])
         own = functools.wraps(function)(lambda *arguments: function(*arguments))
         return jax.jit(own, static_argnums=self._static_argnums, compiler_options=options)
 
@@ -95,12 +97,12 @@ class Program:
         executable = self._executables.get(key)
         if executable is None:
             with keep_interrupts():
-                executable = self._found(key, lambda: self._new_jitted().lower(*arguments).compile())
+                executable = self._found(key, lambda: self._new_jitted(arguments).lower(*arguments).compile())
         return executable(*arguments[n:])
 
     def trace(self, *arguments: Any) -> Traced:
         """The program for arguments of which only the shapes matter, as ``jax.ShapeDtypeStruct``."""
-        traced = self._new_jitted().trace(*arguments)
+        traced = self._new_jitted(arguments).trace(*arguments)
         key = _key(arguments[: self._n_static], arguments[self._n_static :])
         assert key is not None, "a program is traced from shapes or arrays"
         return Traced(lambda: self._found(key, lambda: traced.lower().compile()), traced.out_info, self._name(key))
@@ -136,6 +138,12 @@ def as_program(
     """A decorator that makes a function a ``Program``."""
     numbers = (static_argnums,) if isinstance(static_argnums, int) else static_argnums
     return lambda function: Program(function, numbers, compiler_options)
+
+
+def _options_for(arguments: tuple[Any, ...]) -> dict[str, Any]:
+    """XLA's own where a run takes longer than the compiler."""
+    is_small = sum(np.size(leaf) for leaf in jax.tree.leaves(arguments)) <= _SMALL
+    return quick_to_compile(platform_in_force()) if is_small else {}
 
 
 def _key(static: tuple[Any, ...], arguments: tuple[Any, ...]) -> _Key | None:

@@ -12,6 +12,7 @@ import time
 import numpy as np
 import pytest
 
+import glmmjax as gj
 from glmmjax.estimation.xla.interrupts import keep_interrupts
 from glmmjax.estimation.xla.precompile import precompile
 from glmmjax.estimation.xla.program import Program
@@ -155,6 +156,15 @@ def test_no_further_program_is_traced(swallowed):
 
     with pytest.raises(KeyboardInterrupt):
         precompile(programs, None, np.float32(1))
+
+
+def test_a_fit_that_reads_its_data_meanwhile_stops(swallowed, monkeypatch, intro_binomial):
+    monkeypatch.setattr("glmmjax.model.build_design", lambda *_: swallowed())
+    monkeypatch.setattr("glmmjax.model._maximised", lambda *_: None)
+    monkeypatch.setattr("glmmjax.model._warn", lambda _: None)
+    monkeypatch.setattr("glmmjax.model.MixedModelResults", lambda *_: pytest.fail("the fit went on"))
+    with pytest.raises(KeyboardInterrupt):
+        gj.mixed_model("y ~ sex", data=intro_binomial, family="binomial")
 
 
 @pytest.mark.slow
