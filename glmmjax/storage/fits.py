@@ -10,7 +10,7 @@ import dataclasses
 import os
 import warnings
 from collections.abc import Iterator, Mapping
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 import jax
 import numpy as np
@@ -208,9 +208,15 @@ def _check_types(record: Any) -> None:
     """Whether every field of a record that was read has the type that its class declares."""
     for name, declared in get_type_hints(type(record)).items():
         value = getattr(record, name)
-        wanted = int | float if declared is float else declared
-        if not isinstance(value, wanted) or (isinstance(value, bool) and declared is not bool):
-            raise TypeError(f"{name} has type {type(value).__name__}, and must be of type {declared.__name__}")
+        if not _is_of(value, declared):
+            raise TypeError(f"{name} is {type(value).__name__}, and must be {getattr(declared, '__name__', declared)}")
+
+
+def _is_of(value: Any, declared: Any) -> bool:
+    if get_origin(declared) is tuple:  # tuple[int, ...]
+        return isinstance(value, tuple) and all(_is_of(entry, get_args(declared)[0]) for entry in value)
+    wanted = int | float if declared is float else declared
+    return isinstance(value, wanted) and (declared is bool or not isinstance(value, bool))
 
 
 def _check_shapes(fitted: FittedModel) -> None:
@@ -219,3 +225,5 @@ def _check_shapes(fitted: FittedModel) -> None:
     for name, shape in expected.items():
         if np.shape(getattr(fitted, name)) != shape:
             raise ValueError(f"{name} has shape {np.shape(getattr(fitted, name))}, and its model needs {shape}")
+    if not all(0 <= position < size for position in fitted.convergence.limits):
+        raise ValueError(f"limits are {fitted.convergence.limits}, and its model has {size} parameters")
