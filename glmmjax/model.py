@@ -89,7 +89,8 @@ def mixed_model(
         devices, several ``jax.Device`` in a sequence, or those of a ``jax.sharding.Mesh`` share the clusters and give the same
         estimates; where they belong to several processes (``jax.distributed.initialize``), each process makes the same call with
         all data.
-    progress : True shows one updating line, a function is called with a record of every step.
+    progress : True shows one updating line (programs that are compiled, then steps), a function is called with a record of every step. The
+        logger ``glmmjax`` of ``logging`` says the same at level INFO (programs) and DEBUG (steps).
 
     Returns
     -------

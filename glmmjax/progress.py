@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from glmmjax.errors import ArgumentError
 from glmmjax.estimation.maximum import Progress
 from glmmjax.estimation.xla.interrupts import keep_interrupts
+from glmmjax.estimation.xla.news import logger, told_to
 from glmmjax.values import shown
 
 __all__ = ["Watch"]
@@ -20,7 +22,8 @@ class Watch:
 
     Parameters
     ----------
-    progress : False shows nothing, True one line on standard error, a callable gets every ``Progress`` record.
+    progress : False shows nothing, True one line on standard error (what is compiled, then each step), a
+        callable gets every ``Progress`` record.
     """
 
     def __init__(self, progress: Any):
@@ -30,6 +33,7 @@ class Watch:
         self._shows_line = progress is True
         self._last: Progress | None = None
         self._interrupts = keep_interrupts()
+        self._news = told_to(_show_text if self._shows_line else None)
 
     @property
     def is_shown(self) -> bool:
@@ -38,15 +42,19 @@ class Watch:
 
     def __enter__(self) -> Watch:
         self._check = self._interrupts.__enter__()
+        self._news.__enter__()
         return self
 
     def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
+        self._news.__exit__(None, None, None)
         try:
             self._interrupts.__exit__(kind, error, traceback)
         except KeyboardInterrupt as lost:
             error = lost
-        if self._shows_line and self._last is not None:
-            print("" if sys.stderr.isatty() else describe(self._last), file=sys.stderr)
+        if self._shows_line and _is_live():
+            print(file=sys.stderr)
+        elif self._shows_line and self._last is not None:
+            print(describe(self._last), file=sys.stderr)
         if isinstance(error, KeyboardInterrupt):
             raise KeyboardInterrupt(f"glmmjax: fit stopped by the user{self._place()}") from None
 
@@ -54,6 +62,8 @@ class Watch:
         """What ``maximise`` calls whenever it comes back from compiled code."""
         self._last = step
         self._check()
+        if logger.isEnabledFor(logging.DEBUG):
+            logger.debug(describe(step))
         if self._show is not None:
             self._show(step)
 
@@ -84,5 +94,19 @@ def describe(step: Progress) -> str:
 
 
 def _show_line(step: Progress) -> None:
-    if sys.stderr.isatty():
-        print(f"\r{describe(step):<100}", end="", file=sys.stderr, flush=True)
+    _show(describe(step))
+
+
+def _show_text(text: str) -> None:
+    _show(f"glmmjax: {text}")
+
+
+def _show(line: str) -> None:
+    """Write a line over the one before."""
+    if _is_live():
+        print(f"\r{line:<100}", end="", file=sys.stderr, flush=True)
+
+
+def _is_live() -> bool:
+    """Whether a line can be written over: in a terminal, and in a notebook."""
+    return sys.stderr.isatty() or type(sys.stderr).__module__.startswith("ipykernel")

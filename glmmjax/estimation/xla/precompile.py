@@ -6,7 +6,9 @@ of arrays that do not exist yet, and each is compiled in a thread of its own as 
 
 from __future__ import annotations
 
+import concurrent.futures
 import functools
+import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -16,6 +18,7 @@ from glmmjax.estimation.xla.compiler_options import device_in_force
 from glmmjax.estimation.xla.executables import load_together, name_of, write_together
 from glmmjax.estimation.xla.interrupts import keep_interrupts
 from glmmjax.estimation.xla.kept import call_after_release
+from glmmjax.estimation.xla.news import logger, tell
 from glmmjax.estimation.xla.workers import Workers, is_double_precision
 
 __all__ = ["like", "precompile"]
@@ -29,7 +32,7 @@ def precompile(traced: Callable[..., Iterable[Any]], static: Any, *arguments: An
     Parameters
     ----------
     traced : gives the programs, ``jitted.trace(...)`` each, from ``static`` and the shapes of ``arguments``; the call of ``jitted``
-        with such arguments then finds it compiled.
+        with such arguments then finds it compiled. ``n_programs`` of it is their number.
     static : hashable.
     arguments : trees of arrays, numpy's or JAX's.
     """
@@ -44,14 +47,26 @@ def _compile(traced: Callable[..., Iterable[Any]], static: Any, tree: Any, shape
     with keep_interrupts() as check, Workers(_THREADS) as workers:
         if device is not None and load_together(name, device, workers):
             return
-        started = []
+        begun, names = time.perf_counter(), []
+        running: list[concurrent.futures.Future[Any]] = []
+        tell(_describe(traced, running))
         for program in traced(static, *jax.tree.unflatten(tree, shapes)):
             check()
-            started.append((program.name, workers.start(program.compile)))
-        for _, running in started:
+            names.append(program.name)
+            running.append(workers.start(program.compile))
+            tell(_describe(traced, running))
+        for compiled in concurrent.futures.as_completed(running):
             check()
-            running.result()
-    write_together(name, (each for each, _ in started))
+            compiled.result()
+            tell(_describe(traced, running))
+    logger.info("compiled %d programs in %.1f s", len(names), time.perf_counter() - begun)
+    write_together(name, names)
+
+
+def _describe(traced: Any, running: list[concurrent.futures.Future[Any]]) -> str:
+    """How far the compiler is; ``traced.n_programs`` is the number of programs where it is known."""
+    n, done = getattr(traced, "n_programs", None), sum(compiled.done() for compiled in running)
+    return f"compiling {n or 'the'} programs, {done} done"
 
 
 def _device(shapes: tuple[jax.ShapeDtypeStruct, ...]) -> jax.Device | None:

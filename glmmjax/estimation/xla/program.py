@@ -18,6 +18,7 @@ from glmmjax.estimation.xla.executables import executable_in_memory, hold, name_
 from glmmjax.estimation.xla.forks import note_run, refuse_fork
 from glmmjax.estimation.xla.interrupts import keep_interrupts
 from glmmjax.estimation.xla.kept import Kept, keep
+from glmmjax.estimation.xla.news import logger
 from glmmjax.estimation.xla.workers import is_double_precision
 
 __all__ = ["Program", "Traced", "as_program"]
@@ -124,6 +125,7 @@ class Program:
         if executable is None:
             executable = read_executable(name, _device(key))
         if executable is None:
+            logger.debug("compiling %s", getattr(self, "__name__", "a program"))
             executable = compiled()
             write_executable(name, executable)
         note_run()

@@ -9,8 +9,8 @@ serve every ``n_agq`` and the finer rule that judges the result.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -30,6 +30,8 @@ from glmmjax.likelihood.clusters import Bucket
 
 __all__ = ["Given", "Programs", "given_theta", "programs"]
 
+Traces = TypeVar("Traces", bound=Callable[..., Iterator[Any]])
+
 
 class Given(NamedTuple):
     """Starting values from outside, in the form that a compiled program takes.
@@ -42,6 +44,16 @@ class Given(NamedTuple):
 
     theta: Any
     is_used: Any
+
+
+def _gives(n: int) -> Callable[[Traces], Traces]:
+    """Say beside a function that traces programs how many they are: who waits for them wants to know."""
+
+    def say(function: Traces) -> Traces:
+        function.n_programs = n  # type: ignore[attr-defined]
+        return function
+
+    return say
 
 
 class Programs(NamedTuple):
@@ -64,6 +76,7 @@ class Programs(NamedTuple):
     step: Any
     resume: Any
 
+    @_gives(3)
     def traced(self, settings: FitSettings, integral: Integral) -> Iterator[Any]:
         """The programs of a small fit; those that take longest to compile come first."""
         begin = self.begin.trace(settings.problem, integral.buckets, given_theta(settings.problem, None))
@@ -73,6 +86,7 @@ class Programs(NamedTuple):
         yield self.run_phase.trace(NEWTON, settings, start, end, integral, np.int32(1))
         yield self.run_phase.trace(FIRST_ORDER, settings, start, state, integral, np.int32(1))
 
+    @_gives(6)
     def traced_in_parts(self, settings: FitSettings, begin_with: tuple[Bucket, ...], integral: Integral, part: Any) -> Iterator[Any]:
         """The programs of a large fit that begins with the blocks ``begin_with``; ``part`` has the modes and spans of one part."""
         problem, (buckets, rule), (modes, spans), theta = settings.problem, integral, part, np.zeros(settings.problem.layout.size)
@@ -87,6 +101,7 @@ class Programs(NamedTuple):
         yield self.step.trace(NEWTON, settings, start, end, (state.at, end.hessian))
         yield self.resume.trace(problem, start, end, np.float64(1))
 
+    @_gives(1)
     def traced_hessian(self, settings: FitSettings, integral: Integral, part: Any) -> Iterator[Any]:
         """The one program that a large fit needs for another kind of rule."""
         problem, (buckets, rule), (modes, spans) = settings.problem, integral, part

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
+import importlib.metadata
 import os
 import platform
 import sys
@@ -12,7 +13,6 @@ from pathlib import Path
 
 import jax
 import jaxlib
-import numpy as np
 
 __all__ = ["surroundings"]
 
@@ -22,7 +22,8 @@ def surroundings() -> str:
     """Our source, the versions, the machine and XLA's flags."""
     device = jax.devices()[0]
     flags = tuple(os.environ.get(name, "") for name in ("XLA_FLAGS", "LIBTPU_INIT_ARGS", "JAX_PLATFORMS"))
-    versions = (sys.version_info[:3], np.__version__, jax.__version__, jaxlib.__version__, device.client.platform_version)
+    numpy = importlib.metadata.version("numpy")
+    versions = (sys.version_info[:3], numpy, jax.__version__, jaxlib.__version__, device.client.platform_version)
     return repr((_source(), versions, device.platform, device.device_kind, jax.device_count(), platform.machine(), _processor(), flags))
 
 
