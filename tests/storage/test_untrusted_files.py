@@ -198,7 +198,10 @@ FIELDS = [
     *(("convergence", name) for name in ("message", "newton_decrement", "n_em")),
 ]
 NO_FIELD: list[Any] = [None, [1, 2], {}, {"array": 0}, {"name": "poisson"}, {"fields": {}}]
-OTHER_TYPES = [(("family",), 3), (("estimates", "log_likelihood"), "a"), (("estimates", "is_singular"), 3), (("convergence", "message"), 3)]
+OTHER_TYPES: list[Any] = [
+    *((("family",), 3), (("estimates", "log_likelihood"), "a"), (("estimates", "is_singular"), 3), (("convergence", "message"), 3)),
+    *((("convergence", "limits"), wrong) for wrong in (3, ["a"], [99], [-1])),
+]
 
 
 @pytest.mark.parametrize(("where", "wrong"), [*itertools.product(FIELDS, NO_FIELD), *OTHER_TYPES], ids=repr)
