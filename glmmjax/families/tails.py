@@ -120,7 +120,8 @@ def log_cloglog(x: Array) -> Array:
 def _log_cloglog_jvp(primals, tangents):
     (x,), (dx,) = primals, tangents
     value = log_cloglog(x)
-    return value, jnp.exp(x - capped_exp(x) - value) * dx
+    # beyond 50 the slope is 0; x itself would outgrow its capped exponential
+    return value, jnp.exp(jnp.minimum(x, 50.0) - capped_exp(x) - value) * dx
 
 
 _TAIL_SERIES = tuple((-1.0) ** k * math.prod(range(1, 2 * k + 2, 2)) for k in range(14))  # 1, -3, 15, -105, ...

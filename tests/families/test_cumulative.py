@@ -94,3 +94,13 @@ def test_narrow_level_is_density_times_width(link):
     middle, h = 0.3 + 0.5 * width - 1.5, 1e-5
     np.testing.assert_allclose(value, law.logpdf(middle) + np.log(width), rtol=1e-8)
     np.testing.assert_allclose(slope, -(law.logpdf(middle + h) - law.logpdf(middle - h)) / (2 * h), rtol=1e-6)
+
+
+def test_a_threshold_that_is_very_far_has_no_slope():
+    """A distance of exp(50) and more: only the lower threshold is left, with log P = -exp(t - eta)."""
+    family = Cumulative(n_levels=4, link="cloglog")
+    for log_distance in (40.0, 50.0, 300.0):
+        phi = jnp.array([-1.2, log_distance, -0.4])
+        slopes = jax.grad(lambda eta, phi: family.log_density(jnp.asarray(1.0), eta, phi), argnums=(0, 1))(0.0, phi)
+        np.testing.assert_allclose(slopes[0], np.exp(-1.2), rtol=1e-6)
+        np.testing.assert_allclose(slopes[1], [-np.exp(-1.2), 0.0, 0.0], rtol=1e-6)

@@ -78,10 +78,17 @@ def log_normal_cdf(x):
     return -(x**2) / 2 - mp.log(-x) - mp.log(2 * mp.pi) / 2 + mp.log(total)
 
 
+def _log_minus_expm1(hazard):
+    """log(1 - exp(-hazard)); mpmath's own fails for a number with more digits than it can count."""
+    if hazard < 1e6:
+        return mp.log(-mp.expm1(-hazard))
+    return -mp.exp(-hazard) if hazard < 1e30 else mp.mpf(0)
+
+
 LOG_PROBABILITIES: dict[str, Density] = {
     "logit": lambda eta: (-mp.log1p(mp.exp(-eta)), -mp.log1p(mp.exp(eta))),
     "probit": _normal,
-    "cloglog": lambda eta: (mp.log(-mp.expm1(-mp.exp(eta))), -mp.exp(eta)),
+    "cloglog": lambda eta: (_log_minus_expm1(mp.exp(eta)), -mp.exp(eta)),
     "cauchit": lambda eta: (mp.log(mp.atan2(1, -eta) / mp.pi), mp.log(mp.atan2(1, eta) / mp.pi)),
     "log": lambda eta: (eta, mp.log(-mp.expm1(eta))),
 }
@@ -288,7 +295,7 @@ def log_sub_exp(larger, smaller):
     """log(P - Q) from (log P, log(1 - P)) and (log Q, log(1 - Q)), in the tail where both are small."""
     if smaller[0] > smaller[1]:
         larger, smaller = smaller[::-1], larger[::-1]
-    return larger[0] + mp.log(-mp.expm1(smaller[0] - larger[0]))
+    return larger[0] + _log_minus_expm1(larger[0] - smaller[0])
 
 
 @with_narrow_intervals
