@@ -179,13 +179,13 @@ class Container(Kind):
 
 @dataclasses.dataclass(frozen=True)
 class Names(Kind):
-    """A name, or a list of them."""
+    """A name, or a list of them, each once."""
 
-    allowed: str = "a name, or a list of one or more names"
+    allowed: str = "a name, or a list of one or more different names"
 
     def holds(self, value: Any) -> bool:
         if isinstance(value, list | tuple):
-            return len(value) > 0 and all(isinstance(one, str) for one in value)
+            return len(value) > 0 and all(isinstance(one, str) for one in value) and len(set(value)) == len(value)
         return isinstance(value, str)
 
 

@@ -51,7 +51,7 @@ def test_a_declaration_for_an_argument_that_is_not_there_is_found():
         (FLAG, (True, False, np.True_), (1, 0, None, "yes", [True])),
         (ROBUST, (True, False, "CR2"), (None, 1, "cr2", ["CR2"], np.zeros(2))),
         (SEED, (0, 2**63 - 1, np.int64(3)), (-1, 2**63, 1.0, True, "0", None)),
-        (NAMES, ("a", ["a", "b"], ("a",)), ([], "a b".split, 3, ["a", 3], None, {"a"})),
+        (NAMES, ("a", ["a", "b"], ("a",)), ([], "a b".split, 3, ["a", 3], None, {"a"}, ["a", "a"])),
         (TABLE, ({}, [], pd.DataFrame(), np.zeros(2)), (None, 3, "a", True, len, float, np)),
         (PATH, ("a", b"a".decode(), __import__("pathlib").Path("a")), ("", "a\0b", None, 3, b"a")),
         (AXES, (None,), (3, "ax", pd.DataFrame(), object())),

@@ -185,6 +185,17 @@ def test_a_spline_without_end_is_refused_before_it_is_made(spline):
         gj.make_design(f"y ~ {spline}", "~ 1 | id", data=rows(), family="poisson")
 
 
+def test_a_number_of_columns_beyond_any_float_is_refused_at_once():
+    with pytest.raises(FormulaError, match="asks for a spline of inf columns"):
+        gj.make_design("y ~ bs(x, df=((((9**19)**19)**19)**19)**19)", "~ 1 | id", data=rows(), family="poisson")
+
+
+@pytest.mark.parametrize("spline", ["bs(x, knots=[np.median(x)], degree=2)", "bs(x, knots=np.quantile(x, [0.3, 0.6]))", "bs(x, df=1 + 3)"])
+def test_a_spline_whose_knots_come_from_a_column_is_made(spline):
+    found = gj.make_design(f"y ~ {spline}", "~ 1 | id", data=rows(), family="poisson").fixed_names
+    assert len(found) == {"bs(x, knots=[": 4, "bs(x, knots=n": 6, "bs(x, df=1 + ": 5}[spline[:13]]
+
+
 @pytest.mark.parametrize("argument", ["weights", "offset"])
 def test_numbers_of_an_argument_are_real(argument):
     n = 12 if argument == "weights" else N

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import datetime
 import enum
+import math
+import operator
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,7 +22,9 @@ __all__ = ["SPLINES", "check_levels", "check_splines"]
 SPLINES = ("bs", "cc", "cr", "te")  # these functions keep all values of their columns to find knots and constraints
 _MOST_COLUMNS = 1000  # of a spline
 _DATES = (datetime.date, datetime.time, datetime.timedelta, np.datetime64, np.timedelta64, pd.Period)
-_ARITHMETIC = (ast.Constant, ast.Name, ast.Load, ast.BinOp, ast.UnaryOp, ast.Add, ast.Sub, ast.Mult, ast.USub, ast.Pow)
+_OPERATORS: dict[type[ast.operator], Any] = {
+    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Pow: operator.pow
+}  # fmt: skip
 
 
 def check_splines(terms: str, namespace: Mapping[str, Any], formula: str) -> None:
@@ -52,23 +56,38 @@ def _n_columns(node: ast.AST, namespace: Mapping[str, Any]) -> float | None:
     given = {"df": node.args[1]} if len(node.args) > 1 else {}
     given |= {keyword.arg: keyword.value for keyword in node.keywords if keyword.arg in ("df", "degree")}
     found = [_number(value, namespace) for value in given.values()]
-    knots = [keyword.value for keyword in node.keywords if keyword.arg == "knots"]
-    found += [float(np.size(patsy.EvalEnvironment([namespace]).eval(ast.unparse(code)))) for code in knots]
+    found += [_n_knots(keyword.value, namespace) for keyword in node.keywords if keyword.arg == "knots"]
     return max(found, default=None)
 
 
+def _n_knots(node: ast.expr, namespace: Mapping[str, Any]) -> float:
+    """The number of knots, 0 where only the rows can tell: there are then no more than the rows give."""
+    try:
+        return float(np.size(patsy.EvalEnvironment([namespace]).eval(ast.unparse(node))))
+    except NameError:  # of a column
+        return 0.0
+
+
 def _number(node: ast.expr, namespace: Mapping[str, Any]) -> float:
-    """The value of plain arithmetic, 0 for anything else."""
-    inside = list(ast.walk(node))
-    powers = [one.right for one in inside if isinstance(one, ast.BinOp) and isinstance(one.op, ast.Pow)]
-    is_plain = all(isinstance(one, _ARITHMETIC) for one in inside)
-    if not is_plain or any(not (isinstance(one, ast.Constant) and one.value in range(20)) for one in powers):
+    """The value of plain arithmetic, 0 for anything else, infinity for one that is too large for a float."""
+    try:
+        return _value(node, namespace)
+    except (OverflowError, ZeroDivisionError):
+        return math.inf
+    except TypeError:
         return 0.0
-    names = {one.id: namespace.get(one.id) for one in inside if isinstance(one, ast.Name)}
-    if any(isinstance(one, bool) or not isinstance(one, int | float | np.number) for one in names.values()):
-        return 0.0
-    value = eval(compile(ast.Expression(node), "<spline>", "eval"), {"__builtins__": {}}, names)  # numbers and signs alone
-    return float(value) if isinstance(value, int | float | np.number) else 0.0
+
+
+def _value(node: ast.expr, namespace: Mapping[str, Any]) -> float:
+    """In floats, so that no power takes long."""
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        return -_value(node.operand, namespace)
+    if isinstance(node, ast.BinOp) and type(node.op) in _OPERATORS:
+        return float(_OPERATORS[type(node.op)](_value(node.left, namespace), _value(node.right, namespace)))
+    value = namespace.get(node.id) if isinstance(node, ast.Name) else node.value if isinstance(node, ast.Constant) else None
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+        raise TypeError(f"{ast.unparse(node)} is no plain number")
+    return float(value)
 
 
 def check_levels(info: Any, formula: str) -> None:

@@ -35,6 +35,7 @@ class Columns(NamedTuple):
 
 
 def columns_of(outcome: Outcome, found: Mapping[str, Predictor]) -> Columns:
+    """The columns of a design in the order of its rows, one array for each predictor."""
     predictors = list(found.values())
     return Columns(
         y=list(outcome.columns),

@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
-import importlib.metadata
 import os
 import platform
 import sys
 from pathlib import Path
+from typing import Any
 
 import jax
 import jaxlib
@@ -22,8 +22,8 @@ def surroundings() -> str:
     """Our source, the versions, the machine and XLA's flags."""
     device = jax.devices()[0]
     flags = tuple(os.environ.get(name, "") for name in ("XLA_FLAGS", "LIBTPU_INIT_ARGS", "JAX_PLATFORMS"))
-    numpy = importlib.metadata.version("numpy")
-    versions = (sys.version_info[:3], numpy, jax.__version__, jaxlib.__version__, device.client.platform_version)
+    numpy: Any = sys.modules["numpy"]  # JAX has loaded it
+    versions = (sys.version_info[:3], numpy.__version__, jax.__version__, jaxlib.__version__, device.client.platform_version)
     return repr((_source(), versions, device.platform, device.device_kind, jax.device_count(), platform.machine(), _processor(), flags))
 
 

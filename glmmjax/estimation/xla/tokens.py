@@ -100,13 +100,21 @@ def _module(value: types.ModuleType) -> str:
 
 
 def _module_named(name: str) -> str:
-    """By name, where a version says what is in it; Python's own version is part of every name."""
+    """By name, where a version says what is in it; that of Python, of our source and of ``_KNOWN`` is part of every name."""
     top = name.split(".")[0]
-    if top in sys.stdlib_module_names:
+    if top in sys.stdlib_module_names or top in _KNOWN:
         return f"module {name}"
-    if top not in (*_KNOWN, "scipy"):
+    if top != "scipy":
         raise NotStorable(f"{name!r} is a module whose functions may change")
-    return f"module {name} {importlib.metadata.version(top)}"
+    return f"module {name} {_version(top)}"
+
+
+def _version(name: str) -> str:
+    """Of a package that need not be loaded yet."""
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:  # copied and not installed
+        raise NotStorable(f"nothing tells the version of {name}") from None
 
 
 def _class(value: type) -> str:

@@ -1,6 +1,7 @@
 """Names of programs: equal for equal values in any process, different where another program would be compiled."""
 
 import functools
+import importlib.metadata
 import subprocess
 import sys
 from typing import NamedTuple
@@ -159,3 +160,24 @@ def test_what_a_function_imports_or_evaluates_has_to_be_known():
     for function in (imports_another, evaluates):
         with pytest.raises(NotStorable):
             token(function)
+
+
+def uses_scipy(y, eta, phi):
+    import scipy
+
+    return scipy.special.expit(eta) - y
+
+
+def test_a_package_without_a_version_is_not_known(monkeypatch):
+    """Copied beside the program, as some bundles do; ours has the digest of its source instead."""
+
+    def unknown(name):
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    before = token(uses_scipy)
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: "0.0.1")
+    assert token(uses_scipy) != before
+    monkeypatch.setattr(importlib.metadata, "version", unknown)
+    with pytest.raises(NotStorable):
+        token(uses_scipy)
+    token(lambda y, eta, phi: gj.families.softplus(eta) - y * eta)
