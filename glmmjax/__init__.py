@@ -20,14 +20,17 @@ if TYPE_CHECKING:
     from glmmjax.design.builder import make_design as make_design
     from glmmjax.design.stream.source import stream as stream
     from glmmjax.estimation.fit import fit_params as fit_params
+    from glmmjax.estimation.many.fits import fit_params_many as fit_params_many
     from glmmjax.likelihood.marginal import cluster_log_likelihoods as cluster_log_likelihoods
     from glmmjax.likelihood.marginal import log_likelihood as log_likelihood
     from glmmjax.likelihood.params import Params as Params
     from glmmjax.likelihood.sharding import shard_clusters as shard_clusters
     from glmmjax.loading import load as load
+    from glmmjax.many import fit_many as fit_many
     from glmmjax.model import mixed_model as mixed_model
     from glmmjax.options import Options as Options
     from glmmjax.options import StudentTPenalty as StudentTPenalty
+    from glmmjax.results import ManyFits as ManyFits
     from glmmjax.results import MixedModelResults as MixedModelResults
     from glmmjax.results import anova as anova
 
@@ -36,6 +39,7 @@ __version__ = "0.1.0"
 _MODULES = ("datasets", "errors", "families")
 _HOMES = {
     "MixedModelResults": "results",
+    "ManyFits": "results",
     "Options": "options",
     "Params": "likelihood.params",
     "StudentTPenalty": "options",
@@ -44,7 +48,9 @@ _HOMES = {
     "cr_marg_probs": "continuation_ratio",
     "cr_setup": "continuation_ratio",
     "enable_compilation_cache": "compilation_cache",
+    "fit_many": "many",
     "fit_params": "estimation.fit",
+    "fit_params_many": "estimation.many.fits",
     "load": "loading",
     "log_likelihood": "likelihood.marginal",
     "make_design": "design.builder",
@@ -55,6 +61,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "ManyFits",
     "MixedModelResults",
     "Options",
     "Params",
@@ -67,7 +74,9 @@ __all__ = [
     "enable_compilation_cache",
     "errors",
     "families",
+    "fit_many",
     "fit_params",
+    "fit_params_many",
     "load",
     "log_likelihood",
     "make_design",

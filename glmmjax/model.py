@@ -28,7 +28,7 @@ from glmmjax.progress import Watch
 from glmmjax.request import FIT, FitRequest, updated
 from glmmjax.results import MixedModelResults
 
-__all__ = ["mixed_model", "refit"]
+__all__ = ["fit_of", "fitted_of", "mixed_model", "refit"]
 
 _DEFAULTS = Options()
 
@@ -123,16 +123,29 @@ def mixed_model(
         zi_offset=zi_offset, dispersion=dispersion, covariance=covariance, penalized=penalized, n_agq=n_agq,
         initial_values=initial_values, options=options, devices=devices, progress=progress,
     )  # fmt: skip
-    return _fit(request, caller_namespace())
+    return fit_of(request, caller_namespace())
 
 
 def refit(fitted: FittedModel, changes: Mapping[str, Any]) -> MixedModelResults:
     """``MixedModelResults.update``. Names in the formulas have the meaning that they have for its caller."""
-    return _fit(updated(fitted.request, changes), caller_namespace(1), fitted)
+    return fit_of(updated(fitted.request, changes), caller_namespace(1), fitted)
 
 
-def _fit(request: FitRequest, env: Mapping[str, Any], previous: FittedModel | None = None) -> MixedModelResults:
-    """Check, build the design, maximise, warn; the blocks of a stream are on disk in between."""
+def fit_of(request: FitRequest, env: Mapping[str, Any], previous: FittedModel | None = None) -> MixedModelResults:
+    """``fitted_of``, with a warning where the fit is not to be trusted."""
+    fitted = fitted_of(request, env, previous)
+    _warn(fitted)
+    return MixedModelResults(fitted, refit)
+
+
+def fitted_of(request: FitRequest, env: Mapping[str, Any], previous: FittedModel | None = None) -> FittedModel:
+    """Check, build the design, maximise; the blocks of a stream are on disk in between. ``env`` gives names in the formulas their meaning.
+
+    Raises
+    ------
+    ArgumentError, FormulaError, OutcomeError, DesignError
+        As ``mixed_model``.
+    """
     request.check()
     with keep_interrupts(), jax.enable_x64(True):
         if request.is_streamed:
@@ -140,8 +153,7 @@ def _fit(request: FitRequest, env: Mapping[str, Any], previous: FittedModel | No
                 fitted = _maximised(design, request, previous, blocks)
         else:
             fitted = _maximised(build_design(request, env, request.options), request, previous)
-    _warn(fitted)
-    return MixedModelResults(fitted, refit)
+    return fitted
 
 
 def _maximised(design: Design, request: FitRequest, previous: FittedModel | None, blocks: BlockFiles | None = None) -> FittedModel:

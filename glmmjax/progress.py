@@ -6,7 +6,7 @@ import inspect
 import logging
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from glmmjax.errors import ArgumentError
 from glmmjax.estimation.maximum import Progress
@@ -14,11 +14,35 @@ from glmmjax.estimation.xla.interrupts import keep_interrupts
 from glmmjax.estimation.xla.news import logger, told_to
 from glmmjax.values import shown
 
-__all__ = ["Watch"]
+__all__ = ["ManyProgress", "Watch"]
+
+
+class ManyProgress(NamedTuple):
+    """What a monitor of many fits is told.
+
+    Attributes
+    ----------
+    n_done : fits that have ended
+    n : number of fits, None where it is not known
+    n_certified : fits with a certificate
+    n_failed : fits without one
+    seconds : since the beginning
+    """
+
+    n_done: int
+    n: int | None
+    n_certified: int
+    n_failed: int
+    seconds: float
+
+    @property
+    def seconds_left(self) -> float | None:
+        """About what the other fits will take; None where that is not known."""
+        return None if self.n is None or not self.n_done else self.seconds * (self.n - self.n_done) / self.n_done
 
 
 class Watch:
-    """Follows one fit. A context manager that ends the line, and names the point reached when the fit is interrupted.
+    """Follows one fit, or many. A context manager that ends the line, and names the point reached when the fit is interrupted.
 
     Parameters
     ----------
@@ -29,9 +53,9 @@ class Watch:
     def __init__(self, progress: Any):
         if not (isinstance(progress, bool) or _takes_one(progress)):
             raise ArgumentError(f"progress={shown(progress)} must be True, False, or a function of one Progress record.")
-        self._show: Callable[[Progress], None] | None = _show_line if progress is True else progress or None
+        self._show: Callable[[Any], None] | None = _show_line if progress is True else progress or None
         self._shows_line = progress is True
-        self._last: Progress | None = None
+        self._last: Progress | ManyProgress | None = None
         self._interrupts = keep_interrupts()
         self._news = told_to(_show_text if self._shows_line else None)
 
@@ -58,8 +82,8 @@ class Watch:
         if isinstance(error, KeyboardInterrupt):
             raise KeyboardInterrupt(f"glmmjax: fit stopped by the user{self._place()}") from None
 
-    def report(self, step: Progress) -> None:
-        """What ``maximise`` calls whenever it comes back from compiled code."""
+    def report(self, step: Progress | ManyProgress) -> None:
+        """What a fit calls whenever it comes back from compiled code."""
         self._last = step
         self._check()
         if logger.isEnabledFor(logging.DEBUG):
@@ -71,6 +95,8 @@ class Watch:
         if self._last is None:
             return " while it was compiled or looked for starting values"
         last = self._last
+        if isinstance(last, ManyProgress):
+            return f" after {last.n_done:,} of many fits"
         return f" in the {last.phase} phase, after iteration {last.iteration} (log-likelihood {last.log_likelihood:.4f})"
 
 
@@ -87,13 +113,17 @@ def _takes_one(function: Any) -> bool:
     return True
 
 
-def describe(step: Progress) -> str:
+def describe(step: Progress | ManyProgress) -> str:
     """One line on one step."""
+    if isinstance(step, ManyProgress):
+        total, left = "" if step.n is None else f" of {step.n:,}", step.seconds_left
+        until = "" if left is None else f", {left:.0f} s left"
+        return f"glmmjax: {step.n_done:,}{total} fits done, {step.n_certified:,} certified, {step.n_failed:,} without certificate{until}"
     place = f"{step.phase}, iteration {step.iteration}"
     return f"glmmjax: {place}, log-likelihood {step.log_likelihood:.4f}, gradient norm {step.gradient_norm:.2e}"
 
 
-def _show_line(step: Progress) -> None:
+def _show_line(step: Progress | ManyProgress) -> None:
     _show(describe(step))
 
 

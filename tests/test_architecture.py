@@ -17,7 +17,7 @@ ROOT = "glmmjax"
 
 _PURE = {"arguments", "errors", "families", "likelihood", "values"}
 _FIT = _PURE | {"options", "estimation"}
-_ALL_FITTED = _FIT | {"design", "request", "fitted"}
+_ALL_FITTED = _FIT | {"design", "request", "fitted", "fitted_many"}
 
 # unit -> units of glmmjax below it; every unit may also import itself
 MAY_IMPORT: dict[str, set[str]] = {
@@ -36,6 +36,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "devices": {"errors", "estimation", "values"},
     "request": _FIT | {"design", "devices", "initial_values", "progress"},
     "fitted": _FIT | {"design", "request"},
+    "fitted_many": _FIT | {"design", "request", "fitted"},
     "postfit": _ALL_FITTED,
     "tables": _ALL_FITTED | {"postfit"},
     "plots": _ALL_FITTED | {"postfit", "tables"},
@@ -43,6 +44,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "marginaleffects_adapter": _ALL_FITTED | {"postfit"},
     "results": _ALL_FITTED | {"postfit", "tables", "plots", "storage", "marginaleffects_adapter"},
     "model": _ALL_FITTED | {"postfit", "tables", "plots", "results", "progress", "initial_values", "devices"},
+    "many": _ALL_FITTED | {"model", "progress", "results"},
     "loading": {"arguments", "families", "design", "results", "storage", "model"},
     "datasets": set(),
     "cli": {ROOT, "errors", "families", "likelihood", "design", "datasets"},
@@ -72,6 +74,8 @@ OUTSIDE: dict[str, set[str]] = {
     "initial_values": {"jax", "numpy"},
     "request": {"jax"},
     "fitted": {"jax", "numpy"},
+    "fitted_many": {"numpy"},
+    "many": {"jax", "numpy"},
     "postfit": {"jax", "numpy"},
     "tables": {"numpy", "pandas"},
     "plots": {"matplotlib", "numpy"},
@@ -262,9 +266,9 @@ ROOMS = {
     "design": ("formula", "arguments", "columns", "layout", "stream", "design", "builder"),
     "estimation": (
         *("linear_algebra", "penalty", "objective", "glm", "starting_values", "phases", "family_limits", "convergence", "sequence", "xla"),
-        *("evaluators", "ascent", "maximum", "maximise", "fit", "batch", "refits"),
+        *("evaluators", "ascent", "maximum", "maximise", "fit", "batch", "many", "refits"),
     ),
-    "postfit": ("uncertainty", "prediction", "checking", "refitting", "inference", "population"),
+    "postfit": ("uncertainty", "prediction", "checking", "refitting", "inference", "population", "many"),
 }
 
 

@@ -66,6 +66,9 @@ def rows(m: int = 12, k: int = 4) -> pd.DataFrame:
 MODEL = {"fixed": "y ~ x + sex", "random": "~ 1 | id", "data": rows(), "family": "poisson", "n_agq": 11}
 
 
+MANY = MODEL | {"fixed": "~ x + sex", "outcomes": np.random.default_rng(1).poisson(2.0, size=(48, 3))}
+
+
 @pytest.fixture(autouse=True)
 def _folders_as_before():
     """A hostile value that is a path is a folder from then on, for JAX's own cache too."""
@@ -85,6 +88,7 @@ def receivers():
     """An instance of every class with public methods, made from one fit, by the name of the class."""
     fit = gj.mixed_model(**MODEL)
     made = [fit, fit.bootstrap(2), fit.influence(), fit.marginal_coefs(), fit.quantile_residuals(20), fit.summary()]
+    made += [gj.fit_many(**MANY)]
     made += [gj.make_design(**{name: value for name, value in MODEL.items() if name != "n_agq"})]
     return {type(one).__name__: one for one in made}
 
@@ -99,6 +103,8 @@ def sound(name: str, receivers: dict) -> dict:
         "log_likelihood": at,
         "cluster_log_likelihoods": at,
         "fit_params": {"clusters": design.clusters, "family": "poisson", "n_agq": 3, "init": fit.params},
+        "fit_many": MANY,
+        "fit_params_many": {"clusters": design.with_outcomes(np.ones((2, 48))), "family": "poisson", "n_agq": 3},
         "shard_clusters": {"clusters": design.clusters, "mesh": None},
         "anova": {"fit0": fit, "fit1": fit},
         "cr_setup": {"y": pd.Categorical(["a", "b", "c"], ordered=True)},
@@ -107,7 +113,11 @@ def sound(name: str, receivers: dict) -> dict:
         "stream": {"source": rows()},
         "Design.with_offset": {"values": np.zeros(48)},
         "Design.with_outcome": {"values": np.ones(48)},
+        "Design.with_outcomes": {"values": np.ones((2, 48))},
         "Design.with_weights": {"values": np.ones(12)},
+        "ManyFits.nth": {"number": 0},
+        "ManyFits.to_parquet": {"path": "many.parquet"},
+        "ManyFits.wald_test": {"hypotheses": "x = 0"},
         "MixedModelResults.bootstrap": {"n": 2},
         "MixedModelResults.conf_int": {"n": 20},
         "MixedModelResults.contrasts": {"newdata": {"sex": ["f", "m"]}},

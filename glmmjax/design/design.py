@@ -12,7 +12,7 @@ from glmmjax.arguments import Judged, Text, takes
 from glmmjax.design.columns.recipe import Recipe
 from glmmjax.design.formula.split import FormulaParts
 from glmmjax.design.layout.block_files import StreamedRows
-from glmmjax.design.layout.new_values import with_new_offset, with_new_outcome, with_new_weights
+from glmmjax.design.layout.new_values import with_many_outcomes, with_new_offset, with_new_outcome, with_new_weights
 from glmmjax.errors import ArgumentError, RowsNotKeptError
 from glmmjax.families import Family
 from glmmjax.likelihood.clusters import ClusterData
@@ -167,6 +167,36 @@ class Design:
         '-812.85'
         """
         return with_new_outcome(self.clusters, self.order, values)
+
+    @takes(values=_VALUES)
+    def with_outcomes(self, values: Any) -> ClusterData:
+        """The clusters with many outcomes, for ``fit_params_many``: ``y`` has them on a first axis of its own.
+
+        Parameters
+        ----------
+        values : (R, n) a row for each outcome, in the form of ``with_outcome``; a tuple of such arrays for an outcome in several columns.
+
+        Returns
+        -------
+        ClusterData
+            For ``fit_params_many``.
+
+        Raises
+        ------
+        ArgumentError
+            For another shape, type or number of columns.
+        RowsNotKeptError
+            For a stream.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> data = gj.datasets.load_intro_binomial()
+        >>> design = gj.make_design("y ~ sex * time", random="~ 1 | id", data=data, family="binomial")
+        >>> design.with_outcomes(np.ones((3, 800))).buckets[0].y.shape[0]
+        3
+        """
+        return with_many_outcomes(self.clusters, self.order, values)
 
     @takes(values=_VALUES)
     def with_weights(self, values: Any) -> ClusterData:

@@ -23,5 +23,6 @@ From the lowest up; each imports only those before it:
 - ``factors``: The factor of D at an estimate, with the derivative of D there, as one program
 - ``fit``: a whole fit as one pure function
 - ``batch``: many ascents at once, under ``vmap``
+- ``many/``: many fits, stepped together in chunks
 - ``refits``: fits of one model to many changed data sets
 """

@@ -36,6 +36,7 @@ class Code(enum.IntEnum):
     NOT_FINITE : the log-likelihood or its Hessian is not finite
     QUADRATURE_NOT_SETTLED : a finer rule moves the log-likelihood by too much
     CONVERGED_AT_FAMILY_LIMIT : certified maximum where an extra parameter is not needed, and a simpler family fits as well
+    NOT_FITTED : one of many fits whose data allow none, or that was not reached
     """
 
     CONVERGED = 0
@@ -47,6 +48,7 @@ class Code(enum.IntEnum):
     NOT_FINITE = 6
     QUADRATURE_NOT_SETTLED = 7
     CONVERGED_AT_FAMILY_LIMIT = 8
+    NOT_FITTED = 9
 
     @property
     def is_certified(self) -> bool:
@@ -95,6 +97,7 @@ _TEXTS = {
         "settles; a random effect whose variance has no bound in these data stays unsettled under any rule."
     ),
     Code.CONVERGED_AT_FAMILY_LIMIT: "certified maximum at the limit of the family, where an extra parameter is not needed",
+    Code.NOT_FITTED: "not fitted",
 }
 
 

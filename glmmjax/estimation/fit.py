@@ -26,7 +26,7 @@ from glmmjax.likelihood.params import Params, Theta, check_shapes, layout_of, pr
 from glmmjax.likelihood.sharding import CLUSTERS
 from glmmjax.options import Options, StudentTPenalty
 
-__all__ = ["FitInfo", "fit_params"]
+__all__ = ["FitInfo", "fit_params", "problem_of_clusters"]
 
 _DEFAULT_OPTIONS = Options()
 
@@ -111,13 +111,36 @@ def fit_params(
     >>> int(info.code), f"{info.log_likelihood:.4f}"
     (0, '-374.5197')
     """
-    resolved, n_agq = resolve_family(family), check_n_agq(n_agq)
+    n_agq, clusters = check_n_agq(n_agq), in_ambient_precision(clusters)
+    problem = problem_of_clusters(clusters, family, penalty, covariance, is_intercept)
+    layout = problem.layout
+    fixed = jax.lax.stop_gradient(clusters.buckets)
+    initial = None if init is None else _initial(layout, init, fixed, problem.family)
+    theta, info = _maximise(fit_settings(problem, options), n_agq, fixed, initial)
+    params = layout.params(_attach_derivative(problem, n_agq, jax.lax.stop_gradient(theta), info.hessian, clusters.buckets))
+    return params._replace(chol=canonical(params.chol)), jax.lax.stop_gradient(info)
+
+
+def problem_of_clusters(
+    clusters: ClusterData,
+    family: str | Family,
+    penalty: StudentTPenalty | None,
+    covariance: Structure | None,
+    is_intercept: tuple[bool, ...],
+) -> Problem:
+    """What a fit of ``clusters`` maximises, from the arguments of ``fit_params``.
+
+    Raises
+    ------
+    ArgumentError
+        For arguments that do not fit.
+    """
+    resolved = resolve_family(family)
     if penalty is not None and not (penalty.joint or penalty.include_intercept or is_intercept):
         raise ArgumentError(
             "penalty spares the intercept, so is_intercept must say which coefficient that is: "
             "tuple(name == 'Intercept' for name in design.fixed_names). To penalise all, take StudentTPenalty(include_intercept=True)."
         )
-    clusters = in_ambient_precision(clusters)
     q = sum(z.shape[1] for z in clusters.buckets[0].Z)
     if covariance is not None and covariance.q != q:
         raise ArgumentError(f"covariance is for {covariance.q} random effects, and clusters have {q}; pass design.covariance.")
@@ -125,12 +148,7 @@ def fit_params(
     layout = layout_of(resolved, predictor_sizes(clusters), structure)
     if is_intercept and len(is_intercept) != layout.p:
         raise ArgumentError(f"is_intercept has {len(is_intercept)} entries, and there are {layout.p} fixed effects.")
-    problem = Problem(resolved, layout, penalty, is_intercept or (False,) * layout.p)
-    fixed = jax.lax.stop_gradient(clusters.buckets)
-    initial = None if init is None else _initial(layout, init, fixed, resolved)
-    theta, info = _maximise(fit_settings(problem, options), n_agq, fixed, initial)
-    params = layout.params(_attach_derivative(problem, n_agq, jax.lax.stop_gradient(theta), info.hessian, clusters.buckets))
-    return params._replace(chol=canonical(params.chol)), jax.lax.stop_gradient(info)
+    return Problem(resolved, layout, penalty, is_intercept or (False,) * layout.p)
 
 
 def _initial(layout: Theta, init: Params, buckets: tuple[Bucket, ...], family: Family) -> Array:

@@ -20,7 +20,20 @@ from glmmjax.likelihood.quadrature import GAUSS_HERMITE, Quadrature
 from glmmjax.likelihood.rule import Rule
 from glmmjax.options import Options
 
-__all__ = ["Judgement", "Settled", "added", "by_rule", "evaluated", "is_settled", "is_still", "judged", "judgement", "n_effects", "padded"]
+__all__ = [
+    "Judgement",
+    "Settled",
+    "added",
+    "by_rule",
+    "evaluated",
+    "is_settled",
+    "is_still",
+    "judged",
+    "judgement",
+    "n_effects",
+    "newton_steps",
+    "padded",
+]
 
 _LARGEST_SHIFT = 0.02  # standard errors that an estimate may still move by
 
@@ -82,9 +95,9 @@ def judged(whole: Evaluator, last: End, quadrature: Quadrature, before: tuple[in
     return Settled(last, whole, quadrature, judgement(whole, last, quadrature), counts)
 
 
-def is_settled(found: Judgement, options: Options) -> bool:
-    """Whether a finer rule would change nothing that matters."""
-    return abs(found.error) < options.quadrature_tolerance and found.shift < _LARGEST_SHIFT
+def is_settled(found: Judgement, options: Options) -> Any:
+    """Whether a finer rule would change nothing that matters; a bool, or an array of them for a judgement of many ends."""
+    return (np.abs(found.error) < options.quadrature_tolerance) & (found.shift < _LARGEST_SHIFT)
 
 
 def is_still(found: Settled) -> bool:
@@ -102,7 +115,8 @@ def judgement(whole: Evaluator, last: End, quadrature: Quadrature, rules: Sequen
     values = [reported, *(float(at.log_likelihood) if np.isfinite(at.value) else np.nan for at in found)]
     # steps towards the integral may cancel: their sizes are added, with the sign of the whole way
     error = np.copysign(np.abs(np.diff(values)).sum(), values[-1] - values[0])
-    return Judgement(float(error), *_newton_step(last, np.asarray(found[-1].gradient)), found[-1])
+    shift, step = newton_steps(np.asarray(last.newton.hessian), np.asarray(found[-1].gradient))
+    return Judgement(float(error), float(shift), step, found[-1])
 
 
 def evaluated(whole: Evaluator, last: End, quadrature: Quadrature) -> float:
@@ -131,18 +145,21 @@ def added(counts: tuple[int, ...], more: Iterable[Any]) -> tuple[int, ...]:
     return tuple(n + int(others) for n, others in zip(counts, more, strict=True))
 
 
-def _newton_step(last: End, gradient: np.ndarray) -> tuple[float, np.ndarray]:
-    """The largest entry, in standard errors, of Newton's step by this gradient (P,) along directions of which the data tell; the step."""
-    information = -np.asarray(last.newton.hessian)
-    if not (np.isfinite(information).all() and np.isfinite(gradient).all()):
-        return np.inf, np.zeros(len(gradient))
-    diagonal = np.abs(np.diagonal(information))
+def newton_steps(hessian: np.ndarray, gradient: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Newton's steps (..., P) of one end or many by gradients (..., P), along directions of which the data tell.
+
+    The first result is the largest entry of each in standard errors (...,): infinity, with a step of 0, where something is not finite.
+    """
+    known = np.isfinite(hessian).all((-2, -1)) & np.isfinite(gradient).all(-1)
+    information, gradient = np.where(known[..., None, None], -hessian, 0.0), np.where(known[..., None], gradient, 0.0)
+    diagonal = np.abs(np.diagonal(information, axis1=-2, axis2=-1))
     scale = 1.0 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
-    values, vectors = np.linalg.eigh(information * scale[:, None] * scale)
-    root = vectors[:, values > 1e-10] / np.sqrt(values[values > 1e-10])
-    errors = np.sqrt((root**2).sum(1))
-    step = root @ (root.T @ (scale * gradient))
-    return float(np.max(np.abs(step) / np.where(errors > 0, errors, 1.0), initial=0.0)), scale * step
+    values, vectors = np.linalg.eigh(information * scale[..., :, None] * scale[..., None, :])
+    root = vectors * np.where(values > 1e-10, 1.0 / np.sqrt(np.where(values > 1e-10, values, 1.0)), 0.0)[..., None, :]
+    errors = np.sqrt((root**2).sum(-1))
+    step = (root @ (np.swapaxes(root, -1, -2) @ (scale * gradient)[..., None]))[..., 0]
+    largest = np.max(np.abs(step) / np.where(errors > 0, errors, 1.0), axis=-1, initial=0.0)
+    return np.where(known, largest, np.inf), scale * step
 
 
 def _phase(quadrature: Quadrature) -> Phase:

@@ -15,8 +15,9 @@ from glmmjax.estimation.factors import free_of, root_of
 from glmmjax.estimation.judgement import Settled, is_still
 from glmmjax.estimation.objective import Problem
 from glmmjax.estimation.starting_values import SMALL, Start
+from glmmjax.likelihood.params import Theta
 
-__all__ = ["dispersed", "second_starts"]
+__all__ = ["dispersed", "second_starts", "with_full_rank"]
 
 _SPREAD = 2.0  # standard deviation, on the predictor's scale, of an effect that has lost its variance
 _MOVED = 1e-3  # log-likelihood units by which rules may differ
@@ -36,7 +37,8 @@ def second_starts(first: Settled, found: Settled) -> Iterator[np.ndarray]:
         return
     is_singular = Code.CONVERGED_ON_BOUNDARY in (first.code, found.code)
     if is_singular:
-        yield _with_full_rank(first)
+        newton, start = first.last.newton, first.last.begun.start
+        yield with_full_rank(problem.layout, np.asarray(newton.theta), np.asarray(start.effect_reach))
     # a rule may be off by more on many rows, and the estimates stay where they are
     has_moved = any(not abs(change) < _MOVED for change in (found.value - first.value, found.judgement.error)) and not is_still(first)
     if not found.is_certified or has_moved or (is_singular and not problem.family.is_log_concave):
@@ -57,11 +59,12 @@ def dispersed(problem: Problem, start: Start) -> tuple[np.ndarray, ...]:
     return fallback, zero
 
 
-def _with_full_rank(found: Settled) -> np.ndarray:
-    """(P,) the estimates with independent effects, and variances large enough to leave that place for those that have none."""
-    layout = found.whole.settings.problem.layout
-    theta, reach = np.array(found.last.newton.theta), np.asarray(found.last.begun.start.effect_reach)
-    root = root_of(layout.covariance, theta[layout.random])
+def with_full_rank(layout: Theta, theta: np.ndarray, reach: np.ndarray) -> np.ndarray:
+    """(P,) the estimates ``theta`` with independent effects, and variances large enough to leave that place for those that have none.
+
+    ``reach`` (q,) is the largest absolute value of each random-effects column.
+    """
+    theta, root = np.array(theta), root_of(layout.covariance, theta[layout.random])
     deviations = np.sqrt((root * root).sum(1))
     without = deviations * reach < SINGULAR
     theta[layout.random] = free_of(layout.covariance, np.diag(np.where(without, _SPREAD / reach, deviations)))

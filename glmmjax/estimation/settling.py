@@ -14,13 +14,13 @@ from glmmjax.estimation.second_starts import second_starts
 from glmmjax.likelihood.quadrature import GAUSS_HERMITE, TRAPEZOID, Quadrature
 from glmmjax.options import Options
 
-__all__ = ["settled"]
+__all__ = ["SAME", "settled"]
 
 _STILL = 1e-3  # standard errors: where a finer rule moves no estimate by more, the Hessian by the coarser one serves as well
 _MOST_NODES = 7_000  # of a rule that is taken of itself
 _GAUSS_HERMITE_STEPS = 2  # finer rules of this kind; where a posterior is skewed, more of them do not settle either
 _TRAPEZOIDS = {1: (31, 47, 95), 2: (21, 31, 47)}  # points of the rules that come after them, by the number of effects
-_SAME = 1e-6  # difference of log-likelihoods of one maximum
+SAME = 1e-6  # difference of log-likelihoods of one maximum
 
 
 def settled(data: Data, found: Settled, options: Options, report: Report) -> Settled:
@@ -48,7 +48,7 @@ def _merit(found: Settled) -> tuple[bool, float]:
 def _is_new(found: Settled, ends: list[Settled]) -> bool:
     """Whether no other ascent by this rule has ended here."""
     others = (end for end in ends if end is not found and end.quadrature == found.quadrature)
-    return all(abs(found.value - other.value) > _SAME for other in others)
+    return all(abs(found.value - other.value) > SAME for other in others)
 
 
 def _refined(found: Settled, ends: list[Settled], options: Options, report: Report) -> Settled:

@@ -8,4 +8,5 @@ From the lowest up; each imports only those before it:
 - ``refitting/``: what needs many fits: influence, the bootstrap
 - ``inference/``: intervals, tests, comparisons
 - ``population/``: averages over the law of the random effects: marginal coefficients, means, contrasts, effects
+- ``many/``: many fits of one model, all at once
 """

@@ -13,6 +13,7 @@
 - ``quantile_residuals``: the record of quantile residuals
 - ``refitting``: influence and the bootstrap
 - ``influence``, ``bootstrap``: their records
+- ``many``: many fits of one model
 - ``exchange``: tidy tables, saving, other packages
 """
 
@@ -21,6 +22,7 @@ from glmmjax.results.comparison import AnovaResults as AnovaResults
 from glmmjax.results.comparison import anova as anova
 from glmmjax.results.inference import TestResults as TestResults
 from glmmjax.results.influence import InfluenceResults as InfluenceResults
+from glmmjax.results.many import ManyFits as ManyFits
 from glmmjax.results.marginal_coefs import MarginalCoefsResults as MarginalCoefsResults
 from glmmjax.results.mixed_model import MixedModelResults as MixedModelResults
 from glmmjax.results.quantile_residuals import QuantileResiduals as QuantileResiduals

@@ -8,6 +8,7 @@
 - ``population``: marginal coefficients, means, contrasts, effects
 - ``checking``: simulations, residual tests, scores
 - ``refitting``: influence and the bootstrap
+- ``many``: many fits of one model
 - ``tidy``: tidy, glance, augment
 - ``page``: sections as text, HTML, LaTeX, Markdown
 - ``export``: the three formats

@@ -25,17 +25,17 @@ from glmmjax.postfit.uncertainty.p_values import normal_two_sided
 from glmmjax.postfit.uncertainty.parameters import Reported, errors_of, estimates, reported
 from glmmjax.postfit.uncertainty.vcov import covariance
 
-__all__ = ["EFFECTS", "augment_frame", "glance_frame", "tidy_frame"]
+__all__ = ["COEFFICIENTS", "EFFECTS", "ROWS", "augment_frame", "glance_frame", "tidy_frame"]
 
 EFFECTS = ("fixed", "ran_pars", "extra", "ran_vals", "all")
-_ROWS = {  # kind of a reported parameter -> effect, component
+ROWS = {  # kind of a reported parameter -> effect, component
     "fixed": ("fixed", "cond"),
     "zero": ("fixed", "zi"),
     "dispersion": ("fixed", "disp"),
     "phi": ("extra", "disp"),
     "random": ("ran_pars", "cond"),
 }
-_COEFFICIENTS = ("fixed", "zero", "dispersion")
+COEFFICIENTS = ("fixed", "zero", "dispersion")
 
 
 def tidy_frame(fitted: FittedModel, conf_int: bool, level: float, exponentiate: bool, effects: str, robust: Any) -> pd.DataFrame:
@@ -45,11 +45,11 @@ def tidy_frame(fitted: FittedModel, conf_int: bool, level: float, exponentiate: 
     parameters = reported(fitted)
     kinds = np.array(parameters.kinds)
     errors = errors_of(fitted, parameters, covariance(fitted, robust))
-    is_tested = np.isin(kinds, _COEFFICIENTS)
+    is_tested = np.isin(kinds, COEFFICIENTS)
     values = estimates(fitted, parameters)
     statistic = np.where(is_tested, values / errors, np.nan)
     columns: dict[str, Any] = {
-        "effect": [_ROWS[kind][0] for kind in kinds],
+        "effect": [ROWS[kind][0] for kind in kinds],
         "component": _components(fitted, parameters),
         "group": [fitted.design.group_name if kind == "random" else None for kind in kinds],
         "term": list(parameters.names),
@@ -110,7 +110,7 @@ def _components(fitted: FittedModel, parameters: Reported) -> list[str]:
     of_zero = [fitted.problem.family.has_zero_part and name.startswith("zi_") for name in fitted.design.random_names]
     random = [*of_zero, *(of_zero[r] and of_zero[c] for r, c in parameters.pairs)]
     found = iter(random)
-    return ["zi" if kind == "random" and next(found) else _ROWS[kind][1] for kind in parameters.kinds]
+    return ["zi" if kind == "random" and next(found) else ROWS[kind][1] for kind in parameters.kinds]
 
 
 def _random_values(fitted: FittedModel, conf_int: bool, level: float) -> pd.DataFrame:

@@ -15,7 +15,16 @@ from glmmjax.families import Family
 
 _MOST_LEVELS = 30  # of an ordinal outcome, because each level has a threshold
 
-__all__ = ["Outcome", "check_outcome_columns", "check_varies", "fixed_levels", "levels_used", "read_outcome", "read_part_of_outcome"]
+__all__ = [
+    "Outcome",
+    "check_outcome_columns",
+    "check_support",
+    "check_varies",
+    "fixed_levels",
+    "levels_used",
+    "read_outcome",
+    "read_part_of_outcome",
+]
 
 
 class Outcome(NamedTuple):
@@ -81,7 +90,7 @@ def read_part_of_outcome(
         return Outcome((with_categories(values[0], levels).codes.astype(np.float64),), levels[1])
     columns = tuple(_numbers(v, name, parts, family, len(labels)) for v, name in zip(values, parts.outcome_columns, strict=True))
     check_finite(np.column_stack(columns), parts.outcome_columns, labels, f"{parts.text}: the outcome")
-    _check_support(columns, parts.outcome, family, labels)
+    check_support(columns, parts.outcome, family, labels)
     return Outcome(columns, None)
 
 
@@ -180,7 +189,13 @@ def _numbers(value: Any, name: str, parts: FormulaParts, family: Family, n: int)
     return column_vector(value, n, f"the outcome {name!r}", parts.text)
 
 
-def _check_support(columns: tuple[np.ndarray, ...], name: str, family: Family, labels: pd.Index) -> None:
+def check_support(columns: tuple[np.ndarray, ...], name: str, family: Family, labels: pd.Index) -> None:
+    """Refuse values that the family cannot have produced.
+
+    Raises
+    ------
+    OutcomeError
+    """
     supported = np.asarray(family.in_support(columns[0] if len(columns) == 1 else columns))
     if supported.all():
         return

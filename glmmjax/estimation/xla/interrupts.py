@@ -11,7 +11,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 
-__all__ = ["keep_interrupts"]
+__all__ = ["forget_interrupts", "keep_interrupts"]
 
 
 _seen: list[int] = []  # signals since the outermost context began
@@ -44,6 +44,11 @@ def keep_interrupts() -> Iterator[Callable[[], None]]:
         _check()
     else:
         yield lambda: None
+
+
+def forget_interrupts() -> None:
+    """What was remembered has been answered: the end of the context raises nothing."""
+    _seen.clear()
 
 
 def _note(number: int, _: object) -> None:

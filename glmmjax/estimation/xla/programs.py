@@ -28,7 +28,7 @@ from glmmjax.estimation.xla.precompile import like
 from glmmjax.estimation.xla.program import as_program
 from glmmjax.likelihood.clusters import Bucket
 
-__all__ = ["Given", "Programs", "given_theta", "programs"]
+__all__ = ["Given", "Programs", "begin_fit", "given_theta", "gives", "programs"]
 
 Traces = TypeVar("Traces", bound=Callable[..., Iterator[Any]])
 
@@ -46,7 +46,7 @@ class Given(NamedTuple):
     is_used: Any
 
 
-def _gives(n: int) -> Callable[[Traces], Traces]:
+def gives(n: int) -> Callable[[Traces], Traces]:
     """Say beside a function that traces programs how many they are: who waits for them wants to know."""
 
     def say(function: Traces) -> Traces:
@@ -76,7 +76,7 @@ class Programs(NamedTuple):
     step: Any
     resume: Any
 
-    @_gives(3)
+    @gives(3)
     def traced(self, settings: FitSettings, integral: Integral) -> Iterator[Any]:
         """The programs of a small fit; those that take longest to compile come first."""
         begin = self.begin.trace(settings.problem, integral.buckets, given_theta(settings.problem, None))
@@ -86,7 +86,7 @@ class Programs(NamedTuple):
         yield self.run_phase.trace(NEWTON, settings, start, end, integral, np.int32(1))
         yield self.run_phase.trace(FIRST_ORDER, settings, start, state, integral, np.int32(1))
 
-    @_gives(6)
+    @gives(6)
     def traced_in_parts(self, settings: FitSettings, begin_with: tuple[Bucket, ...], integral: Integral, part: Any) -> Iterator[Any]:
         """The programs of a large fit that begins with the blocks ``begin_with``; ``part`` has the modes and spans of one part."""
         problem, (buckets, rule), (modes, spans), theta = settings.problem, integral, part, np.zeros(settings.problem.layout.size)
@@ -101,7 +101,7 @@ class Programs(NamedTuple):
         yield self.step.trace(NEWTON, settings, start, end, (state.at, end.hessian))
         yield self.resume.trace(problem, start, end, np.float64(1))
 
-    @_gives(1)
+    @gives(1)
     def traced_hessian(self, settings: FitSettings, integral: Integral, part: Any) -> Iterator[Any]:
         """The one program that a large fit needs for another kind of rule."""
         problem, (buckets, rule), (modes, spans) = settings.problem, integral, part
@@ -118,7 +118,7 @@ def _programs(is_small: bool, platform: str) -> Programs:
     once = functools.partial(as_program, compiler_options=functools.partial(run_once, platform))
     often = functools.partial(as_program, compiler_options=functools.partial(quick_to_compile if is_small else quick_to_run, platform))
     return Programs(
-        begin=once(0)(_begin),
+        begin=once(0)(begin_fit),
         run_phase=often((0, 1))(run_phase),
         evaluate=often(0)(likelihood_with_gradient),
         evaluate_with_hessian=often(0)(likelihood_with_hessian),
@@ -133,7 +133,7 @@ def given_theta(problem: Problem, initial: np.ndarray | None) -> Given:
     return Given(theta, np.bool_(initial is not None))
 
 
-def _begin(problem: Problem, buckets: tuple[Bucket, ...], given: Given) -> Begun:
+def begin_fit(problem: Problem, buckets: tuple[Bucket, ...], given: Given) -> Begun:
     """Starting values, ``given`` in place of their theta where that is used, and the state that a fit begins in."""
     start = starting_values(problem, buckets)
     start = start._replace(theta=jnp.where(given.is_used, given.theta, start.theta))

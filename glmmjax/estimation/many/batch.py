@@ -1,0 +1,175 @@
+"""Many fits of one kind, stepped together in chunks.
+
+A chunk takes as long as its slowest fit. So it makes a few steps only; then the fits that are done leave, and those that are not wait for
+other fits at the same stage, with which they fill the next chunk. A fit that has converged costs nothing, and one without hope delays
+nobody but itself. XLA runs one program on one core where arrays are this small: each core has a chunk of its own.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from glmmjax.estimation.convergence import Code
+from glmmjax.estimation.evaluators.cores import n_cores
+from glmmjax.estimation.judgement import newton_steps
+from glmmjax.estimation.many.ends import Ends, is_accepted, is_certified
+from glmmjax.estimation.many.in_flight import InFlight, Rows, Stage
+from glmmjax.estimation.many.programs import BatchChunk, BatchKind, Steps, batch_programs
+from glmmjax.estimation.phases.phase import Phase
+from glmmjax.estimation.second_starts import with_full_rank
+from glmmjax.estimation.sequence import FIRST_ORDER, NEWTON
+from glmmjax.estimation.settling import SAME
+from glmmjax.estimation.xla.precompile import precompile
+from glmmjax.estimation.xla.programs import Given
+from glmmjax.estimation.xla.workers import Workers
+from glmmjax.likelihood.clusters import Bucket
+from glmmjax.likelihood.quadrature import Quadrature
+from glmmjax.options import Options
+
+__all__ = ["Batch", "RuleOfBatch"]
+
+_CHUNKS_IN_FLIGHT = 4  # for each core; what waits has to fill chunks at every stage
+
+
+class RuleOfBatch(NamedTuple):
+    """The rule of all fits.
+
+    Attributes
+    ----------
+    quadrature : the rule
+    is_exact : whether exactly this rule was asked for, so that one that has not settled is no reason to go on
+    """
+
+    quadrature: Quadrature
+    is_exact: bool
+
+
+class Batch:
+    """Runs fits of one kind; make and run it under the precision of the data.
+
+    Parameters
+    ----------
+    shared : buckets without the fields that differ between fits.
+    n : fits of a chunk.
+    """
+
+    def __init__(self, kind: BatchKind, shared: tuple[Bucket, ...], options: Options, rule: RuleOfBatch, n: int):
+        self._kind, self._shared, self._options, self._is_exact, self._n = kind, shared, options, rule.is_exact, n
+        problem = kind.settings.problem
+        q, prior = problem.layout.covariance.q, problem.prior
+        self._rule, self._finer = jax.device_put((rule.quadrature.padded(q, prior), rule.quadrature.judges(q, prior)[-1]))
+        self._run, self._n_workers = batch_programs(), n_cores()
+        self._flight = InFlight(kind, _CHUNKS_IN_FLIGHT * n * self._n_workers)
+        self._first_ends: dict[int, Ends] = {}  # singular ends, while a second start is tried
+
+    def run(self, source: Iterator[Rows]) -> Iterator[Ends]:
+        """The ends of all fits of ``source``, some at a time, in no certain order."""
+        precompile(self._run.traced, (self._kind, self._n), self._shared, self._rule)
+        running: dict[concurrent.futures.Future[Any], tuple[Stage, list[int]]] = {}
+        with Workers(self._n_workers) as workers:
+            while True:
+                self._flight.admit(source)
+                # one more than there are workers, so that none waits for this thread
+                while len(running) <= self._n_workers:
+                    taken = self._flight.take(self._n, self._n_workers - len(running), not running)
+                    if taken is None:
+                        break
+                    running[workers.start(self._step, *taken)] = taken
+                if not running:
+                    return
+                for done in concurrent.futures.wait(running, return_when=concurrent.futures.FIRST_COMPLETED).done:
+                    yield from self._sorted(*running.pop(done), done.result())
+
+    def _step(self, stage: Stage, slots: list[int]) -> Any:
+        """One call of a program for the fits in ``slots``, in a thread of its own, and what it tells of each of them."""
+        k, index, rows = len(slots), np.resize(slots, self._n), self._flight.rows  # repeats fill the chunk
+        if stage is Stage.BEGIN:
+            given = Given(*(part[index] for part in self._flight.given))
+            found = self._run.begin(self._kind, self._shared, rows["data"][index], given)
+            for name, values in zip(("start", "first_order"), found, strict=True):
+                rows[name][slots] = np.asarray(values)[:k]
+            return None
+        chunk = BatchChunk(self._shared, rows["data"][index], rows["start"][index])
+        if stage is Stage.JUDGE:
+            return self._judged(chunk, rows["first_order"][index], rows["newton"][index], k)
+        phase, own, after = (NEWTON, "newton", "verdict") if stage is Stage.NEWTON else (FIRST_ORDER, "first_order", "newton")
+        state, follows, is_done = self._advance(phase, chunk, rows[own][index], Steps(self._rule, stage.n_steps))
+        rows[own][slots], rows[after][slots] = state[:k], follows[:k]
+        return is_done[:k]
+
+    def _advance(self, phase: Phase, chunk: BatchChunk, states: np.ndarray, steps: Steps) -> list[np.ndarray]:
+        return [np.asarray(part) for part in self._run.advance(phase, self._kind, chunk, states, steps)]
+
+    def _judged(self, chunk: BatchChunk, states: np.ndarray, ends: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """What the finer rule says where ascents have ended: the change of the log-likelihood (k,), NaN without a value, and the shift."""
+        form, newton = self._kind.first_order, self._kind.newton.unpack(ends)
+        lowest, at = np.full(self._n, -np.inf), newton.at
+        unknown = at._replace(value=lowest, log_likelihood=lowest, gradient=np.full_like(at.gradient, np.nan))
+        there = form.unpack(states)._replace(theta=newton.theta, at=unknown, proposal=np.zeros_like(newton.theta), is_done=lowest > 0)
+        last = form.unpack(self._advance(FIRST_ORDER, chunk, form.pack(there), Steps(self._finer, Stage.JUDGE.n_steps))[0])
+        change = np.where(np.isfinite(last.at.value), last.at.log_likelihood - at.log_likelihood, np.nan)
+        return change[:k], newton_steps(newton.hessian[:k], last.at.gradient[:k])[0]
+
+    def _sorted(self, stage: Stage, slots: list[int], found: Any) -> Iterator[Ends]:
+        """Let the fits of a chunk wait for what they need next; the ends of those that need nothing."""
+        if stage is Stage.BEGIN:
+            self._flight.wait(Stage.FRESH, slots)
+        elif stage is Stage.JUDGE:
+            yield from self._accepted(slots, self._ends(slots, *found))
+        else:
+            same, after = (Stage.NEWTON, Stage.JUDGE) if stage is Stage.NEWTON else (Stage.FIRST_ORDER, Stage.NEWTON)
+            done = [slot for slot, is_done in zip(slots, found, strict=True) if is_done]
+            self._flight.wait(same, [slot for slot, is_done in zip(slots, found, strict=True) if not is_done])
+            unjudged = [slot for slot in done if stage is Stage.NEWTON and self._needs_no_judge(slot)]
+            self._flight.wait(after, [slot for slot in done if slot not in unjudged])
+            for slot in unjudged:
+                yield self._without_judge(slot)
+
+    def _needs_no_judge(self, slot: int) -> bool:
+        return slot in self._first_ends or self._flight.rows["verdict"][slot, 0] == Code.NOT_FINITE
+
+    def _without_judge(self, slot: int) -> Ends:
+        """The end of a fit without a finite value, or of one whose second start is done: the first end, unless the second is a new one."""
+        end = self._ends([slot], np.full(1, np.nan), np.full(1, np.inf))
+        self._flight.release([slot])
+        first = self._first_ends.pop(slot, None)
+        if first is None:
+            return end
+        is_new = is_certified(end.code) & ~(np.abs(end.objective - first.objective) <= SAME)
+        return first._replace(n_evaluations=first.n_evaluations + end.n_evaluations, is_final=first.is_final & ~is_new)
+
+    def _accepted(self, slots: list[int], ends: Ends) -> Iterator[Ends]:
+        """The ends of judged fits, without those that are singular: these get a second start, as an ordinary fit does."""
+        problem = self._kind.settings.problem
+        again = ends.is_final & (ends.code == Code.CONVERGED_ON_BOUNDARY) & (not self._is_exact and problem.layout.covariance.q > 0)
+        for k in np.flatnonzero(again):
+            self._first_ends[slots[k]] = ends.at(slice(k, k + 1))
+            reach = self._kind.start.unpack(self._flight.rows["start"][slots[k]]).effect_reach
+            self._flight.begin_again(slots[k], with_full_rank(problem.layout, ends.theta[k], reach))
+        self._flight.release([slot for slot, is_again in zip(slots, again, strict=True) if not is_again])
+        yield ends.at(~again)
+
+    def _ends(self, slots: list[int], error: np.ndarray, shift: np.ndarray) -> Ends:
+        rows = self._flight.rows
+        newton, first = self._kind.newton.unpack(rows["newton"][slots]), self._kind.first_order.unpack(rows["first_order"][slots])
+        ends = Ends(
+            fits=self._flight.fits[slots],
+            theta=newton.theta,
+            hessian=newton.hessian,
+            gradient=newton.at.gradient,
+            log_likelihood=newton.at.log_likelihood,
+            objective=newton.at.value,
+            decrement=newton.decrement,
+            code=rows["verdict"][slots, 0].astype(int),
+            error=error,
+            shift=shift,
+            n_evaluations=np.stack([first.n_em, first.n_quasi_newton, newton.n_newton], axis=-1),
+            is_close=rows["verdict"][slots, 1] > 0,
+            is_final=np.ones(len(slots), bool),
+        )
+        return ends._replace(is_final=is_accepted(self._kind.settings.problem, self._options, self._is_exact, ends))

@@ -1,0 +1,82 @@
+"""Outcomes of one design as the rows of a batch. A missing outcome takes its row out of the fit, as in ``mixed_model``."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from glmmjax.design import Design
+from glmmjax.estimation.many.fits import BatchData
+from glmmjax.estimation.many.in_flight import Rows
+from glmmjax.estimation.objective import FitSettings
+from glmmjax.likelihood.clusters import cluster_starts, cluster_weights, clusters_of_rows, from_rows, weights_in_blocks
+
+__all__ = ["Counts", "OutcomeRows"]
+
+_WITH_MISSING = ("y", "row_weight", "cluster_weight")
+
+
+class Counts(NamedTuple):
+    """How much of the data some fits have.
+
+    Attributes
+    ----------
+    rows : (r,) rows with an outcome
+    groups : (r,) clusters with such a row
+    """
+
+    rows: np.ndarray
+    groups: np.ndarray
+
+
+class OutcomeRows:
+    """Makes rows of outcomes (r, n) in the order of the rows that a design uses.
+
+    Fits without missing outcomes share everything but the outcome; those with some have weights of their own, which are another program.
+    """
+
+    def __init__(self, settings: FitSettings, design: Design):
+        clusters, order = design.clusters, design.order
+        self._settings, self._buckets, self._order = settings, clusters.buckets, order
+        codes = np.asarray(clusters_of_rows(clusters, order))
+        self._by_cluster = np.argsort(codes, kind="stable")
+        self._firsts = np.flatnonzero(np.diff(codes[self._by_cluster], prepend=-1))
+        self._starts, self._weights = cluster_starts(clusters), np.asarray(cluster_weights(clusters))
+        self._is_row = [np.asarray(bucket.row_weight) for bucket in clusters.buckets]
+
+    @functools.cached_property
+    def complete(self) -> BatchData:
+        """What fits without missing outcomes share."""
+        return BatchData(self._settings, self._buckets, ("y",))
+
+    @functools.cached_property
+    def with_missing(self) -> BatchData:
+        """What fits with missing outcomes share."""
+        return BatchData(self._settings, self._buckets, _WITH_MISSING)
+
+    def counts(self, values: np.ndarray) -> Counts:
+        """Rows and clusters that outcomes (r, n) leave to their fits."""
+        known = ~np.isnan(values)
+        return Counts(known.sum(axis=1), self._has_rows(known).sum(axis=1))
+
+    def complete_rows(self, fits: np.ndarray, values: np.ndarray) -> Rows:
+        """Fits of outcomes of which none is missing."""
+        return self.complete.rows(fits, [(y,) for y in self._blocks(values)])
+
+    def rows_with_missing(self, fits: np.ndarray, values: np.ndarray) -> Rows:
+        """Fits of outcomes of which some are missing: weight 0, and the value of a row that is there, which any family can evaluate."""
+        known = ~np.isnan(values)
+        filled = np.where(known, values, values[np.arange(len(values)), np.argmax(known, axis=1)][:, None])
+        row_weights = [weight * is_row for weight, is_row in zip(self._blocks(known.astype(float)), self._is_row, strict=True)]
+        weights = weights_in_blocks(self._starts, self._has_rows(known) * self._weights)
+        return self.with_missing.rows(fits, list(zip(self._blocks(filled), row_weights, weights, strict=True)))
+
+    def _blocks(self, values: np.ndarray) -> list[Any]:
+        """One (r, S, w, B) array for each bucket."""
+        return [np.moveaxis(np.asarray(block), 1, 0) for block in from_rows(self._order, values)]
+
+    def _has_rows(self, known: np.ndarray) -> np.ndarray:
+        """(r, m) bool: which clusters have a row with an outcome."""
+        return np.add.reduceat(known[:, self._by_cluster], self._firsts, axis=1) > 0

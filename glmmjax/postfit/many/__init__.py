@@ -1,0 +1,7 @@
+"""Many fits of one model: the same numbers as of a single fit, for all of them at once.
+
+- ``covariances``: covariances of the estimates, parameters as they are reported, with standard errors
+- ``adjustment``: p-values of many tests
+- ``wald_tests``: Wald tests of one hypothesis in every fit
+- ``comparisons``: likelihood-ratio tests of two models, fit by fit
+"""
