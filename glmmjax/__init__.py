@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from glmmjax.likelihood.params import Params as Params
     from glmmjax.likelihood.sharding import shard_clusters as shard_clusters
     from glmmjax.loading import load as load
-    from glmmjax.many import fit_many as fit_many
+    from glmmjax.many.entry import fit_many as fit_many
     from glmmjax.model import mixed_model as mixed_model
     from glmmjax.options import Options as Options
     from glmmjax.options import StudentTPenalty as StudentTPenalty
@@ -48,7 +48,7 @@ _HOMES = {
     "cr_marg_probs": "continuation_ratio",
     "cr_setup": "continuation_ratio",
     "enable_compilation_cache": "compilation_cache",
-    "fit_many": "many",
+    "fit_many": "many.entry",
     "fit_params": "estimation.fit",
     "fit_params_many": "estimation.many.fits",
     "load": "loading",

@@ -28,7 +28,7 @@ from glmmjax.progress import Watch
 from glmmjax.request import FIT, FitRequest, updated
 from glmmjax.results import MixedModelResults
 
-__all__ = ["fit_of", "fitted_of", "mixed_model", "refit"]
+__all__ = ["fit_of", "fitted_of", "maximised", "mixed_model", "refit"]
 
 _DEFAULTS = Options()
 
@@ -150,13 +150,13 @@ def fitted_of(request: FitRequest, env: Mapping[str, Any], previous: FittedModel
     with keep_interrupts(), jax.enable_x64(True):
         if request.is_streamed:
             with streamed_design(request, env, request.options) as (design, blocks):
-                fitted = _maximised(design, request, previous, blocks)
+                fitted = maximised(design, request, previous, blocks)
         else:
-            fitted = _maximised(build_design(request, env, request.options), request, previous)
+            fitted = maximised(build_design(request, env, request.options), request, previous)
     return fitted
 
 
-def _maximised(design: Design, request: FitRequest, previous: FittedModel | None, blocks: BlockFiles | None = None) -> FittedModel:
+def maximised(design: Design, request: FitRequest, previous: FittedModel | None, blocks: BlockFiles | None = None) -> FittedModel:
     """Maximise, from the estimates of ``previous`` when its parameters have the same names; ``blocks`` hold the rows of a stream."""
     problem = problem_of(design, request.penalty)
     initial = initial_theta(request.initial_values, problem.layout)

@@ -5,7 +5,6 @@ What is wrong with one outcome is a text of its own and stops no other; what is 
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -52,6 +51,14 @@ class OutcomeBlock(NamedTuple):
     values: np.ndarray
     columns: dict[int, Any]
 
+    def one(self, k: int) -> OutcomeBlock:
+        """The outcome at a position."""
+        return OutcomeBlock(self.labels[k : k + 1], self.values[k : k + 1], {0: self.columns[k]} if k in self.columns else {})
+
+    def column(self, k: int) -> Any:
+        """The outcome at a position as a column of a table."""
+        return self.columns.get(k, self.values[k])
+
     def chosen(self, rows: np.ndarray) -> OutcomeBlock:
         """The outcomes in some rows of the data."""
         return OutcomeBlock(self.labels, self.values[:, rows], {k: column[rows] for k, column in self.columns.items()})
@@ -89,12 +96,9 @@ class OutcomeTable(NamedTuple):
         """The outcomes, ``size`` at a time."""
         return _of_table(self.table, 0, size)
 
-    def column(self, k: int) -> Any:
+    def one(self, k: int) -> OutcomeBlock:
         """The outcome with a number."""
-        if isinstance(self.table, pd.DataFrame):
-            return self.table.iloc[:, k].array
-        column = self.table[:, [k]]
-        return (column.toarray() if hasattr(column, "toarray") else column)[:, 0]
+        return _block(self.table, slice(k, k + 1), 0)
 
 
 class OutcomeParts(NamedTuple):
@@ -258,17 +262,19 @@ def _aligned(outcomes: pd.DataFrame, data: pd.DataFrame) -> pd.DataFrame:
 
 def _of_table(table: Any, first: int, size: int) -> Iterator[OutcomeBlock]:
     for start in range(0, table.shape[1], size):
-        stop = min(start + size, table.shape[1])
-        if isinstance(table, pd.DataFrame):
-            part = table.iloc[:, start:stop]
-            is_number = [dtypes.is_numeric_dtype(dtype) and not dtypes.is_bool_dtype(dtype) for dtype in part.dtypes]
-            columns = {k: part.iloc[:, k].array for k in range(stop - start) if not is_number[k]}
-            values = np.full((stop - start, len(part)), np.nan)
-            values[is_number] = part.loc[:, is_number].to_numpy(float, na_value=np.nan).T
-            yield OutcomeBlock(list(part.columns), values, columns)
-        else:
-            dense = table[:, start:stop].toarray() if hasattr(table, "toarray") else table[:, start:stop]
-            is_bool = dense.dtype.kind == "b"
-            values = np.full(dense.T.shape, np.nan) if is_bool else np.array(dense.T, float)
-            columns = dict(enumerate(dense.T)) if is_bool else {}
-            yield OutcomeBlock(list(itertools.islice(itertools.count(first + start), stop - start)), values, columns)
+        yield _block(table, slice(start, min(start + size, table.shape[1])), first)
+
+
+def _block(table: Any, chosen: slice, first: int) -> OutcomeBlock:
+    """Some columns of a table, of which the first is number ``first``."""
+    if isinstance(table, pd.DataFrame):
+        part = table.iloc[:, chosen]
+        is_number = np.array([dtypes.is_numeric_dtype(dtype) and not dtypes.is_bool_dtype(dtype) for dtype in part.dtypes], bool)
+        values = np.full((part.shape[1], len(part)), np.nan)
+        values[is_number] = part.loc[:, is_number].to_numpy(float, na_value=np.nan).T
+        return OutcomeBlock(list(part.columns), values, {k: part.iloc[:, k].array for k in np.flatnonzero(~is_number).tolist()})
+    dense = table[:, chosen].toarray() if hasattr(table, "toarray") else table[:, chosen]
+    labels = list(range(first + chosen.start, first + chosen.stop))
+    if dense.dtype.kind == "b":
+        return OutcomeBlock(labels, np.full(dense.T.shape, np.nan), dict(enumerate(dense.T)))
+    return OutcomeBlock(labels, np.array(dense.T, float), {})

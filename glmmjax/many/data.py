@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from glmmjax.design import Design
+from glmmjax.estimation.many.batch import RuleOfBatch
+from glmmjax.estimation.many.ends import Ends
 from glmmjax.estimation.many.fits import BatchData
 from glmmjax.estimation.many.in_flight import Rows
 from glmmjax.estimation.objective import FitSettings
 from glmmjax.likelihood.clusters import cluster_starts, cluster_weights, clusters_of_rows, from_rows, weights_in_blocks
+from glmmjax.options import Options
 
 __all__ = ["Counts", "OutcomeRows"]
 
@@ -34,17 +38,29 @@ class Counts(NamedTuple):
 class OutcomeRows:
     """Makes rows of outcomes (r, n) in the order of the rows that a design uses.
 
-    Fits without missing outcomes share everything but the outcome; those with some have weights of their own, which are another program.
+    Fits without missing outcomes share everything but the outcome; those with some have weights of their own, which are other programs.
+
+    Parameters
+    ----------
+    has_missing : whether all fits have weights of their own, because some of them need these.
     """
 
-    def __init__(self, settings: FitSettings, design: Design):
-        clusters, order = design.clusters, design.order
-        self._settings, self._buckets, self._order = settings, clusters.buckets, order
-        codes = np.asarray(clusters_of_rows(clusters, order))
+    def __init__(self, settings: FitSettings, design: Design, has_missing: bool):
+        clusters, self.has_missing = design.clusters, has_missing
+        self._settings, self._buckets, self._order = settings, clusters.buckets, design.order
+        codes = np.asarray(clusters_of_rows(clusters, design.order))
         self._by_cluster = np.argsort(codes, kind="stable")
         self._firsts = np.flatnonzero(np.diff(codes[self._by_cluster], prepend=-1))
         self._starts, self._weights = cluster_starts(clusters), np.asarray(cluster_weights(clusters))
         self._is_row = [np.asarray(bucket.row_weight) for bucket in clusters.buckets]
+
+    def run(self, source: Iterator[Rows], options: Options, rule: RuleOfBatch, n: int | None) -> Iterator[Ends]:
+        """The ends of fits that ``rows`` has made, in no certain order; ``n`` is their number, where it is known."""
+        return (self.with_missing if self.has_missing else self.complete).run(source, options, rule, n)
+
+    def rows(self, fits: np.ndarray, values: np.ndarray) -> Rows:
+        """Fits of outcomes (r, n), of which some may be missing where ``has_missing``."""
+        return self.rows_with_missing(fits, values) if self.has_missing else self.complete.rows(fits, [(y,) for y in self._blocks(values)])
 
     @functools.cached_property
     def complete(self) -> BatchData:
@@ -60,10 +76,6 @@ class OutcomeRows:
         """Rows and clusters that outcomes (r, n) leave to their fits."""
         known = ~np.isnan(values)
         return Counts(known.sum(axis=1), self._has_rows(known).sum(axis=1))
-
-    def complete_rows(self, fits: np.ndarray, values: np.ndarray) -> Rows:
-        """Fits of outcomes of which none is missing."""
-        return self.complete.rows(fits, [(y,) for y in self._blocks(values)])
 
     def rows_with_missing(self, fits: np.ndarray, values: np.ndarray) -> Rows:
         """Fits of outcomes of which some are missing: weight 0, and the value of a row that is there, which any family can evaluate."""

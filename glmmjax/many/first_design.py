@@ -32,7 +32,7 @@ def design_of_first(given: ManyArguments, blocks: Iterator[OutcomeBlock], env: M
     _, problems = checked_outcomes(block, given.request.formula, given.request.resolved_family)
     wrong: Any = next(iter(problems.values()), "")
     for k in [k for k in range(len(block.labels)) if k not in problems][:_MOST_TRIED]:
-        request = given.of_fit(given.outcome, filled(block.columns.get(k, block.values[k])))
+        request = given.of_fit(given.outcome, filled(block.column(k)))
         try:
             return build_design(request, env, request.options), itertools.chain([block], blocks)
         except OutcomeError as error:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import concurrent.futures
+import dataclasses
+import itertools
 import time
 import warnings
 from collections.abc import Iterator, Mapping
@@ -27,7 +29,7 @@ from glmmjax.many.arguments import ManyArguments
 from glmmjax.many.data import OutcomeRows
 from glmmjax.many.first_design import design_of_first
 from glmmjax.many.record import Alone, Found, is_doubtful, reach_of
-from glmmjax.model import fit_of, fitted_of
+from glmmjax.model import fit_of, fitted_of, maximised
 from glmmjax.progress import ManyProgress, Watch
 from glmmjax.results import MixedModelResults
 
@@ -63,7 +65,7 @@ class _Asked(NamedTuple):
     rows: list[np.ndarray]  # of some fits each: rows with an outcome
     groups: list[np.ndarray]  # clusters with such a row
     problems: dict[int, str]  # of outcomes that no fit is made of
-    columns: dict[int, np.ndarray]  # outcomes that nobody keeps, as long as their fit may need them once more
+    blocks: dict[int, OutcomeBlock]  # outcomes that nobody keeps, as long as their fit may need them once more
 
 
 class _Run:
@@ -76,20 +78,22 @@ class _Run:
         self._design, self._blocks = design_of_first(given, blocks, env)
         self._problem = problem_of(self._design, request.penalty)
         self._rule = RuleOfBatch(request.rule.quadrature(self._design.covariance.q), request.rule.is_exact)
-        self._data = OutcomeRows(fit_settings(self._problem, request.options), self._design)
         self._reach, self._used = reach_of(self._problem, self._design), np.asarray(self._design.row_labels)
+        first = next(self._blocks)
+        self._blocks = itertools.chain([first], self._blocks)
+        self._data = OutcomeRows(fit_settings(self._problem, request.options), self._design, _has_missing(first.chosen(self._used)))
         self._asked = _Asked([], [], [], {}, {})
         self._ends: list[Ends] = []
-        self._with_missing: list[tuple[int, np.ndarray]] = []
+        self._left: list[tuple[int, np.ndarray]] = []  # fits with missing outcomes
         self._alone: dict[int, Alone | GlmmError] = {}
 
     def fit(self, watch: Watch) -> None:
         """Everything that takes time."""
         options, n = self._given.request.options, self._given.outcomes.n
-        for ends in self._data.complete.run(self._complete(), options, self._rule, n):
+        for ends in self._data.run(self._read_all(), options, self._rule, n):
             self._note(ends, watch)
-        if self._with_missing:
-            for ends in self._data.with_missing.run(self._incomplete(), options, self._rule, len(self._with_missing)):
+        if self._left:
+            for ends in self._data.with_missing.run(self._incomplete(), options, self._rule, len(self._left)):
                 self._note(ends, watch)
         self._fit_alone(watch)
 
@@ -123,18 +127,18 @@ class _Run:
             **fields,
         )
 
-    def _complete(self) -> Iterator[Rows]:
-        """The fits without missing outcomes, as they are read; the others are put aside."""
+    def _read_all(self) -> Iterator[Rows]:
+        """The fits as they are read. Those with missing outcomes are put aside where others have begun without."""
         for block in self._blocks:
             first = len(self._asked.labels)
             values, problems = self._read(block)
-            fits = first + np.arange(len(values))
             usable = np.array([k not in problems for k in range(len(values))], bool)
-            is_whole = ~np.isnan(values).any(axis=1)
-            self._with_missing += [(int(fits[k]), values[k]) for k in np.flatnonzero(usable & ~is_whole)]
-            chosen = usable & is_whole
-            if chosen.any():
-                yield self._data.complete_rows(fits[chosen], values[chosen])
+            has_missing = np.isnan(values).any(axis=1)
+            aside = usable & has_missing & (not self._data.has_missing)
+            self._left += [(first + k, values[k]) for k in np.flatnonzero(aside).tolist()]
+            chosen = np.flatnonzero(usable & ~aside)
+            if len(chosen):
+                yield self._data.rows(first + chosen, values[chosen])
 
     def _read(self, block: OutcomeBlock) -> tuple[np.ndarray, dict[int, str]]:
         """(r, n) outcomes in the rows used, and what is wrong with some of them."""
@@ -146,14 +150,14 @@ class _Run:
         asked.groups.append(counts.groups)
         asked.problems.update({first + k: text for k, text in problems.items()})
         if not isinstance(self._given.outcomes, OutcomeTable):
-            asked.columns.update({first + k: block.columns.get(k, block.values[k]) for k in range(len(values)) if k not in problems})
+            asked.blocks.update({first + k: block.one(k) for k in range(len(values)) if k not in problems})
         return values, problems
 
     def _incomplete(self) -> Iterator[Rows]:
         """The fits with missing outcomes."""
         size = max(1, _BLOCK_NUMBERS // max(1, len(self._used)))
-        for first in range(0, len(self._with_missing), size):
-            fits, values = zip(*self._with_missing[first : first + size], strict=True)
+        for first in range(0, len(self._left), size):
+            fits, values = zip(*self._left[first : first + size], strict=True)
             yield self._data.rows_with_missing(np.array(fits), np.array(values))
 
     def _note(self, ends: Ends, watch: Watch) -> None:
@@ -161,7 +165,7 @@ class _Run:
         ends = ends._replace(is_final=ends.is_final & ~is_doubtful(self._problem, ends, self._reach))
         self._ends.append(ends)
         for k in ends.fits[ends.is_final]:
-            self._asked.columns.pop(int(k), None)
+            self._asked.blocks.pop(int(k), None)
         self._tell(watch)
 
     def _tell(self, watch: Watch) -> None:
@@ -183,13 +187,25 @@ class _Run:
 
     def _one_alone(self, k: int) -> Alone | GlmmError:
         """A fit by itself, or the error that it ends in."""
-        outcomes, asked = self._given.outcomes, self._asked
-        values = outcomes.column(k) if isinstance(outcomes, OutcomeTable) else asked.columns[k]
+        outcomes, asked, design = self._given.outcomes, self._asked, self._design
+        block = outcomes.one(k) if isinstance(outcomes, OutcomeTable) else asked.blocks[k]
+        values = checked_outcomes(block.chosen(self._used), design.formula, design.family, design.levels).values[0]
         try:
-            fitted = fitted_of(self._given.of_fit(asked.labels[k], values, progress=False), self._design.recipe.namespace)
+            if np.isnan(values).any():
+                request = self._given.of_fit(asked.labels[k], block.column(0), progress=False)
+                fitted = fitted_of(request, design.recipe.namespace)
+            else:  # the design is at hand
+                request = dataclasses.replace(self._given.request, progress=False)
+                fitted = maximised(dataclasses.replace(design, rows=design.with_outcome(values)), request, None)
         except GlmmError as error:
             return error
         return Alone(fitted.theta, fitted.information, fitted.log_likelihood, fitted.convergence)
+
+
+def _has_missing(block: OutcomeBlock) -> bool:
+    """Whether some outcomes are known in part of their rows."""
+    missing = np.isnan(np.delete(block.values, list(block.columns), axis=0))
+    return bool((missing.any(axis=1) & ~missing.all(axis=1)).any())
 
 
 class _Opener:
@@ -204,5 +220,5 @@ class _Opener:
             raise RowsNotKeptError(
                 f"the outcome {label!r} came from an iterator and was not kept; fit it with mixed_model, or pass outcomes as a table."
             )
-        request = self._given.of_fit(label, outcomes.column(k), initial_values=initial, progress=False)
+        request = self._given.of_fit(label, outcomes.one(k).column(0), initial_values=initial, progress=False)
         return fit_of(request, self._namespace)

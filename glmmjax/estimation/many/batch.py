@@ -85,21 +85,21 @@ class Batch:
                 for done in concurrent.futures.wait(running, return_when=concurrent.futures.FIRST_COMPLETED).done:
                     yield from self._sorted(*running.pop(done), done.result())
 
-    def _step(self, stage: Stage, slots: list[int]) -> Any:
-        """One call of a program for the fits in ``slots``, in a thread of its own, and what it tells of each of them."""
-        k, index, rows = len(slots), np.resize(slots, self._n), self._flight.rows  # repeats fill the chunk
+    def _step(self, stage: Stage, seats: list[int]) -> Any:
+        """One call of a program for the fits in ``seats``, in a thread of its own, and what it tells of each of them."""
+        k, index, rows = len(seats), np.resize(seats, self._n), self._flight.rows  # repeats fill the chunk
         if stage is Stage.BEGIN:
             given = Given(*(part[index] for part in self._flight.given))
             found = self._run.begin(self._kind, self._shared, rows["data"][index], given)
             for name, values in zip(("start", "first_order"), found, strict=True):
-                rows[name][slots] = np.asarray(values)[:k]
+                rows[name][seats] = np.asarray(values)[:k]
             return None
         chunk = BatchChunk(self._shared, rows["data"][index], rows["start"][index])
         if stage is Stage.JUDGE:
             return self._judged(chunk, rows["first_order"][index], rows["newton"][index], k)
         phase, own, after = (NEWTON, "newton", "verdict") if stage is Stage.NEWTON else (FIRST_ORDER, "first_order", "newton")
         state, follows, is_done = self._advance(phase, chunk, rows[own][index], Steps(self._rule, stage.n_steps))
-        rows[own][slots], rows[after][slots] = state[:k], follows[:k]
+        rows[own][seats], rows[after][seats] = state[:k], follows[:k]
         return is_done[:k]
 
     def _advance(self, phase: Phase, chunk: BatchChunk, states: np.ndarray, steps: Steps) -> list[np.ndarray]:
@@ -115,61 +115,61 @@ class Batch:
         change = np.where(np.isfinite(last.at.value), last.at.log_likelihood - at.log_likelihood, np.nan)
         return change[:k], newton_steps(newton.hessian[:k], last.at.gradient[:k])[0]
 
-    def _sorted(self, stage: Stage, slots: list[int], found: Any) -> Iterator[Ends]:
+    def _sorted(self, stage: Stage, seats: list[int], found: Any) -> Iterator[Ends]:
         """Let the fits of a chunk wait for what they need next; the ends of those that need nothing."""
         if stage is Stage.BEGIN:
-            self._flight.wait(Stage.FRESH, slots)
+            self._flight.wait(Stage.FRESH, seats)
         elif stage is Stage.JUDGE:
-            yield from self._accepted(slots, self._ends(slots, *found))
+            yield from self._accepted(seats, self._ends(seats, *found))
         else:
             same, after = (Stage.NEWTON, Stage.JUDGE) if stage is Stage.NEWTON else (Stage.FIRST_ORDER, Stage.NEWTON)
-            done = [slot for slot, is_done in zip(slots, found, strict=True) if is_done]
-            self._flight.wait(same, [slot for slot, is_done in zip(slots, found, strict=True) if not is_done])
-            unjudged = [slot for slot in done if stage is Stage.NEWTON and self._needs_no_judge(slot)]
-            self._flight.wait(after, [slot for slot in done if slot not in unjudged])
-            for slot in unjudged:
-                yield self._without_judge(slot)
+            done = [seat for seat, is_done in zip(seats, found, strict=True) if is_done]
+            self._flight.wait(same, [seat for seat, is_done in zip(seats, found, strict=True) if not is_done])
+            unjudged = [seat for seat in done if stage is Stage.NEWTON and self._needs_no_judge(seat)]
+            self._flight.wait(after, [seat for seat in done if seat not in unjudged])
+            for seat in unjudged:
+                yield self._without_judge(seat)
 
-    def _needs_no_judge(self, slot: int) -> bool:
-        return slot in self._first_ends or self._flight.rows["verdict"][slot, 0] == Code.NOT_FINITE
+    def _needs_no_judge(self, seat: int) -> bool:
+        return seat in self._first_ends or self._flight.rows["verdict"][seat, 0] == Code.NOT_FINITE
 
-    def _without_judge(self, slot: int) -> Ends:
+    def _without_judge(self, seat: int) -> Ends:
         """The end of a fit without a finite value, or of one whose second start is done: the first end, unless the second is a new one."""
-        end = self._ends([slot], np.full(1, np.nan), np.full(1, np.inf))
-        self._flight.release([slot])
-        first = self._first_ends.pop(slot, None)
+        end = self._ends([seat], np.full(1, np.nan), np.full(1, np.inf))
+        self._flight.release([seat])
+        first = self._first_ends.pop(seat, None)
         if first is None:
             return end
         is_new = is_certified(end.code) & ~(np.abs(end.objective - first.objective) <= SAME)
         return first._replace(n_evaluations=first.n_evaluations + end.n_evaluations, is_final=first.is_final & ~is_new)
 
-    def _accepted(self, slots: list[int], ends: Ends) -> Iterator[Ends]:
+    def _accepted(self, seats: list[int], ends: Ends) -> Iterator[Ends]:
         """The ends of judged fits, without those that are singular: these get a second start, as an ordinary fit does."""
         problem = self._kind.settings.problem
         again = ends.is_final & (ends.code == Code.CONVERGED_ON_BOUNDARY) & (not self._is_exact and problem.layout.covariance.q > 0)
         for k in np.flatnonzero(again):
-            self._first_ends[slots[k]] = ends.at(slice(k, k + 1))
-            reach = self._kind.start.unpack(self._flight.rows["start"][slots[k]]).effect_reach
-            self._flight.begin_again(slots[k], with_full_rank(problem.layout, ends.theta[k], reach))
-        self._flight.release([slot for slot, is_again in zip(slots, again, strict=True) if not is_again])
+            self._first_ends[seats[k]] = ends.at(slice(k, k + 1))
+            reach = self._kind.start.unpack(self._flight.rows["start"][seats[k]]).effect_reach
+            self._flight.begin_again(seats[k], with_full_rank(problem.layout, ends.theta[k], reach))
+        self._flight.release([seat for seat, is_again in zip(seats, again, strict=True) if not is_again])
         yield ends.at(~again)
 
-    def _ends(self, slots: list[int], error: np.ndarray, shift: np.ndarray) -> Ends:
+    def _ends(self, seats: list[int], error: np.ndarray, shift: np.ndarray) -> Ends:
         rows = self._flight.rows
-        newton, first = self._kind.newton.unpack(rows["newton"][slots]), self._kind.first_order.unpack(rows["first_order"][slots])
+        newton, first = self._kind.newton.unpack(rows["newton"][seats]), self._kind.first_order.unpack(rows["first_order"][seats])
         ends = Ends(
-            fits=self._flight.fits[slots],
+            fits=self._flight.fits[seats],
             theta=newton.theta,
             hessian=newton.hessian,
             gradient=newton.at.gradient,
             log_likelihood=newton.at.log_likelihood,
             objective=newton.at.value,
             decrement=newton.decrement,
-            code=rows["verdict"][slots, 0].astype(int),
+            code=rows["verdict"][seats, 0].astype(int),
             error=error,
             shift=shift,
             n_evaluations=np.stack([first.n_em, first.n_quasi_newton, newton.n_newton], axis=-1),
-            is_close=rows["verdict"][slots, 1] > 0,
-            is_final=np.ones(len(slots), bool),
+            is_close=rows["verdict"][seats, 1] > 0,
+            is_final=np.ones(len(seats), bool),
         )
         return ends._replace(is_final=is_accepted(self._kind.settings.problem, self._options, self._is_exact, ends))

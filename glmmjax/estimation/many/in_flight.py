@@ -1,4 +1,4 @@
-"""The fits of a batch that are under way: a slot each, with rows of numbers that say where it stands, and what it waits for."""
+"""The fits of a batch that are under way: a seat each, with rows of numbers that say where it stands, and what it waits for."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ class Rows(NamedTuple):
 
 
 class InFlight:
-    """``capacity`` slots for fits.
+    """``capacity`` seats for fits.
 
     Attributes
     ----------
     rows : by name, (capacity, .): what differs between fits, their starting values, their states, and verdicts of the second phase
     given : starting values from outside
-    fits : (capacity,) number of the fit in each slot
+    fits : (capacity,) number of the fit in each seat
     """
 
     def __init__(self, kind: BatchKind, capacity: int):
@@ -71,14 +71,14 @@ class InFlight:
                 self._outside = self._outside if found is None else found
             fits, data = self._outside
             n = min(len(self._free), len(fits))
-            slots, self._free = self._free[:n], self._free[n:]
-            self.fits[slots], self.rows["data"][slots], self.given.is_used[slots] = fits[:n], data[:n], False
-            self.wait(Stage.BEGIN, slots)
+            seats, self._free = self._free[:n], self._free[n:]
+            self.fits[seats], self.rows["data"][seats], self.given.is_used[seats] = fits[:n], data[:n], False
+            self.wait(Stage.BEGIN, seats)
             self._outside = Rows(fits[n:], data[n:])
 
-    def wait(self, stage: Stage, slots: list[int]) -> None:
+    def wait(self, stage: Stage, seats: list[int]) -> None:
         """Let fits wait for a stage."""
-        self._waiting[stage] += slots
+        self._waiting[stage] += seats
 
     def take(self, n: int, n_idle: int, is_all_idle: bool) -> tuple[Stage, list[int]] | None:
         """The fits that are stepped next, ``n`` at most: those of the last stage that has so many, or of the stage that has most.
@@ -93,11 +93,11 @@ class InFlight:
         self._waiting[chosen] = waiting[n:]
         return chosen, waiting[:n]
 
-    def begin_again(self, slot: int, theta: np.ndarray) -> None:
+    def begin_again(self, seat: int, theta: np.ndarray) -> None:
         """Start a fit once more, at ``theta`` (P,)."""
-        self.given.theta[slot], self.given.is_used[slot] = theta, True
-        self.wait(Stage.BEGIN, [slot])
+        self.given.theta[seat], self.given.is_used[seat] = theta, True
+        self.wait(Stage.BEGIN, [seat])
 
-    def release(self, slots: list[int]) -> None:
-        """Free the slots of fits that have ended."""
-        self._free += slots
+    def release(self, seats: list[int]) -> None:
+        """Free the seats of fits that have ended."""
+        self._free += seats
