@@ -41,6 +41,7 @@ __all__ = [
     "replace_offset",
     "replace_outcomes",
     "replace_weights",
+    "row_weights_in_blocks",
     "to_clusters",
     "to_rows",
     "total_weight",
@@ -177,6 +178,12 @@ def cluster_starts(clusters: ClusterData) -> tuple[Any, ...]:
 def weights_in_blocks(starts: Sequence[Any], weights: Any) -> tuple[Any, ...]:
     """Weights (m,) as the buckets hold them, by their ``cluster_starts``: on the first lane of each cluster, and 0 elsewhere."""
     return tuple(_functions(weights, start).where(start < 0, 0.0, _taken(weights, start)) for start in starts)
+
+
+def row_weights_in_blocks(clusters: ClusterData, order: RowOrder, counted: Any) -> tuple[Any, ...]:
+    """Row weights (S, ..., w, B) for each bucket where only some rows count: ``counted`` (..., n) is 1 for these, else 0."""
+    pairs = zip(from_rows(order, counted), clusters.buckets, strict=True)
+    return tuple(values * _on_host(bucket.row_weight)[(slice(None), *(None,) * (values.ndim - 3))] for values, bucket in pairs)
 
 
 def places_of_clusters(clusters: ClusterData) -> Place:

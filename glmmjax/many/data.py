@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +14,14 @@ from glmmjax.estimation.many.ends import Ends
 from glmmjax.estimation.many.fits import BatchData
 from glmmjax.estimation.many.in_flight import Rows
 from glmmjax.estimation.objective import FitSettings
-from glmmjax.likelihood.clusters import cluster_starts, cluster_weights, clusters_of_rows, from_rows, weights_in_blocks
+from glmmjax.likelihood.clusters import (
+    cluster_starts,
+    cluster_weights,
+    clusters_of_rows,
+    from_rows,
+    row_weights_in_blocks,
+    weights_in_blocks,
+)
 from glmmjax.options import Options
 
 __all__ = ["Counts", "OutcomeRows"]
@@ -47,12 +54,11 @@ class OutcomeRows:
 
     def __init__(self, settings: FitSettings, design: Design, has_missing: bool):
         clusters, self.has_missing = design.clusters, has_missing
-        self._settings, self._buckets, self._order = settings, clusters.buckets, design.order
+        self._settings, self._clusters, self._order = settings, clusters, design.order
         codes = np.asarray(clusters_of_rows(clusters, design.order))
         self._by_cluster = np.argsort(codes, kind="stable")
         self._firsts = np.flatnonzero(np.diff(codes[self._by_cluster], prepend=-1))
         self._starts, self._weights = cluster_starts(clusters), np.asarray(cluster_weights(clusters))
-        self._is_row = [np.asarray(bucket.row_weight) for bucket in clusters.buckets]
 
     def run(self, source: Iterator[Rows], options: Options, rule: RuleOfBatch, n: int | None) -> Iterator[Ends]:
         """The ends of fits that ``rows`` has made, in no certain order; ``n`` is their number, where it is known."""
@@ -65,12 +71,12 @@ class OutcomeRows:
     @functools.cached_property
     def complete(self) -> BatchData:
         """What fits without missing outcomes share."""
-        return BatchData(self._settings, self._buckets, ("y",))
+        return BatchData(self._settings, self._clusters.buckets, ("y",))
 
     @functools.cached_property
     def with_missing(self) -> BatchData:
         """What fits with missing outcomes share."""
-        return BatchData(self._settings, self._buckets, _WITH_MISSING)
+        return BatchData(self._settings, self._clusters.buckets, _WITH_MISSING)
 
     def counts(self, values: np.ndarray) -> Counts:
         """Rows and clusters that outcomes (r, n) leave to their fits."""
@@ -81,13 +87,17 @@ class OutcomeRows:
         """Fits of outcomes of which some are missing: weight 0, and the value of a row that is there, which any family can evaluate."""
         known = ~np.isnan(values)
         filled = np.where(known, values, values[np.arange(len(values)), np.argmax(known, axis=1)][:, None])
-        row_weights = [weight * is_row for weight, is_row in zip(self._blocks(known.astype(float)), self._is_row, strict=True)]
+        row_weights = self._first(row_weights_in_blocks(self._clusters, self._order, known.astype(float)))
         weights = weights_in_blocks(self._starts, self._has_rows(known) * self._weights)
         return self.with_missing.rows(fits, list(zip(self._blocks(filled), row_weights, weights, strict=True)))
 
     def _blocks(self, values: np.ndarray) -> list[Any]:
         """One (r, S, w, B) array for each bucket."""
-        return [np.moveaxis(np.asarray(block), 1, 0) for block in from_rows(self._order, values)]
+        return self._first(from_rows(self._order, values))
+
+    def _first(self, blocks: Iterable[Any]) -> list[Any]:
+        """Blocks with the axis of the fits in front."""
+        return [np.moveaxis(np.asarray(block), 1, 0) for block in blocks]
 
     def _has_rows(self, known: np.ndarray) -> np.ndarray:
         """(r, m) bool: which clusters have a row with an outcome."""

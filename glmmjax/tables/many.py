@@ -18,6 +18,7 @@ from glmmjax.postfit.uncertainty.p_values import normal_two_sided
 from glmmjax.tables.page import Summary
 from glmmjax.tables.text import Section
 from glmmjax.tables.tidy import COEFFICIENTS, ROWS
+from glmmjax.values import shown
 
 __all__ = [
     "checked_number",
@@ -127,12 +128,12 @@ def number_of_fit(many: FittedMany, name: Any) -> int:
         return int(where[0])
     if len(where) > 1:
         raise ArgumentError(
-            f"{len(where)} fits have the name {name!r}: numbers {', '.join(map(str, where[:10]))}. Take one with nth(number)."
+            f"{len(where)} fits have the name {shown(name)}: numbers {', '.join(map(str, where[:10]))}. Take one with nth(number)."
         )
     if is_whole and -len(many.labels) <= name < len(many.labels):
         return int(name) % len(many.labels)
-    shown = ", ".join(map(repr, many.labels[:5])) + (", ..." if len(many.labels) > 5 else "")
-    raise ArgumentError(f"{name!r} is the name of no fit; there are {len(many.labels):,}: {shown}.")
+    names = ", ".join(map(shown, many.labels[:5])) + (", ..." if len(many.labels) > 5 else "")
+    raise ArgumentError(f"{shown(name)} is the name of no fit; there are {len(many.labels):,}: {names}.")
 
 
 def one_line_of_many(many: FittedMany) -> str:
@@ -193,7 +194,7 @@ def checked_number(many: FittedMany, number: int) -> int:
         Where there are not so many fits.
     """
     if number >= len(many.code):
-        raise ArgumentError(f"number={number} is beyond the last of {len(many.code):,} fits, which are numbered from 0.")
+        raise ArgumentError(f"number={shown(number)} is beyond the last of {len(many.code):,} fits, which are numbered from 0.")
     return int(number)
 
 
