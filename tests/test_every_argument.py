@@ -93,7 +93,7 @@ def receivers():
     return {type(one).__name__: one for one in made}
 
 
-def sound(name: str, receivers: dict) -> dict:
+def sound(name: str, receivers: dict, argument: str = "") -> dict:
     """Arguments with which the call is short and right; those with a default need none."""
     fit, design = receivers["MixedModelResults"], receivers["Design"]
     at = {"params": fit.params, "clusters": design.clusters, "family": "poisson", "n_agq": 3}
@@ -103,7 +103,7 @@ def sound(name: str, receivers: dict) -> dict:
         "log_likelihood": at,
         "cluster_log_likelihoods": at,
         "fit_params": {"clusters": design.clusters, "family": "poisson", "n_agq": 3, "init": fit.params},
-        "fit_many": MANY,
+        "fit_many": MODEL | {"fixed": "y ~ x", "by": "sex"} if argument == "by" else MANY,
         "fit_params_many": {"clusters": design.with_outcomes(np.ones((2, 48))), "family": "poisson", "n_agq": 3},
         "shard_clusters": {"clusters": design.clusters, "mesh": None},
         "anova": {"fit0": fit, "fit1": fit},
@@ -186,7 +186,7 @@ def test_it_ends_in_an_answer_or_in_our_own_error(name, argument, receivers, tmp
     for label, value in HOSTILE.items():
         try:
             with watched():
-                call(**{**sound(name, receivers), argument: value})
+                call(**{**sound(name, receivers, argument), argument: value})
         except GlmmError:
             continue
         except Exception as error:

@@ -20,6 +20,7 @@ from glmmjax.families import Family
 from glmmjax.values import shown
 
 __all__ = [
+    "NO_OUTCOMES",
     "Checked",
     "OutcomeBlock",
     "OutcomeParts",
@@ -128,6 +129,7 @@ class OutcomeParts(NamedTuple):
 
 
 Outcomes = OutcomeTable | OutcomeParts
+NO_OUTCOMES = OutcomeTable(np.zeros((0, 0)))
 
 
 def read_outcomes(outcomes: Any, data: pd.DataFrame) -> Outcomes:

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from glmmjax.arguments import Judged, Kind
+from glmmjax.arguments import Judged, Kind, Maybe, Text
 from glmmjax.design import ModelArguments
 from glmmjax.design.columns.groups import offset_values
-from glmmjax.design.columns.table import as_frame
-from glmmjax.design.outcomes import Outcomes, read_outcomes
+from glmmjax.design.columns.table import as_frame, column_of, describe_unknown
+from glmmjax.design.outcomes import NO_OUTCOMES, Outcomes, read_outcomes
 from glmmjax.errors import ArgumentError
 from glmmjax.request import FIT, FitRequest
 
@@ -19,7 +19,8 @@ __all__ = ["MANY", "ManyArguments", "many_arguments"]
 
 MANY: dict[str, Kind] = {
     **{name: kind for name, kind in FIT.items() if name not in ("initial_values", "devices")},
-    "outcomes": Judged("a DataFrame or matrix with a column for each fit"),
+    "outcomes": Judged("None, or a DataFrame or matrix with a column for each fit"),
+    "by": Maybe(Text("the name of a column whose levels have a fit each")),
 }
 
 
@@ -32,11 +33,13 @@ class ManyArguments:
     request : the model of every fit; its formula names the outcome ``outcome``, and its data have numbered rows and no such column
     outcomes : what differs
     outcome : name of the outcome, which is that of no column
+    by : the column whose levels have a fit each; None where outcomes differ
     """
 
     request: FitRequest
     outcomes: Outcomes
-    outcome: str
+    outcome: str = ""
+    by: str | None = None
 
     def of_fit(self, label: Any, values: Any, **changes: Any) -> FitRequest:
         """The request of one fit with its outcome, under its own name where that can stand in a formula."""
@@ -51,7 +54,7 @@ class ManyArguments:
         return self.request.fixed[len(self.outcome) :].strip()
 
 
-def many_arguments(request: FitRequest, outcomes: Any) -> ManyArguments:
+def many_arguments(request: FitRequest, outcomes: Any, by: str | None) -> ManyArguments:
     """The arguments, checked as far as that is possible without reading outcomes.
 
     Raises
@@ -61,7 +64,11 @@ def many_arguments(request: FitRequest, outcomes: Any) -> ManyArguments:
     """
     if request.is_streamed:
         raise ArgumentError("data is a stream, and many fits need a table in memory: a DataFrame, or a dict of columns.")
+    if (outcomes is None) == (by is None):
+        raise ArgumentError("give either outcomes=, a column for each fit, or by=, the column of data whose levels have a fit each.")
     data = as_frame(request.data)
+    if by is not None:
+        return _by_level(request, data, by)
     if not request.fixed.lstrip().startswith("~"):
         raise ArgumentError(
             f"fixed={request.fixed!r} names an outcome, and outcomes= gives them: write the right side only, "
@@ -71,13 +78,26 @@ def many_arguments(request: FitRequest, outcomes: Any) -> ManyArguments:
     name = "outcome"
     while name in data.columns or name in request.fixed:
         name += "_"
-    plain = data.reset_index(drop=True)
-    given = {key: getattr(request, key) for key in ("offset", "zi_offset")}
-    offsets = {key: _by_position(key, value, data) for key, value in given.items()}
-    request = dataclasses.replace(request, fixed=f"{name} {request.fixed.strip()}", data=plain, **offsets)
+    request = dataclasses.replace(_with_numbered_rows(request, data), fixed=f"{name} {request.fixed.strip()}")
     request.check()
     _check_one_column(request)
     return ManyArguments(request, found, name)
+
+
+def _by_level(request: FitRequest, data: Any, by: str) -> ManyArguments:
+    if by not in data.columns:
+        raise ArgumentError(describe_unknown(by, data, f"by={by!r}"))
+    column_of(data, by)
+    request = _with_numbered_rows(request, data)
+    request.check()
+    return ManyArguments(request, NO_OUTCOMES, by=by)
+
+
+def _with_numbered_rows(request: FitRequest, data: Any) -> FitRequest:
+    """The request for data whose rows are numbered; an offset that is a Series is matched first."""
+    given = {name: getattr(request, name) for name in ("offset", "zi_offset")}
+    offsets = {name: _by_position(name, value, data) for name, value in given.items()}
+    return dataclasses.replace(request, data=data.reset_index(drop=True), **offsets)
 
 
 def _by_position(name: str, offset: Any, data: Any) -> Any:

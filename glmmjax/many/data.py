@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from glmmjax.design import Design
-from glmmjax.estimation.many.batch import RuleOfBatch
-from glmmjax.estimation.many.ends import Ends
 from glmmjax.estimation.many.fits import BatchData
 from glmmjax.estimation.many.in_flight import Rows
 from glmmjax.estimation.objective import FitSettings
@@ -22,7 +20,6 @@ from glmmjax.likelihood.clusters import (
     row_weights_in_blocks,
     weights_in_blocks,
 )
-from glmmjax.options import Options
 
 __all__ = ["Counts", "OutcomeRows"]
 
@@ -59,10 +56,6 @@ class OutcomeRows:
         self._by_cluster = np.argsort(codes, kind="stable")
         self._firsts = np.flatnonzero(np.diff(codes[self._by_cluster], prepend=-1))
         self._starts, self._weights = cluster_starts(clusters), np.asarray(cluster_weights(clusters))
-
-    def run(self, source: Iterator[Rows], options: Options, rule: RuleOfBatch, n: int | None) -> Iterator[Ends]:
-        """The ends of fits that ``rows`` has made, in no certain order; ``n`` is their number, where it is known."""
-        return (self.with_missing if self.has_missing else self.complete).run(source, options, rule, n)
 
     def rows(self, fits: np.ndarray, values: np.ndarray) -> Rows:
         """Fits of outcomes (r, n), of which some may be missing where ``has_missing``."""

@@ -24,7 +24,8 @@ def fit_many(
     random: str | None = None,
     *,
     data: Any,
-    outcomes: Any,
+    outcomes: Any = None,
+    by: str | None = None,
     family: str | Family,
     weights: Any = None,
     offset: Any = None,
@@ -38,7 +39,7 @@ def fit_many(
     options: Options = _DEFAULTS,
     progress: Any = False,
 ) -> ManyFits:
-    """Fit one model to many outcomes (genes, items, voxels, simulated data sets), many times faster than ``mixed_model`` one by one.
+    """Fit one model to many outcomes (genes, items, voxels), or to many data sets, many times faster than ``mixed_model`` one by one.
 
     The fits share their design and are stepped together, on all cores. Each ends where ``mixed_model`` ends, with the same certificate. A
     fit with which ``mixed_model`` would not be content at once (a rule that has not settled, a family near its limit, no certificate) is
@@ -46,12 +47,14 @@ def fit_many(
 
     Parameters
     ----------
-    fixed : fixed effects, ``"~ sex * time"``; as in ``mixed_model``, without an outcome.
+    fixed : fixed effects, ``"~ sex * time"``; as in ``mixed_model``, without an outcome unless ``by`` is given.
     random : random effects and cluster variable, ``"~ time | id"``.
     data : DataFrame, or a dict of columns, with everything but the outcomes. Rows with a missing value in a used column are dropped.
     outcomes : a row for each row of ``data`` and a column for each fit: a DataFrame (matched by its index, with the names of the fits), a
         NumPy array, or one of SciPy's sparse matrices; or an iterator that gives such parts, some columns each, which are not kept. A
         missing outcome takes its row out of that fit.
+    by : in the place of ``outcomes``, the column of ``data`` whose levels have a fit each, of the outcome that ``fixed`` names. Levels,
+        means and knots in the formula are those of all rows. Data sets of similar size share their programs.
     family : as in ``mixed_model``, with an outcome in one column.
     weights, offset, zi_fixed, zi_random, zi_offset, dispersion, covariance, penalized, n_agq, options : as in ``mixed_model``.
     progress : True shows one updating line, a function is called with a record of fits done, certified and failed.
@@ -91,4 +94,4 @@ def fit_many(
         zi_offset=zi_offset, dispersion=dispersion, covariance=covariance, penalized=penalized, n_agq=n_agq, options=options,
         progress=progress,
     )  # fmt: skip
-    return ManyFits(fitted_many(many_arguments(request, outcomes), caller_namespace()))
+    return ManyFits(fitted_many(many_arguments(request, outcomes, by), caller_namespace()))

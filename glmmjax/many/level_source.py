@@ -1,0 +1,168 @@
+"""One fit for each level of a column. Data sets of different sizes are padded to a few shapes, which share their programs."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from glmmjax.design import Design, build_design
+from glmmjax.design.columns.groups import number_clusters
+from glmmjax.design.layout.grouping import BucketLayout, ladder, lay_out
+from glmmjax.estimation.many.fits import BatchData
+from glmmjax.estimation.many.in_flight import Rows
+from glmmjax.estimation.many.programs import VARYING
+from glmmjax.estimation.objective import fit_settings
+from glmmjax.fitted import FittedModel, problem_of
+from glmmjax.likelihood.clusters import Bucket, cluster_weights, clusters_of_rows, outcome_columns, to_rows
+from glmmjax.many.arguments import ManyArguments
+from glmmjax.many.source import FitsRead, FitsToRun
+from glmmjax.model import fitted_of
+from glmmjax.request import FitRequest
+
+__all__ = ["LevelSource"]
+
+_STEPS = 2  # sizes an octave: few shapes, at the price of padding
+_COMPILING = 2_000_000  # padded rows whose fits take as long as compiling the programs of one more shape
+_BLOCK_ROWS = 500_000  # padded rows that are gathered at a time
+
+
+class _Table(NamedTuple):
+    """The columns of all rows that the model uses, a cluster after the other and a level after the other."""
+
+    y: tuple[np.ndarray, ...]  # (n,) each
+    X: tuple[np.ndarray, ...]  # (p, n) each
+    Z: tuple[np.ndarray, ...]  # (q, n) each
+    offset: np.ndarray  # (E, n)
+
+
+class _Level(NamedTuple):
+    """One data set: consecutive rows of the table."""
+
+    first: int
+    sizes: np.ndarray  # rows of each cluster
+    weights: np.ndarray  # of each cluster
+
+
+class LevelSource:
+    """``Source`` of the levels of ``by=``. The columns of the model (levels, means, knots) come from the rows of all levels."""
+
+    def __init__(self, given: ManyArguments, env: Mapping[str, Any]):
+        self._given, request = given, given.request
+        self.design = build_design(request, env, request.options)
+        self._settings = fit_settings(problem_of(self.design, request.penalty), request.options)
+        self._by = request.data[given.by].to_numpy()
+        groups = number_clusters(request.data[given.by].iloc[np.asarray(self.design.row_labels)], given.by)
+        self._labels = list(groups.labels)
+        self._table, self._levels = _sorted_by_level(self.design, groups.codes, len(self._labels))
+        counts = [np.array([value(level) for level in self._levels]) for value in (lambda one: one.sizes.sum(), lambda one: len(one.sizes))]
+        self.read = FitsRead(self._labels, [counts[0]], [counts[1]], {})
+
+    @property
+    def n(self) -> int | None:
+        return len(self._labels)
+
+    def batches(self) -> Iterator[FitsToRun]:
+        for (width, count), fits in _classes(self._levels):
+            shape = _shape(width, count, self._given.request.options.max_block_rows)
+            example = jax.tree.map(lambda leaf: leaf[0], self._buckets(fits[:1], shape))
+            data = BatchData(self._settings, (example,), VARYING)
+            yield FitsToRun(data, self._rows(data, fits, shape), len(fits))
+
+    def release(self, fits: np.ndarray) -> None:
+        del fits  # data stay in memory
+
+    def alone(self, k: int) -> FittedModel:
+        return fitted_of(self.request(k), self.design.recipe.namespace)
+
+    def request(self, k: int, **changes: Any) -> FitRequest:
+        request, chosen = self._given.request, np.flatnonzero(self._by == self._labels[k])
+        parts = {name: getattr(request, name) for name in ("offset", "zi_offset")}
+        own: dict[str, Any] = {name: value[chosen] for name, value in parts.items() if isinstance(value, np.ndarray)}
+        if request.weights is not None and not isinstance(request.weights, str):
+            own["weights"] = dict(zip(self.design.groups, np.asarray(cluster_weights(self.design.clusters)), strict=True))
+        data = request.data.iloc[chosen].reset_index(drop=True)
+        return dataclasses.replace(request, data=data, progress=False, **own, **changes)
+
+    def _rows(self, data: BatchData, fits: np.ndarray, shape: tuple[int, int, int]) -> Iterator[Rows]:
+        step = max(1, _BLOCK_ROWS // int(np.prod(shape)))
+        for first in range(0, len(fits), step):
+            chosen = fits[first : first + step]
+            bucket = self._buckets(chosen, shape)
+            yield data.rows(chosen, [tuple(getattr(bucket, name) for name in VARYING)])
+
+    def _weights(self, k: int, layout: BucketLayout) -> np.ndarray:
+        """(S, B) weights of the clusters of a fit."""
+        return np.where(layout.is_cluster, self._levels[k].weights[layout.clusters], 0.0)
+
+    def _buckets(self, fits: np.ndarray, shape: tuple[int, int, int]) -> Bucket:
+        """The bucket of every fit, on the first axis."""
+        s, w, b = shape
+        layouts: list[BucketLayout] = [lay_out(self._levels[k].sizes, w, (s, b)) for k in fits]
+        firsts = np.array([self._levels[k].first for k in fits])
+        index = np.stack([layout.rows for layout in layouts]) + firsts[:, None, None, None]
+        weights = [self._weights(k, layout) for k, layout in zip(fits, layouts, strict=True)]
+        table = self._table
+        y: Any = tuple(column[index] for column in table.y)
+        arrays: dict[str, Any] = {
+            "y": y if len(y) > 1 else y[0],
+            "X": tuple(np.moveaxis(x[:, index], 0, 2) for x in table.X),
+            "Z": tuple(np.moveaxis(z[:, index], 0, 2) for z in table.Z),
+            "offset": np.moveaxis(table.offset[:, index], 0, 2),
+            "row_weight": np.stack([layout.is_row for layout in layouts]).astype(float),
+            "cluster_weight": np.stack(weights),
+        }
+        return Bucket(**arrays)
+
+
+def _classes(levels: list[_Level]) -> list[tuple[tuple[int, int], np.ndarray]]:
+    """Kinds of data sets that are padded alike: (rows of a cluster, clusters), and the fits of each.
+
+    The two kinds that cost the least padding together become one, as long as that is cheaper than compiling programs for both.
+    """
+    largest = [(int(ladder(int(level.sizes.max()), _STEPS)), int(ladder(len(level.sizes), _STEPS))) for level in levels]
+    kinds = [(shape, [k for k, found in enumerate(largest) if found == shape]) for shape in sorted(set(largest))]
+    while len(kinds) > 1:
+        extra, i, j = min((_padding(kinds[i], kinds[j]), i, j) for i in range(len(kinds)) for j in range(i))
+        if extra > _COMPILING:
+            break
+        (shape, fits), (other, more) = kinds[j], kinds.pop(i)
+        kinds[j] = ((max(shape[0], other[0]), max(shape[1], other[1])), fits + more)
+    return [(shape, np.sort(fits)) for shape, fits in kinds]
+
+
+def _padding(a: tuple[tuple[int, int], list[int]], b: tuple[tuple[int, int], list[int]]) -> int:
+    """Rows that are added when the fits of two kinds are padded alike."""
+    width, count = (max(sizes) for sizes in zip(a[0], b[0], strict=True))
+    return sum(len(fits) * (width * count - shape[0] * shape[1]) for shape, fits in (a, b))
+
+
+def _shape(width: int, count: int, max_block_rows: int) -> tuple[int, int, int]:
+    """(blocks, rows of a cluster, clusters of a block) of one bucket for so many clusters."""
+    lanes = min(count, max(1, max_block_rows // width))
+    return -(-count // lanes), width, lanes
+
+
+def _sorted_by_level(design: Design, level: np.ndarray, n_levels: int) -> tuple[_Table, list[_Level]]:
+    """The rows by level and cluster, and where each level is."""
+    clusters, order = design.clusters, design.order
+    cluster = np.asarray(clusters_of_rows(clusters, order))
+    sorted_rows = np.lexsort((cluster, level))
+    in_order = lambda blocks: np.asarray(to_rows(order, [np.asarray(block) for block in blocks]))[..., sorted_rows]  # noqa: E731
+    buckets = clusters.buckets
+    table = _Table(
+        y=tuple(in_order(blocks) for blocks in outcome_columns(clusters)),
+        X=tuple(in_order([bucket.X[e] for bucket in buckets]) for e in range(len(buckets[0].X))),
+        Z=tuple(in_order([bucket.Z[e] for bucket in buckets]) for e in range(len(buckets[0].Z))),
+        offset=in_order([bucket.offset for bucket in buckets]),
+    )
+    level, cluster, weights = level[sorted_rows], cluster[sorted_rows], np.asarray(cluster_weights(clusters))
+    starts = np.flatnonzero((np.diff(level, prepend=-1) != 0) | (np.diff(cluster, prepend=-1) != 0))
+    sizes, of_start = np.diff(starts, append=len(level)), level[starts]
+    ends = np.searchsorted(of_start, np.arange(n_levels + 1))
+    parts = [slice(*pair) for pair in itertools.pairwise(ends)]
+    return table, [_Level(int(starts[part.start]), sizes[part], weights[cluster[starts[part]]]) for part in parts]

@@ -1,0 +1,88 @@
+"""Where many fits come from: the contract between ``run`` and what differs between the fits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from glmmjax.design import Design
+from glmmjax.estimation.many.fits import BatchData
+from glmmjax.estimation.many.in_flight import Rows
+from glmmjax.fitted import FittedModel
+from glmmjax.request import FitRequest
+
+__all__ = ["FitsRead", "FitsToRun", "Source"]
+
+
+class FitsRead(NamedTuple):
+    """The fits that were read, in their order.
+
+    Attributes
+    ----------
+    labels : names of the fits
+    rows : rows with an outcome, of some fits each
+    groups : clusters with such a row, likewise
+    problems : by number of the fit, why none is made
+    """
+
+    labels: list[Any]
+    rows: list[np.ndarray]
+    groups: list[np.ndarray]
+    problems: dict[int, str]
+
+
+class FitsToRun(NamedTuple):
+    """Fits of one kind.
+
+    Attributes
+    ----------
+    data : what they share
+    rows : gives them, some at a time
+    n : their number, None where it is not known
+    """
+
+    data: BatchData
+    rows: Iterator[Rows]
+    n: int | None
+
+
+class Source(Protocol):
+    """What differs between the fits of a call."""
+
+    @property
+    def design(self) -> Design:
+        """Names, structure and columns that all fits share."""
+
+    @property
+    def n(self) -> int | None:
+        """Number of fits, None where it is not known before they are read."""
+
+    @property
+    def read(self) -> FitsRead:
+        """What has been read so far."""
+
+    def batches(self) -> Iterator[FitsToRun]:
+        """All fits, kind by kind."""
+
+    def release(self, fits: np.ndarray) -> None:
+        """These fits need no second look."""
+
+    def alone(self, k: int) -> FittedModel:
+        """The fit with a number, as ``mixed_model`` makes it.
+
+        Raises
+        ------
+        GlmmError
+            As ``mixed_model``.
+        """
+
+    def request(self, k: int, **changes: Any) -> FitRequest:
+        """The arguments with which ``mixed_model`` makes this fit.
+
+        Raises
+        ------
+        RowsNotKeptError
+            Where its rows are gone.
+        """
