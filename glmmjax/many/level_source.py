@@ -49,7 +49,7 @@ class _Level(NamedTuple):
 
 
 class LevelSource:
-    """``Source`` of the levels of ``by=``. The columns of the model (levels, means, knots) come from the rows of all levels."""
+    """``FitSource`` of the levels of ``by=``. The columns of the model (levels, means, knots) come from the rows of all levels."""
 
     def __init__(self, given: ManyArguments, env: Mapping[str, Any]):
         self._given, request = given, given.request

@@ -27,7 +27,7 @@ _BLOCK_NUMBERS = 2_000_000  # outcomes that are read at a time
 
 
 class OutcomeSource:
-    """``Source`` of the outcomes of ``fit_many``. Those of an iterator are kept as long as their fits may need a second look."""
+    """``FitSource`` of the outcomes of ``fit_many``. Those of an iterator are kept as long as their fits may need a second look."""
 
     def __init__(self, given: ManyArguments, env: Mapping[str, Any]):
         self._given, request = given, given.request

@@ -25,7 +25,7 @@ from glmmjax.many.arguments import ManyArguments
 from glmmjax.many.level_source import LevelSource
 from glmmjax.many.outcome_source import OutcomeSource
 from glmmjax.many.record import Alone, Found, is_doubtful, reach_of
-from glmmjax.many.source import Source
+from glmmjax.many.source import FitSource
 from glmmjax.model import fit_of
 from glmmjax.progress import ManyProgress, Watch
 from glmmjax.request import FitRequest
@@ -58,7 +58,7 @@ def fitted_many(given: ManyArguments, env: Mapping[str, Any]) -> FittedMany:
 class _Run:
     """The state of a call, so that one that is interrupted can tell what is done."""
 
-    def __init__(self, source: Source, request: FitRequest):
+    def __init__(self, source: FitSource, request: FitRequest):
         self._begun, self.is_interrupted, self._source, self._request = time.perf_counter(), False, source, request
         self._problem = problem_of(source.design, request.penalty)
         self._rule = RuleOfBatch(request.rule.quadrature(source.design.covariance.q), request.rule.is_exact)
@@ -139,7 +139,7 @@ class _Run:
 class _Opener:
     """Makes the ordinary fit with a number: ``FittedMany.open_fit``."""
 
-    def __init__(self, source: Source):
+    def __init__(self, source: FitSource):
         self._source = source
 
     def __call__(self, k: int, initial: Params | None) -> MixedModelResults:

@@ -13,7 +13,7 @@ from glmmjax.estimation.many.in_flight import Rows
 from glmmjax.fitted import FittedModel
 from glmmjax.request import FitRequest
 
-__all__ = ["FitsRead", "FitsToRun", "Source"]
+__all__ = ["FitsRead", "FitsToRun", "FitSource"]
 
 
 class FitsRead(NamedTuple):
@@ -48,7 +48,7 @@ class FitsToRun(NamedTuple):
     n: int | None
 
 
-class Source(Protocol):
+class FitSource(Protocol):
     """What differs between the fits of a call."""
 
     @property
