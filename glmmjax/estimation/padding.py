@@ -81,7 +81,8 @@ def padding(problem: Problem, buckets: tuple[Bucket, ...], n_agq: int) -> Paddin
     layout = problem.layout
     if n_agq**layout.covariance.q * padded_rows(buckets) > _LARGE_WORK:
         return exact(problem)
-    others: dict[str, Any] = {name: column_class(n) for name in ("p_zi", "p_disp") if (n := getattr(layout, name))}  # 0 says that there is no such part
+    # no columns say that there is no such part
+    others: dict[str, Any] = {name: column_class(n) for name in ("p_zi", "p_disp") if (n := getattr(layout, name))}
     wide = dataclasses.replace(layout, p=column_class(layout.p), **others)
     intercepts = problem.is_intercept + (False,) * (wide.p - layout.p) if problem.is_intercept else ()
     firsts = (0, wide.random.start, wide.extra.start, wide.zero.start, wide.dispersion.start)
