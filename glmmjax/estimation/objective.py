@@ -117,9 +117,12 @@ def evaluate(problem: Problem, theta: Array, buckets: tuple[Bucket, ...], rule: 
     return penalised(problem, theta, likelihood_with_gradient(problem, theta, buckets, rule, modes), all_real(problem))[0]
 
 
-def evaluate_with_hessian(problem: Problem, theta: Array, buckets: tuple[Bucket, ...], rule: Rule, modes: Modes) -> tuple[Evaluated, Array]:
-    """The same with the exact Hessian (P, P): forward mode over the exact gradient, symmetrised."""
-    return penalised(problem, theta, likelihood_with_hessian(problem, theta, buckets, rule, modes), all_real(problem))
+def evaluate_with_hessian(
+    problem: Problem, theta: Array, buckets: tuple[Bucket, ...], rule: Rule, modes: Modes, is_real: Array | None = None
+) -> tuple[Evaluated, Array]:
+    """The same with the exact Hessian (P, P): forward mode over the exact gradient, symmetrised; ``is_real``: see ``penalised``."""
+    is_real = all_real(problem) if is_real is None else is_real
+    return penalised(problem, theta, likelihood_with_hessian(problem, theta, buckets, rule, modes), is_real)
 
 
 def likelihood_with_gradient(

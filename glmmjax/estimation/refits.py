@@ -136,7 +136,7 @@ def _refit(origin: Origin, changes: Changes) -> list[Estimate]:
         problem=wide.problem,
         buckets=wide.buckets(origin.buckets),
         theta=wide.vector(origin.theta),
-        information=wide.information(origin.information),
+        information=wide.matrix(origin.information),
         is_real=wide.is_real,
     )
     if not is_small(padded.problem, padded.buckets, padded.quadrature.n_points):

@@ -126,8 +126,8 @@ def test_positions_of_every_part():
     assert wide.vector(theta).tolist() == [1, 2, 3, 4, 5, 0, 0, 0, 6, 7, 8, 9, 10, 11, 0, 0, 12, 0, 0, 0]
     np.testing.assert_array_equal(wide.cut(wide.vector(theta)), theta)
     information = np.outer(theta, theta)
-    np.testing.assert_array_equal(wide.cut_matrix(wide.information(information)), information)
-    assert np.diagonal(wide.information(information))[~wide.is_real].tolist() == [1.0] * 8
+    np.testing.assert_array_equal(wide.cut_matrix(wide.matrix(information)), information)
+    assert np.diagonal(wide.matrix(information))[~wide.is_real].tolist() == [1.0] * 8
     assert wide.cut_positions((9, 10, 13, 14, 15, 16)) == (6, 7, 10, 11)
 
 
