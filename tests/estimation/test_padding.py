@@ -19,6 +19,7 @@ from glmmjax.families import Binomial, ZeroInflatedNegativeBinomial
 from glmmjax.likelihood.covariance import unstructured
 from glmmjax.likelihood.params import Theta
 from glmmjax.options import StudentTPenalty
+from tests.compiled import compiled
 
 pytestmark = pytest.mark.usefixtures("compile_quickly")
 EVERY_PART = {"random": None, "zi_fixed": "~ x", "dispersion": "~ x", "family": "zero_inflated_negative_binomial"}
@@ -41,20 +42,6 @@ def exact_columns(monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(module, "_LARGE_WORK", 0)
         yield
-
-
-@contextlib.contextmanager
-def compiled():
-    """The programs that are compiled inside."""
-    found = []
-
-    def listen(event, duration_secs, **about):
-        if duration_secs >= 0 and event.endswith("backend_compile_duration"):
-            found.append(about)
-
-    jax.monitoring.register_event_duration_secs_listener(listen)
-    yield found
-    jax.monitoring.unregister_event_duration_listener(listen)
 
 
 def fitted(data, fixed, random="~ 1 | id", family="binomial", **others):
