@@ -12,6 +12,7 @@ from glmmjax.estimation.convergence import Code, Convergence
 from glmmjax.estimation.factors import has_lost_rank, root_of
 from glmmjax.estimation.maximum import Maximum
 from glmmjax.estimation.objective import Problem
+from glmmjax.estimation.padding import Padding, padding
 from glmmjax.likelihood.clusters import to_clusters
 from glmmjax.likelihood.covariance import lower_factor
 from glmmjax.likelihood.params import Params, layout_of
@@ -19,7 +20,7 @@ from glmmjax.likelihood.quadrature import Quadrature
 from glmmjax.options import Options, StudentTPenalty
 from glmmjax.request import FitRequest
 
-__all__ = ["FittedModel", "fitted_model", "has_same_parameters", "problem_of"]
+__all__ = ["FittedModel", "fitted_model", "has_same_parameters", "padding_of", "problem_of"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +69,11 @@ def problem_of(design: Design, penalty: StudentTPenalty | None) -> Problem:
     layout = layout_of(design.family, design.predictor_sizes, design.covariance)
     is_intercept = tuple(name == "Intercept" for name in design.fixed_names) if penalty else ()
     return Problem(design.family, layout, penalty, is_intercept)
+
+
+def padding_of(fitted: FittedModel) -> Padding:
+    """The model with the padded columns that its compiled programs take."""
+    return padding(fitted.problem, () if fitted.design.is_streamed else fitted.design.clusters.buckets, fitted.n_agq)
 
 
 def fitted_model(request: FitRequest, design: Design, problem: Problem, maximum: Maximum) -> FittedModel:

@@ -1,8 +1,12 @@
 """Fits that several test files look at, made once a session: compiling is what costs time."""
 
 import os
+from pathlib import Path
 
-os.environ["GLMMJAX_PROGRAM_STORE"] = "off"  # a test compiles what it says that it compiles
+os.environ["GLMMJAX_PROGRAM_STORE"] = "off"  # a test traces and lowers what it says that it compiles
+# XLA's work is shared by the processes of a run, and by the runs of a checkout
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / "build" / "programs"))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.3")
 
 import jax
 import numpy as np

@@ -1,12 +1,11 @@
 """Run the slow tests, each file in a process of its own, two at a time; the exit status is 1 where one fails.
 
 A process keeps what it compiles: a worker that lived through all of them came to hold five gigabytes, and died. Files of their own also
-keep both cores busy to the end, and share compiled programs on disk, so that the fits of ``tests/conftest.py`` are compiled once.
+keep both cores busy to the end. They share compiled programs on disk (``tests/conftest.py``), so that fits of many tests are compiled once.
 """
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
@@ -23,8 +22,6 @@ PYTEST = [sys.executable, "-m", "pytest", "-q", "-m", "slow"]
 
 def main() -> int:
     """Longest files first, as far as the number of their tests tells."""
-    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / "build" / "programs"))
-    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.3")
     found = subprocess.run([*PYTEST, "--collect-only"], cwd=ROOT, capture_output=True, text=True)
     files = Counter(re.findall(r"^(tests/[^:\n]+\.py)::", found.stdout, flags=re.MULTILINE))
     if found.returncode or not files:

@@ -9,6 +9,8 @@ import glmmjax as gj
 from glmmjax.estimation.convergence import Code
 from glmmjax.families import StudentT
 
+pytestmark = pytest.mark.usefixtures("compile_quickly")
+
 TRIALS = 10
 
 
@@ -35,9 +37,9 @@ COUNT, SHARE, NORMAL = "count ~ x", "cbind(success, failure) ~ x", "normal ~ x"
 # outcome, the simpler family, the one at its limit, the parameter, its value there, what is missing
 CASES = [
     (COUNT, "poisson", {"family": "negative_binomial"}, "size", np.inf, "no overdispersion"),
-    (COUNT, "poisson", {"family": "negative_binomial1"}, "dispersion", 0.0, "no overdispersion"),
-    (COUNT, "poisson", {"family": "generalized_poisson"}, "dispersion", 1.0, "no overdispersion"),
-    (SHARE, "binomial", {"family": "beta_binomial"}, "precision", np.inf, "no overdispersion"),
+    pytest.param(COUNT, "poisson", {"family": "negative_binomial1"}, "dispersion", 0.0, "no overdispersion", marks=pytest.mark.slow),
+    pytest.param(COUNT, "poisson", {"family": "generalized_poisson"}, "dispersion", 1.0, "no overdispersion", marks=pytest.mark.slow),
+    pytest.param(SHARE, "binomial", {"family": "beta_binomial"}, "precision", np.inf, "no overdispersion", marks=pytest.mark.slow),
     (NORMAL, "gaussian", {"family": StudentT(df=None)}, "df", np.inf, "no heavy tails"),
     (COUNT, "poisson", {"family": "zero_inflated_poisson", "zi_fixed": "~ 1"}, "Intercept", None, "no extra zeros"),
 ]
@@ -50,7 +52,8 @@ def _fit(formula, data=DATA, **how):
 @pytest.fixture(scope="module")
 def simpler():
     """The fits of the simpler families, by name."""
-    return {family: _fit(formula, family=family) for formula, family in {(case[0], case[1]) for case in CASES}}
+    outcomes = {"poisson": COUNT, "binomial": SHARE, "gaussian": NORMAL}
+    return {family: _fit(formula, family=family) for family, formula in outcomes.items()}
 
 
 @pytest.mark.parametrize(("formula", "name", "how", "parameter", "value", "finding"), CASES, ids=lambda case: str(case)[:30])
@@ -76,6 +79,7 @@ def test_the_fit_is_that_of_the_simpler_family(simpler, formula, name, how, para
     assert "Self & Liang" in str(test)
 
 
+@pytest.mark.slow
 def test_two_limits_and_a_singular_covariance_matrix_are_all_reported():
     fit = _fit(
         COUNT,
@@ -127,6 +131,7 @@ def test_two_limits_of_which_one_is_left_without_a_slope():
     assert fit.llf == pytest.approx(_fit(COUNT, data, family="poisson").llf, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_both_extra_parameters_against_neither():
     """The largest tail of all mixtures of chi-square distributions for two limits, by hand."""
     random = np.random.default_rng(4)

@@ -14,6 +14,8 @@ from glmmjax.likelihood.covariance import STRUCTURES
 from tests.families.test_families import ROWS
 from tests.reference_cases import FOLDER, load_case
 
+pytestmark = pytest.mark.usefixtures("compile_quickly")
+
 HURDLE = {"family": "hurdle_poisson"}
 
 

@@ -18,6 +18,8 @@ from glmmjax.likelihood.marginal import log_likelihood_by_rule
 from glmmjax.postfit.uncertainty.vcov import standard_errors
 from tests.reference_cases import CASES, FAMILY_CASES, load_case
 
+pytestmark = pytest.mark.usefixtures("compile_quickly")
+
 MANY = 31
 # one family of every kind; the others take minutes to compile together
 

@@ -38,7 +38,8 @@ def close_to_limits(problem: Problem, start: Start, theta: Any, gradient: Any, h
     found = []
     for where, limit in limit_parts(problem):
         scale = start.reach[where] + 1e-300
-        slope, curvature = gradient[where] / scale, hessian[where, where].diagonal() / (scale * scale)
+        of_real = hessian[where, where].diagonal() * start.is_real[where]  # padding is a unit in the Hessian
+        slope, curvature = gradient[where] / scale, of_real / (scale * scale)
         is_flat = (abs(slope) < tolerance).all() & (abs(curvature) < tolerance).all()
         # a bound for the predictor of every row: where only some rows are on their way, the limit is another one
         ways = limit.direction * theta[where] * start.span[:, where]

@@ -12,8 +12,9 @@ from glmmjax.estimation.evaluators.disk import Blocks
 from glmmjax.estimation.evaluators.evaluator import End
 from glmmjax.estimation.family_limits import close_to_limits, limit_parts, near_limits, slopes_outwards
 from glmmjax.estimation.judgement import judged
-from glmmjax.estimation.maximum import Asked, Maximum, Monitor, maximum
+from glmmjax.estimation.maximum import Asked, Maximum, Monitor, maximum, without_padding
 from glmmjax.estimation.objective import Integral, Problem, fit_settings
+from glmmjax.estimation.padding import padding
 from glmmjax.estimation.second_starts import dispersed
 from glmmjax.estimation.sequence import FIRST_ORDER
 from glmmjax.estimation.settling import settled
@@ -42,7 +43,9 @@ def maximise(
     ``monitor`` is called whenever compiled code comes back: after every step with ``every_step`` or on large data, after a phase otherwise.
     With ``mesh`` its devices share the blocks, whatever the size of the data.
     """
-    settings, integral = fit_settings(problem, options), Integral(buckets, quadrature.padded(problem.layout.covariance.q, problem.prior))
+    wide = padding(problem, buckets, quadrature.n_points)
+    settings, buckets = fit_settings(wide.problem, options), wide.buckets(buckets)
+    integral = Integral(buckets, quadrature.padded(problem.layout.covariance.q, problem.prior))
     fits_one_program = is_small(problem, buckets, quadrature.n_points)
     if mesh is not None:
         data = on_mesh(settings, integral, mesh, fits_one_program)
@@ -50,7 +53,8 @@ def maximise(
         data = small(settings, integral, every_step)
     else:
         data = in_memory(settings, integral)
-    return _maximise(Asked(options, quadrature, is_exact, initial, monitor), data)
+    start = None if initial is None else wide.vector(initial)
+    return without_padding(_maximise(Asked(options, quadrature, is_exact, start, monitor), data._replace(is_real=wide.is_real)), wide)
 
 
 def maximise_streamed(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -10,12 +11,13 @@ import numpy as np
 from glmmjax.estimation.convergence import Code, Convergence
 from glmmjax.estimation.family_limits import at_limits, limit_parts
 from glmmjax.estimation.judgement import Settled
+from glmmjax.estimation.padding import Padding
 from glmmjax.estimation.phases.phase import Phase
 from glmmjax.families.base import Limit
 from glmmjax.likelihood.quadrature import Quadrature
 from glmmjax.options import Options
 
-__all__ = ["Asked", "Maximum", "Monitor", "Progress", "maximum"]
+__all__ = ["Asked", "Maximum", "Monitor", "Progress", "maximum", "without_padding"]
 
 
 class Progress(NamedTuple):
@@ -106,6 +108,13 @@ def maximum(asked: Asked, found: Settled, modes: tuple[np.ndarray, ...], n_on_sa
         limits=tuple(k for where, _ in limits for k in range(where.start, where.stop)),
     )
     return Maximum(np.asarray(newton.theta), np.asarray(newton.hessian), float(at.log_likelihood), float(at.value), modes, convergence)
+
+
+def without_padding(found: Maximum, wide: Padding) -> Maximum:
+    """The record of a fit with padded columns as that of the exact ones."""
+    limits = wide.cut_positions(found.convergence.limits)
+    exact = found._replace(theta=wide.cut(found.theta), hessian=wide.cut_matrix(found.hessian))
+    return exact._replace(convergence=dataclasses.replace(found.convergence, limits=limits))
 
 
 def _judged(code: Code, quadrature_error: float, asked: Asked) -> Code:

@@ -23,6 +23,7 @@ __all__ = [
     "FitSettings",
     "Integral",
     "Problem",
+    "all_real",
     "choose",
     "evaluate",
     "evaluate_with_hessian",
@@ -113,12 +114,15 @@ def choose(condition: Array, new: Evaluated, old: Evaluated) -> Evaluated:
 
 def evaluate(problem: Problem, theta: Array, buckets: tuple[Bucket, ...], rule: Rule, modes: Modes) -> Evaluated:
     """Value and exact gradient of the objective; the search for modes starts at ``modes``."""
-    return penalised(problem, theta, likelihood_with_gradient(problem, theta, buckets, rule, modes))[0]
+    return penalised(problem, theta, likelihood_with_gradient(problem, theta, buckets, rule, modes), all_real(problem))[0]
 
 
-def evaluate_with_hessian(problem: Problem, theta: Array, buckets: tuple[Bucket, ...], rule: Rule, modes: Modes) -> tuple[Evaluated, Array]:
-    """The same with the exact Hessian (P, P): forward mode over the exact gradient, symmetrised."""
-    return penalised(problem, theta, likelihood_with_hessian(problem, theta, buckets, rule, modes))
+def evaluate_with_hessian(
+    problem: Problem, theta: Array, buckets: tuple[Bucket, ...], rule: Rule, modes: Modes, is_real: Array | None = None
+) -> tuple[Evaluated, Array]:
+    """The same with the exact Hessian (P, P): forward mode over the exact gradient, symmetrised; ``is_real``: see ``penalised``."""
+    is_real = all_real(problem) if is_real is None else is_real
+    return penalised(problem, theta, likelihood_with_hessian(problem, theta, buckets, rule, modes), is_real)
 
 
 def likelihood_with_gradient(
@@ -151,22 +155,30 @@ def likelihood_with_hessian(
     return Evaluated(value, layout.gradient(theta, slope), value, slope.chol, modes, error), hessian
 
 
-def penalised(problem: Problem, theta: Array, found: tuple[Evaluated, Any]) -> tuple[Evaluated, Any]:
-    """The objective from the log-likelihood of all clusters, and its Hessian where that is given."""
+def all_real(problem: Problem) -> Array:
+    """(P,) bool: a theta without padding."""
+    return jnp.ones(problem.layout.size, bool)
+
+
+def penalised(problem: Problem, theta: Array, found: tuple[Evaluated, Any], is_real: Array) -> tuple[Evaluated, Any]:
+    """The objective from the log-likelihood of all clusters, and its Hessian where that is given.
+
+    ``is_real`` (P,) is False for padding of theta, where the slopes are 0: it becomes a unit of its own in the negative Hessian.
+    """
     at, hessian = found
     fixed = problem.layout.fixed
-    penalty, slope = jax.value_and_grad(log_penalty)(theta[fixed], problem.penalty, problem.is_intercept)
+    penalty, slope = jax.value_and_grad(log_penalty)(theta[fixed], problem.penalty, problem.is_intercept, is_real[fixed])
     at = at._replace(value=at.log_likelihood + penalty, gradient=at.gradient.at[fixed].add(slope))
     if hessian is None:
         return at, None
-    hessian = hessian + _penalty_hessian(problem, theta)
+    hessian = hessian + _penalty_hessian(problem, theta, is_real) - jnp.diag((~is_real).astype(theta.dtype))
     return at, 0.5 * (hessian + hessian.T)  # rounding leaves some asymmetry
 
 
-def _penalty_hessian(problem: Problem, theta: Array) -> Array:
+def _penalty_hessian(problem: Problem, theta: Array, is_real: Array) -> Array:
     """(P, P)"""
     fixed, size = problem.layout.fixed, problem.layout.size
     if problem.penalty is None:
         return jnp.zeros((size, size), theta.dtype)
-    block = jax.hessian(log_penalty)(theta[fixed], problem.penalty, problem.is_intercept)
+    block = jax.hessian(log_penalty)(theta[fixed], problem.penalty, problem.is_intercept, is_real[fixed])
     return jnp.zeros((size, size), theta.dtype).at[fixed, fixed].set(block)

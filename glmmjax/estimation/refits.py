@@ -26,6 +26,7 @@ from glmmjax.estimation.evaluators.evaluator import Estimate
 from glmmjax.estimation.evaluators.one_program import ALL_STEPS, OneProgram
 from glmmjax.estimation.maximise import maximise
 from glmmjax.estimation.objective import Integral, Problem, fit_settings
+from glmmjax.estimation.padding import padding
 from glmmjax.estimation.phases.first_order import Begun, FirstOrderState, moved, with_metric
 from glmmjax.estimation.xla.compiler_options import platform_in_force
 from glmmjax.estimation.xla.programs import given_theta, programs
@@ -55,6 +56,7 @@ class Origin(NamedTuple):
     theta : (P,) estimates in the free vector
     information : (P, P) negative Hessian at the estimates
     modes : (S, q, B) for each bucket, where searches for modes begin
+    is_real : (P,) bool: False for padding of theta; None where there is none
     """
 
     problem: Problem
@@ -64,6 +66,7 @@ class Origin(NamedTuple):
     theta: Any
     information: Any
     modes: Modes
+    is_real: np.ndarray | None = None
 
 
 class Changes(NamedTuple):
@@ -121,16 +124,28 @@ def refit_all(origin: Origin, changes: Changes) -> Refits:
     Call it inside ``jax.enable_x64(True)``.
     """
     with _where_data_are(origin.buckets):
-        if not changes.n:
-            ends = []
-        elif not is_small(origin.problem, origin.buckets, origin.quadrature.n_points):
-            ends = [_refit_large(origin, _changed(origin, changes, r)) for r in range(changes.n)]
-        elif platform_in_force() != "cpu":
-            ends = refit_in_chunks(origin, changes)
-        else:
-            ends = _refit_side_by_side(origin, changes)
+        ends = _refit(origin, changes) if changes.n else []
         ends = [end if end.code in _SETTLED else _again(origin, changes, r, end) for r, end in enumerate(ends)]
     return _collected(origin.problem.layout, ends)
+
+
+def _refit(origin: Origin, changes: Changes) -> list[Estimate]:
+    """The refits, with the columns padded as those of the fit were: nothing new is compiled."""
+    wide = padding(origin.problem, origin.buckets, origin.quadrature.n_points)
+    padded = origin._replace(
+        problem=wide.problem,
+        buckets=wide.buckets(origin.buckets),
+        theta=wide.vector(origin.theta),
+        information=wide.matrix(origin.information),
+        is_real=wide.is_real,
+    )
+    if not is_small(padded.problem, padded.buckets, padded.quadrature.n_points):
+        ends = [_refit_large(padded, _changed(padded, changes, r)) for r in range(changes.n)]
+    elif platform_in_force() != "cpu":
+        ends = refit_in_chunks(padded, changes)
+    else:
+        ends = _refit_side_by_side(padded, changes)
+    return [end._replace(theta=wide.cut(end.theta), hessian=wide.cut_matrix(end.hessian)) for end in ends]
 
 
 def _changed(origin: Origin, changes: Changes, r: int) -> tuple[Bucket, ...]:
@@ -172,6 +187,7 @@ def refit_in_chunks(origin: Origin, changes: Changes, size: int = _CHUNK) -> lis
 def _refit_large(origin: Origin, buckets: tuple[Bucket, ...]) -> Estimate:
     """Python decides the steps; the log-likelihood is evaluated in parts, one for each core."""
     data = in_memory(fit_settings(origin.problem, origin.options), _integral(origin._replace(buckets=buckets)))
+    data = data._replace(is_real=origin.is_real)
     try:
         data.whole.precompile(data.begin_with)
         begun = data.begin(np.asarray(origin.theta, float))
@@ -187,7 +203,7 @@ def _integral(origin: Origin) -> Integral:
 
 def _begun(origin: Origin, evaluator: OneProgram) -> Begun:
     """The state in which every refit of small data begins."""
-    given = given_theta(origin.problem, origin.theta)
+    given = given_theta(origin.problem, origin.theta, origin.is_real)
     start, state = evaluator.begin(programs(is_small=True).begin, origin.problem, origin.buckets, given)
     return Begun(start, _warm(state, origin))
 

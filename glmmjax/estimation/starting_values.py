@@ -16,7 +16,7 @@ from jax import Array
 
 from glmmjax.estimation.glm import fit_glm, row_terms, weighted_deviation
 from glmmjax.estimation.linear_algebra import solve_positive
-from glmmjax.estimation.objective import Problem
+from glmmjax.estimation.objective import Problem, all_real
 from glmmjax.likelihood.clusters import Bucket
 from glmmjax.likelihood.model_rows import predictors_at
 from glmmjax.likelihood.rows import observed_of, over_lanes
@@ -42,6 +42,7 @@ class Start(NamedTuple):
     reach : (P,) largest change of any linear predictor when an entry of theta moves by 1
     effect_reach : (q,) the same for the random effects
     span : (2, P) smallest and largest change of a predictor that has a limit when a coefficient moves by 1; 1 for everything else
+    is_real : (P,) bool: False for padding of theta, which stays at 0
     """
 
     theta: Array
@@ -52,6 +53,7 @@ class Start(NamedTuple):
     reach: Array
     effect_reach: Array
     span: Array
+    is_real: Array
 
 
 class _Clusters(NamedTuple):
@@ -83,20 +85,24 @@ class _Working(NamedTuple):
     reliability: Array  # (q, q)
 
 
-def starting_values(problem: Problem, buckets: tuple[Bucket, ...]) -> Start:
-    """Start values of theta; pure and traceable."""
+def starting_values(problem: Problem, buckets: tuple[Bucket, ...], is_real: Array | None = None) -> Start:
+    """Start values of theta; pure and traceable. ``is_real`` (P,) is False for padding; None is a theta without it."""
     layout, family = problem.layout, problem.family
+    is_real = all_real(problem) if is_real is None else is_real
+    others = jnp.array(layout.not_random, int)
     glm, information = fit_glm(family, layout.without_random, buckets)
+    information = information + jnp.diag((~is_real[others]).astype(glm.dtype))
     working, small = _fit_working_model(problem, buckets, glm, information)
 
-    def joined(others: Array, chol: Array) -> Array:
-        theta = jnp.zeros(layout.size, glm.dtype).at[jnp.array(layout.not_random, int)].set(others)
+    def joined(rest: Array, chol: Array) -> Array:
+        theta = jnp.zeros(layout.size, glm.dtype).at[others].set(rest)
         return theta.at[layout.random].set(layout.covariance.free(chol))
 
     theta, fallback = joined(glm + working.shift, working.chol), joined(glm, small)
     total_weight = jnp.stack([bucket.cluster_weight.sum() for bucket in buckets]).sum()
-    scales = (*_reach(problem, buckets), _span(problem, buckets))
-    return Start(theta, fallback, working.information, working.reliability, total_weight, *scales)
+    reach, effect_reach = _reach(problem, buckets)
+    scales = (jnp.where(is_real, reach, 1.0), effect_reach, jnp.where(is_real, _span(problem, buckets), 1.0))
+    return Start(theta, fallback, working.information, working.reliability, total_weight, *scales, is_real)
 
 
 def _reach(problem: Problem, buckets: tuple[Bucket, ...]) -> tuple[Array, Array]:

@@ -124,6 +124,7 @@ def test_devices_that_make_no_sense(devices, match):
         gj.mixed_model("y ~ sex * time", "~ 1 | id", data=load_intro_binomial(), family="binomial", devices=devices)
 
 
+@pytest.mark.slow
 def test_clusters_that_were_not_sharded(found):
     assert "which mesh does not cut into 4 equal shares; pass shard_clusters(clusters, mesh)" in str(found["uneven: message"])
     assert found["uneven: type"] == "ArgumentError"

@@ -32,6 +32,8 @@ from glmmjax.likelihood.params import Theta
 from glmmjax.likelihood.quadrature import Quadrature
 from glmmjax.options import Options, StudentTPenalty
 
+pytestmark = pytest.mark.usefixtures("compile_quickly")
+
 FIXED, RANDOM = "y ~ x", "~ 1 | id"
 RUN = programs(is_small=True)
 
@@ -216,6 +218,7 @@ def test_pure_fit_equals_the_driver_and_vmaps(fitted):
     np.testing.assert_allclose(info.log_likelihood[2], one.llf, atol=1e-8)
 
 
+@pytest.mark.slow
 def test_pure_fit_is_differentiable_in_the_data():
     """The implicit derivative of the estimates against refits of moved data."""
     with jax.enable_x64(True):

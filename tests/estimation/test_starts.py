@@ -11,6 +11,7 @@ from glmmjax.estimation.convergence import Code
 from glmmjax.estimation.glm import fit_glm
 from glmmjax.estimation.maximise import maximise
 from glmmjax.estimation.objective import Integral, Problem, fit_settings
+from glmmjax.estimation.padding import padding
 from glmmjax.estimation.second_starts import dispersed
 from glmmjax.estimation.sequence import FIRST_ORDER
 from glmmjax.estimation.starting_values import starting_values
@@ -120,7 +121,8 @@ def test_two_dispersed_starts_come_before_a_fit_is_not_finite(monkeypatch):
 
         monkeypatch.setattr(module, "ascend", failing)
         found = maximise(problem, Options(), buckets, Quadrature(7))
-    np.testing.assert_allclose(begun_at[1:], [first, second], rtol=1e-10)  # two programs round differently
+    without_padding = padding(problem, buckets, 7).cut(begun_at[1:])
+    np.testing.assert_allclose(without_padding, [first, second], rtol=1e-10)  # two programs round differently
     assert found.log_likelihood == pytest.approx(expected.log_likelihood, abs=1e-5)
 
 

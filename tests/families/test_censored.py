@@ -13,6 +13,8 @@ from glmmjax.families.censored_normal import CensoredNormal
 from glmmjax.families.tails import log_normal_cdf
 from glmmjax.families.weibull import Weibull
 
+pytestmark = pytest.mark.usefixtures("compile_quickly")
+
 X = np.array([-300.0, -40.0, -12.01, -11.99, -5.0, -1.0, 0.0, 0.7, 3.0, 8.0])
 
 

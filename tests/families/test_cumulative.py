@@ -15,6 +15,8 @@ from glmmjax.errors import ArgumentError
 from glmmjax.families.cumulative import Cumulative
 from tests.reference_cases import FOLDER
 
+pytestmark = pytest.mark.usefixtures("compile_quickly")
+
 LINKS = [link().name for link in Cumulative.links]
 
 

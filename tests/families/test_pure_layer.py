@@ -13,6 +13,8 @@ from glmmjax.estimation.xla.compiler_options import platform_in_force, quick_to_
 from glmmjax.families import Beta, NegativeBinomial, StudentT, ZeroInflatedPoisson
 from glmmjax.likelihood.params import Theta
 
+pytestmark = pytest.mark.usefixtures("compile_quickly")
+
 N_CLUSTERS, CLUSTER_SIZE = 30, 5
 FAMILIES = [NegativeBinomial(), ZeroInflatedPoisson(), Beta(), StudentT(df=None)]
 PHI = {"negative_binomial": (1.0,), "beta": (1.9,), "student_t": (-0.3, 1.2)}

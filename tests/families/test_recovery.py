@@ -11,6 +11,8 @@ from glmmjax.estimation.xla.compiler_options import platform_in_force, run_once
 from glmmjax.likelihood.params import Theta
 from tests.families.cases.simulated import BY_CLASS, parameters, simulated
 
+pytestmark = pytest.mark.usefixtures("compile_quickly")
+
 IN_SECONDS = ("gaussian",)  # the others take minutes to compile together
 CASES = [pytest.param(row, id=name, marks=() if name in IN_SECONDS else pytest.mark.slow) for name, row in BY_CLASS.items()]
 N_SEEDS, N_CLUSTERS, CLUSTER_SIZE = 5, 300, 8

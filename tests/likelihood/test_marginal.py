@@ -22,6 +22,8 @@ from glmmjax.likelihood.gauss_hermite import padded_rule, tensor_rule
 from glmmjax.likelihood.marginal import _log_likelihood, log_likelihood_by_rule, start_modes, value_and_gradient
 from glmmjax.likelihood.params import Theta
 
+pytestmark = pytest.mark.usefixtures("compile_quickly")
+
 BETA = np.array([-0.4, 0.6])
 CHOL = {"~ 1 | id": np.array([[0.9]]), "~ x | id": np.array([[0.8, 0.0], [0.3, 0.5]])}
 RANDOM = list(CHOL)
@@ -90,20 +92,20 @@ MIXED = [*list(range(1, 61, 7)), 60, 2, 2]
 
 @pytest.mark.parametrize("family", ["binomial", pytest.param("poisson", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("random", RANDOM)
-def test_gradient_and_hessian_match_differences(family, random):
-    """At 1, 2, 5 and 11 points: at few points the movement of mode and scale is most of what a wrong rule gets wrong."""
+@pytest.mark.parametrize("n_agq", [1, 5, *(pytest.param(n, marks=pytest.mark.slow) for n in (2, 11))])
+def test_gradient_and_hessian_match_differences(family, random, n_agq):
+    """At few points the movement of mode and scale is most of what a wrong rule gets wrong."""
     data = simulate(family, MIXED)
     resolved = gj.families.resolve_family(family)
     with jax.enable_x64(True):
         design = design_of(data, family, random)
         layout = layout_of(design)
         theta = layout.vector(params_of(random))
-        for n_agq in (1, 2, 5, 11):
-            f = jax.jit(lambda t, n=n_agq: gj.log_likelihood(layout.params(t), design.clusters, resolved, n))
-            gradient, hessian = jax.jit(jax.grad(f)), jax.jit(jax.hessian(f))
-            by_value, by_gradient = differences(f, theta), differences(gradient, theta)
-            np.testing.assert_allclose(gradient(theta), by_value, rtol=1e-6, atol=1e-6 * np.abs(by_value).max())
-            np.testing.assert_allclose(hessian(theta), by_gradient, rtol=1e-6, atol=1e-6 * np.abs(by_gradient).max())
+        f = jax.jit(lambda t: gj.log_likelihood(layout.params(t), design.clusters, resolved, n_agq))
+        gradient, hessian = jax.jit(jax.grad(f)), jax.jit(jax.hessian(f))
+        by_value, by_gradient = differences(f, theta), differences(gradient, theta)
+        np.testing.assert_allclose(gradient(theta), by_value, rtol=1e-6, atol=1e-6 * np.abs(by_value).max())
+        np.testing.assert_allclose(hessian(theta), by_gradient, rtol=1e-6, atol=1e-6 * np.abs(by_gradient).max())
 
 
 def differences(f, theta, h=2e-3):
@@ -197,9 +199,9 @@ def test_clusters_that_span_lanes_give_the_same_numbers(monkeypatch):
             theta = problem.layout.vector(params)
             modes = start_modes(design.clusters.buckets, 2)
             at, hessian = jax.jit(likelihood_with_hessian, static_argnums=0)(problem, theta, design.clusters.buckets, rule, modes)
-            total, gradient = jax.value_and_grad(gj.log_likelihood)(params, design.clusters, family, 5)
+            total, gradient = jax.jit(jax.value_and_grad(lambda p, d=design: gj.log_likelihood(p, d.clusters, family, 5)))(params)
             start = jax.jit(starting_values, static_argnums=0)(problem, design.clusters.buckets)
-            clusters = gj.cluster_log_likelihoods(params, design.clusters, family, 5)
+            clusters = jax.jit(lambda p, d=design: gj.cluster_log_likelihoods(p, d.clusters, family, 5))(params)
             found = [at.log_likelihood, at.gradient, hessian, total, problem.layout.vector(gradient), *start, clusters]
             results.append([np.asarray(value) for value in found])
     for plain, spanning in zip(*results, strict=True):
@@ -238,16 +240,16 @@ def test_float32_process_is_left_alone():
     design = design_of(data, family, RANDOM[0])
     params = gj.Params(jnp.asarray(BETA), jnp.asarray(CHOL[RANDOM[0]]), jnp.zeros(0), jnp.zeros(0))
     f = lambda b: gj.log_likelihood(params._replace(beta=b), design.clusters, family)  # noqa: E731
-    value, gradient, hessian = jax.jit(f)(params.beta), jax.grad(f)(params.beta), jax.hessian(f)(params.beta)
-    batch = jax.vmap(f)(jnp.stack([params.beta, 2 * params.beta]))
+    value, gradient, hessian = (jax.jit(g)(params.beta) for g in (f, jax.grad(f), jax.hessian(f)))
+    batch = jax.jit(jax.vmap(f))(jnp.stack([params.beta, 2 * params.beta]))
     assert value.dtype == gradient.dtype == hessian.dtype == batch.dtype == jnp.float32
     with jax.enable_x64(True):
         exact = design_of(data, family, RANDOM[0])
         params64 = params_of(RANDOM[0])
         f64 = lambda b: gj.log_likelihood(params64._replace(beta=b), exact.clusters, family)  # noqa: E731
-        np.testing.assert_allclose(value, f64(params64.beta), rtol=1e-5)
-        np.testing.assert_allclose(gradient, jax.grad(f64)(params64.beta), rtol=1e-3, atol=1e-4)
-        np.testing.assert_allclose(hessian, jax.hessian(f64)(params64.beta), rtol=1e-3, atol=1e-3)
+        np.testing.assert_allclose(value, jax.jit(f64)(params64.beta), rtol=1e-5)
+        np.testing.assert_allclose(gradient, jax.jit(jax.grad(f64))(params64.beta), rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(hessian, jax.jit(jax.hessian(f64))(params64.beta), rtol=1e-3, atol=1e-3)
     np.testing.assert_allclose(batch[0], value, rtol=1e-6)
     assert jnp.zeros(()).dtype == jnp.float32
 

@@ -55,6 +55,7 @@ class Data(NamedTuple):
     total_weight : sum of all cluster weights
     whole : evaluates all clusters
     sample : clusters that are fitted first, None where all are at once
+    is_real : (P,) bool: False for padding of theta; None where there is none
     """
 
     run: Programs
@@ -62,11 +63,12 @@ class Data(NamedTuple):
     total_weight: float
     whole: Evaluator
     sample: Sample | None = None
+    is_real: np.ndarray | None = None
 
     def begin(self, initial: np.ndarray | None, blocks: tuple[Bucket, ...] | None = None) -> Begun:
         """Where an ascent begins: at ``initial`` (P,), or at starting values from ``blocks``, by default ``begin_with``."""
         problem = self.whole.settings.problem
-        return self.whole.begin(self.run.begin, problem, blocks or self.begin_with, given_theta(problem, initial))
+        return self.whole.begin(self.run.begin, problem, blocks or self.begin_with, given_theta(problem, initial, self.is_real))
 
     def begin_on_all(self, theta: np.ndarray | None) -> Begun:
         """``begin`` for an ascent that all data take from its first step on: the weight of the clusters is that of all."""

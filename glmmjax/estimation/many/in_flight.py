@@ -56,7 +56,7 @@ class InFlight:
         size, dtype = kind.settings.problem.layout.size, kind.data.dtype
         widths = {"data": kind.data.size, "start": kind.start.size, "first_order": kind.first_order.size, "newton": kind.newton.size}
         self.rows = {name: np.zeros((capacity, width), dtype) for name, width in (widths | {"verdict": 2}).items()}
-        self.given = Given(np.zeros((capacity, size), dtype), np.zeros(capacity, bool))
+        self.given = Given(np.zeros((capacity, size), dtype), np.zeros(capacity, bool), np.ones((capacity, size), bool))
         self.fits = np.zeros(capacity, int)
         self._free = list(range(capacity))
         self._waiting: dict[Stage, list[int]] = {stage: [] for stage in Stage}

@@ -132,8 +132,9 @@ class BatchPrograms(NamedTuple):
         chunk, steps = BatchChunk(shared, _rows(n, kind.data), _rows(n, kind.start)), Steps(rule, np.int32(1))
         yield self.advance.trace(NEWTON, kind, chunk, _rows(n, kind.newton), steps)
         yield self.advance.trace(FIRST_ORDER, kind, chunk, _rows(n, kind.first_order), steps)
-        theta = jax.ShapeDtypeStruct((n, kind.settings.problem.layout.size), kind.data.dtype)
-        yield self.begin.trace(kind, shared, chunk.data, Given(theta, jax.ShapeDtypeStruct((n,), bool)))
+        size = kind.settings.problem.layout.size
+        theta, is_real = jax.ShapeDtypeStruct((n, size), kind.data.dtype), jax.ShapeDtypeStruct((n, size), bool)
+        yield self.begin.trace(kind, shared, chunk.data, Given(theta, jax.ShapeDtypeStruct((n,), bool), is_real))
 
 
 def batch_programs() -> BatchPrograms:

@@ -40,10 +40,12 @@ class Given(NamedTuple):
     ----------
     theta : (P,) starting values in the free vector
     is_used : () bool: False finds starting values from the data instead
+    is_real : (P,) bool: False for padding of theta
     """
 
     theta: Any
     is_used: Any
+    is_real: Any
 
 
 def gives(n: int) -> Callable[[Traces], Traces]:
@@ -127,15 +129,15 @@ def _programs(is_small: bool, platform: str) -> Programs:
     )
 
 
-def given_theta(problem: Problem, initial: np.ndarray | None) -> Given:
-    """``initial`` (P,), or None for starting values from the data."""
+def given_theta(problem: Problem, initial: np.ndarray | None, is_real: np.ndarray | None = None) -> Given:
+    """``initial`` (P,), or None for starting values from the data; ``is_real`` (P,), or None for a theta without padding."""
     theta = np.zeros(problem.layout.size) if initial is None else np.asarray(initial, float)
-    return Given(theta, np.bool_(initial is not None))
+    return Given(theta, np.bool_(initial is not None), np.ones(theta.shape, bool) if is_real is None else is_real)
 
 
 def begin_fit(problem: Problem, buckets: tuple[Bucket, ...], given: Given) -> Begun:
     """Starting values, ``given`` in place of their theta where that is used, and the state that a fit begins in."""
-    start = starting_values(problem, buckets)
+    start = starting_values(problem, buckets, given.is_real)
     start = start._replace(theta=jnp.where(given.is_used, given.theta, start.theta))
     return first_order.begin(problem, start, buckets)
 

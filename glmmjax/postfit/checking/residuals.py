@@ -20,7 +20,7 @@ from glmmjax.errors import ArgumentError
 from glmmjax.estimation.xla.program import as_program
 from glmmjax.families.base import Family
 from glmmjax.families.registry import FAMILIES
-from glmmjax.fitted import FittedModel
+from glmmjax.fitted import FittedModel, padding_of
 from glmmjax.likelihood.model_rows import ModelRows, phi_of_rows, predictors_at
 from glmmjax.likelihood.params import Params
 from glmmjax.likelihood.population import population_average
@@ -50,10 +50,12 @@ def residuals(fitted: FittedModel, kind: str = "raw", at: str = "subject_specifi
     rows = targets.rows
     u = modes_of(fitted, targets)[targets.codes].T if at == "subject_specific" else None
     with jax.enable_x64(True):
+        wide = padding_of(fitted)
         (model, u_chunks), n = in_chunks(rows, u)
         (outcome, _), _ = in_chunks(rows._replace(X=(), Z=(), offset=np.stack(rows.outcome)))
         y = tuple(outcome.offset[:, k] for k in range(outcome.offset.shape[1]))
-        found = _residuals(family, kind, at == "marginal", fitted.params, (model, u_chunks, y if len(y) > 1 else y[0]))
+        chunks = (wide.rows(model), u_chunks, y if len(y) > 1 else y[0])
+        found = _residuals(family, kind, at == "marginal", wide.params(fitted.params), chunks)
         return np.asarray(found).ravel()[:n]
 
 

@@ -15,7 +15,7 @@ from jax import Array
 
 from glmmjax.estimation.objective import Problem
 from glmmjax.estimation.xla.program import as_program
-from glmmjax.fitted import FittedModel
+from glmmjax.fitted import FittedModel, padding_of
 from glmmjax.likelihood.model_rows import ModelRows
 from glmmjax.likelihood.population import population_average
 from glmmjax.postfit.prediction.discrete import Discrete, discrete_outcome, highest_outcomes, log_masses
@@ -63,8 +63,9 @@ def rootogram(fitted: FittedModel, max_count: int | None = None) -> RootogramFre
     counts = np.arange(last + 1)
     observed = np.bincount(outcome[0].astype(int), minlength=last + 1)[: last + 1].astype(float)
     with jax.enable_x64(True):
-        arrays = (jnp.asarray(fitted.theta), own_rows(fitted), jnp.asarray(highest_outcomes(fitted, outcome)), jnp.asarray(counts, float))
-        expected = np.asarray(_expected(fitted.problem, kind, *arrays))
+        wide = padding_of(fitted)
+        arrays = (wide.vector(fitted.theta), wide.rows(own_rows(fitted)), highest_outcomes(fitted, outcome), counts.astype(float))
+        expected = np.asarray(_expected(wide.problem, kind, *arrays))
     return RootogramFrequencies(counts, observed, expected)
 
 

@@ -23,7 +23,7 @@ from glmmjax.design.new_rows import NewRows, read_new_rows
 from glmmjax.errors import ArgumentError
 from glmmjax.estimation.objective import Problem
 from glmmjax.estimation.xla.program import as_program
-from glmmjax.fitted import FittedModel
+from glmmjax.fitted import FittedModel, padding_of
 from glmmjax.likelihood.conditional import Conditional, node_of
 from glmmjax.likelihood.model_rows import ModelRows, predictors_at
 from glmmjax.postfit.prediction.discrete import Discrete, discrete_outcome, highest_outcomes, log_masses
@@ -92,8 +92,9 @@ def scoring_rules(
     outcome = rows.outcome
     with jax.enable_x64(True):
         highest = np.asarray(highest_outcomes(fitted, outcome))
-        scored = _Scored(model_rows(rows), codes, nodes, outcome[0], highest)
-        found = _sums(fitted.problem, discrete, fitted.theta, scored, np.float64(max_count))
+        wide = padding_of(fitted)
+        scored = _Scored(wide.rows(model_rows(rows)), codes, nodes, outcome[0], highest)
+        found = _sums(wide.problem, discrete, wide.vector(fitted.theta), scored, np.float64(max_count))
         sums = jax.tree.map(np.asarray, found)
     kept = rows.labels[rows.is_complete]
     _check_reach(sums, kept, int(max_count))

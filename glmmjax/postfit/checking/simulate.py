@@ -16,7 +16,7 @@ from glmmjax.design.new_rows import NewRows, read_new_rows
 from glmmjax.errors import ArgumentError
 from glmmjax.estimation.objective import Problem
 from glmmjax.estimation.xla.program import as_program
-from glmmjax.fitted import FittedModel
+from glmmjax.fitted import FittedModel, padding_of
 from glmmjax.likelihood.clusters import ClusterData
 from glmmjax.likelihood.model_rows import ModelRows, phi_of_rows, predictors_at
 from glmmjax.postfit.prediction.posterior_draws import posterior_draws
@@ -81,7 +81,7 @@ def simulate(fitted: FittedModel, settings: SimulationSettings, newdata: Any = N
     DesignError, FormulaError, OutcomeError, RowsNotKeptError
         As ``read_new_rows`` and streamed fits raise them.
     """
-    kind, n, problem = settings.effects, settings.n, fitted.problem
+    kind, n, wide = settings.effects, settings.n, padding_of(fitted)
     _check_size(n, fitted.problem.layout.size)
     with jax.enable_x64(True):
         is_drawn = settings.parameter_uncertainty
@@ -89,7 +89,8 @@ def simulate(fitted: FittedModel, settings: SimulationSettings, newdata: Any = N
         keys = key_data(settings.seed, (0,), np.arange(n)), key_data(settings.seed, (1,), np.arange(n))
         rows, codes, effects = _rows_and_effects(fitted, kind, newdata, thetas if is_drawn else thetas[:1], settings)
         n_clusters = int(codes.max(initial=-1)) + 1 if effects is None else effects.shape[-1]
-        drawn = _outcomes(problem, n_clusters, (thetas, effects, keys), model_rows(rows), _template(fitted, rows), codes)
+        simulations = (wide.vector(thetas), effects, keys)
+        drawn = _outcomes(wide.problem, n_clusters, simulations, wide.rows(model_rows(rows)), _template(fitted, rows), codes)
         values = np.full((len(rows.is_complete), n), np.nan)
         values[rows.is_complete] = np.asarray(drawn).T
     return Simulations(values, rows.labels)
@@ -153,7 +154,9 @@ def _posterior_draws(fitted: FittedModel, clusters: ClusterData, thetas: np.ndar
     """(T, r, q, m) draws for the clusters of the k-th source. The buckets of a stream raise an error."""
     _ = clusters.buckets
     keys = key_data(settings.seed, (0,), np.arange(settings.n), (k,))
-    return np.asarray(posterior_draws(fitted.problem, thetas, keys.reshape(len(thetas), -1, keys.shape[-1]), clusters))
+    wide = padding_of(fitted)
+    keys = keys.reshape(len(thetas), -1, keys.shape[-1])
+    return np.asarray(posterior_draws(wide.problem, wide.vector(thetas), keys, wide.clusters(clusters)))
 
 
 def _template(fitted: FittedModel, rows: NewRows) -> Any:

@@ -6,6 +6,7 @@
 - ``data_digests``: Digests of the data, which tell whether two fits are of the same rows
 - ``information_criteria``: Numbers of parameters, rows and clusters; AIC and BIC
 - ``profile``: Profile-likelihood limits of all parameters, both sides, in one compiled run
+- ``profile_search``: The search for one profile-likelihood limit, and the compiled run of all of them
 - ``score_test``: Rao's score test for fixed effects that the model does not have, without a refit
 - ``separation``: Why a fit has no maximum: separation, or else the estimates that run off
 - ``separation_text``: A separation in words: where the outcome does not vary, which estimates run off and which way, and what to do

@@ -16,7 +16,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
@@ -24,6 +23,7 @@ from glmmjax.design.added_terms import read_added_columns
 from glmmjax.errors import ArgumentError
 from glmmjax.estimation.evaluators.choice import is_small
 from glmmjax.estimation.objective import Problem, evaluate_with_hessian
+from glmmjax.estimation.padding import padding
 from glmmjax.estimation.xla.compiler_options import platform_in_force, quick_to_run, run_once
 from glmmjax.estimation.xla.program import Program
 from glmmjax.fitted import FittedModel
@@ -114,11 +114,13 @@ def _extended(fitted: FittedModel, kind: str, k: int) -> tuple[Problem, np.ndarr
 def _derivatives(fitted: FittedModel, problem: Problem, theta: np.ndarray, kind: str, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Score and information of the extended model."""
     e, q = list(fitted.design.formula.right_sides).index(kind), problem.layout.covariance.q
-    buckets = _with_columns(fitted, e, columns)
     with jax.enable_x64(True):
+        buckets = _with_columns(fitted, e, columns)
+        wide = padding(problem, buckets, fitted.n_agq)
         run = _program(is_small(problem, buckets, fitted.n_agq), platform_in_force())
-        found = run(problem, jnp.asarray(theta), buckets, fitted.quadrature.padded(q, problem.prior), start_modes(buckets, q))
-        return np.asarray(found[0]), -np.asarray(found[1])
+        rule, modes = fitted.quadrature.padded(q, problem.prior), start_modes(buckets, q)
+        found = run(wide.problem, wide.vector(theta), wide.buckets(buckets), rule, modes)
+        return wide.cut(found[0]), -wide.cut_matrix(found[1])
 
 
 def _with_columns(fitted: FittedModel, e: int, columns: np.ndarray) -> tuple[Bucket, ...]:

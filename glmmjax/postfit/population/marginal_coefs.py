@@ -20,7 +20,7 @@ from jax import Array
 from glmmjax.errors import ArgumentError
 from glmmjax.estimation.objective import Problem
 from glmmjax.estimation.xla.program import as_program
-from glmmjax.fitted import FittedModel
+from glmmjax.fitted import FittedModel, padding_of
 from glmmjax.likelihood.model_rows import ModelRows
 from glmmjax.likelihood.population import population_mean
 from glmmjax.postfit.prediction.rows import own_rows
@@ -67,9 +67,13 @@ def marginal_coefs(fitted: FittedModel, robust: bool | str = False, se: bool = T
             "do not follow one linear predictor; use marginal_means(newdata) or contrasts(newdata), which are of every level's probability."
         )
     with jax.enable_x64(True):
-        given = (fitted.problem, fitted.theta, own_rows(fitted))
-        found = _with_jacobian(*given) if se else (marginal_coefficients(*given), np.zeros((0, 0)))
-        estimate, jacobian = (np.asarray(leaf) for leaf in found)
+        wide, p = padding_of(fitted), fitted.problem.layout.p
+        given = (wide.problem, wide.vector(fitted.theta), wide.rows(own_rows(fitted)))
+        if se:
+            found = _with_jacobian(*given)
+            estimate, jacobian = np.asarray(found[0])[:p], wide.cut(found[1])[:p]
+        else:
+            estimate = np.asarray(marginal_coefficients(*given))[:p]
     if np.isnan(estimate).any():
         raise ArgumentError(
             f"some marginal mean of the {family.name} family is not defined, or outside the range of the {family.mean_link.name} link."
@@ -84,8 +88,10 @@ def marginal_coefficients(problem: Problem, theta: Array, rows: ModelRows) -> Ar
     """(p,) marginal coefficients at ``theta`` (P,), over the rows given; call it inside ``jax.enable_x64(True)``."""
     mean = population_mean(problem.layout.params(theta), rows, problem.family, problem.prior)
     target = problem.family.mean_link.link(mean) - rows.offset[0]
-    q, r = jnp.linalg.qr(rows.X[0].T)
-    return jax.scipy.linalg.solve_triangular(r, q.T @ target)
+    # a column of zeros, which is padding, gets a row of its own and the coefficient 0
+    is_padding = jnp.diag((rows.X[0] == 0).all(1).astype(target.dtype))
+    q, r = jnp.linalg.qr(jnp.concatenate([rows.X[0].T, is_padding]))
+    return jax.scipy.linalg.solve_triangular(r, q[: len(target)].T @ target)
 
 
 @as_program(0)

@@ -19,7 +19,7 @@ from glmmjax.design.reference_grid import RowGroups, as_lists, fitted_frame, gro
 from glmmjax.errors import ArgumentError
 from glmmjax.estimation.objective import Problem
 from glmmjax.estimation.xla.program import as_program
-from glmmjax.fitted import FittedModel
+from glmmjax.fitted import FittedModel, padding_of
 from glmmjax.likelihood.model_rows import ModelRows, predictors_at
 from glmmjax.likelihood.population import population_mean, population_probabilities
 from glmmjax.postfit.prediction.predict import in_chunks
@@ -171,8 +171,9 @@ def row_values(fitted: FittedModel, rows: NewRows, kind: str, quantity: str) -> 
     with jax.enable_x64(True):
         n = rows.offset.shape[-1]
         (chunks, _), _ = in_chunks(_at_least(_FEWEST_ROWS, rows))
-        found = _row_values(fitted.problem, kind, quantity, jnp.asarray(fitted.theta), chunks)
-        values, jacobian = (np.asarray(leaf) for leaf in found)
+        wide = padding_of(fitted)
+        found = _row_values(wide.problem, kind, quantity, wide.vector(fitted.theta), wide.rows(chunks))
+        values, jacobian = np.asarray(found[0]), wide.cut(found[1])
     n_values, size = len(values), fitted.problem.layout.size
     return Values(values.reshape(n_values, -1)[:, :n], jacobian.reshape(n_values, -1, size)[:, :n])
 

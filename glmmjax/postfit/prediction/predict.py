@@ -16,7 +16,7 @@ from glmmjax.design.new_rows import NewRows
 from glmmjax.errors import ArgumentError
 from glmmjax.estimation.xla.program import as_program
 from glmmjax.families.base import Family
-from glmmjax.fitted import FittedModel
+from glmmjax.fitted import FittedModel, padding_of
 from glmmjax.likelihood.model_rows import ModelRows, predictors_at
 from glmmjax.likelihood.params import Params
 from glmmjax.likelihood.population import population_average
@@ -104,8 +104,9 @@ def values_of(fitted: FittedModel, request: Request, rows: NewRows, targets: Tar
     """(O, n) predictions of complete rows, subject-specific ones at the conditional modes."""
     u = None if targets is None else modes_of(fitted, targets)[targets.codes].T
     with jax.enable_x64(True):
-        chunks, n = in_chunks(rows, u)
-        values = _values(fitted.problem.family, request, fitted.params, *chunks)
+        (chunks, u_chunks), n = in_chunks(rows, u)
+        wide = padding_of(fitted)
+        values = _values(fitted.problem.family, request, wide.params(fitted.params), wide.rows(chunks), u_chunks)
         return np.asarray(values).reshape(len(values), -1)[:, :n]
 
 

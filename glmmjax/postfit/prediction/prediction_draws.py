@@ -21,7 +21,7 @@ from jax import Array
 from glmmjax.design.new_rows import NewRows
 from glmmjax.estimation.objective import Problem
 from glmmjax.families.base import Family
-from glmmjax.fitted import FittedModel
+from glmmjax.fitted import FittedModel, padding_of
 from glmmjax.likelihood.conditional import block_conditional, conditional_means
 from glmmjax.likelihood.gauss_hermite import tensor_rule
 from glmmjax.likelihood.model_rows import ModelRows, predictors_at, random_part
@@ -81,12 +81,12 @@ class _Given(NamedTuple):
 def subject_quantiles(fitted: FittedModel, targets: Targets, covariance: np.ndarray, settings: IntervalSettings) -> Quantiles:
     """Quantiles of new outcomes of subjects given their outcomes."""
     found = np.zeros((3, len(targets.codes)))
-    points = posterior_points(fitted)
+    points, problem = posterior_points(fitted), padding_of(fitted).problem
     with jax.enable_x64(True):
         draws, thetas = _draws(fitted, settings), _theta_draws(fitted, covariance, settings)
         for k, block in enumerate(rows_by_bucket(fitted, targets)):
             program = _subject_quantiles(_WORK_OF_DRAW * draws.n * block.numbers.size)
-            block.put(program(fitted.problem, points, draws, thetas, np.array([settings.seed, k]), block.arrays), found)
+            block.put(program(problem, points, draws, thetas, np.array([settings.seed, k]), block.arrays), found)
     return Quantiles(*found)
 
 
@@ -99,7 +99,8 @@ def flat_quantiles(fitted: FittedModel, request: Request, rows: NewRows, covaria
         )
         draws, thetas = _draws(fitted, settings), _theta_draws(fitted, covariance, settings)
         program = _flat_quantiles(_WORK_OF_DRAW * draws.n * n_rows)
-        found = program(fitted.problem, request, draws, thetas, np.int64(settings.seed), (chunks, outcome))
+        wide = padding_of(fitted)
+        found = program(wide.problem, request, draws, thetas, np.int64(settings.seed), (wide.rows(chunks), outcome))
         return Quantiles(*np.asarray(found).swapaxes(0, 1).reshape(3, -1)[:, :n_rows])
 
 
@@ -110,7 +111,8 @@ def _draws(fitted: FittedModel, settings: IntervalSettings) -> _Draws:
 def _theta_draws(fitted: FittedModel, covariance: np.ndarray, settings: IntervalSettings) -> _ThetaDraws:
     check_size(f"n_draws={settings.n_draws:,}", (settings.n_draws, len(fitted.theta) + MOST_ROWS), "a few thousand draws are enough")
     moves = normal_draws(covariance, settings.n_draws, np.random.default_rng(settings.seed))
-    return _ThetaDraws(fitted.theta, moves)
+    wide = padding_of(fitted)
+    return _ThetaDraws(wide.vector(fitted.theta), wide.vector(moves))
 
 
 def _flat(problem: Problem, request: Request, draws: _Draws, thetas: _ThetaDraws, seed: Array, chunks: tuple[ModelRows, Any]) -> Array:

@@ -26,7 +26,7 @@ from glmmjax.estimation.objective import Problem
 from glmmjax.estimation.xla.program import as_program
 from glmmjax.families.base import Family
 from glmmjax.families.links import Link
-from glmmjax.fitted import FittedModel
+from glmmjax.fitted import FittedModel, padding_of
 from glmmjax.likelihood.clusters import padded_rows
 from glmmjax.likelihood.conditional import Conditional, block_conditional, conditional_means, node_of
 from glmmjax.likelihood.gauss_hermite import tensor_rule
@@ -123,9 +123,10 @@ def predict_with_intervals(
 def flat_moments(fitted: FittedModel, request: Request, rows: NewRows, known: np.ndarray) -> Moments:
     """Moments by the delta method, at b = 0 or averaged over the population."""
     with jax.enable_x64(True):
-        chunks, n = in_chunks(rows)
+        (chunks, _), n = in_chunks(rows)
+        wide = padding_of(fitted)
         program = _flat_moments(n * len(fitted.theta) * (1 if request.effects == "none" else 200))
-        found = program(fitted.problem, request, fitted.theta, known, chunks[0])
+        found = program(wide.problem, request, wide.vector(fitted.theta), wide.matrix(known), wide.rows(chunks))
     return Moments(*(np.asarray(leaf).reshape(leaf.shape[0], -1)[:, :n] for leaf in found))
 
 
@@ -134,10 +135,11 @@ def subject_moments(fitted: FittedModel, request: Request, targets: Targets, kno
     points = posterior_points(fitted)
     total = Moments(*np.zeros((2, n_values(fitted.problem.family, request.quantity), len(targets.codes))))
     with jax.enable_x64(True):
-        arrays = fitted.theta, known
+        wide = padding_of(fitted)
+        arrays = wide.vector(fitted.theta), wide.matrix(known)
         for block in rows_by_bucket(fitted, targets):
             work = (padded_rows([block.arrays.bucket]) + block.numbers.size) * points ** fitted.params.chol.shape[0] * len(fitted.theta)
-            found = _subject_moments(work)(fitted.problem, points, request, *arrays, block.arrays)
+            found = _subject_moments(work)(wide.problem, points, request, *arrays, block.arrays)
             for leaf, into in zip(found, total, strict=True):
                 block.put(leaf, into)
     return total

@@ -14,7 +14,7 @@ import numpy as np
 from jax import Array
 
 from glmmjax.estimation.objective import Problem
-from glmmjax.fitted import FittedModel
+from glmmjax.fitted import FittedModel, padding_of
 from glmmjax.likelihood.clusters import Bucket, padded_rows, to_clusters
 from glmmjax.likelihood.conditional import block_conditional, conditional_covariances, conditional_means
 from glmmjax.likelihood.gauss_hermite import tensor_rule
@@ -135,9 +135,10 @@ def _moments(fitted: FittedModel) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         return np.zeros((m, 0)), np.zeros((m, 0, 0)), np.zeros((m, 0, 0))
     points = posterior_points(fitted)
     with jax.enable_x64(True):
-        found = []
-        for bucket, start in zip(clusters.buckets, blocks_of_modes(fitted.modes, clusters), strict=True):
-            found.append(_bucket_moments(padded_rows([bucket]) * points**q)(fitted.problem, points, fitted.params, bucket, start))
+        found, wide = [], padding_of(fitted)
+        params = wide.params(fitted.params)
+        for bucket, start in zip(wide.buckets(clusters.buckets), blocks_of_modes(fitted.modes, clusters), strict=True):
+            found.append(_bucket_moments(padded_rows([bucket]) * points**q)(wide.problem, points, params, bucket, start))
         by_cluster = (to_clusters(clusters, [np.asarray(leaf) for leaf in leaves]) for leaves in zip(*found, strict=True))
     mean, covariance, curvature = (np.moveaxis(values, -1, 0) for values in by_cluster)
     return mean, covariance, curvature

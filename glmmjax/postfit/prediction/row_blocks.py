@@ -11,7 +11,7 @@ from jax import Array
 
 from glmmjax.design.layout.grouping import ladder
 from glmmjax.estimation.factors import root_of
-from glmmjax.fitted import FittedModel
+from glmmjax.fitted import FittedModel, padding_of
 from glmmjax.likelihood.clusters import Bucket, Place, places_of_clusters
 from glmmjax.likelihood.covariance import lower_factor
 from glmmjax.likelihood.model_rows import ModelRows
@@ -55,12 +55,12 @@ class _Numbered(NamedTuple):
 
 
 def rows_by_bucket(fitted: FittedModel, targets: Targets) -> Iterator[_Numbered]:
-    """The rows of the targets, for every bucket that has any; call it inside ``jax.enable_x64(True)``.
+    """The rows of the targets with padded columns, for every bucket that has any; call it inside ``jax.enable_x64(True)``.
 
     R is a step of a ladder of sizes, and a multiple of ``MOST_ROWS`` above that number. Searches start at coordinates u, b = L u, with the
     factor L of theta, ``layout.params(theta).chol``.
     """
-    layout = fitted.problem.layout
+    layout, wide = fitted.problem.layout, padding_of(fitted)
     _, rotation = lower_factor(root_of(layout.covariance, fitted.theta[layout.random]))
     source_of, number_of = targets.source_of[targets.codes], targets.number_of[targets.codes]
     for k, source in enumerate(targets.sources):
@@ -71,7 +71,9 @@ def rows_by_bucket(fitted: FittedModel, targets: Targets) -> Iterator[_Numbered]
         for b, (bucket, start) in enumerate(zip(source.clusters.buckets, blocks_of_modes(modes, source.clusters), strict=True)):
             inside = places.bucket == b
             if inside.any():
-                yield _block_rows(targets, bucket, start, members[inside], Place(*(leaf[inside] for leaf in places)))
+                found = _block_rows(targets, bucket, start, members[inside], Place(*(leaf[inside] for leaf in places)))
+                (padded,), rows = wide.buckets((bucket,)), wide.rows(found.arrays.rows)
+                yield found._replace(arrays=found.arrays._replace(bucket=padded, rows=rows))
 
 
 def _block_rows(targets: Targets, bucket: Bucket, start: Array, members: np.ndarray, places: Place) -> _Numbered:

@@ -21,7 +21,7 @@ from glmmjax.design.new_rows import NewRows, cluster_rows, read_new_rows
 from glmmjax.errors import ArgumentError
 from glmmjax.estimation.objective import Problem
 from glmmjax.estimation.xla.program import as_program
-from glmmjax.fitted import FittedModel
+from glmmjax.fitted import FittedModel, padding_of
 from glmmjax.likelihood.clusters import Bucket, ClusterData, from_clusters, to_clusters
 from glmmjax.likelihood.conditional import Conditional, conditional
 from glmmjax.likelihood.gauss_hermite import tensor_rule
@@ -266,7 +266,8 @@ def _selected(targets: Targets, by_source: list[np.ndarray]) -> np.ndarray:
 
 def _given(fitted: FittedModel, source: Source) -> Conditional:
     start = None if source.modes is None else blocks_of_modes(source.modes, source.clusters)
-    return _conditional(fitted.problem, posterior_points(fitted), fitted.params, source.clusters, start)
+    wide = padding_of(fitted)
+    return _conditional(wide.problem, posterior_points(fitted), wide.params(fitted.params), wide.clusters(source.clusters), start)
 
 
 def _source_modes(fitted: FittedModel, source: Source) -> np.ndarray:
@@ -274,7 +275,9 @@ def _source_modes(fitted: FittedModel, source: Source) -> np.ndarray:
     if source.modes is not None:
         return source.modes
     with jax.enable_x64(True):
-        found = [np.asarray(_modes(fitted.problem, fitted.params, bucket)) for bucket in source.clusters.buckets]
+        wide = padding_of(fitted)
+        params = wide.params(fitted.params)
+        found = [np.asarray(_modes(wide.problem, params, bucket)) for bucket in wide.buckets(source.clusters.buckets)]
     return to_clusters(source.clusters, found).T
 
 

@@ -20,7 +20,7 @@ from glmmjax.estimation.family_limits import away_from_limits
 from glmmjax.estimation.objective import Problem
 from glmmjax.estimation.refits import Changes, Origin, refit_all, with_outcomes, with_weights
 from glmmjax.estimation.xla.program import as_program
-from glmmjax.fitted import FittedModel
+from glmmjax.fitted import FittedModel, padding_of
 from glmmjax.likelihood.clusters import Bucket, on_all_lanes
 from glmmjax.likelihood.covariance import lower_factor
 from glmmjax.likelihood.model_rows import predictors_at
@@ -143,15 +143,16 @@ def simulated_outcomes(fitted: FittedModel, seed: int) -> Any:
     ArgumentError
         For a family without ``sample``.
     """
-    buckets = jax.device_put(fitted.design.clusters.buckets)  # once, for all data sets
+    wide = padding_of(fitted)
+    theta, buckets = wide.vector(fitted.theta), jax.device_put(wide.buckets(fitted.design.clusters.buckets))  # once, for all data sets
     try:
-        jax.eval_shape(functools.partial(_draw, fitted.problem), fitted.theta, buckets, np.array([seed, 0]))
+        jax.eval_shape(functools.partial(_draw, wide.problem), theta, buckets, np.array([seed, 0]))
     except NotImplementedError:
         name = fitted.problem.family.name
         raise ArgumentError(
             f"the {name} family cannot be simulated from, so kind='parametric' is not possible; try kind='cluster'."
         ) from None
-    return lambda r: _draw(fitted.problem, fitted.theta, buckets, np.array([seed, r]))
+    return lambda r: _draw(wide.problem, theta, buckets, np.array([seed, r]))
 
 
 def _resampled(fitted: FittedModel, n: int, seed: int) -> Changes:

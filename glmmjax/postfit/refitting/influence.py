@@ -22,7 +22,7 @@ from glmmjax.estimation.objective import Problem
 from glmmjax.estimation.phases.newton import FLAT
 from glmmjax.estimation.refits import refit_all, with_weights
 from glmmjax.estimation.xla.program import as_program
-from glmmjax.fitted import FittedModel
+from glmmjax.fitted import FittedModel, padding_of
 from glmmjax.likelihood.clusters import ClusterData
 from glmmjax.likelihood.marginal import cluster_log_likelihoods_by_rule
 from glmmjax.likelihood.quadrature import Quadrature
@@ -127,7 +127,8 @@ def leave_cluster_out_scores(influence: Influence) -> np.ndarray:
     """
     found, fitted = leave_cluster_out(influence), influence.fitted
     with jax.enable_x64(True):
-        own = _own_values(fitted.problem, fitted.quadrature, jnp.asarray(found.theta), fitted.design.clusters)
+        wide = padding_of(fitted)
+        own = _own_values(wide.problem, fitted.quadrature, wide.vector(found.theta), wide.clusters(fitted.design.clusters))
     return np.where(found.converged, cluster_weights_of(fitted) * np.asarray(own), np.nan)
 
 

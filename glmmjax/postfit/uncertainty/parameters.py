@@ -19,35 +19,82 @@ from jax import Array
 
 from glmmjax.errors import ArgumentError
 from glmmjax.estimation.objective import Problem
+from glmmjax.estimation.padding import Padding, padding
 from glmmjax.estimation.xla.program import as_program
 from glmmjax.fitted import FittedModel
 from glmmjax.postfit.uncertainty.natural_phi import natural_phi
 from glmmjax.postfit.uncertainty.random_covariance import spread, spread_errors
 
-__all__ = ["WHICH", "Reported", "errors_of", "estimates", "natural_values", "reported", "working_at", "working_jacobian", "working_values"]
+__all__ = [
+    "WHICH",
+    "Reported",
+    "Scales",
+    "errors_of",
+    "estimates",
+    "natural_values",
+    "reported",
+    "working_at",
+    "working_jacobian",
+    "working_values",
+]
 
 WHICH = ("fixed", "random", "phi", "zero", "dispersion", "all")
 _TINY = 1e-300
 
 
 @dataclasses.dataclass(frozen=True)
-class Reported:
-    """The N parameters of a model that are reported. Static and hashable.
+class Scales:
+    """What the working scales depend on. Static and hashable, without names: programs are compiled for it.
 
     Attributes
     ----------
     problem : family, penalty and layout of theta
-    kinds : (N,) one of ``WHICH`` each, without "all"
-    names : (N,) without the prefix for the part of the model
     pairs : (row, column) of the correlations that D has
     is_own : (n_phi,) extra parameters that depend on their own free entry only
     """
 
     problem: Problem
-    kinds: tuple[str, ...]
-    names: tuple[str, ...]
     pairs: tuple[tuple[int, int], ...]
     is_own: tuple[bool, ...]
+
+    def places(self, wide: Padding) -> np.ndarray:
+        """(N,) where the parameters stand among those of the model with padded columns."""
+        return wide.places(self.problem.layout.covariance.q + len(self.pairs) + len(self.is_own))
+
+    def padded(self, wide: Padding) -> Scales:
+        """Those of the model with padded columns."""
+        return dataclasses.replace(self, problem=wide.problem)
+
+
+@dataclasses.dataclass(frozen=True)
+class Reported:
+    """The N parameters of a model that are reported.
+
+    Attributes
+    ----------
+    scales : the scales on which intervals are made
+    kinds : (N,) one of ``WHICH`` each, without "all"
+    names : (N,) without the prefix for the part of the model
+    """
+
+    scales: Scales
+    kinds: tuple[str, ...]
+    names: tuple[str, ...]
+
+    @property
+    def problem(self) -> Problem:
+        """Family, penalty and layout of theta."""
+        return self.scales.problem
+
+    @property
+    def pairs(self) -> tuple[tuple[int, int], ...]:
+        """(row, column) of the correlations that D has."""
+        return self.scales.pairs
+
+    @property
+    def is_own(self) -> tuple[bool, ...]:
+        """(n_phi,) extra parameters that depend on their own free entry only."""
+        return self.scales.is_own
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -85,7 +132,7 @@ def reported(fitted: FittedModel) -> Reported:
         "dispersion": design.dispersion_names,
     }
     kinds = tuple(kind for kind, names in parts.items() for _ in names)
-    return Reported(problem, kinds, tuple(itertools.chain(*parts.values())), pairs, _own(fitted))
+    return Reported(Scales(problem, pairs, _own(fitted)), kinds, tuple(itertools.chain(*parts.values())))
 
 
 def _own(fitted: FittedModel) -> tuple[bool, ...]:
@@ -96,20 +143,20 @@ def _own(fitted: FittedModel) -> tuple[bool, ...]:
     return tuple(bool((np.delete(row, k) == 0).all()) for k, row in enumerate(slope))
 
 
-def working_values(parameters: Reported, theta: Array) -> Array:
+def working_values(scales: Scales, theta: Array) -> Array:
     """(N,) parameters on their working scales at ``theta`` (P,). Pure JAX; derivatives are finite where D is not singular."""
-    problem = parameters.problem
+    problem = scales.problem
     params = problem.layout.params(theta)
     squares = (params.chol**2).sum(1)
     positive = squares > _TINY
     deviations = jnp.sqrt(jnp.where(positive, squares, 1.0))
     logs = jnp.where(positive, jnp.log(deviations), -jnp.inf)
-    rows, columns = (np.array([pair[k] for pair in parameters.pairs], int) for k in (0, 1))
+    rows, columns = (np.array([pair[k] for pair in scales.pairs], int) for k in (0, 1))
     products = (params.chol[rows] * params.chol[columns]).sum(1) / (deviations[rows] * deviations[columns])
     inside = jnp.abs(products) < 1.0
     angles = jnp.where(inside, jnp.arctanh(jnp.where(inside, products, 0.0)), jnp.sign(products) * jnp.inf)
     correlations = jnp.where(positive[rows] & positive[columns], angles, jnp.nan)
-    own = np.array(parameters.is_own, bool)
+    own = np.array(scales.is_own, bool)
     phi = jnp.where(own, params.phi, problem.family.natural(params.phi)) if len(own) else params.phi
     return jnp.concatenate([params.beta, logs, correlations, phi, params.gamma, params.delta])
 
@@ -154,22 +201,24 @@ def errors_of(fitted: FittedModel, parameters: Reported, theta_covariance: np.nd
 
 def working_at(parameters: Reported, theta: np.ndarray) -> np.ndarray:
     """(..., N) ``working_values`` at one point (P,) or many (..., P)."""
+    scales, wide = parameters.scales, padding(parameters.problem, (), 1)
     with jax.enable_x64(True):
-        flat = theta.reshape(-1, theta.shape[-1])
-        return np.asarray(_working_at(parameters, flat)).reshape(*theta.shape[:-1], -1)
+        flat = wide.vector(theta.reshape(-1, theta.shape[-1]))
+        return np.asarray(_working_at(scales.padded(wide), flat))[:, scales.places(wide)].reshape(*theta.shape[:-1], -1)
 
 
 def working_jacobian(parameters: Reported, theta: np.ndarray) -> np.ndarray:
     """(N, P) derivatives of ``working_values``."""
+    scales, wide = parameters.scales, padding(parameters.problem, (), 1)
     with jax.enable_x64(True):
-        return np.asarray(_working_jacobian(parameters, theta))
+        return wide.cut(_working_jacobian(scales.padded(wide), wide.vector(theta)))[scales.places(wide)]
 
 
 @as_program(0)
-def _working_at(parameters: Reported, theta: Array) -> Array:
-    return jax.vmap(lambda t: working_values(parameters, t))(theta)
+def _working_at(scales: Scales, theta: Array) -> Array:
+    return jax.vmap(lambda t: working_values(scales, t))(theta)
 
 
 @as_program(0)
-def _working_jacobian(parameters: Reported, theta: Array) -> Array:
-    return jax.jacfwd(lambda t: working_values(parameters, t))(theta)
+def _working_jacobian(scales: Scales, theta: Array) -> Array:
+    return jax.jacfwd(lambda t: working_values(scales, t))(theta)

@@ -6,6 +6,7 @@ derivatives are exact for the quadrature log-likelihood, for each cluster with w
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import jax
@@ -13,8 +14,9 @@ import numpy as np
 from jax import Array
 
 from glmmjax.estimation.objective import Problem
+from glmmjax.estimation.padding import Padding
 from glmmjax.estimation.xla.program import as_program
-from glmmjax.fitted import FittedModel
+from glmmjax.fitted import FittedModel, padding_of
 from glmmjax.likelihood.clusters import ClusterData, cluster_weights
 from glmmjax.likelihood.marginal import cluster_log_likelihoods_by_rule
 from glmmjax.likelihood.quadrature import Quadrature
@@ -24,17 +26,19 @@ __all__ = ["cluster_hessians", "cluster_scores", "cluster_values", "cluster_weig
 
 def cluster_values(fitted: FittedModel) -> np.ndarray:
     """(m,) log-likelihood of each cluster, unweighted."""
-    return _of_clusters(_values, fitted)
+    return _of_clusters(_values, fitted, padding_of(fitted))
 
 
 def cluster_scores(fitted: FittedModel) -> np.ndarray:
     """(m, P) derivatives of each cluster's log-likelihood in theta, unweighted."""
-    return _of_clusters(_scores, fitted)
+    wide = padding_of(fitted)
+    return wide.cut(_of_clusters(_scores, fitted, wide))
 
 
 def cluster_hessians(fitted: FittedModel) -> np.ndarray:
     """(m, P, P) second derivatives of each cluster's log-likelihood in theta, unweighted."""
-    return _of_clusters(_hessians, fitted)
+    wide = padding_of(fitted)
+    return wide.cut_matrix(_of_clusters(_hessians, fitted, wide))
 
 
 def cluster_weights_of(fitted: FittedModel) -> np.ndarray:
@@ -42,10 +46,10 @@ def cluster_weights_of(fitted: FittedModel) -> np.ndarray:
     return cluster_weights(fitted.design.clusters)
 
 
-def _of_clusters(program: Any, fitted: FittedModel) -> np.ndarray:
-    likelihood = Problem(fitted.problem.family, fitted.problem.layout, prior=fitted.problem.prior)  # one program with and without a penalty
+def _of_clusters(program: Any, fitted: FittedModel, wide: Padding) -> np.ndarray:
+    likelihood = dataclasses.replace(wide.problem, penalty=None, is_intercept=())  # one program with and without a penalty
     with jax.enable_x64(True):
-        return np.asarray(program(likelihood, fitted.quadrature, fitted.theta, fitted.design.clusters))
+        return np.asarray(program(likelihood, fitted.quadrature, wide.vector(fitted.theta), wide.clusters(fitted.design.clusters)))
 
 
 @as_program((0, 1))

@@ -16,6 +16,7 @@ import glmmjax as gj
 from glmmjax import datasets
 from glmmjax.errors import ConvergenceWarning
 from glmmjax.postfit.inference import profile
+from glmmjax.postfit.inference.profile_search import Search
 from tests.reference_cases import FOLDER, load_case
 
 pytestmark = pytest.mark.usefixtures("compile_quickly")
@@ -60,9 +61,9 @@ def test_limits_that_are_not_found_are_nan_and_named(intro_fit, monkeypatch):
         zero = jnp.zeros(len(bad))
         flat = (sides.number == 4) & (sides.sign < 0)
         found: Any = ([zero] * 6, (), zero, zero, flat, jnp.where(flat, 1.0, bad), zero + 0.5 * sides.sign)
-        return profile.Search(*found[0], *found[1:])
+        return Search(*found[0], *found[1:])
 
-    monkeypatch.setattr(profile, "_program", lambda *how: searches)
+    monkeypatch.setattr(profile, "searches", lambda *how: searches)
     with pytest.warns(ConvergenceWarning, match=r"no profile limit .* for sex\[T.female\]: .* Try method='bootstrap'"):
         found = intro_fit.conf_int("all", method="profile")
     assert found.loc["sex[T.female]", "lower"] == -0.5

@@ -16,6 +16,8 @@ from glmmjax.families import Binomial, Poisson
 from glmmjax.likelihood.clusters import Bucket
 from glmmjax.postfit.inference.separation import explained
 
+pytestmark = pytest.mark.usefixtures("compile_quickly")
+
 
 def _no_positive_weights(x, down, up):
     """Stiemke's theorem: a direction exists unless positive weights of the gains, and any of the rows that stay, give 0.

@@ -33,7 +33,7 @@ def stub(design, params) -> Any:
     problem = problem_of(design, None)
     with jax.enable_x64(True):
         theta = np.asarray(problem.layout.vector(params))
-    return types.SimpleNamespace(design=design, problem=problem, params=params, theta=theta)
+    return types.SimpleNamespace(design=design, problem=problem, params=params, theta=theta, n_agq=11)
 
 
 def drawn(fitted, n, seed=0):
