@@ -1,6 +1,6 @@
 """The pages of the documentation and README.md: their code is run, and what it prints or draws is compared, or written into the page.
 
-A block of Python followed by a block of text prints that text; its last expression is shown, as in a notebook. A block followed by a picture
+A block of Python that a block of text follows prints that text; its last expression is shown, as in a notebook. One that a picture follows
 draws it. ``python -m tests.pages`` (``make docs-outputs``) writes texts and pictures anew; the tests compare.
 """
 
@@ -32,12 +32,16 @@ ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
 _BLOCK = re.compile(
-    r"^```python\n(?P<code>.*?)^```\n(?:\n+```text\n(?P<text>.*?)^```\n)?(?:\n+!\[[^\]]*\]\((?P<figure>\S+?\.png)\))?", re.DOTALL | re.MULTILINE
+    r"^```python\n(?P<code>.*?)^```\n"  # then maybe what it prints, and maybe what it draws
+    r"(?:\n+```text\n(?P<text>.*?)^```\n)?"
+    r"(?:\n+!\[[^\]]*\]\((?P<figure>\S+?\.png)\))?",
+    re.DOTALL | re.MULTILINE,
 )
 _TOKEN = re.compile(r"-?\d+\.?\d*(?:e[+-]?\d+)?|[^\s\d]+?(?=-?\d|\s|$)|\S")
 _FAMILIES = re.compile(r"(<!-- families: .*? -->\n).*?(<!-- end of families -->)", re.DOTALL)
-_OWN_PHI = {"student_t": "scale; df where it is estimated", "cumulative": "thresholds"}  # of families whose number of them depends on a field
+_OWN_PHI = {"student_t": "scale; df where it is estimated", "cumulative": "thresholds"}  # where a field decides their number
 _NUMBER = re.compile(r"-?\d+\.?\d*(?:e[+-]?\d+)?")
+_SLOW = "<!-- slow -->"
 _ROUNDING = 1e-5  # numbers below are rounding errors, or p-values that nobody reads
 _DISPLAY = ("display.width", 100, "display.max_columns", 20, "display.max_rows", 20)
 _STYLE = {"figure.dpi": 120, "savefig.bbox": "tight", "figure.figsize": (6.4, 4.0)}
@@ -52,27 +56,38 @@ class Block(NamedTuple):
     line : of the page, of its first statement
     text : what it prints; None where the page does not say
     figure : path of the picture that it draws, from the page; None where it draws none
+    is_slow : it stands below the mark ``<!-- slow -->``, and is left out of quick runs
     """
 
     code: str
     line: int
     text: str | None
     figure: str | None
+    is_slow: bool
 
 
 def blocks_of(page: str) -> list[Block]:
     """The blocks of a page, in order."""
-    return [Block(m["code"], page.count("\n", 0, m.start("code")) + 1, m["text"], m["figure"]) for m in _BLOCK.finditer(page)]
+    slow_from = page.find(_SLOW) % (len(page) + 1)
+    return [
+        Block(found["code"], page.count("\n", 0, found.start("code")) + 1, found["text"], found["figure"], found.start() > slow_from)
+        for found in _BLOCK.finditer(page)
+    ]
 
 
 def run_block(block: Block, namespace: dict[str, Any], name: str = "<page>") -> str:
     """Run a block and return what it shows: what it prints, its last expression, then warnings, or the error of glmmjax that ends it."""
     tree = ast.parse("\n" * (block.line - 1) + block.code, name)
-    body, last = tree.body, None
-    if body and isinstance(body[-1], ast.Expr) and not block.code.rstrip().endswith(";"):
-        body, last = body[:-1], body[-1].value
-    shown, end = io.StringIO(), ""
-    with warnings.catch_warnings(record=True) as told, contextlib.redirect_stdout(shown), pd.option_context(*_DISPLAY), mpl.rc_context(_STYLE):
+    body, end = tree.body, tree.body[-1]
+    last = end.value if isinstance(end, ast.Expr) else None
+    body = body if last is None else body[:-1]
+    shown, failed = io.StringIO(), ""
+    with (
+        warnings.catch_warnings(record=True) as told,
+        contextlib.redirect_stdout(shown),
+        pd.option_context(*_DISPLAY),
+        mpl.rc_context(_STYLE),
+    ):
         warnings.simplefilter("always")
         try:
             exec(compile(ast.Module(body, []), name, "exec"), namespace)
@@ -82,8 +97,8 @@ def run_block(block: Block, namespace: dict[str, Any], name: str = "<page>") -> 
         except gj.errors.GlmmError as error:
             if block.text is None:
                 raise
-            end = f"{type(error).__name__}: {error}\n"
-    text = shown.getvalue() + "".join(f"{each.category.__name__}: {each.message}\n" for each in told) + end
+            failed = f"{type(error).__name__}: {error}\n"
+    text = shown.getvalue() + "".join(f"{each.category.__name__}: {each.message}\n" for each in told) + failed
     return "".join(f"{line.rstrip()}\n" for line in text.splitlines())
 
 
@@ -116,12 +131,12 @@ def _is_close(wanted: str, found: str) -> bool:
     return max(abs(a), abs(b)) < _ROUNDING or abs(a - b) <= (0.0 if is_count else 2.0 * unit + 1e-3 * abs(a))
 
 
-def results_of(page: str, folder: Path, name: str) -> Iterator[tuple[Block, str]]:
+def results_of(path: Path, namespace: dict[str, Any], with_slow: bool = True) -> Iterator[tuple[Block, str]]:
     """Run the blocks of a page in one namespace; pictures are open when a block is given out."""
-    namespace: dict[str, Any] = {"__name__": "__main__"}
-    for block in blocks_of(page):
-        plt.close("all")
-        yield block, run_block(block, namespace, str(folder / name))
+    for block in blocks_of(path.read_text(encoding="utf-8")):
+        if with_slow or not block.is_slow:
+            plt.close("all")
+            yield block, run_block(block, namespace, str(path))
     plt.close("all")
 
 
@@ -129,7 +144,7 @@ def rewrite(path: Path) -> None:
     """Put what its blocks print into the page, and draw its pictures."""
     page = path.read_text(encoding="utf-8")
     written = page
-    for block, shown in results_of(page, path.parent, path.name):
+    for block, shown in results_of(path, {"__name__": "__main__"}):
         if block.figure is not None:
             plt.gcf().savefig(path.parent / block.figure, metadata={"Software": None})
         if block.text is not None and differences(block.text, shown):

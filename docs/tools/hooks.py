@@ -28,7 +28,10 @@ def on_files(files: Any, config: Any) -> Any:
 
 def on_page_content(content: str, **_: Any) -> str:
     """Write LaTeX as MathML."""
-    return _MATH.sub(lambda found: convert(html.unescape(found[3]), display="block" if found[2] == "[" else "inline"), content)
+    return _MATH.sub(
+        lambda found: convert(html.unescape(found[3]), display="block" if found[2] == "[" else "inline"),
+        content,
+    )
 
 
 def _cell(cell: dict[str, Any]) -> Iterator[str]:
@@ -38,7 +41,7 @@ def _cell(cell: dict[str, Any]) -> Iterator[str]:
     for output in cell.get("outputs", ()):
         data = output.get("data", {})
         if "image/png" in data:
-            yield f'![Output of the code above](data:image/png;base64,{"".join(data["image/png"]).strip()})'
+            yield f"![Output of the code above](data:image/png;base64,{''.join(data['image/png']).strip()})"
         elif "text/html" in data:
             table = "\n".join(line for line in _STYLE.sub("", "".join(data["text/html"])).splitlines() if line.strip())
             yield f'<div class="output">{table}</div>'
