@@ -30,7 +30,8 @@ def in_markdown(text: str) -> str:
     head, *rest = _SECTION.split(text.rstrip() + "\n")
     parts = [_prose(head)]
     for name, body in zip(rest[::2], rest[1::2], strict=True):
-        parts.append(f"**{name}**\n\n{_list(body, name in _NAMED) if name in _LISTED else _prose(body)}")
+        is_list = name in _LISTED or (name == "Returns" and "\n " in body)
+        parts.append(f"**{name}**\n\n{_list(body, name in _NAMED) if is_list else _prose(body)}")
     return "\n\n".join(parts)
 
 

@@ -13,6 +13,7 @@ from latex2mathml.converter import convert
 from mkdocs.structure.files import File
 
 _MATH = re.compile(r'<(span|div) class="arithmatex">\\([(\[])(.*?)\\[)\]]</\1>', re.DOTALL)
+_CELL = re.compile(r"<td.*?</td>", re.DOTALL)
 _STYLE = re.compile(r"<style.*?</style>", re.DOTALL)
 
 
@@ -27,11 +28,9 @@ def on_files(files: Any, config: Any) -> Any:
 
 
 def on_page_content(content: str, **_: Any) -> str:
-    """Write LaTeX as MathML."""
-    return _MATH.sub(
-        lambda found: convert(html.unescape(found[3]), display="block" if found[2] == "[" else "inline"),
-        content,
-    )
+    """Write LaTeX as MathML, and the bars in code in tables, which GitHub wants escaped, as bars."""
+    content = _CELL.sub(lambda found: found[0].replace("\\|", "|"), content)
+    return _MATH.sub(lambda found: convert(html.unescape(found[3]), display="block" if found[2] == "[" else "inline"), content)
 
 
 def _cell(cell: dict[str, Any]) -> Iterator[str]:
