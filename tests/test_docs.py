@@ -132,8 +132,6 @@ def test_the_families_are_those_of_the_registry():
     assert family_table().strip() in page, "run `make docs-outputs`"
     to_begin_with = page.split("## All families")[0]
     assert [name for name in FAMILIES if f"`{name}`" not in to_begin_with] == []
-    reference = re.findall(r"^::: glmmjax\.families\.\w+\.(\w+)$", TEXTS["docs/reference/families.md"], flags=re.MULTILINE)
-    assert sorted(reference) == sorted([*(family.__name__ for family in FAMILIES.values()), "Custom"])
 
 
 def test_every_public_name_is_in_the_reference():
@@ -146,12 +144,16 @@ def test_every_public_name_is_in_the_reference():
     assert sorted((methods | values) - known) == []
 
 
-@pytest.mark.parametrize("name", [*TEXTS, "CONTRIBUTING.md", "CHANGELOG.md"])
+NOTEBOOKS = [path.relative_to(ROOT).as_posix() for path in sorted((ROOT / "notebooks").glob("*.ipynb"))]
+
+
+@pytest.mark.parametrize("name", [*TEXTS, "CONTRIBUTING.md", "CHANGELOG.md", *NOTEBOOKS])
 def test_links_lead_somewhere(name):
     text = TEXTS.get(name) or (ROOT / name).read_text(encoding="utf-8")
     text = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
     for target in _LINK.findall(text):
         path = target.split("#")[0].replace("notebooks/04_coming_from_R.md", "../notebooks/04_coming_from_R.ipynb")  # a page of the site
+        path = "" if path == "families.md" and "reference/" in name else path  # made when the site is built
         if path and not target.startswith("http"):
             assert ((ROOT / name).parent / path).exists(), target
 

@@ -1,4 +1,4 @@
-"""What mkdocs does beside its plugins: the notebooks are pages, and mathematics is MathML, which browsers show without a script."""
+"""What mkdocs does beside its plugins: notebooks are pages, families are listed, and mathematics is MathML, which needs no script."""
 
 from __future__ import annotations
 
@@ -13,17 +13,30 @@ from latex2mathml.converter import convert
 from mkdocs.structure.files import File
 
 _MATH = re.compile(r'<(span|div) class="arithmatex">\\([(\[])(.*?)\\[)\]]</\1>', re.DOTALL)
+_FAMILY = re.compile(r"^from (glmmjax\.families\.(?!base)\w+) import (\w+) as", re.MULTILINE)
+_FAMILIES = """# Families
+
+As `gj.families.Beta(link="probit")`, or by name. The guide: [Choosing a family](../families.md).
+
+::: glmmjax.families.custom.Custom
+    options:
+      members: false
+
+"""
 _CELL = re.compile(r"<td.*?</td>", re.DOTALL)
 _STYLE = re.compile(r"<style.*?</style>", re.DOTALL)
 
 
 def on_files(files: Any, config: Any) -> Any:
-    """Add the notebooks, which stand beside ``docs``."""
+    """Add the notebooks, which stand beside ``docs``, and the reference of the families, from the lines of their registry."""
     root = Path(config["config_file_path"]).parent
     for path in sorted((root / "notebooks").glob("*.ipynb")):
         notebook = json.loads(path.read_text(encoding="utf-8"))
-        page = "\n\n".join(piece for cell in notebook["cells"] for piece in _cell(cell))
+        page = "\n\n".join(piece for cell in notebook["cells"] for piece in _cell(cell)).replace("](../docs/", "](../")
         files.append(File.generated(config, f"notebooks/{path.stem}.md", content=page + "\n"))
+    registry = (root / "glmmjax" / "families" / "registry.py").read_text(encoding="utf-8")
+    families = "\n".join(f"::: {path}\n    options:\n      members: false\n" for path in map(".".join, _FAMILY.findall(registry)))
+    files.append(File.generated(config, "reference/families.md", content=_FAMILIES + families))
     return files
 
 
