@@ -18,10 +18,11 @@ _FAMILIES = """# Families
 
 As `gj.families.Beta(link="probit")`, or by name. The guide: [Choosing a family](../families.md).
 
-::: glmmjax.families.custom.Custom
+"""
+_FAMILY_PAGE = """::: {}
     options:
       members: false
-
+      inherited_members: false
 """
 _CELL = re.compile(r"<td.*?</td>", re.DOTALL)
 _STYLE = re.compile(r"<style.*?</style>", re.DOTALL)
@@ -35,8 +36,8 @@ def on_files(files: Any, config: Any) -> Any:
         page = "\n\n".join(piece for cell in notebook["cells"] for piece in _cell(cell)).replace("](../docs/", "](../")
         files.append(File.generated(config, f"notebooks/{path.stem}.md", content=page + "\n"))
     registry = (root / "glmmjax" / "families" / "registry.py").read_text(encoding="utf-8")
-    families = "\n".join(f"::: {path}\n    options:\n      members: false\n" for path in map(".".join, _FAMILY.findall(registry)))
-    files.append(File.generated(config, "reference/families.md", content=_FAMILIES + families))
+    pages = [_FAMILY_PAGE.format(".".join(found)) for found in (("glmmjax.families.custom", "Custom"), *_FAMILY.findall(registry))]
+    files.append(File.generated(config, "reference/families.md", content=_FAMILIES + "\n".join(pages)))
     return files
 
 

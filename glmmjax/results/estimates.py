@@ -127,8 +127,7 @@ class Estimates:
         """The page that GLMMadaptive prints, with the certificate of the maximum and the quadrature error.
 
         GLMMadaptive may print other estimates for the same model because it can stop short of the maximum and still say that
-        it converged. Its introductory Poisson example is one: it reports the log-likelihood -2782.306 (intercept 2.945), and
-        the maximum is -2756.2984 (intercept 2.1110). At equal estimates the log-likelihoods agree.
+        it converged. At equal estimates the log-likelihoods agree.
 
         Returns
         -------
