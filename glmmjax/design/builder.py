@@ -23,7 +23,7 @@ from glmmjax.design.formula.split import FormulaParts
 from glmmjax.design.formula.tokens import names_in
 from glmmjax.design.layout.block_files import BlockFiles, StreamedRows
 from glmmjax.design.layout.grouping import group_rows
-from glmmjax.design.layout.packing import Columns, cluster_data, columns_of, row_order
+from glmmjax.design.layout.packing import Columns, cluster_data, columns_of, frame_of, row_order
 from glmmjax.design.stream.blocks import StreamModel, scan_stream, written_blocks
 from glmmjax.errors import DesignWarning, FormulaError, warn_caller
 from glmmjax.families import Family
@@ -187,7 +187,7 @@ def build_design(given: ModelArguments, env: Any, options: Options | None = None
     layout = group_rows(groups.codes, n_groups, (options or Options()).max_block_rows)
     labels = RowLabels(groups.labels, np.bincount(groups.codes, minlength=n_groups), table.labels, table.n_dropped)
     del used, table, groups  # frees memory: see cluster_data
-    return _design(formula, columns, labels, cluster_data(layout, arrays, weight), row_order(layout))
+    return _design(formula, columns, labels, cluster_data(layout, arrays, weight, frame_of(arrays.Z)), row_order(layout))
 
 
 def streamed_design(given: ModelArguments, env: Any, options: Options) -> AbstractContextManager[tuple[Design, BlockFiles]]:

@@ -62,6 +62,8 @@ class Bucket(NamedTuple):
     cluster_weight : (S, B), 0 for padding clusters, else the cluster's weight
     lane_clusters : (S, B) int32 where long clusters span several lanes of the last axis: the first lane of the cluster that a lane
         belongs to. ``cluster_weight`` is then 0 on all its lanes but the first. None where every lane is a cluster.
+    frame : (S, q, q) upper triangular, the same for every block: ``frame' frame`` is the mean of ``z z'`` over all rows of the data, with
+        0 between predictors. It says along which axes nodes are placed. None for the axes of the random effects themselves.
     """
 
     y: Any
@@ -71,6 +73,7 @@ class Bucket(NamedTuple):
     row_weight: Array
     cluster_weight: Array
     lane_clusters: Array | None = None
+    frame: Array | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -14,7 +14,7 @@ from glmmjax.design.columns.predictor import Predictor
 from glmmjax.design.layout.grouping import BucketLayout, Layout, pack
 from glmmjax.likelihood.clusters import Bucket, ClusterData, RowOrder
 
-__all__ = ["Columns", "cluster_data", "columns_of", "row_order"]
+__all__ = ["Columns", "cluster_data", "columns_of", "frame_of", "row_order"]
 
 
 class Columns(NamedTuple):
@@ -45,7 +45,19 @@ def columns_of(outcome: Outcome, found: Mapping[str, Predictor]) -> Columns:
     )
 
 
-def cluster_data(layout: Layout, columns: Columns, weight: np.ndarray) -> ClusterData:
+def frame_of(columns: list[np.ndarray]) -> np.ndarray:
+    """(q, q) the frame of a ``Bucket`` from the random-effects columns (q_e, n) of each predictor."""
+    sizes = [len(values) for values in columns]
+    frame, first = np.zeros((sum(sizes), sum(sizes))), 0
+    for values, size in zip(columns, sizes, strict=True):
+        upper = np.asarray(np.linalg.qr(values.T / np.sqrt(values.shape[1]), mode="r"))  # fewer rows than columns where there are few data
+        own = upper * np.where(np.diagonal(upper) < 0, -1.0, 1.0)[:, None] if size else upper
+        frame[first : first + len(own), first : first + size] = own
+        first += size
+    return frame
+
+
+def cluster_data(layout: Layout, columns: Columns, weight: np.ndarray, frame: np.ndarray) -> ClusterData:
     """Gather the rows into buckets. ``columns`` is emptied on the way, so that large data are not held twice."""
 
     def packed(sources: list[np.ndarray]) -> list[tuple[np.ndarray, ...]]:
@@ -65,6 +77,7 @@ def cluster_data(layout: Layout, columns: Columns, weight: np.ndarray) -> Cluste
             "offset": offset[k][0],
             "row_weight": index.is_row.astype(np.float64),
             "cluster_weight": np.where(index.is_cluster, weight[index.clusters], 0.0),
+            "frame": np.broadcast_to(frame, (len(index.is_cluster), *frame.shape)),
             "lane_clusters": None if index.lane_clusters is None else index.lane_clusters.astype(np.int32),
         }
         return Bucket(**arrays)
