@@ -91,7 +91,7 @@ def fitted_model(request: FitRequest, design: Design, problem: Problem, maximum:
         log_likelihood=maximum.log_likelihood,
         objective=maximum.objective,
         modes=_modes_by_cluster(maximum, design) @ rotation,
-        is_singular=_is_singular(chol, maximum, design),
+        is_singular=_is_singular(chol, maximum),
         convergence=maximum.convergence,
         request=request,
     )
@@ -102,10 +102,10 @@ def _modes_by_cluster(maximum: Maximum, design: Design) -> np.ndarray:
     return to_clusters(design.rows, [np.asarray(modes) for modes in maximum.modes]).T
 
 
-def _is_singular(chol: Any, maximum: Maximum, design: Design) -> bool:
+def _is_singular(chol: Any, maximum: Maximum) -> bool:
     if maximum.convergence.has_converged:
         return maximum.convergence.code is Code.CONVERGED_ON_BOUNDARY
-    return bool(np.isfinite(chol).all() and has_lost_rank(chol, design.random_reach))
+    return bool(np.isfinite(chol).all() and has_lost_rank(chol, maximum.effect_scale))
 
 
 def has_same_parameters(previous: FittedModel, design: Design, problem: Problem) -> bool:

@@ -92,7 +92,8 @@ def cluster_rows(rows: NewRows, options: Options, design: Design) -> ClusterData
     layout = group_rows(rows.groups.codes, len(rows.groups.labels), options.max_block_rows)
     columns = Columns(list(rows.outcome), list(rows.X), list(rows.Z), [rows.offset])
     # nodes are placed as in the fit; the rows of a stream, and so their frame, are gone
-    frame = frame_of(columns.Z) if design.is_streamed else np.asarray(design.clusters.buckets[0].frame[0])
+    of_fit = None if design.is_streamed else design.clusters.buckets[0].frame
+    frame = frame_of(columns.Z) if of_fit is None else np.asarray(of_fit[0])
     return cluster_data(layout, columns, np.ones(len(rows.groups.labels)), frame)
 
 

@@ -18,7 +18,8 @@ from glmmjax.likelihood.quadrature import GAUSS_HERMITE
 __all__ = ["SINGULAR", "Code", "Convergence", "code_of", "is_singular"]
 
 _MODE_ERROR = 1e-8  # in squared posterior standard deviations; a Newton step from a warm start leaves a far smaller error
-_DIVERGING = 0.01  # change of a linear predictor that a last Newton step may still ask for
+_DIVERGING = 0.01  # change of a linear predictor, in its units, that a last Newton step may still ask for
+_UNKNOWN = 100.0  # in the same units: a coefficient that is known no better, were all others known, has lost its information
 SINGULAR = 1e-4  # relative size of a diagonal entry of L below which D counts as singular
 
 
@@ -149,17 +150,18 @@ class Convergence:
         return self.n_em + self.n_quasi_newton + self.n_newton
 
 
-def is_singular(chol: Array, reach: Array) -> Array:
+def is_singular(chol: Array, scale: Array) -> Array:
     """() whether D = L L' has lost rank: a diagonal entry of L negligible beside its row, or on the scale of the predictor.
 
-    ``reach`` (q,) is the largest absolute value of each random-effects column.
+    ``scale`` (q, q) is ``Start.effect_scale``; ``scale chol`` does not depend on units or origins of the data.
     """
     if chol.shape[0] == 0:
         return jnp.array(False)
+    chol = scale @ chol
     lower = jnp.linalg.qr(chol.T, mode="r").T  # the lower factor of the same D, whatever root the structure uses
     diagonal = jnp.abs(jnp.diagonal(lower))
     deviation = jnp.sqrt((chol * chol).sum(1))
-    return jnp.any((diagonal < SINGULAR * deviation) | (deviation * reach < SINGULAR))
+    return jnp.any((diagonal < SINGULAR * deviation) | (deviation < SINGULAR))
 
 
 def code_of(settings: FitSettings, start: Start, s: NewtonState) -> Array:
@@ -171,7 +173,7 @@ def code_of(settings: FitSettings, start: Start, s: NewtonState) -> Array:
         ordinary, gradient = finite & ~(limited[:, None] | limited), jnp.where(limited, 0.0, gradient)
     found = spectrum(jnp.where(ordinary, s.hessian, -jnp.eye(layout.size, dtype=s.theta.dtype)), gradient)
     chol = layout.covariance.factor(s.theta[layout.random])
-    singular = is_singular(chol, start.effect_reach)
+    singular = is_singular(chol, start.effect_scale)
 
     inside_random = (found.vectors[layout.random] ** 2).sum(0) > 1.0 - 1e-6
     flat = jnp.abs(found.values) <= 10.0 * FLAT
@@ -180,6 +182,8 @@ def code_of(settings: FitSettings, start: Start, s: NewtonState) -> Array:
     last_step = found.scale * (found.vectors @ jnp.where(positive, found.gradient / jnp.where(positive, found.values, 1.0), 0.0))
     # the columns of X are not aliased, so a flat direction among the fixed effects means that their information has run out
     emptied = jnp.any(flat & ((found.vectors[layout.fixed] ** 2).sum(0) > 0.5))
+    coefficients = jnp.concatenate([(found.scale * start.reach)[where] for where in layout.by_predictor])
+    emptied = emptied | jnp.any(coefficients > _UNKNOWN)
     diverges = emptied | (jnp.any(jnp.abs(last_step) * start.reach > _DIVERGING) & (s.decrement < settings.options.certificate))
     checks = [
         (~finite, Code.NOT_FINITE),

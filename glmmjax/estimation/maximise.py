@@ -96,15 +96,15 @@ def _climb(asked: Asked, data: Data) -> tuple[End, int]:
 def _checked_at_limits(asked: Asked, data: Data, end: End) -> End:
     """``end``, or a higher one where a step has gone past a maximum to a limit of the family, from which no slope leads back."""
     settings, newton, start = data.whole.settings, end.newton, end.begun.start
-    problem, reach = settings.problem, np.asarray(start.reach)
+    problem = settings.problem
     if not limit_parts(problem):
         return end
-    start = start._replace(reach=reach, span=np.asarray(start.span))  # type: ignore[arg-type]
+    start = start._replace(span=np.asarray(start.span))  # type: ignore[arg-type]
     theta, gradient, hessian = (np.asarray(a) for a in (newton.theta, newton.at.gradient, newton.hessian))
     is_close = close_to_limits(problem, start, theta, gradient, hessian, settings.options.certificate)
     if not any(is_close):
         return end
-    near = near_limits(problem, reach, theta, is_close)
+    near = near_limits(problem, start, theta, is_close)
     if Code(int(end.code)).is_certified:
         rule = asked.quadrature.padded(problem.layout.covariance.q, problem.prior)
         there = newton._replace(theta=near)  # type: ignore[arg-type]

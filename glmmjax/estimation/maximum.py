@@ -46,6 +46,7 @@ class Maximum(NamedTuple):
     objective : with the penalty
     modes : (S, q, B) for each bucket
     convergence : how the fit ended
+    effect_scale : (q, q) in which D is judged: see ``Start``
     """
 
     theta: np.ndarray
@@ -54,6 +55,7 @@ class Maximum(NamedTuple):
     objective: float
     modes: tuple[np.ndarray, ...]
     convergence: Convergence
+    effect_scale: np.ndarray
 
 
 Monitor = Callable[[Progress], None]
@@ -105,7 +107,10 @@ def maximum(asked: Asked, found: Settled, modes: tuple[np.ndarray, ...], n_on_sa
         largest_shift=shift,
         limits=tuple(k for where, _ in limits for k in range(where.start, where.stop)),
     )
-    return Maximum(np.asarray(newton.theta), np.asarray(newton.hessian), float(at.log_likelihood), float(at.value), modes, convergence)
+    scale = np.asarray(found.last.begun.start.effect_scale)
+    return Maximum(
+        np.asarray(newton.theta), np.asarray(newton.hessian), float(at.log_likelihood), float(at.value), modes, convergence, scale
+    )
 
 
 def _judged(code: Code, quadrature_error: float, asked: Asked) -> Code:
@@ -120,7 +125,7 @@ def _limits(found: Settled) -> list[tuple[slice, Limit]]:
     parts = limit_parts(settings.problem)
     if not parts or not found.is_certified:
         return []
-    begun = start._replace(reach=np.asarray(start.reach), span=np.asarray(start.span))  # type: ignore[arg-type]
+    begun = start._replace(span=np.asarray(start.span))  # type: ignore[arg-type]
     theta, gradient, hessian = (np.asarray(a) for a in (newton.theta, newton.at.gradient, newton.hessian))
     is_at = at_limits(settings.problem, begun, theta, gradient, hessian, settings.options.certificate)
     return [part for part, at in zip(parts, is_at, strict=True) if at]

@@ -18,7 +18,7 @@ from glmmjax.estimation.starting_values import SMALL, Start
 
 __all__ = ["dispersed", "second_starts"]
 
-_SPREAD = 2.0  # standard deviation, on the predictor's scale, of an effect that has lost its variance
+_SPREAD = 2.0  # standard deviation, in units of the predictor, of an effect that has lost its variance
 _MOVED = 1e-3  # log-likelihood units by which rules may differ
 
 
@@ -60,9 +60,10 @@ def dispersed(problem: Problem, start: Start) -> tuple[np.ndarray, ...]:
 def _with_full_rank(found: Settled) -> np.ndarray:
     """(P,) the estimates with independent effects, and variances large enough to leave that place for those that have none."""
     layout = found.whole.settings.problem.layout
-    theta, reach = np.array(found.last.newton.theta), np.asarray(found.last.begun.start.effect_reach)
+    start, theta = found.last.begun.start, np.array(found.last.newton.theta)
     root = root_of(layout.covariance, theta[layout.random])
-    deviations = np.sqrt((root * root).sum(1))
-    without = deviations * reach < SINGULAR
-    theta[layout.random] = free_of(layout.covariance, np.diag(np.where(without, _SPREAD / reach, deviations)))
+    scaled = np.asarray(start.effect_scale) @ root
+    deviations, without = np.sqrt((root * root).sum(1)), np.sqrt((scaled * scaled).sum(1)) < SINGULAR
+    given = np.where(without, _SPREAD / np.asarray(start.effect_reach), deviations)
+    theta[layout.random] = free_of(layout.covariance, np.diag(given))
     return theta

@@ -53,7 +53,7 @@ def posterior(f: Integrand, start: Array) -> Posterior:
     root = jnp.stack([jnp.stack(row) for row in inverse_transpose(c)])
     slope = jnp.stack(gradient)
     if f.turn is not None:
-        root, slope = jnp.einsum("ab,bcm->acm", f.turn, root), jnp.einsum("ba,bm->am", f.turn, slope)
+        root, slope = (jnp.einsum(over, f.turn, of, precision="highest") for over, of in (("ab,bcm->acm", root), ("ba,bm->am", slope)))
     left = jax.lax.stop_gradient(slope * jnp.stack(solve_cholesky(c, tuple(slope)))).sum(0)
     return Posterior(mode, root, -jnp.log(jnp.stack([c[a][a] for a in range(q)])).sum(0), value, left)
 
@@ -63,5 +63,5 @@ def _turned(hessian: Matrix, turn: Array | None) -> Matrix:
     if turn is None:
         return hessian
     q = len(hessian)
-    half = [[sum(hessian[a][c] * turn[c, b] for c in range(q)) for b in range(q)] for a in range(q)]
-    return symmetric({(a, b): sum(turn[c, a] * half[c][b] for c in range(q)) for a in range(q) for b in range(a + 1)}, q)
+    h = jnp.einsum("ca,cdm,db->abm", turn, jnp.stack([jnp.stack(row) for row in hessian]), turn, precision="highest")
+    return symmetric({(a, b): h[a, b] for a in range(q) for b in range(a + 1)}, q)

@@ -147,7 +147,8 @@ class BlockWriter:
         """Write the blocks that these rows fill."""
         self._total_weight += float(rows.weights.sum())
         n_y, p, q = self._n_columns
-        self._triangle = np.linalg.qr(np.hstack([self._triangle, rows.columns[n_y + p : n_y + p + q]]).T, mode="r").T
+        together = np.hstack([self._triangle, rows.columns[n_y + p : n_y + p + q]])
+        self._triangle = np.asarray(np.linalg.qr(together.T, mode="r")).T
         self._n_rows += rows.columns.shape[1]
         bucket_of = np.searchsorted(self._layout.widths, rows.sizes)
         for k, n_lanes in enumerate(self._layout.n_lanes):
