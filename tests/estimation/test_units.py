@@ -11,7 +11,10 @@ import pytest
 import glmmjax as gj
 from glmmjax.estimation.convergence import Code
 
-pytestmark = pytest.mark.usefixtures("compile_quickly")
+pytestmark = [
+    pytest.mark.usefixtures("compile_quickly"),
+    pytest.mark.filterwarnings("ignore::glmmjax.errors.ConvergenceWarning"),  # what is said must be the same, whatever it is
+]
 
 _POINTS = 5  # a rule that has not settled: its value would show where nodes are
 
