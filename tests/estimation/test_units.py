@@ -102,6 +102,8 @@ def test_a_coefficient_without_information_is_not_converged():
     data["success"] = np.where(data["level"] == 1, 8, np.tile([3, 4, 5, 4], 10))
     data["failure"] = 8 - data["success"]
     start = {"beta": [0.0, 42.0], "chol": [[0.1]]}
-    fit = gj.mixed_model("cbind(success, failure) ~ level", random="~ 1 | group", data=data, family="binomial", n_agq=5, initial_values=start)
+    fit = gj.mixed_model(
+        "cbind(success, failure) ~ level", random="~ 1 | group", data=data, family="binomial", n_agq=5, initial_values=start
+    )
     assert not fit.converged
     assert fit.convergence.code is Code.DIVERGING
