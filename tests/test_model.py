@@ -75,8 +75,9 @@ def test_wald_statistics_follow_from_estimates(intro_fit):
 
 def test_params_give_the_log_likelihood_back(intro_fit, singular_fit):
     for fit in (intro_fit, singular_fit):
+        record = fit.fitted_model
         with jax.enable_x64(True):
-            value = gj.log_likelihood(fit.params, fit.fitted_model.design.clusters, fit.fitted_model.problem.family, n_agq=11)
+            value = gj.log_likelihood(fit.params, record.design.clusters, record.problem.family, n_agq=record.n_agq)
         assert float(value) == pytest.approx(fit.llf, abs=1e-8)
 
 

@@ -187,7 +187,8 @@ def build_design(given: ModelArguments, env: Any, options: Options | None = None
     layout = group_rows(groups.codes, n_groups, (options or Options()).max_block_rows)
     labels = RowLabels(groups.labels, np.bincount(groups.codes, minlength=n_groups), table.labels, table.n_dropped)
     del used, table, groups  # frees memory: see cluster_data
-    return _design(formula, columns, labels, cluster_data(layout, arrays, weight, frame_of(arrays.Z)), row_order(layout))
+    frame = frame_of(arrays.Z, arrays.offset[0].shape[1], columns.covariance.basis_sizes)
+    return _design(formula, columns, labels, cluster_data(layout, arrays, weight, frame), row_order(layout))
 
 
 def streamed_design(given: ModelArguments, env: Any, options: Options) -> AbstractContextManager[tuple[Design, BlockFiles]]:
@@ -239,6 +240,7 @@ def _written_design(given: ModelArguments, model: StreamModel, options: Options)
             recipe=recipe,
         )
         labels = RowLabels(found.labels, found.sizes, pd.RangeIndex(found.n_rows), found.n_dropped)
+        files = files.within(columns.covariance.basis_sizes)
         rows = files.kept(totals.outcome.digest(), totals.weights.digest())
         yield _design(model.formula, columns, labels, rows, None), files
 

@@ -63,7 +63,8 @@ class Bucket(NamedTuple):
     lane_clusters : (S, B) int32 where long clusters span several lanes of the last axis: the first lane of the cluster that a lane
         belongs to. ``cluster_weight`` is then 0 on all its lanes but the first. None where every lane is a cluster.
     frame : (S, q, q) upper triangular, the same for every block: ``frame' frame`` is the mean of ``z z'`` over all rows of the data, with
-        0 between predictors. It says along which axes nodes are placed. None for the axes of the random effects themselves.
+        0 between predictors, and between sets of effects that the structure of D keeps apart. It says along which axes nodes are placed.
+        None for the axes of the random effects themselves.
     """
 
     y: Any

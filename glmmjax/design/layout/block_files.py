@@ -121,6 +121,10 @@ class BlockFiles(NamedTuple):
             buckets.append(joined)
         return tuple(buckets)
 
+    def within(self, sizes: tuple[int, ...]) -> BlockFiles:
+        """The same files with the frame of a structure of D, whose ``basis_sizes`` are known after the columns."""
+        return self._replace(frame=frame_of([self.frame.T], 1, sizes))
+
     def kept(self, outcome_digest: bytes, weights_digest: bytes) -> StreamedRows:
         """What stays when the files are gone."""
         return StreamedRows(self.layout.slots, outcome_digest, weights_digest)
@@ -161,7 +165,7 @@ class BlockWriter:
         """Write the clusters that still wait, in a last block that is not full."""
         for k, waiting in enumerate(self._waiting):
             self._write(k, waiting)
-        frame = frame_of([self._triangle]) * np.sqrt(self._triangle.shape[1] / self._n_rows)
+        frame = frame_of([self._triangle], self._n_rows, (len(self._triangle),))
         return BlockFiles(self._folder, self._layout, self._n_columns, self._total_weight, frame)
 
     def _write(self, k: int, rows: ClusteredRows) -> None:

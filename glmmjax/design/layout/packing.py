@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -45,15 +46,22 @@ def columns_of(outcome: Outcome, found: Mapping[str, Predictor]) -> Columns:
     )
 
 
-def frame_of(columns: list[np.ndarray]) -> np.ndarray:
-    """(q, q) the frame of a ``Bucket`` from the random-effects columns (q_e, n) of each predictor."""
-    sizes = [len(values) for values in columns]
-    frame, first = np.zeros((sum(sizes), sum(sizes))), 0
-    for values, size in zip(columns, sizes, strict=True):
-        upper = np.asarray(np.linalg.qr(values.T / np.sqrt(values.shape[1]), mode="r"))  # fewer rows than columns where there are few data
-        own = upper * np.where(np.diagonal(upper) < 0, -1.0, 1.0)[:, None] if size else upper
-        frame[first : first + len(own), first : first + size] = own
-        first += size
+def frame_of(columns: list[np.ndarray], n_rows: int, sizes: tuple[int, ...]) -> np.ndarray:
+    """(q, q) the frame of a ``Bucket``.
+
+    Parameters
+    ----------
+    columns : the random-effects columns (q_e, n) of each predictor, or arrays with the same inner products between columns.
+    n_rows : number of rows of the data.
+    sizes : the ``basis_sizes`` of the structure of D; the frame has zeros between these sets, as between predictors.
+    """
+    of_predictors = np.cumsum([0, *map(len, columns)])
+    ends = sorted({*of_predictors.tolist(), *np.cumsum(sizes).tolist()})
+    frame, joined = np.zeros((ends[-1], ends[-1])), [row for values in columns for row in values]
+    for first, end in itertools.pairwise(ends):
+        upper = np.asarray(np.linalg.qr(np.stack(joined[first:end], axis=1), mode="r")) / np.sqrt(n_rows)
+        own = upper * np.where(np.diagonal(upper) < 0, -1.0, 1.0)[:, None]  # fewer rows than columns where there are few data
+        frame[first : first + len(own), first:end] = own
     return frame
 
 
