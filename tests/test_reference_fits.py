@@ -142,7 +142,7 @@ def test_introductory_binomial_slopes():
 
 
 def test_correlated_slopes_settle_beyond_eleven_points():
-    """The maximum of the rule with 11 points depends on its axes (those of R's engine end at correlation 1); that of the integral does not."""
+    """The maximum at 11 points depends on their axes (those of R's engine end at correlation 1); that of the integral does not."""
     name = "o03_seed_binomial_slope"
     eleven = fit_of(name)
     assert eleven.converged
