@@ -82,7 +82,7 @@ def as_if_fitted(monkeypatch):
     def found(problem, modes):
         size = problem.layout.size
         theta = np.abs(np.random.default_rng(1).normal(size=size)) + 0.1
-        return Maximum(theta, -np.eye(size) - 0.1, -10.5, -11.5, modes, ended, np.eye(problem.layout.covariance.q))
+        return Maximum(theta, -np.eye(size) - 0.1, -10.5, -11.5, modes, ended, False)
 
     def maximise(problem, options, buckets, *_, **__):
         q = problem.layout.covariance.q

@@ -103,7 +103,7 @@ def test_sign_of_the_factor_is_canonical_in_everything_that_has_it(intro_fit):
         fitted.objective,
         _blocks_of(fitted, -fitted.modes),
         fitted.convergence,
-        np.eye(1),
+        False,
     )
     again = fitted_model(fitted.request, fitted.design, fitted.problem, maximum)
     np.testing.assert_allclose(again.theta, fitted.theta)
@@ -266,7 +266,7 @@ def test_a_fit_without_certificate_gives_one_warning(monkeypatch, intro_fit, int
         found = intro_fit.fitted_model
         code = Code.DECREMENT_TOO_LARGE
         convergence = dataclasses.replace(found.convergence, code=code, message=code.text, newton_decrement=0.25)
-        return Maximum(found.theta, -found.information, -380.0, -380.0, _blocks_of(found, found.modes), convergence, np.eye(1))
+        return Maximum(found.theta, -found.information, -380.0, -380.0, _blocks_of(found, found.modes), convergence, False)
 
     monkeypatch.setattr(model, "maximise", stop_short)
     with warnings.catch_warnings(record=True) as caught:

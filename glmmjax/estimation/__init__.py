@@ -5,6 +5,7 @@ From the lowest up; each imports only those before it:
 - ``linear_algebra``: linear equations of the size of the parameter vector
 - ``penalty``: the Student's t penalty on fixed effects
 - ``objective``: what estimation maximises, as a function of the free vector theta
+- ``search_columns``: the columns in which a fit searches, and the way back to the estimates
 - ``glm``: the model without random effects, where the search for starting values begins
 - ``starting_values``: starting values from the data alone
 - ``phases/``: which step to take: EM, quasi-Newton, Newton

@@ -150,18 +150,17 @@ class Convergence:
         return self.n_em + self.n_quasi_newton + self.n_newton
 
 
-def is_singular(chol: Array, scale: Array) -> Array:
+def is_singular(chol: Array, reach: Array) -> Array:
     """() whether D = L L' has lost rank: a diagonal entry of L negligible beside its row, or on the scale of the predictor.
 
-    ``scale`` (q, q) is ``Start.effect_scale``; ``scale chol`` does not depend on units or origins of the data.
+    ``reach`` (q,) is ``Start.effect_reach``.
     """
     if chol.shape[0] == 0:
         return jnp.array(False)
-    chol = scale @ chol
     lower = jnp.linalg.qr(chol.T, mode="r").T  # the lower factor of the same D, whatever root the structure uses
     diagonal = jnp.abs(jnp.diagonal(lower))
     deviation = jnp.sqrt((chol * chol).sum(1))
-    return jnp.any((diagonal < SINGULAR * deviation) | (deviation < SINGULAR))
+    return jnp.any((diagonal < SINGULAR * deviation) | (deviation * reach < SINGULAR))
 
 
 def code_of(settings: FitSettings, start: Start, s: NewtonState) -> Array:
@@ -173,7 +172,7 @@ def code_of(settings: FitSettings, start: Start, s: NewtonState) -> Array:
         ordinary, gradient = finite & ~(limited[:, None] | limited), jnp.where(limited, 0.0, gradient)
     found = spectrum(jnp.where(ordinary, s.hessian, -jnp.eye(layout.size, dtype=s.theta.dtype)), gradient)
     chol = layout.covariance.factor(s.theta[layout.random])
-    singular = is_singular(chol, start.effect_scale)
+    singular = is_singular(chol, start.effect_reach)
 
     inside_random = (found.vectors[layout.random] ** 2).sum(0) > 1.0 - 1e-6
     flat = jnp.abs(found.values) <= 10.0 * FLAT

@@ -34,15 +34,15 @@ def free_of(structure: Structure, chol: np.ndarray) -> np.ndarray:
         return np.asarray(_free(structure, chol))
 
 
-def has_lost_rank(chol: np.ndarray, scale: np.ndarray) -> bool:
-    """Whether D = L L' is singular; ``scale`` (q, q) is ``Start.effect_scale``."""
+def has_lost_rank(chol: np.ndarray, reach: np.ndarray) -> bool:
+    """Whether D = L L' is singular; ``reach`` (q,) is ``Start.effect_reach``."""
     with jax.enable_x64(True):
-        return bool(_is_singular(chol, scale))
+        return bool(_is_singular(chol, reach))
 
 
 @as_program()
-def _is_singular(chol: Array, scale: Array) -> Array:
-    return is_singular(chol, scale)
+def _is_singular(chol: Array, reach: Array) -> Array:
+    return is_singular(chol, reach)
 
 
 @as_program(0)

@@ -8,12 +8,13 @@ from jax.sharding import Mesh
 from glmmjax.estimation.ascent import ascend
 from glmmjax.estimation.convergence import Code
 from glmmjax.estimation.evaluators.choice import Data, in_memory, is_small, on_disk, on_mesh, small
-from glmmjax.estimation.evaluators.disk import Blocks
+from glmmjax.estimation.evaluators.disk import Blocks, Replaced
 from glmmjax.estimation.evaluators.evaluator import End
 from glmmjax.estimation.family_limits import close_to_limits, limit_parts, near_limits, slopes_outwards
 from glmmjax.estimation.judgement import judged
 from glmmjax.estimation.maximum import Asked, Maximum, Monitor, maximum
 from glmmjax.estimation.objective import Integral, Problem, fit_settings
+from glmmjax.estimation.search_columns import SearchColumns, search_columns
 from glmmjax.estimation.second_starts import dispersed
 from glmmjax.estimation.sequence import FIRST_ORDER
 from glmmjax.estimation.settling import settled
@@ -42,6 +43,9 @@ def maximise(
     ``monitor`` is called whenever compiled code comes back: after every step with ``every_step`` or on large data, after a phase otherwise.
     With ``mesh`` its devices share the blocks, whatever the size of the data.
     """
+    columns = search_columns(problem, buckets)
+    if columns is not None:
+        buckets = columns.buckets(buckets)
     settings, integral = fit_settings(problem, options), Integral(buckets, quadrature.padded(problem.layout.covariance.q, problem.prior))
     fits_one_program = is_small(problem, buckets, quadrature.n_points)
     if mesh is not None:
@@ -50,7 +54,7 @@ def maximise(
         data = small(settings, integral, every_step)
     else:
         data = in_memory(settings, integral)
-    return _maximise(Asked(options, quadrature, is_exact, initial, monitor), data)
+    return _maximise(Asked(options, quadrature, is_exact, _searched(columns, initial), monitor), data, columns)
 
 
 def maximise_streamed(
@@ -64,12 +68,21 @@ def maximise_streamed(
     monitor: Monitor | None = None,
 ) -> Maximum:
     """``maximise`` for blocks on disk."""
-    sample = Integral(blocks.sample(), quadrature.padded(problem.layout.covariance.q, problem.prior))
+    of_sample = blocks.sample()
+    columns = search_columns(problem, of_sample)
+    if columns is not None:
+        blocks, of_sample = Replaced(blocks, columns.buckets), columns.buckets(of_sample)
+    sample = Integral(of_sample, quadrature.padded(problem.layout.covariance.q, problem.prior))
     data = on_disk(fit_settings(problem, options), blocks, sample, has_start=initial is not None)
-    return _maximise(Asked(options, quadrature, is_exact, initial, monitor), data)
+    return _maximise(Asked(options, quadrature, is_exact, _searched(columns, initial), monitor), data, columns)
 
 
-def _maximise(asked: Asked, data: Data) -> Maximum:
+def _searched(columns: SearchColumns | None, initial: np.ndarray | None) -> np.ndarray | None:
+    """(P,) ``initial`` as the search takes it."""
+    return initial if columns is None or initial is None else columns.theta(initial)
+
+
+def _maximise(asked: Asked, data: Data, columns: SearchColumns | None) -> Maximum:
     try:
         data.whole.precompile(data.begin_with)
         last, n_on_sample = _climb(asked, data)
@@ -78,7 +91,7 @@ def _maximise(asked: Asked, data: Data) -> Maximum:
             found = settled(data, found, asked.options, asked.report)
     finally:
         data.close()
-    return maximum(asked, found, found.whole.modes(found.last), n_on_sample)
+    return maximum(asked, found, found.whole.modes(found.last), n_on_sample, columns)
 
 
 def _climb(asked: Asked, data: Data) -> tuple[End, int]:

@@ -8,9 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from glmmjax.estimation.convergence import Code, Convergence
+from glmmjax.estimation.factors import has_lost_rank, root_of
 from glmmjax.estimation.family_limits import at_limits, limit_parts
 from glmmjax.estimation.judgement import Settled
 from glmmjax.estimation.phases.phase import Phase
+from glmmjax.estimation.search_columns import MappedBack, SearchColumns
 from glmmjax.families.base import Limit
 from glmmjax.likelihood.quadrature import Quadrature
 from glmmjax.options import Options
@@ -46,7 +48,7 @@ class Maximum(NamedTuple):
     objective : with the penalty
     modes : (S, q, B) for each bucket
     convergence : how the fit ended
-    effect_scale : (q, q) in which D is judged: see ``Start``
+    is_singular : whether D has lost rank; of a fit with a certificate its code says so
     """
 
     theta: np.ndarray
@@ -55,7 +57,7 @@ class Maximum(NamedTuple):
     objective: float
     modes: tuple[np.ndarray, ...]
     convergence: Convergence
-    effect_scale: np.ndarray
+    is_singular: bool
 
 
 Monitor = Callable[[Progress], None]
@@ -86,16 +88,19 @@ class Asked(NamedTuple):
             self.monitor(Progress(*phase.progress(state), float(state.at.log_likelihood), gradient_norm))
 
 
-def maximum(asked: Asked, found: Settled, modes: tuple[np.ndarray, ...], n_on_sample: int) -> Maximum:
-    """The record of a fit."""
+def maximum(asked: Asked, found: Settled, modes: tuple[np.ndarray, ...], n_on_sample: int, columns: SearchColumns | None = None) -> Maximum:
+    """The record of a fit, in the coordinates of the data; ``columns`` are those of the search where they are others."""
     newton, quadrature, (error, shift, *_) = found.last.newton, found.quadrature, found.judgement
     at, (n_em, n_quasi_newton, n_newton) = newton.at, found.n_evaluations
+    gradient, hessian = np.asarray(at.gradient), np.asarray(newton.hessian)
+    of_search = MappedBack(np.asarray(newton.theta), gradient, hessian, modes)
+    theta, gradient, hessian, modes = of_search if columns is None else columns.back(*of_search)
     code, limits = _judged(Code(int(found.last.code)), error, asked), _limits(found)
     convergence = Convergence(
         code=code,
         message="; ".join([code.text, *dict.fromkeys(limit.text for _, limit in limits)]),
         newton_decrement=float(newton.decrement),
-        gradient_norm=float(np.max(np.abs(np.asarray(at.gradient)), initial=0.0)),
+        gradient_norm=float(np.max(np.abs(gradient), initial=0.0)),
         n_em=n_em,
         n_quasi_newton=n_quasi_newton,
         n_newton=n_newton,
@@ -107,10 +112,15 @@ def maximum(asked: Asked, found: Settled, modes: tuple[np.ndarray, ...], n_on_sa
         largest_shift=shift,
         limits=tuple(k for where, _ in limits for k in range(where.start, where.stop)),
     )
-    scale = np.asarray(found.last.begun.start.effect_scale)
-    return Maximum(
-        np.asarray(newton.theta), np.asarray(newton.hessian), float(at.log_likelihood), float(at.value), modes, convergence, scale
-    )
+    return Maximum(theta, hessian, float(at.log_likelihood), float(at.value), modes, convergence, _is_singular(found, code))
+
+
+def _is_singular(found: Settled, code: Code) -> bool:
+    if code.is_certified:
+        return code is Code.CONVERGED_ON_BOUNDARY
+    layout, last = found.whole.settings.problem.layout, found.last
+    chol = root_of(layout.covariance, np.asarray(last.newton.theta)[layout.random])
+    return bool(np.isfinite(chol).all() and has_lost_rank(chol, np.asarray(last.begun.start.effect_reach)))
 
 
 def _judged(code: Code, quadrature_error: float, asked: Asked) -> Code:

@@ -27,6 +27,7 @@ from glmmjax.estimation.evaluators.one_program import ALL_STEPS, OneProgram
 from glmmjax.estimation.maximise import maximise
 from glmmjax.estimation.objective import Integral, Problem, fit_settings
 from glmmjax.estimation.phases.first_order import Begun, FirstOrderState, moved, with_metric
+from glmmjax.estimation.search_columns import SearchColumns, search_columns
 from glmmjax.estimation.xla.compiler_options import platform_in_force
 from glmmjax.estimation.xla.programs import given_theta, programs
 from glmmjax.estimation.xla.workers import Workers
@@ -121,16 +122,39 @@ def refit_all(origin: Origin, changes: Changes) -> Refits:
     Call it inside ``jax.enable_x64(True)``.
     """
     with _where_data_are(origin.buckets):
-        if not changes.n:
-            ends = []
-        elif not is_small(origin.problem, origin.buckets, origin.quadrature.n_points):
-            ends = [_refit_large(origin, _changed(origin, changes, r)) for r in range(changes.n)]
-        elif platform_in_force() != "cpu":
-            ends = refit_in_chunks(origin, changes)
+        columns = search_columns(origin.problem, origin.buckets)
+        if columns is None:
+            ends = _ends(origin, changes)
         else:
-            ends = _refit_side_by_side(origin, changes)
+            ends = [_mapped_back(columns, end) for end in _ends(_searched(columns, origin), changes)]
         ends = [end if end.code in _SETTLED else _again(origin, changes, r, end) for r, end in enumerate(ends)]
     return _collected(origin.problem.layout, ends)
+
+
+def _ends(origin: Origin, changes: Changes) -> list[Estimate]:
+    """Where the refits end whose first steps are made side by side."""
+    if not changes.n:
+        return []
+    if not is_small(origin.problem, origin.buckets, origin.quadrature.n_points):
+        return [_refit_large(origin, _changed(origin, changes, r)) for r in range(changes.n)]
+    return refit_in_chunks(origin, changes) if platform_in_force() != "cpu" else _refit_side_by_side(origin, changes)
+
+
+def _searched(columns: SearchColumns, origin: Origin) -> Origin:
+    """``origin`` in the columns of a search."""
+    theta = columns.theta(np.asarray(origin.theta, float))
+    return origin._replace(
+        buckets=columns.buckets(origin.buckets),
+        theta=theta,
+        information=columns.information(theta, np.asarray(origin.information)),
+        modes=columns.modes(theta, origin.modes),
+    )
+
+
+def _mapped_back(columns: SearchColumns, end: Estimate) -> Estimate:
+    """``end`` in the columns of the data, with the Hessian as it is where the gradient is 0."""
+    found = columns.back(end.theta, np.zeros(np.shape(end.theta)), end.hessian)
+    return end._replace(theta=found.theta, hessian=found.hessian)
 
 
 def _changed(origin: Origin, changes: Changes, r: int) -> tuple[Bucket, ...]:

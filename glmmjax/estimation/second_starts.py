@@ -62,8 +62,7 @@ def _with_full_rank(found: Settled) -> np.ndarray:
     layout = found.whole.settings.problem.layout
     start, theta = found.last.begun.start, np.array(found.last.newton.theta)
     root = root_of(layout.covariance, theta[layout.random])
-    scaled = np.asarray(start.effect_scale) @ root
-    deviations, without = np.sqrt((root * root).sum(1)), np.sqrt((scaled * scaled).sum(1)) < SINGULAR
-    given = np.where(without, _SPREAD / np.asarray(start.effect_reach), deviations)
+    deviations, reach = np.sqrt((root * root).sum(1)), np.asarray(start.effect_reach)
+    given = np.where(deviations * reach < SINGULAR, _SPREAD / reach, deviations)
     theta[layout.random] = free_of(layout.covariance, np.diag(given))
     return theta

@@ -41,7 +41,6 @@ class Start(NamedTuple):
     total_weight : () sum of the cluster weights
     reach : (P,) largest change of any linear predictor when an entry of theta moves by 1, in units of that predictor
     effect_reach : (q,) the same for the random effects
-    effect_scale : (q, q) times L: a factor of D in units of the predictors, where the columns of Z are orthogonal
     span : (2, P) smallest and largest change of a predictor that has a limit when a coefficient moves by 1; 1 for everything else
     """
 
@@ -52,7 +51,6 @@ class Start(NamedTuple):
     total_weight: Array
     reach: Array
     effect_reach: Array
-    effect_scale: Array
     span: Array
 
 
@@ -120,21 +118,18 @@ def _units(spread: Array, weight: Array) -> Array:
     return jnp.minimum(jnp.where(spread > 0, spread, 1.0), 1.0 / jnp.sqrt(_above_zero(weight)))
 
 
-def _reach(problem: Problem, buckets: tuple[Bucket, ...], units: Array) -> tuple[Array, Array, Array]:
-    """Largest change of a linear predictor by theta (P,), and by the random effects (q,); the scale of these (q, q). All in ``units``."""
+def _reach(problem: Problem, buckets: tuple[Bucket, ...], units: Array) -> tuple[Array, Array]:
+    """Largest change of a linear predictor by theta (P,), and by the random effects (q,), in ``units`` (E,)."""
 
     def largest(arrays: list[Array]) -> Array:
         return jnp.max(jnp.stack([jnp.max(jnp.abs(a), axis=(0, 2, 3)) for a in arrays]), axis=0)
 
     layout = problem.layout
-    sizes, frame = [z.shape[1] for z in buckets[0].Z], buckets[0].frame
-    z = jnp.concatenate([largest([bucket.Z[e] for bucket in buckets]) / units[e] for e in range(len(sizes))])
-    of_rows = jnp.concatenate([jnp.full(size, 1.0, z.dtype) / units[e] for e, size in enumerate(sizes)])
-    scale = jnp.diag(z) if frame is None else of_rows[:, None] * frame[0]
+    z = jnp.concatenate([largest([bucket.Z[e] for bucket in buckets]) / units[e] for e in range(len(buckets[0].Z))])
     reach = jnp.ones(layout.size, z.dtype)
     for e, where in enumerate(layout.by_predictor):
         reach = reach.at[where].set(largest([bucket.X[e] for bucket in buckets]) / units[e])
-    return reach.at[layout.random].set(layout.covariance.largest_change(z)), z, scale
+    return reach.at[layout.random].set(layout.covariance.largest_change(z)), z
 
 
 def _span(problem: Problem, buckets: tuple[Bucket, ...]) -> Array:

@@ -85,7 +85,7 @@ def end(code, chol, log_likelihood=-10.0, error=0.0, shift=0.0):
     """An end with two fixed effects and two random ones."""
     layout = Theta(2, unstructured(2))
     theta = jnp.concatenate([jnp.array([0.5, -0.5]), layout.covariance.free(jnp.asarray(chol))])
-    start = SimpleNamespace(effect_reach=jnp.array([1.0, 4.0]), effect_scale=jnp.diag(jnp.array([1.0, 4.0])), fallback=jnp.full(5, 0.1))
+    start = SimpleNamespace(effect_reach=jnp.array([1.0, 4.0]), fallback=jnp.full(5, 0.1))
     whole = SimpleNamespace(settings=SimpleNamespace(problem=SimpleNamespace(layout=layout, family=gj.families.Binomial())))
     last = SimpleNamespace(begun=SimpleNamespace(start=start), newton=SimpleNamespace(theta=theta))
     is_certified = code in (Code.CONVERGED, Code.CONVERGED_ON_BOUNDARY)
