@@ -5,7 +5,6 @@ From the lowest up; each imports only those before it:
 - ``linear_algebra``: linear equations of the size of the parameter vector
 - ``penalty``: the Student's t penalty on fixed effects
 - ``objective``: what estimation maximises, as a function of the free vector theta
-- ``search_columns``: the columns in which a fit searches, and the way back to the estimates
 - ``glm``: the model without random effects, where the search for starting values begins
 - ``starting_values``: starting values from the data alone
 - ``phases/``: which step to take: EM, quasi-Newton, Newton
@@ -14,6 +13,7 @@ From the lowest up; each imports only those before it:
 - ``convergence``: what the end of a fit means: codes, their texts, and the certificate of a maximum
 - ``sequence``: the phases of an ascent, in their order
 - ``xla/``: what is compiled, and how
+- ``search_columns``: the columns in which a fit searches, and the way back to the estimates
 - ``evaluators/``: where the likelihood is evaluated: one program, cores, a mesh, files on disk
 - ``ascent``: the ascent to a maximum: one function that drives the phases over any evaluator
 - ``judgement``: how far the rule of an ascent is from the integral, where the ascent has ended

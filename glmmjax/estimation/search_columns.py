@@ -3,7 +3,8 @@
 A search should not see where a covariate has its zero, nor its unit. So columns of X that are nearly aliased, such as an intercept and a
 year, and the random-effects columns of an unstructured set are replaced by others of the same span that are orthogonal over the rows.
 ``X~ = X T`` and ``Z~ = Z T`` stand for ``beta = T beta~`` and ``D = T D~ T'``: the likelihood is the same, and the estimates are mapped
-back. Effects that D keeps apart keep their columns, because D would lose its structure.
+back. Effects that D keeps apart are scaled only, because D would lose its structure. Columns of a predictor whose outcomes are in
+thousands, or in thousandths, are multiplied by that unit, so that coefficients and D are of size 1.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import jax
 import numpy as np
 
 from glmmjax.estimation.objective import Problem
+from glmmjax.estimation.starting_values import predictor_spread
+from glmmjax.estimation.xla.program import as_program
 from glmmjax.likelihood.clusters import Bucket
 from glmmjax.likelihood.covariance import Structure, lower_factor
 from glmmjax.likelihood.params import Theta
@@ -24,6 +27,7 @@ __all__ = ["MappedBack", "SearchColumns", "search_columns"]
 
 _AT_EASE = 0.03  # length of a column that those before it leave: above this, what is added to information matrices does not show
 _ALIASED = 1e-7  # below this, no columns in its place can be told from noise
+_EXTREME = 30.0  # standard deviation of outcomes, and one over it, from which on their unit matters
 _MOST_ROWS = 200_000  # padded rows from which columns are found; any columns will do that are orthogonal by and large
 
 
@@ -126,41 +130,65 @@ class SearchColumns:
 
 def search_columns(problem: Problem, buckets: tuple[Bucket, ...]) -> SearchColumns | None:
     """The columns for a search in these data; None where all of them stay as they are."""
-    sizes = range(len(problem.layout.by_predictor))
-    # a penalty is on the coefficients as they are
-    fixed = tuple(None if e == 0 and problem.penalty is not None else _fixed_change([bucket.X[e] for bucket in buckets]) for e in sizes)
-    random = _random_change(problem.layout.covariance, buckets[0].frame)
-    return None if random is None and all(change is None for change in fixed) else SearchColumns(problem.layout, fixed, random)
+    sizes, unit = [z.shape[1] for z in buckets[0].Z], _unit(problem, buckets)
+    units = [unit, *[1.0] * (len(sizes) - 1)]
+    fixed = [_fixed_change([bucket.X[e] for bucket in buckets], units[e]) for e in range(len(sizes))]
+    if problem.penalty is not None:
+        fixed[0] = None  # a penalty is on the coefficients as they are
+    random = _random_change(problem.layout.covariance, buckets[0].frame, np.repeat(units, sizes))
+    return None if random is None and all(change is None for change in fixed) else SearchColumns(problem.layout, tuple(fixed), random)
 
 
-def _fixed_change(columns: list[Any]) -> np.ndarray | None:
-    """(p, p) upper triangular, from the columns (S, p, w, B) of each bucket."""
+def _unit(problem: Problem, buckets: tuple[Bucket, ...]) -> float:
+    """The standard deviation of predictors near the outcomes where it is far from 1, as with outcomes in another unit and no logarithm."""
+    if problem.family.is_discrete:
+        return 1.0
+    y = np.concatenate([_outcome(bucket) for bucket in buckets])
+    if not y.size or _is_ordinary(float(y.std())):  # nothing is compiled for most data
+        return 1.0
+    found = float(np.asarray(_predictor_spread(problem, buckets))[0])
+    return 1.0 if _is_ordinary(found) or not np.isfinite(found) else found
+
+
+def _outcome(bucket: Bucket) -> np.ndarray:
+    """Outcomes, or their first column, of real rows."""
+    y = np.asarray(bucket.y[0] if isinstance(bucket.y, tuple) else bucket.y)
+    return y[np.asarray(bucket.row_weight) > 0]
+
+
+def _is_ordinary(deviation: float) -> bool:
+    return deviation == 0.0 or 1.0 / _EXTREME < deviation < _EXTREME
+
+
+_predictor_spread = as_program(0)(predictor_spread)
+
+
+def _fixed_change(columns: list[Any], unit: float) -> np.ndarray | None:
+    """(p, p) upper triangular, from the columns (S, p, w, B) of each bucket; ``unit`` is that of their predictor."""
     p, n_rows = columns[0].shape[1], sum(values.size for values in columns) // max(columns[0].shape[1], 1)
-    stride, gram = max(1, n_rows // _MOST_ROWS), np.zeros((p, p))
+    stride, gram, of_unit = max(1, n_rows // _MOST_ROWS), np.zeros((p, p)), None if unit == 1.0 else unit * np.eye(p)
     for values in columns:
         rows = np.asarray(values)[::stride].reshape(-1, p, values.shape[2] * values.shape[3])
         gram += (rows @ rows.transpose(0, 2, 1)).sum(0)
     length = np.sqrt(np.where(np.diagonal(gram) > 0, np.diagonal(gram), 1.0))
-    unit = gram / np.outer(length, length)
     try:
-        root = np.linalg.cholesky(unit + np.diag(np.diagonal(unit) == 0.0))
+        root = np.linalg.cholesky(gram / np.outer(length, length) + np.diag(np.diagonal(gram) == 0.0))
     except np.linalg.LinAlgError:
-        return None
+        return of_unit
     left = np.diagonal(root).min(initial=1.0)
-    return None if not _ALIASED < left < _AT_EASE else np.linalg.inv(root.T * (length / np.sqrt(n_rows)))
+    return unit * np.linalg.inv(root.T * (length / np.sqrt(n_rows))) if _ALIASED < left < _AT_EASE else of_unit
 
 
-def _random_change(structure: Structure, frame: Any) -> np.ndarray | None:
-    """(q, q) upper triangular: the inverse of the frame in the sets of effects whose columns may be replaced."""
-    if frame is None or structure.entries is None or max(structure.basis_sizes, default=1) == 1:
+def _random_change(structure: Structure, frame: Any, units: np.ndarray) -> np.ndarray | None:
+    """(q, q) upper triangular: the inverse of the frame of the data, in ``units`` (q,) of the predictors."""
+    if frame is None or structure.entries is None:
         return None
-    own, ends = np.array(frame[0], float), np.cumsum([0, *structure.basis_sizes])
-    for first, end in itertools.pairwise(ends):
-        if end - first == 1:
-            own[first, first] = 1.0
-    left = np.abs(np.diagonal(own)) / np.sqrt((own * own).sum(0))
-    is_clear = np.isfinite(own).all() and np.diagonal(own).all() and left.min() > _ALIASED
-    return np.linalg.inv(own) if is_clear and not np.allclose(own, np.eye(len(own))) else None
+    own = np.array(frame[0], float)
+    length = np.sqrt((own * own).sum(0))
+    left = np.abs(np.diagonal(own)) / np.where(length > 0, length, 1.0)
+    is_clear = np.isfinite(own).all() and left.min(initial=1.0) > _ALIASED
+    own = own if is_clear else np.eye(len(own))
+    return None if np.allclose(own, np.diag(units)) and np.allclose(units, 1.0) else units[:, None] * np.linalg.inv(own)
 
 
 def _times(values: Any, change: np.ndarray) -> Any:

@@ -22,7 +22,7 @@ from glmmjax.likelihood.model_rows import predictors_at
 from glmmjax.likelihood.rows import observed_of, over_lanes
 from glmmjax.likelihood.small_matrices import cholesky, inverse_transpose
 
-__all__ = ["SMALL", "Start", "starting_values"]
+__all__ = ["SMALL", "Start", "predictor_spread", "starting_values"]
 
 _COVARIANCE_STEPS = 25
 _LARGEST_UNKNOWN = 4.0  # variance on the scale of a predictor that outcomes without any spread allow: that of a logit at 1/2
@@ -87,7 +87,7 @@ def starting_values(problem: Problem, buckets: tuple[Bucket, ...]) -> Start:
     """Start values of theta; pure and traceable."""
     layout, family = problem.layout, problem.family
     glm, information = fit_glm(family, layout.without_random, buckets)
-    spread = _spread(problem, buckets)
+    spread = predictor_spread(problem, buckets)
     working, small, weight = _fit_working_model(problem, buckets, glm, information, spread)
 
     def joined(others: Array, chol: Array) -> Array:
@@ -100,7 +100,7 @@ def starting_values(problem: Problem, buckets: tuple[Bucket, ...]) -> Start:
     return Start(theta, fallback, working.information, working.reliability, total_weight, *scales)
 
 
-def _spread(problem: Problem, buckets: tuple[Bucket, ...]) -> Array:
+def predictor_spread(problem: Problem, buckets: tuple[Bucket, ...]) -> Array:
     """(E,) standard deviation, over all rows, of linear predictors near the outcomes."""
     near = [problem.family.initial_predictors(bucket.y) for bucket in buckets]
     return jnp.stack(
