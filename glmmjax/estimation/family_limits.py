@@ -37,7 +37,7 @@ def close_to_limits(problem: Problem, start: Start, theta: Any, gradient: Any, h
     """
     found = []
     for where, limit in limit_parts(problem):
-        scale = start.reach[where] + 1e-300
+        scale = abs(start.span[:, where]).max(0) + 1e-300
         of_real = hessian[where, where].diagonal() * start.is_real[where]  # padding is a unit in the Hessian
         slope, curvature = gradient[where] / scale, of_real / (scale * scale)
         is_flat = (abs(slope) < tolerance).all() & (abs(curvature) < tolerance).all()
@@ -54,12 +54,12 @@ def at_limits(problem: Problem, start: Start, theta: Any, gradient: Any, hessian
     return tuple(is_close & (slope >= 0.0) for is_close, slope in zip(close, slopes, strict=True))
 
 
-def near_limits(problem: Problem, reach: np.ndarray, theta: np.ndarray, found: tuple[Any, ...]) -> np.ndarray:
+def near_limits(problem: Problem, start: Start, theta: np.ndarray, found: tuple[Any, ...]) -> np.ndarray:
     """(P,) ``theta`` with the parts that are ``found`` at a limit brought back to where a slope can be told."""
     moved = np.array(theta, float)
     for (where, _), is_at in zip(limit_parts(problem), found, strict=True):
         if is_at:
-            moved[where] *= min(1.0, _NEAR / float(np.max(np.abs(moved[where] * reach[where]))))
+            moved[where] *= min(1.0, _NEAR / float(np.max(np.abs(moved[where] * start.span[:, where]))))
     return moved
 
 

@@ -62,6 +62,11 @@ class Structure(abc.ABC):
         """Numbers of random effects in the blocks of D that are independent of each other."""
         return (self.q,)
 
+    @property
+    def basis_sizes(self) -> tuple[int, ...]:
+        """Sizes of sets of successive effects: D keeps its structure where a set's columns are replaced by others of the same span."""
+        return (1,) * self.q
+
     @abc.abstractmethod
     def free_names(self, effects: tuple[str, ...]) -> tuple[str, ...]:
         """(n_free,) names of the free vector's numbers in tables and hypotheses; ``effects`` (q,) are the names of the random effects."""
@@ -114,6 +119,10 @@ class BlockDiagonal(Structure):
 
     @property
     def block_sizes(self) -> tuple[int, ...]:
+        return self.sizes
+
+    @property
+    def basis_sizes(self) -> tuple[int, ...]:
         return self.sizes
 
     @property
