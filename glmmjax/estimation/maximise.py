@@ -10,7 +10,7 @@ from glmmjax.estimation.convergence import Code
 from glmmjax.estimation.evaluators.choice import Data, in_memory, is_small, on_disk, on_mesh, small
 from glmmjax.estimation.evaluators.disk import Blocks
 from glmmjax.estimation.evaluators.evaluator import End
-from glmmjax.estimation.family_limits import close_to_limits, limit_parts, near_limits, slopes_outwards
+from glmmjax.estimation.family_limits import close_to_limits, limit_parts, near_limits, on_host, slopes_outwards
 from glmmjax.estimation.judgement import judged
 from glmmjax.estimation.maximum import Asked, Maximum, Monitor, maximum, without_padding
 from glmmjax.estimation.objective import Integral, Problem, fit_settings
@@ -99,16 +99,15 @@ def _climb(asked: Asked, data: Data) -> tuple[End, int]:
 
 def _checked_at_limits(asked: Asked, data: Data, end: End) -> End:
     """``end``, or a higher one where a step has gone past a maximum to a limit of the family, from which no slope leads back."""
-    settings, newton, start = data.whole.settings, end.newton, end.begun.start
-    problem, reach = settings.problem, np.asarray(start.reach)
+    settings, newton, start = data.whole.settings, end.newton, on_host(end.begun.start)
+    problem = settings.problem
     if not limit_parts(problem):
         return end
-    start = start._replace(reach=reach, span=np.asarray(start.span))  # type: ignore[arg-type]
     theta, gradient, hessian = (np.asarray(a) for a in (newton.theta, newton.at.gradient, newton.hessian))
     is_close = close_to_limits(problem, start, theta, gradient, hessian, settings.options.certificate)
     if not any(is_close):
         return end
-    near = near_limits(problem, reach, theta, is_close)
+    near = near_limits(problem, np.asarray(start.reach), theta, is_close)
     if Code(int(end.code)).is_certified:
         rule = asked.quadrature.padded(problem.layout.covariance.q, problem.prior)
         there = newton._replace(theta=near)  # type: ignore[arg-type]

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from glmmjax.estimation.convergence import Code, Convergence
-from glmmjax.estimation.family_limits import at_limits, limit_parts
+from glmmjax.estimation.family_limits import at_limits, limit_parts, on_host
 from glmmjax.estimation.judgement import Settled
 from glmmjax.estimation.padding import Padding
 from glmmjax.estimation.phases.phase import Phase
@@ -129,7 +129,6 @@ def _limits(found: Settled) -> list[tuple[slice, Limit]]:
     parts = limit_parts(settings.problem)
     if not parts or not found.is_certified:
         return []
-    begun = start._replace(reach=np.asarray(start.reach), span=np.asarray(start.span))  # type: ignore[arg-type]
     theta, gradient, hessian = (np.asarray(a) for a in (newton.theta, newton.at.gradient, newton.hessian))
-    is_at = at_limits(settings.problem, begun, theta, gradient, hessian, settings.options.certificate)
+    is_at = at_limits(settings.problem, on_host(start), theta, gradient, hessian, settings.options.certificate)
     return [part for part, at in zip(parts, is_at, strict=True) if at]
