@@ -15,7 +15,7 @@ from glmmjax.estimation.objective import Problem
 from glmmjax.estimation.starting_values import Start
 from glmmjax.families.base import Limit
 
-__all__ = ["at_limits", "away_from_limits", "close_to_limits", "limit_parts", "near_limits", "slopes_outwards"]
+__all__ = ["at_limits", "away_from_limits", "close_to_limits", "limit_parts", "near_limits", "on_host", "slopes_outwards"]
 
 _FAR = 5.0  # distance of a linear predictor from 0 at which it can be on its way to infinity
 _NEAR = 8.0  # there the way that the log-likelihood takes to its limit is still well above rounding errors
@@ -28,6 +28,11 @@ def limit_parts(problem: Problem) -> tuple[tuple[slice, Limit], ...]:
     of_phi = ((slice(first + k, first + k + 1), limit) for k, limit in enumerate(family.phi_limits))
     of_predictors = zip(layout.by_predictor[1:], family.predictor_limits, strict=True)
     return tuple((where, limit) for where, limit in (*of_phi, *of_predictors) if limit is not None)
+
+
+def on_host(start: Start) -> Start:
+    """``start`` in NumPy arrays: where nothing is traced, JAX would compile every operation."""
+    return Start(*(np.asarray(leaf) for leaf in start))  # type: ignore[arg-type]
 
 
 def close_to_limits(problem: Problem, start: Start, theta: Any, gradient: Any, hessian: Any, tolerance: float) -> tuple[Any, ...]:

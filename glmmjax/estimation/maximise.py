@@ -10,7 +10,7 @@ from glmmjax.estimation.convergence import Code
 from glmmjax.estimation.evaluators.choice import Data, in_memory, is_small, on_disk, on_mesh, small
 from glmmjax.estimation.evaluators.disk import Blocks, Replaced
 from glmmjax.estimation.evaluators.evaluator import End
-from glmmjax.estimation.family_limits import close_to_limits, limit_parts, near_limits, slopes_outwards
+from glmmjax.estimation.family_limits import close_to_limits, limit_parts, near_limits, on_host, slopes_outwards
 from glmmjax.estimation.judgement import judged
 from glmmjax.estimation.maximum import Asked, Maximum, Monitor, maximum
 from glmmjax.estimation.objective import Integral, Problem, fit_settings
@@ -105,11 +105,10 @@ def _climb(asked: Asked, data: Data) -> tuple[End, int]:
 
 def _checked_at_limits(asked: Asked, data: Data, end: End) -> End:
     """``end``, or a higher one where a step has gone past a maximum to a limit of the family, from which no slope leads back."""
-    settings, newton, start = data.whole.settings, end.newton, end.begun.start
-    problem = settings.problem
+    settings, newton, problem = data.whole.settings, end.newton, data.whole.settings.problem
     if not limit_parts(problem):
         return end
-    start = start._replace(span=np.asarray(start.span), is_real=np.asarray(start.is_real))  # type: ignore[arg-type]
+    start = on_host(end.begun.start)
     theta, gradient, hessian = (np.asarray(a) for a in (newton.theta, newton.at.gradient, newton.hessian))
     is_close = close_to_limits(problem, start, theta, gradient, hessian, settings.options.certificate)
     if not any(is_close):

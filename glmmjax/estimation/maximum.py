@@ -9,7 +9,7 @@ import numpy as np
 
 from glmmjax.estimation.convergence import Code, Convergence
 from glmmjax.estimation.factors import has_lost_rank, root_of
-from glmmjax.estimation.family_limits import at_limits, limit_parts
+from glmmjax.estimation.family_limits import at_limits, limit_parts, on_host
 from glmmjax.estimation.judgement import Settled
 from glmmjax.estimation.phases.phase import Phase
 from glmmjax.estimation.search_space import SearchSpace
@@ -133,7 +133,6 @@ def _limits(found: Settled) -> list[tuple[slice, Limit]]:
     parts = limit_parts(settings.problem)
     if not parts or not found.is_certified:
         return []
-    begun = start._replace(span=np.asarray(start.span), is_real=np.asarray(start.is_real))  # type: ignore[arg-type]
     theta, gradient, hessian = (np.asarray(a) for a in (newton.theta, newton.at.gradient, newton.hessian))
-    is_at = at_limits(settings.problem, begun, theta, gradient, hessian, settings.options.certificate)
+    is_at = at_limits(settings.problem, on_host(start), theta, gradient, hessian, settings.options.certificate)
     return [part for part, at in zip(parts, is_at, strict=True) if at]
