@@ -25,6 +25,7 @@ __all__ = ["RowTerms", "fit_glm", "row_terms", "weighted_deviation"]
 _STEPS = 13  # the limit also ends a fit with separation
 _STEPS_OF_MANY = 31  # more steps where several blocks of parameters settle in turn
 _LEAST_CURVATURE = 0.1  # as a fraction of the mean curvature of a block
+_NO_CURVATURE = 1e-8  # the same where rows are concave; of outcomes in a large unit all curvatures are small
 _LONGEST_PHI_STEP = 1.0  # most extra parameters are logarithms
 
 
@@ -132,9 +133,10 @@ def _positive(family: Family, curvature: Array, weight: Array) -> Array:
 
     The mean is of absolute values: far from the maximum every row can be convex.
     """
-    least = jnp.full(curvature.shape[0], 1e-8, curvature.dtype)
+    tiny = jnp.finfo(weight.dtype).tiny
+    mean = (weight * jnp.abs(curvature)).sum((1, 2)) / jnp.maximum(weight.sum(), tiny)
+    least = jnp.maximum(_NO_CURVATURE * jnp.minimum(mean, 1.0), tiny)
     if not family.is_log_concave:
-        mean = (weight * jnp.abs(curvature)).sum((1, 2)) / jnp.maximum(weight.sum(), jnp.finfo(weight.dtype).tiny)
         least = jnp.maximum(_LEAST_CURVATURE * mean, least)
     return jnp.maximum(curvature, least[:, None, None])
 
