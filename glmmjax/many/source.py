@@ -13,7 +13,7 @@ from glmmjax.estimation.many.in_flight import Rows
 from glmmjax.fitted import FittedModel
 from glmmjax.request import FitRequest
 
-__all__ = ["FitsRead", "FitsToRun", "FitSource"]
+__all__ = ["FitSource", "FitsRead", "FitsToRun"]
 
 
 class FitsRead(NamedTuple):

@@ -12,9 +12,9 @@ from glmmjax.arguments import PATH, Judged, OneOf, Whole, takes
 from glmmjax.estimation.family_limits import away_from_limits
 from glmmjax.fitted_many import FittedMany
 from glmmjax.likelihood.params import Params
-from glmmjax.postfit.many.adjustment import ADJUSTMENTS
 from glmmjax.postfit.many.covariances import ReportedMany, covariances, reported_many
 from glmmjax.postfit.many.wald_tests import wald_tests
+from glmmjax.results.many_plots import ADJUST, ManyPictures
 from glmmjax.results.mixed_model import MixedModelResults
 from glmmjax.tables import many as tables
 from glmmjax.tables.page import Summary
@@ -24,11 +24,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ManyFits"]
 
-_ADJUST = OneOf(ADJUSTMENTS)
-
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class ManyFits:
+class ManyFits(ManyPictures):
     """Many fits of one model: tables with a row a fit, and each of them as an ordinary fit.
 
     A fit without certificate keeps its row and its code; its estimates are where the search ended, and it is in no test.
@@ -108,7 +106,7 @@ class ManyFits:
         """Rows with an outcome."""
         return tables.series_of_fits(self.fitted_many, self.fitted_many.nobs, "nobs")
 
-    @takes(effects=OneOf("fixed", "ran_pars", "extra", "all"), adjust=_ADJUST)
+    @takes(effects=OneOf("fixed", "ran_pars", "extra", "all"), adjust=ADJUST)
     def tidy(self, effects: str = "fixed", adjust: str = "fdr_bh") -> pd.DataFrame:
         """One row a fit and term, with the column names of R's broom.mixed.
 
@@ -143,7 +141,7 @@ class ManyFits:
         """
         return tables.tidy_frame_of_fits(self.fitted_many, self._reported, effects, adjust)
 
-    @takes(hypotheses=Judged("text such as 'x = 0', or a matrix of coefficients"), adjust=_ADJUST)
+    @takes(hypotheses=Judged("text such as 'x = 0', or a matrix of coefficients"), adjust=ADJUST)
     def wald_test(self, hypotheses: Any, adjust: str = "fdr_bh") -> pd.DataFrame:
         """Test linear hypotheses in every fit.
 
