@@ -101,6 +101,18 @@ def test_hypotheses_are_tested_as_in_a_single_fit(many):
     np.testing.assert_allclose(found["p_adjusted"], np.minimum(counted * found["p_value"], 1.0))
 
 
+def test_models_are_compared_as_single_fits_are(many):
+    smaller = gj.fit_many("~ x", None, data=design_rows(), outcomes=with_bad_outcomes(), family="poisson")
+    found = many.anova(smaller, boundary=True, adjust="none")
+    fit = single(with_bad_outcomes()["gene0"], design_rows())
+    test = gj.anova(fit.update(random=None), fit, boundary=True)
+    assert found["statistic"].iloc[0] == pytest.approx(test.statistic, abs=1e-6)
+    assert found["p_value"].iloc[0] == pytest.approx(test.p_value, rel=1e-5)
+    assert found["p_value"].notna().sum() == (many.converged & smaller.converged).sum()
+    with pytest.raises(ArgumentError, match="other names"):
+        many.anova(gj.fit_many("~ x", None, data=design_rows(), outcomes=outcomes("poisson", 3), family="poisson"))
+
+
 def test_all_forms_of_outcomes_give_the_same_fits(many):
     scipy_sparse = pytest.importorskip("scipy.sparse")
     data, counts = design_rows(), outcomes("poisson", 12)
