@@ -28,7 +28,7 @@ from glmmjax.design.stream.blocks import StreamModel, scan_stream, written_block
 from glmmjax.errors import DesignWarning, FormulaError, warn_caller
 from glmmjax.families import Family
 from glmmjax.likelihood.clusters import ClusterData
-from glmmjax.likelihood.covariance import Structure
+from glmmjax.likelihood.structure import Structure
 from glmmjax.options import Options
 
 __all__ = ["KeptOfStream", "RowLabels", "build_design", "make_design", "stored_design", "streamed_design"]

@@ -11,7 +11,7 @@ from jax import Array
 
 from glmmjax.estimation.convergence import is_singular
 from glmmjax.estimation.xla.program import as_program
-from glmmjax.likelihood.covariance import Structure
+from glmmjax.likelihood.structure import Structure
 
 __all__ = ["covariance_derivative", "free_of", "has_lost_rank", "root_of"]
 

@@ -20,8 +20,9 @@ from glmmjax.estimation.objective import Problem
 from glmmjax.estimation.starting_values import predictor_spread
 from glmmjax.estimation.xla.program import as_program
 from glmmjax.likelihood.clusters import Bucket, outcomes_of
-from glmmjax.likelihood.covariance import Structure, lower_factor
+from glmmjax.likelihood.covariance import lower_factor
 from glmmjax.likelihood.params import Theta
+from glmmjax.likelihood.structure import Structure
 
 __all__ = ["MappedBack", "SearchColumns", "search_columns"]
 
