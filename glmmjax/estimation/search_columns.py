@@ -180,7 +180,7 @@ def _random_change(structure: Structure, frame: Any, units: np.ndarray) -> np.nd
     """(q, q) upper triangular: the inverse of the frame of the data, in ``units`` (q,) of the predictors."""
     if frame is None or structure.entries is None:
         return None
-    own = np.array(frame[0], float)
+    own = np.array(np.asarray(frame)[0], float)
     length = np.sqrt((own * own).sum(0))
     left = np.abs(np.diagonal(own)) / np.where(length > 0, length, 1.0)
     is_clear = np.isfinite(own).all() and left.min(initial=1.0) > _ALIASED
