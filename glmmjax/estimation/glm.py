@@ -26,6 +26,7 @@ _STEPS = 13  # the limit also ends a fit with separation
 _STEPS_OF_MANY = 31  # more steps where several blocks of parameters settle in turn
 _LEAST_CURVATURE = 0.1  # as a fraction of the mean curvature of a block
 _NO_CURVATURE = 1e-8  # the same where rows are concave; of outcomes in a large unit all curvatures are small
+_ROUNDING = 64.0  # relative rounding errors of a mean
 _LONGEST_PHI_STEP = 1.0  # most extra parameters are logarithms
 
 
@@ -106,13 +107,14 @@ def _initial_phi(family: Family, buckets: tuple[Bucket, ...]) -> Array:
 
 
 def weighted_deviation(buckets: tuple[Bucket, ...], values: list[Array]) -> Array:
-    """() standard deviation over all rows of ``values``, (S, w, B) a bucket, weighted as their clusters are."""
+    """() standard deviation over all rows of ``values``, (S, w, B) a bucket, weighted as clusters are; 0 where only rounding differs."""
     weights = [bucket.row_weight * on_all_lanes(bucket, bucket.cluster_weight)[:, None] for bucket in buckets]
     rows = list(zip(weights, values, strict=True))
     total = lambda of: jnp.stack([of(weight, value) for weight, value in rows]).sum()  # noqa: E731
     weight = total(lambda weight, _: weight.sum())
     mean = total(lambda weight, value: (weight * value).sum()) / weight
-    return jnp.sqrt(total(lambda weight, value: (weight * (value - mean) ** 2).sum()) / weight)
+    deviation = jnp.sqrt(total(lambda weight, value: (weight * (value - mean) ** 2).sum()) / weight)
+    return jnp.where(deviation > _ROUNDING * jnp.finfo(deviation.dtype).eps * jnp.abs(mean), deviation, 0.0)
 
 
 def row_terms(family: Family, observed: Observed, eta: Array, phi: Array, cluster_weight: Array) -> RowTerms:

@@ -120,6 +120,14 @@ def test_refits_of_a_shifted_covariate_are_the_same_refits():
     np.testing.assert_allclose(moved.random_effects["time"], plain.random_effects["time"], rtol=1e-4, atol=1e-6)
 
 
+def test_outcomes_that_are_all_equal_have_a_fit():
+    """Whose spread, 1e-16 by rounding, is no unit."""
+    data = _data("poisson").assign(y=3.0)
+    fit = _fit("poisson", data, "~ 1 | group")
+    assert fit.convergence.code is Code.CONVERGED_ON_BOUNDARY
+    np.testing.assert_allclose(fit.params.beta, [np.log(3.0), 0.0, 0.0], atol=1e-8)
+
+
 def test_a_coefficient_without_information_is_not_converged():
     """A level whose trials all succeed. Near 40 its probability is 1 to the last bit, and the score is 0 exactly."""
     data = pd.DataFrame({"group": np.repeat(np.arange(5), 8), "level": np.tile([0.0, 1.0], 20)})
