@@ -138,6 +138,7 @@ def test_zero_variance_is_a_certified_singular_fit():
     assert fit.llf == pytest.approx(flat.llf, abs=1e-7)
 
 
+@pytest.mark.slow
 def test_rotation_at_a_singular_covariance_is_not_a_failure():
     """Without variance in the first effect, (1, 0) and (1, 1) entries of L turn the second one into itself."""
     rng = np.random.default_rng(8)

@@ -137,7 +137,7 @@ def normal_outcomes(link, unit):
     return pd.DataFrame({"y": unit * (mean + 0.1 * rng.normal(size=240)), "x": x, "id": cluster})
 
 
-@pytest.mark.parametrize("link", ["log", "sqrt", "inverse"])
+@pytest.mark.parametrize("link", ["log", pytest.param("sqrt", marks=pytest.mark.slow), pytest.param("inverse", marks=pytest.mark.slow)])
 def test_a_normal_outcome_has_other_links_in_any_unit(link):
     units = (1.0, 1e-3, 1e4)
     fits = [gj.mixed_model("y ~ x", "~ 1 | id", data=normal_outcomes(link, unit), family=Gaussian(link)) for unit in units]
@@ -151,7 +151,7 @@ def own_normal(inverse):
     return lambda y, eta, phi: -0.5 * ((y - inverse(eta)) * jnp.exp(-phi[0])) ** 2 - phi[0] - 0.5 * jnp.log(2 * jnp.pi)
 
 
-@pytest.mark.parametrize(("link", "inverse"), [("log", jnp.exp), ("sqrt", jnp.square)])
+@pytest.mark.parametrize(("link", "inverse"), [("log", jnp.exp), pytest.param("sqrt", jnp.square, marks=pytest.mark.slow)])
 def test_a_density_of_ones_own_with_a_link_gives_the_fit_of_the_built_in(link, inverse):
     data = normal_outcomes(link, 1.0)
     own, built_in = (

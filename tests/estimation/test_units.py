@@ -95,7 +95,10 @@ def test_the_unit_of_a_covariate_changes_its_coefficient_only(random, covariance
     np.testing.assert_allclose(np.asarray(scaled.params.chol) * of_effects, plain.params.chol, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize(("family", "unit"), [*(("gaussian", unit) for unit in (1e-5, 1e5, 1e10)), ("student_t", 1e5), ("gamma", 1e5)])
+@pytest.mark.parametrize(
+    ("family", "unit"),
+    [*(("gaussian", unit) for unit in (1e-5, 1e5, 1e10)), pytest.param("student_t", 1e5, marks=pytest.mark.slow), ("gamma", 1e5)],
+)
 def test_the_unit_of_the_outcome_changes_no_verdict(family, unit):
     data = _data(family)
     plain, scaled = (_fit(family, d, "~ 1 | group") for d in (data, data.assign(y=data["y"] * unit)))
@@ -120,6 +123,7 @@ def test_effects_that_cannot_be_shifted_keep_their_model(random, covariance):
     assert moved.llf == pytest.approx(intercept.llf, abs=0.5)
 
 
+@pytest.mark.slow
 def test_refits_of_a_shifted_covariate_are_the_same_refits():
     data = _data("poisson").query("group < 12")
     plain, moved = (_fit("poisson", d, "~ time | group") for d in (data, data.assign(time=data["time"] + 2010.0)))

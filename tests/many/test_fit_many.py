@@ -101,6 +101,7 @@ def test_hypotheses_are_tested_as_in_a_single_fit(many):
     np.testing.assert_allclose(found["p_adjusted"], np.minimum(counted * found["p_value"], 1.0))
 
 
+@pytest.mark.slow
 def test_models_are_compared_as_single_fits_are(many):
     smaller = gj.fit_many("~ x", None, data=design_rows(), outcomes=with_bad_outcomes(), family="poisson")
     found = many.anova(smaller, boundary=True, adjust="none")
