@@ -99,5 +99,5 @@ def test_the_loop_over_phases_stands_once():
     """Only ``ascent`` advances an evaluator, ``many/batch`` the chunks of many fits, and only ``phases/phase`` has a compiled loop over the steps of a phase."""
     folder = Path(estimation.__path__[0])
     texts = {path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8") for path in folder.rglob("*.py")}
-    assert sorted(name for name, text in texts.items() if ".advance(" in text] == ["ascent.py", "many/batch.py"]
+    assert sorted(name for name, text in texts.items() if ".advance(" in text) == ["ascent.py", "many/batch.py"]
     assert sorted(name for name, text in texts.items() if "while_loop(" in text) == ["glm.py", "phases/phase.py"]
