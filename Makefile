@@ -1,10 +1,10 @@
-# make demo | test | test-slow | check | stress | stress-short | notebooks | bench | clean. Needs make and python3; the rest is installed into .venv.
+# make demo | test | test-slow | check | stress | stress-short | docs | docs-outputs | notebooks | bench | clean. Needs make and python3; the rest is installed into .venv.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-slow check format stress stress-short notebooks bench clean python
+.PHONY: demo test test-slow check format stress stress-short docs docs-outputs notebooks bench clean python
 
 demo: $(VENV)/.installed  ## fit the introductory examples and print their summaries and comparisons
 	$(BIN)/python -m glmmjax demo
@@ -30,6 +30,12 @@ format: $(VENV)/.installed  ## mend what lint and layout can mend by themselves
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+docs: $(VENV)/.installed-docs  ## the documentation in build/site; a warning is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
+docs-outputs: $(VENV)/.installed  ## run the code of docs/ and README.md, and write its outputs and figures into them; PAGES="docs/jax.md" for some
+	$(BIN)/python -m tests.pages $(PAGES)
+
 notebooks: $(VENV)/.installed  ## execute the notebooks and store their outputs
 	$(INSTALL) -e ".[notebooks]"
 	for notebook in notebooks/*.ipynb; do $(BIN)/jupyter-execute --inplace --timeout=900 $$notebook || exit 1; done
@@ -50,6 +56,10 @@ python:
 $(VENV)/.installed: pyproject.toml | python
 	$(PYTHON) -m venv $(VENV)
 	$(INSTALL) -e ".[dev,parquet,plot]"
+	@touch $@
+
+$(VENV)/.installed-docs: $(VENV)/.installed
+	$(INSTALL) -e ".[docs]"
 	@touch $@
 
 $(VENV)/.installed-bench: $(VENV)/.installed
