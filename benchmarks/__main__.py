@@ -107,6 +107,12 @@ def _predictions(options: Options) -> None:
     print_predictions((10_000,) if options.quick else (10_000, 100_000))
 
 
+def _many(options: Options) -> None:
+    from benchmarks.many import print_many
+
+    print_many(2_000 if options.quick else 10_000, 50 if options.quick else 1_000)
+
+
 def _gpu(options: Options) -> None:
     from benchmarks.gpu import print_gpu
 
@@ -131,6 +137,7 @@ _PARTS: dict[str, Callable[[Options], None]] = {
     "marginal_coefs": _marginal_coefs,
     "influence": _influence,
     "coverage": _coverage,
+    "many": _many,
     "gpu": _gpu,
 }
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from glmmjax.design.design import Design
-from glmmjax.estimation.convergence import Code, Convergence
-from glmmjax.estimation.factors import has_lost_rank, root_of
+from glmmjax.estimation.convergence import Convergence
+from glmmjax.estimation.factors import root_of
 from glmmjax.estimation.maximum import Maximum
 from glmmjax.estimation.objective import Problem
 from glmmjax.estimation.padding import Padding, padding
@@ -97,7 +97,7 @@ def fitted_model(request: FitRequest, design: Design, problem: Problem, maximum:
         log_likelihood=maximum.log_likelihood,
         objective=maximum.objective,
         modes=_modes_by_cluster(maximum, design) @ rotation,
-        is_singular=_is_singular(chol, maximum, design),
+        is_singular=maximum.is_singular,
         convergence=maximum.convergence,
         request=request,
     )
@@ -106,12 +106,6 @@ def fitted_model(request: FitRequest, design: Design, problem: Problem, maximum:
 def _modes_by_cluster(maximum: Maximum, design: Design) -> np.ndarray:
     """(m, q) from the (S, q, B) arrays of the buckets."""
     return to_clusters(design.rows, [np.asarray(modes) for modes in maximum.modes]).T
-
-
-def _is_singular(chol: Any, maximum: Maximum, design: Design) -> bool:
-    if maximum.convergence.has_converged:
-        return maximum.convergence.code is Code.CONVERGED_ON_BOUNDARY
-    return bool(np.isfinite(chol).all() and has_lost_rank(chol, design.random_reach))
 
 
 def has_same_parameters(previous: FittedModel, design: Design, problem: Problem) -> bool:

@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from glmmjax.errors import ArgumentError
-from glmmjax.likelihood.covariance import Structure
 from glmmjax.likelihood.params import Params, Theta
+from glmmjax.likelihood.structure import Structure
 from glmmjax.values import NOT_NUMBERS, shown
 
 __all__ = ["initial_theta", "named_values"]

@@ -53,10 +53,17 @@ def diagonal_fit(intro_binomial):
 
 
 @pytest.fixture(scope="session")
-def singular_fit(intro_binomial):
-    """Correlated random intercept and slope, whose correlation is 1 at the maximum of the rule with 11 points."""
-    options = gj.Options(quadrature_limit=0.05)  # it is .011 away from the integral
+def slope_fit(intro_binomial):
+    """Correlated random intercept and slope."""
+    options = gj.Options(quadrature_limit=0.05)  # it is .010 away from the integral
     return gj.mixed_model(FIXED, random="~ time | id", data=intro_binomial, family="binomial", n_agq=11, options=options)
+
+
+@pytest.fixture(scope="session")
+def singular_fit(intro_binomial):
+    """The same by Laplace's method, whose maximum has a correlation of 1."""
+    options = gj.Options(quadrature_limit=5.0)  # it is 2.4 away from the integral
+    return gj.mixed_model(FIXED, random="~ time | id", data=intro_binomial, family="binomial", n_agq=1, options=options)
 
 
 @pytest.fixture(scope="session")
@@ -79,7 +86,7 @@ def as_if_fitted(monkeypatch):
     def found(problem, modes):
         size = problem.layout.size
         theta = np.abs(np.random.default_rng(1).normal(size=size)) + 0.1
-        return Maximum(theta, -np.eye(size) - 0.1, -10.5, -11.5, modes, ended)
+        return Maximum(theta, -np.eye(size) - 0.1, -10.5, -11.5, modes, ended, False)
 
     def maximise(problem, options, buckets, *_, **__):
         q = problem.layout.covariance.q

@@ -62,6 +62,7 @@ OUTSIDE: dict[str, set[str]] = {
     "likelihood/trapezoid": {"jax", "numpy"},
     "likelihood/population": {"jax", "numpy"},
     "likelihood/covariance": {"jax", "numpy"},
+    "likelihood/structure": {"jax", "numpy"},
     "design": {"jax", "numpy", "pandas", "patsy"},
     "design/stream/source": {"pandas", "pyarrow"},
     "estimation": {"jax", "numpy"},

@@ -115,6 +115,7 @@ def sound(name: str, receivers: dict, argument: str = "") -> dict:
         "Design.with_outcome": {"values": np.ones(48)},
         "Design.with_outcomes": {"values": np.ones((2, 48))},
         "Design.with_weights": {"values": np.ones(12)},
+        "ManyFits.anova": {"other": receivers["ManyFits"]},
         "ManyFits.nth": {"number": 0},
         "ManyFits.to_parquet": {"path": "many.parquet"},
         "ManyFits.wald_test": {"hypotheses": "x = 0"},

@@ -75,8 +75,9 @@ def test_wald_statistics_follow_from_estimates(intro_fit):
 
 def test_params_give_the_log_likelihood_back(intro_fit, singular_fit):
     for fit in (intro_fit, singular_fit):
+        record = fit.fitted_model
         with jax.enable_x64(True):
-            value = gj.log_likelihood(fit.params, fit.fitted_model.design.clusters, fit.fitted_model.problem.family, n_agq=11)
+            value = gj.log_likelihood(fit.params, record.design.clusters, record.problem.family, n_agq=record.n_agq)
         assert float(value) == pytest.approx(fit.llf, abs=1e-8)
 
 
@@ -102,6 +103,7 @@ def test_sign_of_the_factor_is_canonical_in_everything_that_has_it(intro_fit):
         fitted.objective,
         _blocks_of(fitted, -fitted.modes),
         fitted.convergence,
+        False,
     )
     again = fitted_model(fitted.request, fitted.design, fitted.problem, maximum)
     np.testing.assert_allclose(again.theta, fitted.theta)
@@ -264,7 +266,7 @@ def test_a_fit_without_certificate_gives_one_warning(monkeypatch, intro_fit, int
         found = intro_fit.fitted_model
         code = Code.DECREMENT_TOO_LARGE
         convergence = dataclasses.replace(found.convergence, code=code, message=code.text, newton_decrement=0.25)
-        return Maximum(found.theta, -found.information, -380.0, -380.0, _blocks_of(found, found.modes), convergence)
+        return Maximum(found.theta, -found.information, -380.0, -380.0, _blocks_of(found, found.modes), convergence, False)
 
     monkeypatch.setattr(model, "maximise", stop_short)
     with warnings.catch_warnings(record=True) as caught:

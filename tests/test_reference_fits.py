@@ -143,16 +143,13 @@ def test_introductory_binomial_slopes():
     assert not diagonal.is_singular
 
 
-def test_correlated_slopes_are_singular_at_eleven_points_only():
-    """The rule with 11 points has its maximum at correlation 1; the integral itself has it inside, at correlation 0.89."""
+def test_correlated_slopes_settle_beyond_eleven_points():
+    """The maximum at 11 points depends on their axes (those of R's engine end at correlation 1); that of the integral does not."""
     name = "o03_seed_binomial_slope"
     eleven = fit_of(name)
     assert eleven.converged
-    assert eleven.is_singular
-    assert abs(eleven.convergence.quadrature_error) > 0.01
-    summary = str(eleven.summary())
-    assert "singular" in summary
-    assert "nan" not in summary.lower()
+    assert 0.01 < abs(eleven.convergence.quadrature_error) < 0.02
+    assert eleven.llf == pytest.approx(load_case(name).maximum.llf, abs=abs(eleven.convergence.quadrature_error))
 
     settled = gj.mixed_model(**load_case(name).arguments)
     assert settled.converged

@@ -23,12 +23,12 @@ from glmmjax.design.formula.split import FormulaParts
 from glmmjax.design.formula.tokens import names_in
 from glmmjax.design.layout.block_files import BlockFiles, StreamedRows
 from glmmjax.design.layout.grouping import group_rows
-from glmmjax.design.layout.packing import Columns, cluster_data, columns_of, row_order
+from glmmjax.design.layout.packing import Columns, cluster_data, columns_of, frame_of, row_order
 from glmmjax.design.stream.blocks import StreamModel, scan_stream, written_blocks
 from glmmjax.errors import DesignWarning, FormulaError, warn_caller
 from glmmjax.families import Family
 from glmmjax.likelihood.clusters import ClusterData
-from glmmjax.likelihood.covariance import Structure
+from glmmjax.likelihood.structure import Structure
 from glmmjax.options import Options
 
 __all__ = ["KeptOfStream", "RowLabels", "build_design", "make_design", "stored_design", "streamed_design"]
@@ -187,7 +187,8 @@ def build_design(given: ModelArguments, env: Any, options: Options | None = None
     layout = group_rows(groups.codes, n_groups, (options or Options()).max_block_rows)
     labels = RowLabels(groups.labels, np.bincount(groups.codes, minlength=n_groups), table.labels, table.n_dropped)
     del used, table, groups  # frees memory: see cluster_data
-    return _design(formula, columns, labels, cluster_data(layout, arrays, weight), row_order(layout))
+    frame = frame_of(arrays.Z, arrays.offset[0].shape[1], columns.covariance.basis_sizes)
+    return _design(formula, columns, labels, cluster_data(layout, arrays, weight, frame), row_order(layout))
 
 
 def streamed_design(given: ModelArguments, env: Any, options: Options) -> AbstractContextManager[tuple[Design, BlockFiles]]:
@@ -239,6 +240,7 @@ def _written_design(given: ModelArguments, model: StreamModel, options: Options)
             recipe=recipe,
         )
         labels = RowLabels(found.labels, found.sizes, pd.RangeIndex(found.n_rows), found.n_dropped)
+        files = files.within(columns.covariance.basis_sizes)
         rows = files.kept(totals.outcome.digest(), totals.weights.digest())
         yield _design(model.formula, columns, labels, rows, None), files
 

@@ -16,7 +16,7 @@ from glmmjax.design.layout.new_values import with_many_outcomes, with_new_offset
 from glmmjax.errors import ArgumentError, RowsNotKeptError
 from glmmjax.families import Family
 from glmmjax.likelihood.clusters import ClusterData
-from glmmjax.likelihood.covariance import Structure
+from glmmjax.likelihood.structure import Structure
 
 __all__ = ["Design", "in_memory"]
 

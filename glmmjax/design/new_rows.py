@@ -15,7 +15,7 @@ from glmmjax.design.design import Design
 from glmmjax.design.formula.matrices import evaluate
 from glmmjax.design.formula.tokens import names_in
 from glmmjax.design.layout.grouping import group_rows
-from glmmjax.design.layout.packing import Columns, cluster_data
+from glmmjax.design.layout.packing import Columns, cluster_data, frame_of
 from glmmjax.errors import ArgumentError, DesignError, OutcomeError
 from glmmjax.likelihood.clusters import ClusterData
 from glmmjax.options import Options
@@ -85,13 +85,16 @@ def read_new_rows(
     )
 
 
-def cluster_rows(rows: NewRows, options: Options) -> ClusterData:
+def cluster_rows(rows: NewRows, options: Options, design: Design) -> ClusterData:
     """Rows with outcomes and groups, as the likelihood takes them. Every cluster has weight 1; the order is that of ``rows.groups``."""
     if rows.groups is None:
         raise ValueError("the rows were read without their clusters")
     layout = group_rows(rows.groups.codes, len(rows.groups.labels), options.max_block_rows)
     columns = Columns(list(rows.outcome), list(rows.X), list(rows.Z), [rows.offset])
-    return cluster_data(layout, columns, np.ones(len(rows.groups.labels)))
+    # nodes are placed as in the fit; the rows of a stream, and so their frame, are gone
+    of_fit = None if design.is_streamed else design.clusters.buckets[0].frame
+    frame = frame_of(columns.Z, rows.offset.shape[1], design.covariance.basis_sizes) if of_fit is None else np.asarray(of_fit[0])
+    return cluster_data(layout, columns, np.ones(len(rows.groups.labels)), frame)
 
 
 def _column(data: pd.DataFrame, name: str, argument: str, text: str) -> Any:

@@ -14,6 +14,8 @@ From the lowest up; each imports only those before it:
 - ``convergence``: what the end of a fit means: codes, their texts, and the certificate of a maximum
 - ``sequence``: the phases of an ascent, in their order
 - ``xla/``: what is compiled, and how
+- ``search_columns``: the columns in which a fit searches, and the way back to the estimates
+- ``search_space``: both changes of the columns: those of the search, padded
 - ``evaluators/``: where the likelihood is evaluated: one program, cores, a mesh, files on disk
 - ``ascent``: the ascent to a maximum: one function that drives the phases over any evaluator
 - ``judgement``: how far the rule of an ascent is from the integral, where the ascent has ended

@@ -11,14 +11,17 @@ from jax import Array
 
 from glmmjax.estimation.family_limits import at_limits, limit_parts
 from glmmjax.estimation.objective import FitSettings
-from glmmjax.estimation.phases.newton import FLAT, NewtonState, spectrum
+from glmmjax.estimation.phases.newton import FLAT, NewtonState, Spectrum, spectrum
 from glmmjax.estimation.starting_values import Start
+from glmmjax.likelihood.params import Theta
 from glmmjax.likelihood.quadrature import GAUSS_HERMITE
 
 __all__ = ["SINGULAR", "Code", "Convergence", "code_of", "is_singular"]
 
 _MODE_ERROR = 1e-8  # in squared posterior standard deviations; a Newton step from a warm start leaves a far smaller error
-_DIVERGING = 0.01  # change of a linear predictor that a last Newton step may still ask for
+_DIVERGING = 0.01  # change of a linear predictor, in its units, that a last Newton step may still ask for
+_UNKNOWN = 100.0  # in the same units: a coefficient that is known no better, were all others known, has lost its information
+_ABSURD = 1000.0  # in the same units: a standard error of a coefficient, beside all others, that no data leave behind
 SINGULAR = 1e-4  # relative size of a diagonal entry of L below which D counts as singular
 
 
@@ -155,7 +158,7 @@ class Convergence:
 def is_singular(chol: Array, reach: Array) -> Array:
     """() whether D = L L' has lost rank: a diagonal entry of L negligible beside its row, or on the scale of the predictor.
 
-    ``reach`` (q,) is the largest absolute value of each random-effects column.
+    ``reach`` (q,) is ``Start.effect_reach``.
     """
     if chol.shape[0] == 0:
         return jnp.array(False)
@@ -183,6 +186,7 @@ def code_of(settings: FitSettings, start: Start, s: NewtonState) -> Array:
     last_step = found.scale * (found.vectors @ jnp.where(positive, found.gradient / jnp.where(positive, found.values, 1.0), 0.0))
     # the columns of X are not aliased, so a flat direction among the fixed effects means that their information has run out
     emptied = jnp.any(flat & ((found.vectors[layout.fixed] ** 2).sum(0) > 0.5))
+    emptied = emptied | _has_lost_information(layout, found, start.reach)
     diverges = emptied | (jnp.any(jnp.abs(last_step) * start.reach > _DIVERGING) & (s.decrement < settings.options.certificate))
     checks = [
         (~finite, Code.NOT_FINITE),
@@ -194,6 +198,14 @@ def code_of(settings: FitSettings, start: Start, s: NewtonState) -> Array:
         *([] if limited is None else [(jnp.any(limited), Code.CONVERGED_AT_FAMILY_LIMIT)]),
     ]
     return jnp.select([c for c, _ in checks], [int(code) for _, code in checks], int(Code.CONVERGED))
+
+
+def _has_lost_information(layout: Theta, found: Spectrum, reach: Array) -> Array:
+    """() whether a coefficient is known so badly that its standard error says nothing but that it runs off."""
+    inverse = jnp.where(found.values > 10.0 * FLAT, 1.0 / jnp.maximum(found.values, 10.0 * FLAT), 0.0)
+    errors = found.scale * jnp.sqrt((found.vectors**2 * inverse).sum(1))
+    is_lost = (found.scale * reach > _UNKNOWN) | (errors * reach > _ABSURD)
+    return jnp.any(jnp.concatenate([is_lost[where] for where in layout.by_predictor]))
 
 
 def _limited(settings: FitSettings, start: Start, s: NewtonState) -> Array | None:

@@ -11,7 +11,7 @@ from jax import Array
 
 from glmmjax.estimation.convergence import is_singular
 from glmmjax.estimation.xla.program import as_program
-from glmmjax.likelihood.covariance import Structure
+from glmmjax.likelihood.structure import Structure
 
 __all__ = ["covariance_derivative", "free_of", "has_lost_rank", "root_of"]
 
@@ -35,7 +35,7 @@ def free_of(structure: Structure, chol: np.ndarray) -> np.ndarray:
 
 
 def has_lost_rank(chol: np.ndarray, reach: np.ndarray) -> bool:
-    """Whether D = L L' is singular; ``reach`` (q,) is the largest absolute value of each random-effects column."""
+    """Whether D = L L' is singular; ``reach`` (q,) is ``Start.effect_reach``."""
     with jax.enable_x64(True):
         return bool(_is_singular(chol, reach))
 

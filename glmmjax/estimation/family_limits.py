@@ -15,7 +15,7 @@ from glmmjax.estimation.objective import Problem
 from glmmjax.estimation.starting_values import Start
 from glmmjax.families.base import Limit
 
-__all__ = ["at_limits", "away_from_limits", "close_to_limits", "limit_parts", "near_limits", "slopes_outwards"]
+__all__ = ["at_limits", "away_from_limits", "close_to_limits", "limit_parts", "near_limits", "on_host", "slopes_outwards"]
 
 _FAR = 5.0  # distance of a linear predictor from 0 at which it can be on its way to infinity
 _NEAR = 8.0  # there the way that the log-likelihood takes to its limit is still well above rounding errors
@@ -30,6 +30,11 @@ def limit_parts(problem: Problem) -> tuple[tuple[slice, Limit], ...]:
     return tuple((where, limit) for where, limit in (*of_phi, *of_predictors) if limit is not None)
 
 
+def on_host(start: Start) -> Start:
+    """``start`` in NumPy arrays: where nothing is traced, JAX would compile every operation."""
+    return Start(*(np.asarray(leaf) for leaf in start))  # type: ignore[arg-type]
+
+
 def close_to_limits(problem: Problem, start: Start, theta: Any, gradient: Any, hessian: Any, tolerance: float) -> tuple[Any, ...]:
     """() bool for each of ``limit_parts``: whether the log-likelihood is that of its limit up to ``tolerance``.
 
@@ -37,7 +42,7 @@ def close_to_limits(problem: Problem, start: Start, theta: Any, gradient: Any, h
     """
     found = []
     for where, limit in limit_parts(problem):
-        scale = start.reach[where] + 1e-300
+        scale = abs(start.span[:, where]).max(0) + 1e-300
         of_real = hessian[where, where].diagonal() * start.is_real[where]  # padding is a unit in the Hessian
         slope, curvature = gradient[where] / scale, of_real / (scale * scale)
         is_flat = (abs(slope) < tolerance).all() & (abs(curvature) < tolerance).all()
@@ -54,12 +59,12 @@ def at_limits(problem: Problem, start: Start, theta: Any, gradient: Any, hessian
     return tuple(is_close & (slope >= 0.0) for is_close, slope in zip(close, slopes, strict=True))
 
 
-def near_limits(problem: Problem, reach: np.ndarray, theta: np.ndarray, found: tuple[Any, ...]) -> np.ndarray:
+def near_limits(problem: Problem, start: Start, theta: np.ndarray, found: tuple[Any, ...]) -> np.ndarray:
     """(P,) ``theta`` with the parts that are ``found`` at a limit brought back to where a slope can be told."""
     moved = np.array(theta, float)
     for (where, _), is_at in zip(limit_parts(problem), found, strict=True):
         if is_at:
-            moved[where] *= min(1.0, _NEAR / float(np.max(np.abs(moved[where] * reach[where]))))
+            moved[where] *= min(1.0, _NEAR / float(np.max(np.abs(moved[where] * start.span[:, where]))))
     return moved
 
 

@@ -25,6 +25,8 @@ __all__ = ["RowTerms", "fit_glm", "row_terms", "weighted_deviation"]
 _STEPS = 13  # the limit also ends a fit with separation
 _STEPS_OF_MANY = 31  # more steps where several blocks of parameters settle in turn
 _LEAST_CURVATURE = 0.1  # as a fraction of the mean curvature of a block
+_NO_CURVATURE = 1e-8  # the same where rows are concave; of outcomes in a large unit all curvatures are small
+_ROUNDING = 64.0  # relative rounding errors of a mean
 _LONGEST_PHI_STEP = 1.0  # most extra parameters are logarithms
 
 
@@ -105,13 +107,14 @@ def _initial_phi(family: Family, buckets: tuple[Bucket, ...]) -> Array:
 
 
 def weighted_deviation(buckets: tuple[Bucket, ...], values: list[Array]) -> Array:
-    """() standard deviation over all rows of ``values``, (S, w, B) a bucket, weighted as their clusters are."""
+    """() standard deviation over all rows of ``values``, (S, w, B) a bucket, weighted as clusters are; 0 where only rounding differs."""
     weights = [bucket.row_weight * on_all_lanes(bucket, bucket.cluster_weight)[:, None] for bucket in buckets]
     rows = list(zip(weights, values, strict=True))
     total = lambda of: jnp.stack([of(weight, value) for weight, value in rows]).sum()  # noqa: E731
     weight = total(lambda weight, _: weight.sum())
     mean = total(lambda weight, value: (weight * value).sum()) / weight
-    return jnp.sqrt(total(lambda weight, value: (weight * (value - mean) ** 2).sum()) / weight)
+    deviation = jnp.sqrt(total(lambda weight, value: (weight * (value - mean) ** 2).sum()) / weight)
+    return jnp.where(deviation > _ROUNDING * jnp.finfo(deviation.dtype).eps * jnp.abs(mean), deviation, 0.0)
 
 
 def row_terms(family: Family, observed: Observed, eta: Array, phi: Array, cluster_weight: Array) -> RowTerms:
@@ -132,9 +135,10 @@ def _positive(family: Family, curvature: Array, weight: Array) -> Array:
 
     The mean is of absolute values: far from the maximum every row can be convex.
     """
-    least = jnp.full(curvature.shape[0], 1e-8, curvature.dtype)
+    tiny = jnp.finfo(weight.dtype).tiny
+    mean = (weight * jnp.abs(curvature)).sum((1, 2)) / jnp.maximum(weight.sum(), tiny)
+    least = jnp.maximum(_NO_CURVATURE * jnp.minimum(mean, 1.0), tiny)
     if not family.is_log_concave:
-        mean = (weight * jnp.abs(curvature)).sum((1, 2)) / jnp.maximum(weight.sum(), jnp.finfo(weight.dtype).tiny)
         least = jnp.maximum(_LEAST_CURVATURE * mean, least)
     return jnp.maximum(curvature, least[:, None, None])
 

@@ -24,6 +24,7 @@ __all__ = [
     "Judgement",
     "Settled",
     "added",
+    "are_settled",
     "by_rule",
     "evaluated",
     "is_settled",
@@ -95,9 +96,14 @@ def judged(whole: Evaluator, last: End, quadrature: Quadrature, before: tuple[in
     return Settled(last, whole, quadrature, judgement(whole, last, quadrature), counts)
 
 
-def is_settled(found: Judgement, options: Options) -> Any:
-    """Whether a finer rule would change nothing that matters; a bool, or an array of them for a judgement of many ends."""
-    return (np.abs(found.error) < options.quadrature_tolerance) & (found.shift < _LARGEST_SHIFT)
+def is_settled(found: Judgement, options: Options) -> bool:
+    """Whether a finer rule would change nothing that matters."""
+    return bool(are_settled(np.asarray(found.error), np.asarray(found.shift), options))
+
+
+def are_settled(error: np.ndarray, shift: np.ndarray, options: Options) -> np.ndarray:
+    """The same of many ends, from their errors and shifts."""
+    return (np.abs(error) < options.quadrature_tolerance) & (shift < _LARGEST_SHIFT)
 
 
 def is_still(found: Settled) -> bool:

@@ -8,13 +8,13 @@ from jax.sharding import Mesh
 from glmmjax.estimation.ascent import ascend
 from glmmjax.estimation.convergence import Code
 from glmmjax.estimation.evaluators.choice import Data, in_memory, is_small, on_disk, on_mesh, small
-from glmmjax.estimation.evaluators.disk import Blocks
+from glmmjax.estimation.evaluators.disk import Blocks, Replaced
 from glmmjax.estimation.evaluators.evaluator import End
-from glmmjax.estimation.family_limits import close_to_limits, limit_parts, near_limits, slopes_outwards
+from glmmjax.estimation.family_limits import close_to_limits, limit_parts, near_limits, on_host, slopes_outwards
 from glmmjax.estimation.judgement import judged
-from glmmjax.estimation.maximum import Asked, Maximum, Monitor, maximum, without_padding
+from glmmjax.estimation.maximum import Asked, Maximum, Monitor, maximum
 from glmmjax.estimation.objective import Integral, Problem, fit_settings
-from glmmjax.estimation.padding import padding
+from glmmjax.estimation.search_space import SearchSpace, search_space, space_of_stream
 from glmmjax.estimation.second_starts import dispersed
 from glmmjax.estimation.sequence import FIRST_ORDER
 from glmmjax.estimation.settling import settled
@@ -43,8 +43,9 @@ def maximise(
     ``monitor`` is called whenever compiled code comes back: after every step with ``every_step`` or on large data, after a phase otherwise.
     With ``mesh`` its devices share the blocks, whatever the size of the data.
     """
-    wide = padding(problem, buckets, quadrature.n_points)
-    settings, buckets = fit_settings(wide.problem, options), wide.buckets(buckets)
+    space = search_space(problem, buckets, quadrature.n_points)
+    buckets = space.buckets(buckets)
+    settings = fit_settings(space.problem, options)
     integral = Integral(buckets, quadrature.padded(problem.layout.covariance.q, problem.prior))
     fits_one_program = is_small(problem, buckets, quadrature.n_points)
     if mesh is not None:
@@ -53,8 +54,8 @@ def maximise(
         data = small(settings, integral, every_step)
     else:
         data = in_memory(settings, integral)
-    start = None if initial is None else wide.vector(initial)
-    return without_padding(_maximise(Asked(options, quadrature, is_exact, start, monitor), data._replace(is_real=wide.is_real)), wide)
+    start = None if initial is None else space.theta(initial)
+    return _maximise(Asked(options, quadrature, is_exact, start, monitor), data._replace(is_real=space.is_real), space)
 
 
 def maximise_streamed(
@@ -68,12 +69,17 @@ def maximise_streamed(
     monitor: Monitor | None = None,
 ) -> Maximum:
     """``maximise`` for blocks on disk."""
-    sample = Integral(blocks.sample(), quadrature.padded(problem.layout.covariance.q, problem.prior))
+    of_sample = blocks.sample()
+    space = space_of_stream(problem, of_sample)
+    if space.columns is not None:
+        blocks = Replaced(blocks, space.buckets)
+    sample = Integral(space.buckets(of_sample), quadrature.padded(problem.layout.covariance.q, problem.prior))
     data = on_disk(fit_settings(problem, options), blocks, sample, has_start=initial is not None)
-    return _maximise(Asked(options, quadrature, is_exact, initial, monitor), data)
+    start = None if initial is None else space.theta(initial)
+    return _maximise(Asked(options, quadrature, is_exact, start, monitor), data, space)
 
 
-def _maximise(asked: Asked, data: Data) -> Maximum:
+def _maximise(asked: Asked, data: Data, space: SearchSpace) -> Maximum:
     try:
         data.whole.precompile(data.begin_with)
         last, n_on_sample = _climb(asked, data)
@@ -82,7 +88,7 @@ def _maximise(asked: Asked, data: Data) -> Maximum:
             found = settled(data, found, asked.options, asked.report)
     finally:
         data.close()
-    return maximum(asked, found, found.whole.modes(found.last), n_on_sample)
+    return maximum(asked, found, found.whole.modes(found.last), n_on_sample, space)
 
 
 def _climb(asked: Asked, data: Data) -> tuple[End, int]:
@@ -99,16 +105,15 @@ def _climb(asked: Asked, data: Data) -> tuple[End, int]:
 
 def _checked_at_limits(asked: Asked, data: Data, end: End) -> End:
     """``end``, or a higher one where a step has gone past a maximum to a limit of the family, from which no slope leads back."""
-    settings, newton, start = data.whole.settings, end.newton, end.begun.start
-    problem, reach = settings.problem, np.asarray(start.reach)
+    settings, newton, problem = data.whole.settings, end.newton, data.whole.settings.problem
     if not limit_parts(problem):
         return end
-    start = start._replace(reach=reach, span=np.asarray(start.span))  # type: ignore[arg-type]
+    start = on_host(end.begun.start)
     theta, gradient, hessian = (np.asarray(a) for a in (newton.theta, newton.at.gradient, newton.hessian))
     is_close = close_to_limits(problem, start, theta, gradient, hessian, settings.options.certificate)
     if not any(is_close):
         return end
-    near = near_limits(problem, reach, theta, is_close)
+    near = near_limits(problem, start, theta, is_close)
     if Code(int(end.code)).is_certified:
         rule = asked.quadrature.padded(problem.layout.covariance.q, problem.prior)
         there = newton._replace(theta=near)  # type: ignore[arg-type]

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from glmmjax.estimation.convergence import Code, Convergence
-from glmmjax.estimation.family_limits import at_limits, limit_parts
+from glmmjax.estimation.factors import has_lost_rank, root_of
+from glmmjax.estimation.family_limits import at_limits, limit_parts, on_host
 from glmmjax.estimation.judgement import Settled
-from glmmjax.estimation.padding import Padding
 from glmmjax.estimation.phases.phase import Phase
+from glmmjax.estimation.search_space import SearchSpace
 from glmmjax.families.base import Limit
 from glmmjax.likelihood.quadrature import Quadrature
 from glmmjax.options import Options
 
-__all__ = ["Asked", "Maximum", "Monitor", "Progress", "maximum", "without_padding"]
+__all__ = ["Asked", "Maximum", "Monitor", "Progress", "maximum"]
 
 
 class Progress(NamedTuple):
@@ -48,6 +48,7 @@ class Maximum(NamedTuple):
     objective : with the penalty
     modes : (S, q, B) for each bucket
     convergence : how the fit ended
+    is_singular : whether D has lost rank; of a fit with a certificate its code says so
     """
 
     theta: np.ndarray
@@ -56,6 +57,7 @@ class Maximum(NamedTuple):
     objective: float
     modes: tuple[np.ndarray, ...]
     convergence: Convergence
+    is_singular: bool
 
 
 Monitor = Callable[[Progress], None]
@@ -86,16 +88,17 @@ class Asked(NamedTuple):
             self.monitor(Progress(*phase.progress(state), float(state.at.log_likelihood), gradient_norm))
 
 
-def maximum(asked: Asked, found: Settled, modes: tuple[np.ndarray, ...], n_on_sample: int) -> Maximum:
-    """The record of a fit."""
+def maximum(asked: Asked, found: Settled, modes: tuple[np.ndarray, ...], n_on_sample: int, space: SearchSpace) -> Maximum:
+    """The record of a fit, in the coordinates of the data, which ``space`` gives from those of the search."""
     newton, quadrature, (error, shift, *_) = found.last.newton, found.quadrature, found.judgement
     at, (n_em, n_quasi_newton, n_newton) = newton.at, found.n_evaluations
+    theta, gradient, hessian, modes = space.back(newton.theta, at.gradient, newton.hessian, modes)
     code, limits = _judged(Code(int(found.last.code)), error, asked), _limits(found)
     convergence = Convergence(
         code=code,
         message="; ".join([code.text, *dict.fromkeys(limit.text for _, limit in limits)]),
         newton_decrement=float(newton.decrement),
-        gradient_norm=float(np.max(np.abs(np.asarray(at.gradient)), initial=0.0)),
+        gradient_norm=float(np.max(np.abs(gradient), initial=0.0)),
         n_em=n_em,
         n_quasi_newton=n_quasi_newton,
         n_newton=n_newton,
@@ -105,16 +108,17 @@ def maximum(asked: Asked, found: Settled, modes: tuple[np.ndarray, ...], n_on_sa
         n_on_sample=n_on_sample,
         method=quadrature.method,
         largest_shift=shift,
-        limits=tuple(k for where, _ in limits for k in range(where.start, where.stop)),
+        limits=space.padding.cut_positions(tuple(k for where, _ in limits for k in range(where.start, where.stop))),
     )
-    return Maximum(np.asarray(newton.theta), np.asarray(newton.hessian), float(at.log_likelihood), float(at.value), modes, convergence)
+    return Maximum(theta, hessian, float(at.log_likelihood), float(at.value), modes, convergence, _is_singular(found, code))
 
 
-def without_padding(found: Maximum, wide: Padding) -> Maximum:
-    """The record of a fit with padded columns as that of the exact ones."""
-    limits = wide.cut_positions(found.convergence.limits)
-    exact = found._replace(theta=wide.cut(found.theta), hessian=wide.cut_matrix(found.hessian))
-    return exact._replace(convergence=dataclasses.replace(found.convergence, limits=limits))
+def _is_singular(found: Settled, code: Code) -> bool:
+    if code.is_certified:
+        return code is Code.CONVERGED_ON_BOUNDARY
+    layout, last = found.whole.settings.problem.layout, found.last
+    chol = root_of(layout.covariance, np.asarray(last.newton.theta)[layout.random])
+    return bool(np.isfinite(chol).all() and has_lost_rank(chol, np.asarray(last.begun.start.effect_reach)))
 
 
 def _judged(code: Code, quadrature_error: float, asked: Asked) -> Code:
@@ -129,7 +133,6 @@ def _limits(found: Settled) -> list[tuple[slice, Limit]]:
     parts = limit_parts(settings.problem)
     if not parts or not found.is_certified:
         return []
-    begun = start._replace(reach=np.asarray(start.reach), span=np.asarray(start.span))  # type: ignore[arg-type]
     theta, gradient, hessian = (np.asarray(a) for a in (newton.theta, newton.at.gradient, newton.hessian))
-    is_at = at_limits(settings.problem, begun, theta, gradient, hessian, settings.options.certificate)
+    is_at = at_limits(settings.problem, on_host(start), theta, gradient, hessian, settings.options.certificate)
     return [part for part, at in zip(parts, is_at, strict=True) if at]

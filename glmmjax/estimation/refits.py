@@ -26,8 +26,8 @@ from glmmjax.estimation.evaluators.evaluator import Estimate
 from glmmjax.estimation.evaluators.one_program import ALL_STEPS, OneProgram
 from glmmjax.estimation.maximise import maximise
 from glmmjax.estimation.objective import Integral, Problem, fit_settings
-from glmmjax.estimation.padding import padding
 from glmmjax.estimation.phases.first_order import Begun, FirstOrderState, moved, with_metric
+from glmmjax.estimation.search_space import SearchSpace, search_space
 from glmmjax.estimation.xla.compiler_options import platform_in_force
 from glmmjax.estimation.xla.programs import given_theta, programs
 from glmmjax.estimation.xla.workers import Workers
@@ -130,22 +130,29 @@ def refit_all(origin: Origin, changes: Changes) -> Refits:
 
 
 def _refit(origin: Origin, changes: Changes) -> list[Estimate]:
-    """The refits, with the columns padded as those of the fit were: nothing new is compiled."""
-    wide = padding(origin.problem, origin.buckets, origin.quadrature.n_points)
-    padded = origin._replace(
-        problem=wide.problem,
-        buckets=wide.buckets(origin.buckets),
-        theta=wide.vector(origin.theta),
-        information=wide.matrix(origin.information),
-        is_real=wide.is_real,
+    """The refits, in the columns in which the fit was searched: nothing new is compiled."""
+    space = search_space(origin.problem, origin.buckets, origin.quadrature.n_points)
+    searched = origin._replace(
+        problem=space.problem,
+        buckets=space.buckets(origin.buckets),
+        theta=space.theta(origin.theta),
+        information=space.information(origin.theta, origin.information),
+        modes=space.modes(origin.theta, origin.modes),
+        is_real=space.is_real,
     )
-    if not is_small(padded.problem, padded.buckets, padded.quadrature.n_points):
-        ends = [_refit_large(padded, _changed(padded, changes, r)) for r in range(changes.n)]
+    if not is_small(searched.problem, searched.buckets, searched.quadrature.n_points):
+        ends = [_refit_large(searched, _changed(searched, changes, r)) for r in range(changes.n)]
     elif platform_in_force() != "cpu":
-        ends = refit_in_chunks(padded, changes)
+        ends = refit_in_chunks(searched, changes)
     else:
-        ends = _refit_side_by_side(padded, changes)
-    return [end._replace(theta=wide.cut(end.theta), hessian=wide.cut_matrix(end.hessian)) for end in ends]
+        ends = _refit_side_by_side(searched, changes)
+    return [_mapped_back(space, end) for end in ends]
+
+
+def _mapped_back(space: SearchSpace, end: Estimate) -> Estimate:
+    """``end`` in the columns of the data, with the Hessian as it is where the gradient is 0."""
+    found = space.back(end.theta, np.zeros(np.shape(end.theta)), end.hessian)
+    return end._replace(theta=found.theta, hessian=found.hessian)
 
 
 def _changed(origin: Origin, changes: Changes, r: int) -> tuple[Bucket, ...]:

@@ -19,7 +19,7 @@ from glmmjax.likelihood.params import Theta
 
 __all__ = ["dispersed", "second_starts", "with_full_rank"]
 
-_SPREAD = 2.0  # standard deviation, on the predictor's scale, of an effect that has lost its variance
+_SPREAD = 2.0  # standard deviation, in units of the predictor, of an effect that has lost its variance
 _MOVED = 1e-3  # log-likelihood units by which rules may differ
 
 
@@ -62,10 +62,10 @@ def dispersed(problem: Problem, start: Start) -> tuple[np.ndarray, ...]:
 def with_full_rank(layout: Theta, theta: np.ndarray, reach: np.ndarray) -> np.ndarray:
     """(P,) the estimates ``theta`` with independent effects, and variances large enough to leave that place for those that have none.
 
-    ``reach`` (q,) is the largest absolute value of each random-effects column.
+    ``reach`` (q,) is ``Start.effect_reach``.
     """
     theta, root = np.array(theta), root_of(layout.covariance, theta[layout.random])
     deviations = np.sqrt((root * root).sum(1))
-    without = deviations * reach < SINGULAR
-    theta[layout.random] = free_of(layout.covariance, np.diag(np.where(without, _SPREAD / reach, deviations)))
+    given = np.where(deviations * reach < SINGULAR, _SPREAD / reach, deviations)
+    theta[layout.random] = free_of(layout.covariance, np.diag(given))
     return theta

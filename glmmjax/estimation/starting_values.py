@@ -22,7 +22,7 @@ from glmmjax.likelihood.model_rows import predictors_at
 from glmmjax.likelihood.rows import observed_of, over_lanes
 from glmmjax.likelihood.small_matrices import cholesky, inverse_transpose
 
-__all__ = ["SMALL", "Start", "starting_values"]
+__all__ = ["SMALL", "Start", "predictor_spread", "starting_values"]
 
 _COVARIANCE_STEPS = 25
 _LARGEST_UNKNOWN = 4.0  # variance on the scale of a predictor that outcomes without any spread allow: that of a logit at 1/2
@@ -39,7 +39,7 @@ class Start(NamedTuple):
     information : (C, C) of all of theta but the free vector of D, with the random effects integrated out
     moment_information : (q, q) clusters that inform entry (r, c) of D: sum over clusters of reliability r times c
     total_weight : () sum of the cluster weights
-    reach : (P,) largest change of any linear predictor when an entry of theta moves by 1
+    reach : (P,) largest change of any linear predictor when an entry of theta moves by 1, in units of that predictor
     effect_reach : (q,) the same for the random effects
     span : (2, P) smallest and largest change of a predictor that has a limit when a coefficient moves by 1; 1 for everything else
     is_real : (P,) bool: False for padding of theta, which stays at 0
@@ -92,7 +92,8 @@ def starting_values(problem: Problem, buckets: tuple[Bucket, ...], is_real: Arra
     others = jnp.array(layout.not_random, int)
     glm, information = fit_glm(family, layout.without_random, buckets)
     information = information + jnp.diag((~is_real[others]).astype(glm.dtype))
-    working, small = _fit_working_model(problem, buckets, glm, information)
+    spread = predictor_spread(problem, buckets)
+    working, small, weight = _fit_working_model(problem, buckets, glm, information, spread)
 
     def joined(rest: Array, chol: Array) -> Array:
         theta = jnp.zeros(layout.size, glm.dtype).at[others].set(rest)
@@ -100,22 +101,40 @@ def starting_values(problem: Problem, buckets: tuple[Bucket, ...], is_real: Arra
 
     theta, fallback = joined(glm + working.shift, working.chol), joined(glm, small)
     total_weight = jnp.stack([bucket.cluster_weight.sum() for bucket in buckets]).sum()
-    reach, effect_reach = _reach(problem, buckets)
+    reach, effect_reach = _reach(problem, buckets, _units(spread, weight))
     scales = (jnp.where(is_real, reach, 1.0), effect_reach, jnp.where(is_real, _span(problem, buckets), 1.0))
     return Start(theta, fallback, working.information, working.reliability, total_weight, *scales, is_real)
 
 
-def _reach(problem: Problem, buckets: tuple[Bucket, ...]) -> tuple[Array, Array]:
-    """Largest change of a linear predictor by theta (P,), and by the random effects (q,)."""
+def predictor_spread(problem: Problem, buckets: tuple[Bucket, ...]) -> Array:
+    """(E,) standard deviation, over all rows, of linear predictors near the outcomes."""
+    near = [problem.family.initial_predictors(bucket.y) for bucket in buckets]
+    return jnp.stack(
+        [
+            weighted_deviation(buckets, [eta[e] - bucket.offset[:, e] for eta, bucket in zip(near, buckets, strict=True)])
+            for e in range(len(problem.layout.by_predictor))
+        ]
+    )
+
+
+def _units(spread: Array, weight: Array) -> Array:
+    """(E,) what is large and small on each linear predictor: the standard deviation of a working residual, by the mean weight of a row,
+    and no more than outcomes spread. A predictor of which they do not tell is a logit or a logarithm, whose unit is 1.
+    """
+    return jnp.minimum(jnp.where(spread > 0, spread, 1.0), 1.0 / jnp.sqrt(_above_zero(weight)))
+
+
+def _reach(problem: Problem, buckets: tuple[Bucket, ...], units: Array) -> tuple[Array, Array]:
+    """Largest change of a linear predictor by theta (P,), and by the random effects (q,), in ``units`` (E,)."""
 
     def largest(arrays: list[Array]) -> Array:
         return jnp.max(jnp.stack([jnp.max(jnp.abs(a), axis=(0, 2, 3)) for a in arrays]), axis=0)
 
     layout = problem.layout
-    z = jnp.concatenate([largest([bucket.Z[e] for bucket in buckets]) for e in range(len(buckets[0].Z))])
+    z = jnp.concatenate([largest([bucket.Z[e] for bucket in buckets]) / units[e] for e in range(len(buckets[0].Z))])
     reach = jnp.ones(layout.size, z.dtype)
     for e, where in enumerate(layout.by_predictor):
-        reach = reach.at[where].set(largest([bucket.X[e] for bucket in buckets]))
+        reach = reach.at[where].set(largest([bucket.X[e] for bucket in buckets]) / units[e])
     return reach.at[layout.random].set(layout.covariance.largest_change(z)), z
 
 
@@ -130,19 +149,21 @@ def _span(problem: Problem, buckets: tuple[Bucket, ...]) -> Array:
     return ends
 
 
-def _fit_working_model(problem: Problem, buckets: tuple[Bucket, ...], glm: Array, information: Array) -> tuple[_Working, Array]:
+def _fit_working_model(
+    problem: Problem, buckets: tuple[Bucket, ...], glm: Array, information: Array, spread: Array
+) -> tuple[_Working, Array, Array]:
     """A shift of the GLM's parameters, and D, of the linear mixed model for its working residuals, by EM on its sufficient statistics.
 
-    Also the factor (q, q) of a small D.
+    Also the factor (q, q) of a small D, and the mean weight (E,) of a row, 0 where it is not known.
     """
     q, dtype = problem.layout.covariance.q, glm.dtype
     if q == 0:
         nothing = jnp.zeros((0, 0), dtype)
-        return _Working(nothing, jnp.zeros_like(glm), information, nothing), nothing
+        return _Working(nothing, jnp.zeros_like(glm), information, nothing), nothing, jnp.zeros_like(spread)
     parts = [_cluster_statistics(problem, bucket, glm) for bucket in buckets]
     clusters = _Clusters(*(jnp.concatenate(arrays, axis=-1) for arrays in zip(*parts, strict=True)))
     mask = jnp.array(problem.layout.covariance.mask(), dtype)
-    bounds = _bounds(problem, buckets, clusters, mask)
+    bounds = _bounds(buckets, clusters, mask, spread)
     # prior information equal to a cluster's mean information, which follows the scale of z in any unit
     mean = (jnp.stack([clusters.zwz[a, a] for a in range(q)]) * clusters.weight).sum(-1) / clusters.weight.sum()
     chol = jnp.linalg.cholesky(_bounded(bounds, jnp.diag(1.0 / jnp.maximum(mean, 1e-10))))
@@ -152,23 +173,19 @@ def _fit_working_model(problem: Problem, buckets: tuple[Bucket, ...], glm: Array
     last = last._replace(shift=_bounded_shift(problem, bounds, clusters, information, last.shift))
     small = SMALL * jnp.linalg.cholesky((bounds.effects.T @ bounds.variance)[:, None] * bounds.even)
     is_finite = jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in last]))
-    return jax.tree.map(lambda a, b: jnp.where(is_finite, a, b), last, first._replace(chol=small)), small
+    weight = (clusters.w * clusters.weight).sum(-1) / (clusters.rows * clusters.weight).sum()
+    return jax.tree.map(lambda a, b: jnp.where(is_finite, a, b), last, first._replace(chol=small)), small, weight
 
 
-def _bounds(problem: Problem, buckets: tuple[Bucket, ...], c: _Clusters, mask: Array) -> _Bounds:
+def _bounds(buckets: tuple[Bucket, ...], c: _Clusters, mask: Array, spread: Array) -> _Bounds:
     """The variance of linear predictors near the outcomes, and what one outcome may leave unknown."""
-    near = [problem.family.initial_predictors(bucket.y) for bucket in buckets]
     sizes = [z.shape[1] for z in buckets[0].Z]
-    spread = [
-        weighted_deviation(buckets, [eta[e] - bucket.offset[:, e] for eta, bucket in zip(near, buckets, strict=True)])
-        for e in range(len(sizes))
-    ]
     w = _above_zero((c.w * c.weight).sum(-1))
     effects = jnp.repeat(jnp.eye(len(sizes), dtype=w.dtype), jnp.array(sizes), axis=1, total_repeat_length=sum(sizes))
     gram = jnp.einsum("abm,m->ab", c.zwz, c.weight) / (effects.T @ w)
     gram = gram + jnp.diag(jnp.where(jnp.diagonal(gram) > 0, 0.0, 1.0))
     even = mask * solve_positive(gram, jnp.eye(sum(sizes), dtype=w.dtype)) / (effects.T @ effects.sum(1))
-    variance = jnp.stack(spread) ** 2 + jnp.minimum((c.rows * c.weight).sum() / w, _LARGEST_UNKNOWN)
+    variance = spread**2 + jnp.minimum((c.rows * c.weight).sum() / w, _LARGEST_UNKNOWN)
     return _Bounds(variance, gram, even, effects)
 
 

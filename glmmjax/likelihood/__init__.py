@@ -5,6 +5,7 @@ The data and the model:
 - ``clusters``: the data layout, and the only conversions between rows, clusters and blocks
 - ``sharding``: blocks over devices
 - ``params``: the parameters, and the free vector theta
+- ``structure``: what every covariance structure answers
 - ``covariance``: the structures of D, and their names
 - ``prior``: the law of the random effects
 - ``model_rows``: linear predictors

@@ -3,7 +3,8 @@
     log L = log_scale + log sum_k exp(f(u_k) + log w_k),
 
 for nodes ``u_k = origin + axes z_k`` that the rule has placed in each cluster. At a finite number of nodes and q >= 2 the value of adaptive
-Gauss-Hermite quadrature depends on the choice of the root of the inverse Hessian; all choices agree as nodes are added.
+Gauss-Hermite quadrature depends on the choice of the root of the inverse Hessian; all choices agree as nodes are added. ``posterior`` makes
+one that units and origins of the random-effects columns do not change.
 """
 
 from __future__ import annotations

@@ -36,6 +36,7 @@ __all__ = [
     "in_longer_buckets",
     "on_all_lanes",
     "outcome_columns",
+    "outcomes_of",
     "padded_rows",
     "places_of_clusters",
     "replace_offset",
@@ -63,6 +64,9 @@ class Bucket(NamedTuple):
     cluster_weight : (S, B), 0 for padding clusters, else the cluster's weight
     lane_clusters : (S, B) int32 where long clusters span several lanes of the last axis: the first lane of the cluster that a lane
         belongs to. ``cluster_weight`` is then 0 on all its lanes but the first. None where every lane is a cluster.
+    frame : (S, q, q) upper triangular, the same for every block: ``frame' frame`` is the mean of ``z z'`` over all rows of the data, with
+        0 between predictors, and between sets of effects that the structure of D keeps apart. It says along which axes nodes are placed.
+        None for the axes of the random effects themselves.
     """
 
     y: Any
@@ -72,6 +76,7 @@ class Bucket(NamedTuple):
     row_weight: Array
     cluster_weight: Array
     lane_clusters: Array | None = None
+    frame: Array | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -207,6 +212,12 @@ def on_all_lanes(bucket: Bucket, values: Any) -> Any:
 def outcome_columns(clusters: ClusterData) -> list[tuple[Any, ...]]:
     """For every outcome column, one (S, w, B) array for each bucket."""
     return list(zip(*(jax.tree.leaves(bucket.y) for bucket in clusters.buckets), strict=True))
+
+
+def outcomes_of(bucket: Bucket) -> Any:
+    """(n,) numpy: outcomes of a bucket, or their first column, in the order of its blocks; padding is left out."""
+    y = bucket.y[0] if isinstance(bucket.y, tuple) else bucket.y
+    return jax.device_get(y)[jax.device_get(bucket.row_weight) > 0]
 
 
 def padded_rows(buckets: Iterable[Bucket]) -> int:

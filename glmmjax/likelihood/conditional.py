@@ -29,7 +29,7 @@ class Conditional(NamedTuple):
     Attributes
     ----------
     origin : (q, m) nodes lie at origin + axes z, where the rule has placed them
-    axes : (q, q, m) upper triangular
+    axes : (q, q, m)
     weights : (K, m), sum to 1 over nodes
     """
 

@@ -26,7 +26,7 @@ from glmmjax.likelihood.gauss_hermite import check_n_agq, tensor_rule
 from glmmjax.likelihood.params import Params, check_shapes, layout_of, predictor_sizes
 from glmmjax.likelihood.posterior import Posterior, posterior
 from glmmjax.likelihood.prior import STANDARD_NORMAL, Prior
-from glmmjax.likelihood.rows import Integrand, Predictors, integrand, log_base, observed_of, over_lanes, predictors_of
+from glmmjax.likelihood.rows import Integrand, Predictors, integrand, log_base, observed_of, over_lanes
 from glmmjax.likelihood.rule import NodePlacement, Rule
 from glmmjax.likelihood.sharding import CLUSTERS, MESH, over_blocks, plain_mesh, sum_over_devices
 
@@ -291,7 +291,7 @@ def block_value_and_gradient(
     """
 
     def prepare(params: Params) -> tuple[tuple[Predictors, NodePlacement, Array], Posterior]:
-        f = Integrand(family, prior, predictors_of(params, block), observed)
+        f = integrand(params, block, family, prior)
         post = posterior(f, start)
         return (f.x, rule.place(f, post), log_base(f)), post
 

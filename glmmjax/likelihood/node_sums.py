@@ -133,13 +133,12 @@ def _sum_over_nodes_jvp(count, primals, tangents):
 
 def _node_slopes(x: Predictors, dx: Predictors, placement: NodePlacement, change: NodePlacement) -> tuple[list[Array], list[Array]]:
     """Tangents of the predictors and of u at a node as ``sum_b z~_b slope_b``: 1 + q arrays (E, w, B) and 1 + q arrays (q, B)."""
-    q, still = len(placement.origin), jnp.zeros_like(placement.shift)
     slopes, u_slopes = [], [change.origin]
     for b, (column, d_column) in enumerate(zip(columns(placement), columns(change), strict=True)):
         moved = [dx.zl[:, a] * u + x.zl[:, a] * du for a, (u, du) in enumerate(zip(column, d_column, strict=True))]
         slopes.append(sum(moved, dx.eta) if b == 0 else sum(moved[1:], moved[0]))
         if b:
-            u_slopes.append(jnp.stack([*d_column, *[still] * (q - b)]))
+            u_slopes.append(jnp.stack(d_column))
     return slopes, u_slopes
 
 

@@ -12,7 +12,8 @@ from jax import Array
 from glmmjax.errors import ArgumentError
 from glmmjax.families.base import Family
 from glmmjax.likelihood.clusters import ClusterData
-from glmmjax.likelihood.covariance import BlockDiagonal, Structure
+from glmmjax.likelihood.covariance import BlockDiagonal
+from glmmjax.likelihood.structure import Structure
 
 __all__ = ["Params", "Theta", "check_shapes", "layout_of", "predictor_sizes"]
 

@@ -1,7 +1,8 @@
 """Mode and scale of the random effects of each cluster given its outcomes. Rules place their nodes by them.
 
-Per cluster: the mode u_hat, the negative Hessian ``H = C C'`` there, and ``R = C^-T`` (upper triangular, ``R R' = H^-1``, the Cholesky
-root in the spherical coordinates u).
+Per cluster: the mode u_hat, the negative Hessian H there, and a root R of its inverse, ``R R' = H^-1``. At a finite number of nodes the
+value of a rule depends on which root that is, so it is one that does not depend on how the columns of Z are written: with the axes P of
+the integrand (``turn``) and ``P'HP = C C'``, it is ``R = P C^-T``.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from jax import Array
 
 from glmmjax.likelihood.modes import find_peak
 from glmmjax.likelihood.rows import Integrand
-from glmmjax.likelihood.small_matrices import cholesky, inverse_transpose, solve_cholesky
+from glmmjax.likelihood.small_matrices import Matrix, cholesky, inverse_transpose, solve_cholesky, symmetric
 
 __all__ = ["Posterior", "posterior"]
 
@@ -25,7 +26,7 @@ class Posterior(NamedTuple):
     Attributes
     ----------
     mode : (q, B) conditional mode u_hat
-    root : (q, q, B) upper triangular R; R R' is the inverse negative Hessian at the mode
+    root : (q, q, B) R; R R' is the inverse negative Hessian at the mode
     log_det : (B,) log|det R|
     value : (B,) f at the mode; no derivative is taken of it
     mode_error : (B,) squared length of one more Newton step in posterior standard deviations: 0 at an exact mode
@@ -48,7 +49,19 @@ def posterior(f: Integrand, start: Array) -> Posterior:
     q, zero = mode.shape[0], jnp.zeros(mode.shape[1:], mode.dtype)
     if q == 0:
         return Posterior(mode, jnp.zeros((0, 0, *zero.shape), mode.dtype), zero, value, zero)
-    c = cholesky(hessian)
+    c = cholesky(_turned(hessian, f.turn))
     root = jnp.stack([jnp.stack(row) for row in inverse_transpose(c)])
-    left = jax.lax.stop_gradient(jnp.stack(gradient) * jnp.stack(solve_cholesky(c, gradient))).sum(0)
+    slope = jnp.stack(gradient)
+    if f.turn is not None:
+        root, slope = (jnp.einsum(over, f.turn, of, precision="highest") for over, of in (("ab,bcm->acm", root), ("ba,bm->am", slope)))
+    left = jax.lax.stop_gradient(slope * jnp.stack(solve_cholesky(c, tuple(slope)))).sum(0)
     return Posterior(mode, root, -jnp.log(jnp.stack([c[a][a] for a in range(q)])).sum(0), value, left)
+
+
+def _turned(hessian: Matrix, turn: Array | None) -> Matrix:
+    """``P' H P``."""
+    if turn is None:
+        return hessian
+    q = len(hessian)
+    h = jnp.einsum("ca,cdm,db->abm", turn, jnp.stack([jnp.stack(row) for row in hessian]), turn, precision="highest")
+    return symmetric({(a, b): h[a, b] for a in range(q) for b in range(a + 1)}, q)

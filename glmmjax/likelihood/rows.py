@@ -20,7 +20,7 @@ from glmmjax.likelihood.clusters import Bucket
 from glmmjax.likelihood.model_rows import predictors_at, random_columns
 from glmmjax.likelihood.params import Params
 from glmmjax.likelihood.prior import STANDARD_NORMAL, Prior
-from glmmjax.likelihood.small_matrices import Matrix, symmetric
+from glmmjax.likelihood.small_matrices import Matrix, lower_rotation, symmetric
 
 __all__ = [
     "Integrand",
@@ -99,17 +99,28 @@ class Integrand:
     prior : law of the random effects
     x : the part that depends on the parameters
     observed : outcomes and weights
+    turn : (q, q) orthogonal, the axes in u along which nodes are placed one after the other; None for those of u
     """
 
     family: Family = dataclasses.field(metadata={"static": True})
     prior: Prior = dataclasses.field(metadata={"static": True})
     x: Predictors
     observed: Observed
+    turn: Array | None = None
 
 
 def integrand(params: Params, block: Bucket, family: Family, prior: Prior = STANDARD_NORMAL) -> Integrand:
     """The integrand of a block at ``params``."""
-    return Integrand(family, prior, predictors_of(params, block), observed_of(block))
+    return Integrand(family, prior, predictors_of(params, block), observed_of(block), _turn_of(params, block))
+
+
+def _turn_of(params: Params, block: Bucket) -> Array | None:
+    """Axes in which the factor of D is lower triangular on the block's frame: whatever their units and origins, the columns of Z give the
+    same nodes.
+    """
+    if block.frame is None or params.chol.shape[-1] < 2:
+        return None
+    return lower_rotation(jnp.matmul(jax.lax.stop_gradient(block.frame), params.chol, precision="highest"))
 
 
 def predictors_of(params: Params, block: Bucket) -> Predictors:

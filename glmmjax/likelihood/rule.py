@@ -25,7 +25,7 @@ class NodePlacement(NamedTuple):
     Attributes
     ----------
     origin : (q, B) where the node z = 0 lies
-    axes : (q, q, B) upper triangular, the linear part of the map
+    axes : (q, q, B) the linear part of the map
     log_scale : (B,) is added to the log of the sum over nodes
     shift : (B,) about the logarithm of the largest term; the result does not depend on it, and no derivative is taken of it
     """
@@ -62,23 +62,23 @@ def node(placement: NodePlacement, z: Array) -> Array:
     """(q, B) where the node with standard coordinates ``z`` (q,), or (q, B), lies in every cluster."""
     origin, axes = placement.origin, placement.axes
     q = origin.shape[0]
-    return jnp.stack([origin[a] + sum(axes[a, b] * z[b] for b in range(a, q)) for a in range(q)]) if q else origin
+    return jnp.stack([origin[a] + sum(axes[a, b] * z[b] for b in range(q)) for a in range(q)]) if q else origin
 
 
 def columns(placement: NodePlacement) -> list[list[Array]]:
-    """1 + q lists of (B,) arrays. List b has the entries ``a`` of the slope of u in ``z~_b`` and stops where they become 0."""
+    """1 + q lists of (B,) arrays. List b has the entries ``a`` of the slope of u in ``z~_b``."""
     q = placement.origin.shape[0]
-    return [[placement.origin[a] for a in range(q)], *([placement.axes[a, b] for a in range(b + 1)] for b in range(q))]
+    return [[placement.origin[a] for a in range(q)], *([placement.axes[a, b] for a in range(q)] for b in range(q))]
 
 
 def in_u(slopes: list[list[Array]], a: int, by_z: Sequence[Array] | Array) -> Array:
     """A sum over nodes weighted by ``u_a``, from the 1 + q sums weighted by ``z~ = (1, z)``; ``slopes`` are ``columns(placement)``."""
-    return slopes[0][a] * by_z[0] + sum(slopes[1 + b][a] * by_z[1 + b] for b in range(a, len(slopes) - 1))
+    return slopes[0][a] * by_z[0] + sum(slopes[1 + b][a] * by_z[1 + b] for b in range(len(slopes) - 1))
 
 
 def from_columns(entry: Callable[[int, int], Array], still: Array, q: int) -> tuple[Array, Array]:
     """Derivatives in ``origin`` and ``axes`` from those in the entries ``(a, b)`` of ``columns``; ``still`` is a zero (B,)."""
     if q == 0:
         return jnp.zeros((0, *still.shape), still.dtype), jnp.zeros((0, 0, *still.shape), still.dtype)
-    axes = jnp.stack([jnp.stack([entry(a, 1 + b) if a <= b else still for b in range(q)]) for a in range(q)])
+    axes = jnp.stack([jnp.stack([entry(a, 1 + b) for b in range(q)]) for a in range(q)])
     return jnp.stack([entry(a, 0) for a in range(q)]), axes

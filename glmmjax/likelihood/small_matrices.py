@@ -9,7 +9,7 @@ from __future__ import annotations
 import jax.numpy as jnp
 from jax import Array
 
-__all__ = ["Matrix", "cholesky", "inverse_transpose", "solve_cholesky", "symmetric"]
+__all__ = ["Matrix", "cholesky", "inverse_transpose", "lower_rotation", "solve_cholesky", "symmetric"]
 
 Matrix = tuple[tuple[Array, ...], ...]
 
@@ -53,3 +53,24 @@ def inverse_transpose(c: Matrix) -> Matrix:
             unit = 1.0 if r == s else 0.0
             inverse[r][s] = (unit - sum(c[r][k] * inverse[k][s] for k in range(s, r))) / c[r][r]
     return tuple(tuple(inverse[s][r] for s in range(q)) for r in range(q))
+
+
+def lower_rotation(a: Array) -> Array:
+    """(q, q) the orthogonal P that makes ``a P`` lower triangular for a matrix ``a`` (q, q), by plane rotations.
+
+    It turns with ``a``: for any orthogonal Q, that of ``a Q`` is ``Q' P`` up to signs of its columns. Where the entries to be turned are
+    0, any turn is as good, and none is made.
+    """
+    q = a.shape[0]
+    total = jnp.eye(q, dtype=a.dtype)
+    for row in range(q):
+        for column in range(row + 1, q):
+            x, y = a[row, row], a[row, column]
+            length = x * x + y * y
+            turns = length > jnp.finfo(a.dtype).tiny
+            r = jnp.sqrt(jnp.where(turns, length, 1.0))
+            c, s = jnp.where(turns, x / r, 1.0), jnp.where(turns, y / r, 0.0)
+            turn = jnp.stack([jnp.stack([c, -s]), jnp.stack([s, c])])
+            pair = jnp.array([row, column])
+            a, total = a.at[:, pair].set(a[:, pair] @ turn), total.at[:, pair].set(total[:, pair] @ turn)
+    return total

@@ -57,7 +57,7 @@ class LevelSource:
         self._settings = fit_settings(problem_of(self.design, request.penalty), request.options)
         self._by = request.data[given.by].to_numpy()
         groups = number_clusters(request.data[given.by].iloc[np.asarray(self.design.row_labels)], given.by)
-        self._labels = list(groups.labels)
+        self._labels, self._shapes = list(groups.labels), dict[int, tuple[int, int, int]]()
         self._table, self._levels = _sorted_by_level(self.design, groups.codes, len(self._labels))
         counts = [np.array([value(level) for level in self._levels]) for value in (lambda one: one.sizes.sum(), lambda one: len(one.sizes))]
         self.read = FitsRead(self._labels, [counts[0]], [counts[1]], {})
@@ -69,12 +69,16 @@ class LevelSource:
     def batches(self) -> Iterator[FitsToRun]:
         for (width, count), fits in _classes(self._levels):
             shape = _shape(width, count, self._given.request.options.max_block_rows)
+            self._shapes.update(dict.fromkeys(fits.tolist(), shape))
             example = jax.tree.map(lambda leaf: leaf[0], self._buckets(fits[:1], shape))
             data = BatchData(self._settings, (example,), VARYING)
             yield FitsToRun(data, self._rows(data, fits, shape), len(fits))
 
     def release(self, fits: np.ndarray) -> None:
         del fits  # data stay in memory
+
+    def buckets(self, k: int) -> tuple[Bucket, ...] | None:
+        return jax.device_put((jax.tree.map(lambda leaf: leaf[0], self._buckets(np.array([k]), self._shapes[k])),))
 
     def alone(self, k: int) -> FittedModel:
         return fitted_of(self.request(k), self.design.recipe.namespace)

@@ -14,6 +14,7 @@ from glmmjax.errors import RowsNotKeptError
 from glmmjax.estimation.many.in_flight import Rows
 from glmmjax.estimation.objective import fit_settings
 from glmmjax.fitted import FittedModel, problem_of
+from glmmjax.likelihood.clusters import Bucket
 from glmmjax.many.arguments import ManyArguments
 from glmmjax.many.data import OutcomeRows
 from glmmjax.many.first_design import design_of_first
@@ -55,13 +56,18 @@ class OutcomeSource:
         for k in fits.tolist():
             self._kept.pop(k, None)
 
-    def alone(self, k: int) -> FittedModel:
+    def buckets(self, k: int) -> tuple[Bucket, ...] | None:
         values, _ = self._checked(self._block(k))
-        if np.isnan(values).any():
+        return None if np.isnan(values).any() else self.design.with_outcome(values[0]).buckets
+
+    def alone(self, k: int) -> FittedModel:
+        buckets = self.buckets(k)
+        if buckets is None:
             return fitted_of(self.request(k), self.design.recipe.namespace)
         # the design is at hand
         request = dataclasses.replace(self._given.request, progress=False)
-        return maximised(dataclasses.replace(self.design, rows=self.design.with_outcome(values[0])), request, None)
+        rows = self.design.clusters._replace(buckets=buckets)
+        return maximised(dataclasses.replace(self.design, rows=rows), request, None)
 
     def request(self, k: int, **changes: Any) -> FitRequest:
         return self._given.of_fit(self.read.labels[k], self._block(k).column(0), progress=False, **changes)

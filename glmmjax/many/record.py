@@ -9,10 +9,11 @@ import numpy as np
 
 from glmmjax.design import Design
 from glmmjax.estimation.convergence import Code, Convergence
-from glmmjax.estimation.many.ends import Ends, is_certified
+from glmmjax.estimation.many.ends import Ends, empty_ends, is_certified
+from glmmjax.estimation.maximum import Maximum
 from glmmjax.estimation.objective import Problem
 
-__all__ = ["Alone", "Found", "is_doubtful", "reach_of"]
+__all__ = ["Alone", "Found", "alone_of", "ends_of", "is_doubtful", "reach_of"]
 
 _TINY = 0.05  # standard errors: a coefficient that runs off is tiny beside its error
 _WIDE = 5.0  # error of a predictor by one coefficient: what runs off has a far larger one, what is estimated a smaller one
@@ -95,6 +96,19 @@ class Found:
         """A certified maximum of a rule that is far from the integral counts as not settled."""
         is_far = is_certified(self.code) & ~(np.abs(self.quadrature_error) < limit) & (not is_laplace)
         self.code[is_far] = int(Code.QUADRATURE_NOT_SETTLED)
+
+
+def alone_of(problem: Problem, found: Maximum) -> Alone:
+    """A maximum with the signs that a fit reports."""
+    layout, sign = problem.layout, np.ones(problem.layout.size)
+    sign[layout.random] = layout.covariance.signs(found.theta[layout.random])
+    return Alone(found.theta * sign, -found.hessian * np.outer(sign, sign), found.log_likelihood, found.convergence)
+
+
+def ends_of(k: int, found: Alone) -> Ends:
+    """The same as the ends of a batch of one."""
+    ends = empty_ends(len(found.theta), np.array([k]))
+    return ends._replace(theta=found.theta[None], hessian=-found.information[None], code=np.array([int(found.convergence.code)]))
 
 
 def is_doubtful(problem: Problem, ends: Ends, reach: np.ndarray) -> np.ndarray:

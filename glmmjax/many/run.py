@@ -16,6 +16,8 @@ from glmmjax.errors import ConvergenceWarning, GlmmError, warn_caller
 from glmmjax.estimation.evaluators.cores import n_cores
 from glmmjax.estimation.many.batch import RuleOfBatch
 from glmmjax.estimation.many.ends import Ends, empty_ends, in_order, is_certified
+from glmmjax.estimation.maximise import maximise
+from glmmjax.estimation.separation import by_one_column
 from glmmjax.estimation.xla.interrupts import forget_interrupts
 from glmmjax.estimation.xla.workers import Workers
 from glmmjax.fitted import problem_of
@@ -24,7 +26,7 @@ from glmmjax.likelihood.params import Params
 from glmmjax.many.arguments import ManyArguments
 from glmmjax.many.level_source import LevelSource
 from glmmjax.many.outcome_source import OutcomeSource
-from glmmjax.many.record import Alone, Found, is_doubtful, reach_of
+from glmmjax.many.record import Alone, Found, alone_of, ends_of, is_doubtful, reach_of
 from glmmjax.many.source import FitSource
 from glmmjax.model import fit_of
 from glmmjax.progress import ManyProgress, Watch
@@ -129,8 +131,14 @@ class _Run:
 
     def _one_alone(self, k: int) -> Alone | GlmmError:
         """A fit by itself, or the error that it ends in."""
+        buckets, problem = self._source.buckets(k), self._problem
+        if buckets is not None and (problem.penalty is not None or by_one_column(problem.family, buckets) is None):
+            quadrature, is_exact = self._rule
+            found = alone_of(problem, maximise(problem, self._request.options, buckets, quadrature, is_exact=is_exact))
+            if found.convergence.has_converged and not is_doubtful(problem, ends_of(k, found), self._reach)[0]:
+                return found
         try:
-            fitted = self._source.alone(k)
+            fitted = self._source.alone(k)  # which can tell what is wrong
         except GlmmError as error:
             return error
         return Alone(fitted.theta, fitted.information, fitted.log_likelihood, fitted.convergence)

@@ -11,6 +11,7 @@ from glmmjax.design import Design
 from glmmjax.estimation.many.fits import BatchData
 from glmmjax.estimation.many.in_flight import Rows
 from glmmjax.fitted import FittedModel
+from glmmjax.likelihood.clusters import Bucket
 from glmmjax.request import FitRequest
 
 __all__ = ["FitSource", "FitsRead", "FitsToRun"]
@@ -68,6 +69,9 @@ class FitSource(Protocol):
 
     def release(self, fits: np.ndarray) -> None:
         """These fits need no second look."""
+
+    def buckets(self, k: int) -> tuple[Bucket, ...] | None:
+        """The data of a fit in shapes that it shares with others; None where they have shapes of their own."""
 
     def alone(self, k: int) -> FittedModel:
         """The fit with a number, as ``mixed_model`` makes it.

@@ -2,6 +2,7 @@
 
 - ``axes``: the Axes to draw on
 - ``checking``: quantile residuals, simulated distributions, rootograms
+- ``many``: one coefficient in many fits
 - ``population``: effects along covariates
 - ``prediction``: random effects by size
 - ``refitting``: influence of the clusters

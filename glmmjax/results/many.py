@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from glmmjax.arguments import PATH, Judged, OneOf, Whole, takes
+from glmmjax.arguments import PATH, OneOf, Whole, takes
 from glmmjax.estimation.family_limits import away_from_limits
 from glmmjax.fitted_many import FittedMany
 from glmmjax.likelihood.params import Params
-from glmmjax.postfit.many.adjustment import ADJUSTMENTS
 from glmmjax.postfit.many.covariances import ReportedMany, covariances, reported_many
-from glmmjax.postfit.many.wald_tests import wald_tests
+from glmmjax.results.many_plots import ADJUST, ManyPictures
+from glmmjax.results.many_tests import ManyTests
 from glmmjax.results.mixed_model import MixedModelResults
 from glmmjax.tables import many as tables
 from glmmjax.tables.page import Summary
@@ -24,11 +24,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ManyFits"]
 
-_ADJUST = OneOf(ADJUSTMENTS)
-
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class ManyFits:
+class ManyFits(ManyPictures, ManyTests):
     """Many fits of one model: tables with a row a fit, and each of them as an ordinary fit.
 
     A fit without certificate keeps its row and its code; its estimates are where the search ended, and it is in no test.
@@ -108,7 +106,7 @@ class ManyFits:
         """Rows with an outcome."""
         return tables.series_of_fits(self.fitted_many, self.fitted_many.nobs, "nobs")
 
-    @takes(effects=OneOf("fixed", "ran_pars", "extra", "all"), adjust=_ADJUST)
+    @takes(effects=OneOf("fixed", "ran_pars", "extra", "all"), adjust=ADJUST)
     def tidy(self, effects: str = "fixed", adjust: str = "fdr_bh") -> pd.DataFrame:
         """One row a fit and term, with the column names of R's broom.mixed.
 
@@ -142,37 +140,6 @@ class ManyFits:
         (80, 4)
         """
         return tables.tidy_frame_of_fits(self.fitted_many, self._reported, effects, adjust)
-
-    @takes(hypotheses=Judged("text such as 'x = 0', or a matrix of coefficients"), adjust=_ADJUST)
-    def wald_test(self, hypotheses: Any, adjust: str = "fdr_bh") -> pd.DataFrame:
-        """Test linear hypotheses in every fit.
-
-        Parameters
-        ----------
-        hypotheses : as in ``MixedModelResults.wald_test``: ``"trt = 0"``, ``"a = b, c = 1"``, a dict, or a matrix.
-        adjust : how p-values are adjusted over the fits, as in ``tidy``.
-
-        Returns
-        -------
-        DataFrame
-            A row a fit: the left side of each hypothesis, ``statistic`` (chi-square), ``df``, ``p_value``, ``p_adjusted``; NaN for a fit
-            without certificate, or without standard errors for these parameters.
-
-        Raises
-        ------
-        ArgumentError
-            For hypotheses that cannot be read.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> data, draws = gj.datasets.load_epil(), np.random.default_rng(1)
-        >>> counts = draws.poisson(np.exp(1 + draws.normal(size=(59, 40))).repeat(4, axis=0))
-        >>> many = gj.fit_many("~ trt", "~ 1 | subject", data=data, outcomes=counts, family="poisson")
-        >>> many.wald_test("trt[T.progabide] = 0").columns.to_list()
-        ['trt[T.progabide] = 0', 'statistic', 'df', 'p_value', 'p_adjusted']
-        """
-        return tables.test_frame_of_fits(self.fitted_many, wald_tests(self.fitted_many, self._covariances, hypotheses), adjust)
 
     def table(self) -> pd.DataFrame:
         """Everything on one row a fit: estimates, standard errors, log-likelihood, code, message.

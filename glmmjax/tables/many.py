@@ -12,6 +12,7 @@ from glmmjax.errors import ArgumentError, StorageError
 from glmmjax.estimation.convergence import Code
 from glmmjax.fitted_many import FittedMany
 from glmmjax.postfit.many.adjustment import adjusted
+from glmmjax.postfit.many.comparisons import Comparisons
 from glmmjax.postfit.many.covariances import ReportedMany, random_covariances
 from glmmjax.postfit.many.wald_tests import WaldTests
 from glmmjax.postfit.uncertainty.p_values import normal_two_sided
@@ -24,6 +25,7 @@ __all__ = [
     "checked_number",
     "code_series",
     "coefficient_frame_of_fits",
+    "comparison_frame_of_fits",
     "many_summary",
     "message_series",
     "number_of_fit",
@@ -99,6 +101,12 @@ def test_frame_of_fits(many: FittedMany, tests: WaldTests, adjust: str) -> pd.Da
     columns: dict[str, Any] = {text: tests.estimates[:, j] for j, text in enumerate(tests.hypotheses.texts)}
     columns |= {"statistic": tests.statistic, "df": tests.estimates.shape[1], "p_value": tests.p_value}
     return pd.DataFrame(columns | {"p_adjusted": adjusted(tests.p_value, adjust)}, index=many.labels)
+
+
+def comparison_frame_of_fits(many: FittedMany, found: Comparisons, adjust: str) -> pd.DataFrame:
+    """One likelihood-ratio test a fit."""
+    columns = {"statistic": found.statistic, "df": found.df, "p_value": found.p_value, "p_adjusted": adjusted(found.p_value, adjust)}
+    return pd.DataFrame(columns, index=many.labels)
 
 
 def table_of_fits(many: FittedMany, found: ReportedMany) -> pd.DataFrame:

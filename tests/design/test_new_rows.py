@@ -100,7 +100,7 @@ def test_names_of_the_caller_are_those_of_the_fit(data):
 
 def test_new_rows_by_cluster_are_what_the_fit_has(data):
     design = design_of(data)
-    clusters = cluster_rows(read_new_rows(design, data, with_outcome=True, with_groups=True), Options())
+    clusters = cluster_rows(read_new_rows(design, data, with_outcome=True, with_groups=True), Options(), design)
     for ours, fitted in zip(clusters.buckets, design.clusters.buckets, strict=True):
         np.testing.assert_array_equal(ours.X[0], fitted.X[0])
         np.testing.assert_array_equal(ours.y, fitted.y)

@@ -18,9 +18,11 @@ from glmmjax.estimation.evaluators.one_program import OneProgram
 from glmmjax.estimation.judgement import judged
 from glmmjax.estimation.maximum import Asked
 from glmmjax.estimation.objective import Evaluated, Integral, Problem, evaluate, fit_settings
+from glmmjax.estimation.padding import Padding
 from glmmjax.estimation.penalty import log_penalty
 from glmmjax.estimation.phases import newton
 from glmmjax.estimation.phases.quasi_newton import updated_metric
+from glmmjax.estimation.search_space import SearchSpace
 from glmmjax.estimation.sequence import FIRST_ORDER
 from glmmjax.estimation.starting_values import starting_values
 from glmmjax.estimation.xla.program import Program
@@ -136,6 +138,7 @@ def test_zero_variance_is_a_certified_singular_fit():
     assert fit.llf == pytest.approx(flat.llf, abs=1e-7)
 
 
+@pytest.mark.slow
 def test_rotation_at_a_singular_covariance_is_not_a_failure():
     """Without variance in the first effect, (1, 0) and (1, 1) entries of L turn the second one into itself."""
     rng = np.random.default_rng(8)
@@ -306,7 +309,9 @@ def test_a_finer_rule_without_a_value_does_not_pass_for_agreement(design, proble
         )
         nowhere = integral._replace(buckets=tuple(b._replace(offset=b.offset + np.nan) for b in integral.buckets))
         judgement = judged(OneProgram(fit_settings(problem, Options()), nowhere, RUN.run_phase), last, Quadrature(11))
-    found = maximum.maximum(Asked(Options(), Quadrature(11), True, None, None), judgement, (), 0).convergence
+    found = maximum.maximum(
+        Asked(Options(), Quadrature(11), True, None, None), judgement, (), 0, SearchSpace(None, Padding(problem.layout, problem))
+    ).convergence
     assert np.isnan(found.quadrature_error)
     assert found.code is Code.QUADRATURE_NOT_SETTLED
 

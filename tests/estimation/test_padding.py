@@ -63,8 +63,9 @@ def fitted(data, fixed, random="~ 1 | id", family="binomial", **others):
 )
 def test_a_fit_is_the_same_with_and_without_padding(data, monkeypatch, fixed, others, code):
     padded = fitted(data, fixed, **others)
-    with exact_columns(monkeypatch):
+    with exact_columns(monkeypatch), compiled() as programs:
         exact = fitted(data, fixed, **others)
+    assert {about["fun_name"] for about in programs} <= {"jit(begin_fit)", "jit(run_phase)"}  # and no single operations
     assert padded.convergence.code is exact.convergence.code is code
     assert padded.convergence.message == exact.convergence.message
     np.testing.assert_allclose(padded.log_likelihood, exact.log_likelihood, rtol=1e-10, atol=1e-10)

@@ -64,7 +64,7 @@ def estimates(fit):
     return np.concatenate([fit.params.beta, fit.params.chol[0], fit.params.gamma])
 
 
-@pytest.mark.parametrize("columns", [RARE, MANY], ids=["rare", "many"])
+@pytest.mark.parametrize("columns", [pytest.param(RARE, id="rare", marks=pytest.mark.slow), pytest.param(MANY, id="many")])
 def test_extra_zeros_and_a_variance_that_makes_zeros(columns):
     data = frame(*columns)
     fit = gj.mixed_model("y ~ x + w", random="~ 1 | id", data=data, family="zero_inflated_poisson", zi_fixed="~ 1")

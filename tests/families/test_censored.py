@@ -38,6 +38,7 @@ def test_log_normal_cdf_is_that_of_scipy():
     np.testing.assert_allclose(derivatives(log_normal_cdf, X, 0), scipy.special.log_ndtr(X), rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_log_normal_cdf_has_three_derivatives_in_both_tails():
     lower = X[X < 0]
     hazard = np.sqrt(2 / np.pi) / scipy.special.erfcx(-lower / np.sqrt(2))  # without cancellation

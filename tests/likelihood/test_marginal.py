@@ -92,7 +92,7 @@ MIXED = [*list(range(1, 61, 7)), 60, 2, 2]
 
 @pytest.mark.parametrize("family", ["binomial", pytest.param("poisson", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("random", RANDOM)
-@pytest.mark.parametrize("n_agq", [1, 5, *(pytest.param(n, marks=pytest.mark.slow) for n in (2, 11))])
+@pytest.mark.parametrize("n_agq", [5, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 2, 11))])
 def test_gradient_and_hessian_match_differences(family, random, n_agq):
     """At few points the movement of mode and scale is most of what a wrong rule gets wrong."""
     data = simulate(family, MIXED)
@@ -184,6 +184,7 @@ def lanes_of_four(sizes):
     return np.array([sizes.max()]), np.array([4]), 0
 
 
+@pytest.mark.slow
 def test_clusters_that_span_lanes_give_the_same_numbers(monkeypatch):
     data, family, random = simulate("binomial", MIXED), gj.families.Binomial(), RANDOM[1]
     weights = dict(zip(range(len(MIXED)), np.linspace(0.5, 2.0, len(MIXED)), strict=True))

@@ -35,7 +35,10 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("family", [gj.families.Binomial(), gj.families.Poisson()], ids=["binomial", "poisson"])
+@pytest.mark.parametrize(
+    "family",
+    [pytest.param(gj.families.Binomial(), id="binomial"), pytest.param(gj.families.Poisson(), id="poisson", marks=pytest.mark.slow)],
+)
 @pytest.mark.parametrize("q", CASES)
 def test_value_is_the_integral_and_gradient_that_of_the_value(q, family):
     random, beta, chol = CASES[q]

@@ -3,6 +3,7 @@
 import warnings
 from typing import Any
 
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
@@ -98,6 +99,19 @@ def test_hypotheses_are_tested_as_in_a_single_fit(many):
     counted = found["p_value"].notna().sum()
     assert counted == many.converged.sum()
     np.testing.assert_allclose(found["p_adjusted"], np.minimum(counted * found["p_value"], 1.0))
+
+
+@pytest.mark.slow
+def test_models_are_compared_as_single_fits_are(many):
+    smaller = gj.fit_many("~ x", None, data=design_rows(), outcomes=with_bad_outcomes(), family="poisson")
+    found = many.anova(smaller, boundary=True, adjust="none")
+    fit = single(with_bad_outcomes()["gene0"], design_rows())
+    test = gj.anova(fit.update(random=None), fit, boundary=True)
+    assert found["statistic"].iloc[0] == pytest.approx(test.statistic, abs=1e-6)
+    assert found["p_value"].iloc[0] == pytest.approx(test.p_value, rel=1e-5)
+    assert found["p_value"].notna().sum() == (many.converged & smaller.converged).sum()
+    with pytest.raises(ArgumentError, match="other names"):
+        many.anova(gj.fit_many("~ x", None, data=design_rows(), outcomes=outcomes("poisson", 3), family="poisson"))
 
 
 def test_all_forms_of_outcomes_give_the_same_fits(many):
@@ -200,3 +214,28 @@ def test_families_and_random_slopes(family, random):
             assert_same(found, k, fit, bound=1e-6 if not fit.is_singular else 1e-4)
         else:
             assert found.code.iloc[k] == fit.convergence.code.name
+
+
+def test_pictures_show_every_fit_that_has_an_error(many):
+    mpl.use("Agg")
+    volcano = many.plot_volcano(n_labels=2)
+    tests = many.tidy(adjust="fdr_bh").query("term == 'x'")
+    found = tests["p.adjusted"] < 0.05
+    assert [len(points.get_offsets()) for points in volcano.collections] == [
+        int((tests["p.value"].notna() & ~found).sum()),
+        int(found.sum()),
+    ]
+    strongest = tests.nsmallest(2, "p.value")["fit"]
+    assert sorted(text.get_text() for text in volcano.texts) == sorted(strongest)
+    assert "5 without certificate" in volcano.get_legend().get_title().get_text()
+    estimates = many.plot_estimates()
+    assert len(estimates.get_yticklabels()) == tests["std.error"].notna().sum()
+    with pytest.raises(ArgumentError, match="term='nosuch' is no coefficient"):
+        many.plot_volcano(term="nosuch")
+
+
+def test_a_file_holds_everything(many, tmp_path):
+    pytest.importorskip("pyarrow")
+    many.to_parquet(tmp_path / "many.parquet")
+    back = pd.read_parquet(tmp_path / "many.parquet")
+    pd.testing.assert_frame_equal(back, many.table(), check_names=False, check_index_type=False, check_dtype=False)

@@ -104,10 +104,7 @@ def test_shift_and_scale_of_a_covariate(plain, scale, shift):
     same(other, fit, *of_shifted(fit, scale, scale * shift))
 
 
-MOVES = pytest.mark.xfail(reason="a rule with two dimensions is not yet free of the origin of a covariate with a random slope", strict=True)
-
-
-@pytest.mark.parametrize("family", ["binomial", pytest.param("poisson", marks=MOVES)])
+@pytest.mark.parametrize("family", ["binomial", "poisson"])
 def test_shift_and_scale_of_a_covariate_with_a_random_slope(family):
     data = table(family)
     fit = fitted(data, family, random="~ x | id")

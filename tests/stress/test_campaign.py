@@ -121,7 +121,8 @@ def is_tame(c):
 
 
 @pytest.mark.parametrize(
-    ("family", "structure"), [("poisson", "q1"), ("gaussian", "q2"), ("hurdle_negative_binomial", "q1z"), ("poisson", "q3")]
+    ("family", "structure"),
+    [("poisson", "q1"), ("gaussian", "q2"), ("hurdle_negative_binomial", "q1z"), pytest.param("poisson", "q3", marks=pytest.mark.slow)],
 )
 def test_the_gradient_of_the_integral_against_finite_differences(family, structure):
     c = next(c for c in (case(2, k) for k in range(2_000) if triple_of(2, k)[:2] == (family, structure)) if is_tame(c))

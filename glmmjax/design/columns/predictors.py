@@ -13,7 +13,8 @@ from glmmjax.design.formula.matrices import Matrix
 from glmmjax.design.formula.split import Bar, FormulaParts
 from glmmjax.errors import ArgumentError, FormulaError
 from glmmjax.families import Family
-from glmmjax.likelihood.covariance import STRUCTURES, BlockDiagonal, Structure
+from glmmjax.likelihood.covariance import STRUCTURES, BlockDiagonal
+from glmmjax.likelihood.structure import Structure
 
 __all__ = ["build_predictors", "names_of", "predictor_functions", "random_reach", "structure_of", "without_intercept"]
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from glmmjax.design.layout.grouping import block_shape, choose_widths, ladder, lay_out, pack
+from glmmjax.design.layout.packing import frame_of
 from glmmjax.likelihood.clusters import Bucket
 
 __all__ = ["BlockFiles", "BlockWriter", "ClusteredRows", "StreamedRows", "Widths", "lay_out_clusters"]
@@ -78,12 +79,14 @@ class BlockFiles(NamedTuple):
     layout : how clusters are spread over buckets and chunks
     n_columns : numbers of columns of the outcome, X and Z
     total_weight : sum of the cluster weights
+    frame : (q, q) see ``Bucket``
     """
 
     folder: Path
     layout: Widths
     n_columns: tuple[int, int, int]
     total_weight: float
+    frame: np.ndarray
 
     @property
     def n_chunks(self) -> int:
@@ -118,6 +121,10 @@ class BlockFiles(NamedTuple):
             buckets.append(joined)
         return tuple(buckets)
 
+    def within(self, sizes: tuple[int, ...]) -> BlockFiles:
+        """The same files with the frame of a structure of D, whose ``basis_sizes`` are known after the columns."""
+        return self._replace(frame=frame_of([self.frame.T], 1, sizes))
+
     def kept(self, outcome_digest: bytes, weights_digest: bytes) -> StreamedRows:
         """What stays when the files are gone."""
         return StreamedRows(self.layout.slots, outcome_digest, weights_digest)
@@ -126,7 +133,8 @@ class BlockFiles(NamedTuple):
         width, n_lanes = int(self.layout.widths[k]), self.layout.n_lanes[k]
         n_y, p, q = self.n_columns
         shapes = [(width, n_lanes)] * n_y + [(p, width, n_lanes), (q, width, n_lanes), (1, width, n_lanes), (width, n_lanes), (n_lanes,)]
-        return _bucket([_read(path, first, count, shape) for path, shape in zip(_paths(self.folder, k, len(shapes)), shapes, strict=True)])
+        parts = [_read(path, first, count, shape) for path, shape in zip(_paths(self.folder, k, len(shapes)), shapes, strict=True)]
+        return _bucket([*parts, np.broadcast_to(self.frame, (count, q, q))])
 
 
 class BlockWriter:
@@ -136,11 +144,16 @@ class BlockWriter:
         self._folder, self._layout, self._n_columns = folder, layout, n_columns
         nothing = ClusteredRows(np.zeros((sum(n_columns) + 1, 0)), np.zeros(0, np.int64), np.zeros(0))
         self._waiting = [nothing] * len(layout.widths)
-        self._total_weight = 0.0
+        self._total_weight, self._n_rows = 0.0, 0
+        self._triangle = np.zeros((n_columns[2], 0))  # its columns have the inner products of those of Z
 
     def add(self, rows: ClusteredRows) -> None:
         """Write the blocks that these rows fill."""
         self._total_weight += float(rows.weights.sum())
+        n_y, p, q = self._n_columns
+        together = np.hstack([self._triangle, rows.columns[n_y + p : n_y + p + q]])
+        self._triangle = np.asarray(np.linalg.qr(together.T, mode="r")).T
+        self._n_rows += rows.columns.shape[1]
         bucket_of = np.searchsorted(self._layout.widths, rows.sizes)
         for k, n_lanes in enumerate(self._layout.n_lanes):
             waiting = _join(self._waiting[k], _select(rows, bucket_of == k))
@@ -152,7 +165,8 @@ class BlockWriter:
         """Write the clusters that still wait, in a last block that is not full."""
         for k, waiting in enumerate(self._waiting):
             self._write(k, waiting)
-        return BlockFiles(self._folder, self._layout, self._n_columns, self._total_weight)
+        frame = frame_of([self._triangle], self._n_rows, (len(self._triangle),))
+        return BlockFiles(self._folder, self._layout, self._n_columns, self._total_weight, frame)
 
     def _write(self, k: int, rows: ClusteredRows) -> None:
         n_clusters, n_lanes = len(rows.sizes), self._layout.n_lanes[k]
@@ -212,8 +226,8 @@ def _read(path: Path, first: int, count: int, shape: tuple[int, ...]) -> np.ndar
 
 
 def _bucket(parts: list[np.ndarray]) -> Bucket:
-    *y, x, z, offset, row_weight, cluster_weight = parts
-    return Bucket(tuple(y) if len(y) > 1 else y[0], (x,), (z,), offset, row_weight, cluster_weight)  # type: ignore[arg-type]
+    *y, x, z, offset, row_weight, cluster_weight, frame = parts
+    return Bucket(tuple(y) if len(y) > 1 else y[0], (x,), (z,), offset, row_weight, cluster_weight, None, frame)  # type: ignore[arg-type]
 
 
 def _padded(bucket: Bucket, n_blocks: int) -> Bucket:
@@ -231,5 +245,5 @@ def _padded(bucket: Bucket, n_blocks: int) -> Bucket:
 
 def _map(function: Any, *buckets: Bucket) -> Bucket:
     """``jax.tree.map`` on host arrays."""
-    parts = [[*(b.y if isinstance(b.y, tuple) else (b.y,)), *b.X, *b.Z, b.offset, b.row_weight, b.cluster_weight] for b in buckets]
+    parts = [[*(b.y if isinstance(b.y, tuple) else (b.y,)), *b.X, *b.Z, b.offset, b.row_weight, b.cluster_weight, b.frame] for b in buckets]
     return _bucket([function(*arrays) for arrays in zip(*parts, strict=True)])

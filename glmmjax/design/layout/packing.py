@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -14,7 +15,7 @@ from glmmjax.design.columns.predictor import Predictor
 from glmmjax.design.layout.grouping import BucketLayout, Layout, pack
 from glmmjax.likelihood.clusters import Bucket, ClusterData, RowOrder
 
-__all__ = ["Columns", "cluster_data", "columns_of", "row_order"]
+__all__ = ["Columns", "cluster_data", "columns_of", "frame_of", "row_order"]
 
 
 class Columns(NamedTuple):
@@ -45,7 +46,26 @@ def columns_of(outcome: Outcome, found: Mapping[str, Predictor]) -> Columns:
     )
 
 
-def cluster_data(layout: Layout, columns: Columns, weight: np.ndarray) -> ClusterData:
+def frame_of(columns: list[np.ndarray], n_rows: int, sizes: tuple[int, ...]) -> np.ndarray:
+    """(q, q) the frame of a ``Bucket``.
+
+    Parameters
+    ----------
+    columns : the random-effects columns (q_e, n) of each predictor, or arrays with the same inner products between columns.
+    n_rows : number of rows of the data.
+    sizes : the ``basis_sizes`` of the structure of D; the frame has zeros between these sets, as between predictors.
+    """
+    of_predictors = np.cumsum([0, *map(len, columns)])
+    ends = sorted({*of_predictors.tolist(), *np.cumsum(sizes).tolist()})
+    frame, joined = np.zeros((ends[-1], ends[-1])), [row for values in columns for row in values]
+    for first, end in itertools.pairwise(ends):
+        upper = np.asarray(np.linalg.qr(np.stack(joined[first:end], axis=1), mode="r")) / np.sqrt(n_rows)
+        own = upper * np.where(np.diagonal(upper) < 0, -1.0, 1.0)[:, None]  # fewer rows than columns where there are few data
+        frame[first : first + len(own), first:end] = own
+    return frame
+
+
+def cluster_data(layout: Layout, columns: Columns, weight: np.ndarray, frame: np.ndarray) -> ClusterData:
     """Gather the rows into buckets. ``columns`` is emptied on the way, so that large data are not held twice."""
 
     def packed(sources: list[np.ndarray]) -> list[tuple[np.ndarray, ...]]:
@@ -65,6 +85,7 @@ def cluster_data(layout: Layout, columns: Columns, weight: np.ndarray) -> Cluste
             "offset": offset[k][0],
             "row_weight": index.is_row.astype(np.float64),
             "cluster_weight": np.where(index.is_cluster, weight[index.clusters], 0.0),
+            "frame": np.broadcast_to(frame, (len(index.is_cluster), *frame.shape)),
             "lane_clusters": None if index.lane_clusters is None else index.lane_clusters.astype(np.int32),
         }
         return Bucket(**arrays)

@@ -20,7 +20,7 @@ from glmmjax.estimation.xla.workers import Workers
 from glmmjax.likelihood.clusters import Bucket
 from glmmjax.likelihood.rule import Rule
 
-__all__ = ["Blocks", "Disk"]
+__all__ = ["Blocks", "Disk", "Replaced"]
 
 
 class Blocks(Protocol):
@@ -46,6 +46,22 @@ class Blocks(Protocol):
 
     def sample(self) -> tuple[Bucket, ...]:
         """Blocks spread over all data, in arrays of the same shapes; all of them may be visited."""
+
+
+class Replaced:
+    """``blocks`` whose buckets are handed over as ``change`` gives them."""
+
+    def __init__(self, blocks: Blocks, change: Callable[[tuple[Bucket, ...]], tuple[Bucket, ...]]):
+        self._blocks, self._change = blocks, change
+        self.total_weight, self.n_chunks, self.shapes, self.bounds = blocks.total_weight, blocks.n_chunks, blocks.shapes, blocks.bounds
+
+    def read(self, chunk: int) -> tuple[Bucket, ...]:
+        """The blocks of a chunk."""
+        return self._change(self._blocks.read(chunk))
+
+    def sample(self) -> tuple[Bucket, ...]:
+        """Blocks spread over all data."""
+        return self._change(self._blocks.sample())
 
 
 class Disk(Parts):

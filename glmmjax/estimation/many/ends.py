@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from glmmjax.estimation.convergence import Code
-from glmmjax.estimation.judgement import Judgement, is_settled
+from glmmjax.estimation.judgement import are_settled
 from glmmjax.estimation.objective import Problem
 from glmmjax.options import Options
 
@@ -73,7 +73,7 @@ def is_accepted(problem: Problem, options: Options, is_exact: bool, ends: Ends) 
         return plain
     accepted = [Code.CONVERGED, *((Code.CONVERGED_ON_BOUNDARY, Code.DIVERGING) if problem.family.is_log_concave else ())]
     is_known = np.isin(ends.code, accepted) | (problem.layout.covariance.q == 0)
-    return plain & is_known & is_settled(Judgement(ends.error, ends.shift), options)  # type: ignore[arg-type]
+    return plain & is_known & are_settled(ends.error, ends.shift, options)
 
 
 def in_order(parts: Sequence[Ends], size: int) -> Ends:

@@ -19,12 +19,13 @@ from glmmjax.estimation.objective import FitSettings, fit_settings
 from glmmjax.estimation.xla.compiler_options import platform_in_force
 from glmmjax.families.base import Family
 from glmmjax.likelihood.clusters import Bucket, ClusterData, padded_rows
-from glmmjax.likelihood.covariance import Structure, canonical
+from glmmjax.likelihood.covariance import canonical
 from glmmjax.likelihood.gauss_hermite import check_n_agq
 from glmmjax.likelihood.marginal import in_ambient_precision
 from glmmjax.likelihood.params import Params, Theta
 from glmmjax.likelihood.quadrature import Quadrature
 from glmmjax.likelihood.sharding import CLUSTERS
+from glmmjax.likelihood.structure import Structure
 from glmmjax.options import Options, StudentTPenalty
 
 __all__ = ["BatchData", "chunk_size", "fit_params_many"]

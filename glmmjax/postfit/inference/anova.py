@@ -16,9 +16,9 @@ from glmmjax.postfit.inference.information_criteria import aic, bic, n_groups, n
 from glmmjax.postfit.prediction.rows import to_caller_order
 from glmmjax.postfit.uncertainty.p_values import mixture_tail
 
-__all__ = ["Comparison", "Row", "compare"]
+__all__ = ["LRT_SLACK", "Comparison", "Row", "compare"]
 
-_LRT_SLACK = 1e-3  # certificate and quadrature error can put a larger model this far below the smaller one
+LRT_SLACK = 1e-3  # certificate and quadrature error can put a larger model this far below the smaller one
 
 
 @dataclasses.dataclass(frozen=True)
@@ -199,6 +199,6 @@ def _no_test(statistic: float, df: int) -> str:
         return "No test: a log-likelihood is not finite."
     if df == 0:
         return "No test: both models have the same number of parameters."
-    if statistic < -_LRT_SLACK:
+    if statistic < -LRT_SLACK:
         return "No test: the larger model has the lower log-likelihood; the models are not nested, or a fit is not at its maximum."
     return ""

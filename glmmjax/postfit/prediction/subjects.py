@@ -165,7 +165,9 @@ def _targets(fitted: FittedModel, newdata: Any, newdata2: Any, with_outcome: boo
             f"newdata2 has {_named(design, lost)} without a complete row in newdata, the history on which random effects are conditioned. "
             "Add rows with outcomes to newdata, or predict without random effects, kind='mean_subject' or kind='marginal'."
         )
-    source = Source(cluster_rows(history, fitted.options), None) if len(numbers) else Source(fitted.design.rows, fitted.modes)
+    source = (
+        Source(cluster_rows(history, fitted.options, fitted.design), None) if len(numbers) else Source(fitted.design.rows, fitted.modes)
+    )
     return Targets(rows, _groups(rows).codes, _groups(rows).labels, (source,), np.zeros(len(numbers), int), numbers)
 
 
@@ -204,7 +206,7 @@ def _own_or_new(fitted: FittedModel, newdata: Any, with_outcome: bool) -> Target
         history = _own_history(fitted, newdata, rows, known < 0)
         number_of[known < 0] = _groups(history).labels.get_indexer(_groups(rows).labels[np.flatnonzero(known < 0)])
         source_of[known < 0] = len(sources)
-        sources.append(Source(cluster_rows(history, fitted.options), None))
+        sources.append(Source(cluster_rows(history, fitted.options, fitted.design), None))
     return Targets(rows, _groups(rows).codes, _groups(rows).labels, tuple(sources), source_of, number_of)
 
 
@@ -254,7 +256,7 @@ def _chosen_source(fitted: FittedModel, chosen: np.ndarray) -> tuple[Source, np.
     groups = Groups(place[_groups(own).codes[kept]], design.groups[chosen])
     x, z, offset, outcome = jax.tree.map(lambda leaf: leaf[..., kept], (own.X, own.Z, own.offset, own.outcome))
     rows = NewRows(x, z, offset, outcome, groups, np.ones(int(kept.sum()), bool), own.labels[kept])
-    return Source(cluster_rows(rows, fitted.options), fitted.modes[chosen]), np.arange(len(chosen))
+    return Source(cluster_rows(rows, fitted.options, fitted.design), fitted.modes[chosen]), np.arange(len(chosen))
 
 
 def _selected(targets: Targets, by_source: list[np.ndarray]) -> np.ndarray:

@@ -160,7 +160,7 @@ def test_no_further_program_is_traced(swallowed):
 
 def test_a_fit_that_reads_its_data_meanwhile_stops(swallowed, monkeypatch, intro_binomial):
     monkeypatch.setattr("glmmjax.model.build_design", lambda *_: swallowed())
-    monkeypatch.setattr("glmmjax.model._maximised", lambda *_: None)
+    monkeypatch.setattr("glmmjax.model.maximised", lambda *_: None)
     monkeypatch.setattr("glmmjax.model._warn", lambda _: None)
     monkeypatch.setattr("glmmjax.model.MixedModelResults", lambda *_: pytest.fail("the fit went on"))
     with pytest.raises(KeyboardInterrupt):

@@ -338,5 +338,5 @@ def test_a_second_process_compiles_no_program_of_a_fit_and_gives_the_same_number
 
     first, second = session(), session()
     assert first[:2] == second[:2]
-    assert first[2] > 3
+    assert first[2] >= 3  # begin, advance, by_rule
     assert second[2] == 0

@@ -133,7 +133,7 @@ def test_spreads_against_constrained_maxima_by_scipy(singular_fit, diagonal_fit)
 
         with jax.enable_x64(True):
             clusters = jax.tree.map(jnp.asarray, record.design.clusters)
-            value = jax.jit(jax.value_and_grad(lambda v: gj.log_likelihood(params(v), clusters, record.problem.family, 11)))
+            value = jax.jit(jax.value_and_grad(lambda v: gj.log_likelihood(params(v), clusters, record.problem.family, record.n_agq)))
             for row, name in enumerate(found.index):
                 for end in ("lower", "upper"):
                     limit = found.loc[name, end]
