@@ -42,8 +42,9 @@ def test_settled_data_keep_the_first_rule(intro_fit, intro_binomial):
     assert intro_fit.llf == pytest.approx(-374.519707, abs=1e-6)
     assert found.largest_shift < 1e-3
     exact = gj.mixed_model("y ~ sex * time", random="~ 1 | id", data=intro_binomial, family="binomial", n_agq=11)
-    assert exact.llf == intro_fit.llf
-    assert exact.convergence == found  # with as many evaluations
+    assert exact.llf == pytest.approx(intro_fit.llf, abs=1e-9)  # a session's fit may have been compiled with other options
+    counted = ("code", "n_em", "n_quasi_newton", "n_newton", "n_agq", "finer_n_agq")
+    assert [getattr(exact.convergence, name) for name in counted] == [getattr(found, name) for name in counted]
 
 
 def test_a_finer_rule_that_moves_nothing_is_taken_without_another_ascent(intro_binomial, intro_fit):
