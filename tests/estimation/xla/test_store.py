@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.experimental.compilation_cache import compilation_cache
 
 import glmmjax as gj
 from glmmjax.errors import ArgumentError
@@ -34,12 +35,14 @@ def folder(tmp_path):
 
 @pytest.fixture(autouse=True)
 def _without_the_cache_of_jax():
-    """A developer may have set it for all tests."""
+    """Which all tests share. JAX asks once whether there is one, and an executable that came from it cannot be stored again."""
     settings: Any = jax.config
     before = settings.jax_compilation_cache_dir
     jax.config.update("jax_compilation_cache_dir", None)
+    compilation_cache.reset_cache()
     yield
     jax.config.update("jax_compilation_cache_dir", before)
+    compilation_cache.reset_cache()
 
 
 @pytest.fixture
