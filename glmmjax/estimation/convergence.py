@@ -186,7 +186,7 @@ def code_of(settings: FitSettings, start: Start, s: NewtonState) -> Array:
     last_step = found.scale * (found.vectors @ jnp.where(positive, found.gradient / jnp.where(positive, found.values, 1.0), 0.0))
     # the columns of X are not aliased, so a flat direction among the fixed effects means that their information has run out
     emptied = jnp.any(flat & ((found.vectors[layout.fixed] ** 2).sum(0) > 0.5))
-    emptied = emptied | _has_lost_information(layout, found, start.reach)
+    emptied = emptied | _has_lost_information(layout, found, start)
     diverges = emptied | (jnp.any(jnp.abs(last_step) * start.reach > _DIVERGING) & (s.decrement < settings.options.certificate))
     checks = [
         (~finite, Code.NOT_FINITE),
@@ -200,11 +200,14 @@ def code_of(settings: FitSettings, start: Start, s: NewtonState) -> Array:
     return jnp.select([c for c, _ in checks], [int(code) for _, code in checks], int(Code.CONVERGED))
 
 
-def _has_lost_information(layout: Theta, found: Spectrum, reach: Array) -> Array:
-    """() whether a coefficient is known so badly that its standard error says nothing but that it runs off."""
+def _has_lost_information(layout: Theta, found: Spectrum, start: Start) -> Array:
+    """() whether a coefficient is known so badly that its standard error says nothing but that it runs off.
+
+    The error of an intercept far from the data is large because the slope is not known: it is judged by what the slope leaves of it.
+    """
     inverse = jnp.where(found.values > 10.0 * FLAT, 1.0 / jnp.maximum(found.values, 10.0 * FLAT), 0.0)
     errors = found.scale * jnp.sqrt((found.vectors**2 * inverse).sum(1))
-    is_lost = (found.scale * reach > _UNKNOWN) | (errors * reach > _ABSURD)
+    is_lost = (found.scale * start.reach > _UNKNOWN) | (errors * start.own_reach > _ABSURD)
     return jnp.any(jnp.concatenate([is_lost[where] for where in layout.by_predictor]))
 
 

@@ -40,7 +40,8 @@ class Start(NamedTuple):
     moment_information : (q, q) clusters that inform entry (r, c) of D: sum over clusters of reliability r times c
     total_weight : () sum of the cluster weights
     reach : (P,) largest change of any linear predictor when an entry of theta moves by 1, in units of that predictor
-    effect_reach : (q,) the same for the random effects
+    own_reach : (P,) of coefficients the same, by what the other columns of their predictor leave of a column: no origin changes it
+    effect_reach : (q,) ``reach`` for the random effects
     span : (2, P) smallest and largest change of a predictor that has a limit when a coefficient moves by 1; 1 for everything else
     is_real : (P,) bool: False for padding of theta, which stays at 0
     """
@@ -51,6 +52,7 @@ class Start(NamedTuple):
     moment_information: Array
     total_weight: Array
     reach: Array
+    own_reach: Array
     effect_reach: Array
     span: Array
     is_real: Array
@@ -102,7 +104,8 @@ def starting_values(problem: Problem, buckets: tuple[Bucket, ...], is_real: Arra
     theta, fallback = joined(glm + working.shift, working.chol), joined(glm, small)
     total_weight = jnp.stack([bucket.cluster_weight.sum() for bucket in buckets]).sum()
     reach, effect_reach = _reach(problem, buckets, _units(spread, weight))
-    scales = (jnp.where(is_real, reach, 1.0), effect_reach, jnp.where(is_real, _span(problem, buckets), 1.0))
+    own = reach * _left_by_others(problem, buckets)
+    scales = (jnp.where(is_real, reach, 1.0), jnp.where(is_real, own, 1.0), effect_reach, jnp.where(is_real, _span(problem, buckets), 1.0))
     return Start(theta, fallback, working.information, working.reliability, total_weight, *scales, is_real)
 
 
@@ -136,6 +139,19 @@ def _reach(problem: Problem, buckets: tuple[Bucket, ...], units: Array) -> tuple
     for e, where in enumerate(layout.by_predictor):
         reach = reach.at[where].set(largest([bucket.X[e] for bucket in buckets]) / units[e])
     return reach.at[layout.random].set(layout.covariance.largest_change(z)), z
+
+
+def _left_by_others(problem: Problem, buckets: tuple[Bucket, ...]) -> Array:
+    """(P,) share of the length of a column that the others of its predictor leave: the root of one over its variance inflation factor."""
+    left, dtype = jnp.ones(problem.layout.size, buckets[0].offset.dtype), buckets[0].offset.dtype
+    for e, where in enumerate(problem.layout.by_predictor):
+        eye = jnp.eye(where.stop - where.start, dtype=dtype)
+        gram = jnp.zeros_like(eye)
+        for bucket in buckets:
+            gram, _ = jax.lax.scan(lambda total, x: (total + jnp.einsum("awb,cwb->ac", x, x), None), gram, bucket.X[e])
+        gram = gram + eye * (jnp.diagonal(gram) == 0)
+        left = left.at[where].set(1.0 / jnp.sqrt(jnp.diagonal(gram) * jnp.diagonal(solve_positive(gram, eye))))
+    return left
 
 
 def _span(problem: Problem, buckets: tuple[Bucket, ...]) -> Array:

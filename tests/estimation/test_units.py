@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
+import jax
 import numpy as np
 import pandas as pd
 import pytest
@@ -130,6 +131,24 @@ def test_refits_of_a_shifted_covariate_are_the_same_refits():
     assert plain.converged
     np.testing.assert_allclose(moved.cooks_distance(), plain.cooks_distance(), rtol=1e-4)
     np.testing.assert_allclose(moved.random_effects["time"], plain.random_effects["time"], rtol=1e-4, atol=1e-6)
+
+
+def test_a_search_in_the_columns_of_the_data_has_the_same_verdict():
+    """With a penalty, in a batch and in the pure layer: an intercept that is known to 1,800 only is none that runs off."""
+    rng = np.random.default_rng(3)
+    data = pd.DataFrame({"group": np.repeat(np.arange(8), 5), "year": np.tile([0.0, 0.5, 1.0, 0.0, 0.5], 8)})
+    outcomes = (rng.random((40, 2)) < 0.5) * 1.0
+    codes = []
+    for origin in (0.0, 2010.0):
+        rows = data.assign(year=data["year"] + origin, y=outcomes[:, 0])
+        penalty = gj.StudentTPenalty(scale=5.0)
+        fit = gj.mixed_model("y ~ year", random="~ 1 | group", data=rows, family="binomial", penalized=penalty)
+        many = gj.fit_many("~ year", "~ 1 | group", data=rows, outcomes=outcomes, family="binomial")
+        with jax.enable_x64(True):
+            design = gj.make_design("y ~ year", "~ 1 | group", data=rows, family="binomial")
+            _, info = gj.fit_params(design.clusters, "binomial")
+        codes.append([fit.convergence.code.name, *many.code, Code(int(info.code)).name])
+    assert codes[0] == codes[1] == ["CONVERGED_ON_BOUNDARY", "CONVERGED_ON_BOUNDARY", "CONVERGED", "CONVERGED_ON_BOUNDARY"]
 
 
 def test_outcomes_that_are_all_equal_have_a_fit():
