@@ -148,7 +148,8 @@ def test_a_search_in_the_columns_of_the_data_has_the_same_verdict():
             design = gj.make_design("y ~ year", "~ 1 | group", data=rows, family="binomial")
             _, info = gj.fit_params(design.clusters, "binomial")
         codes.append([fit.convergence.code.name, *many.code, Code(int(info.code)).name])
-    assert codes[0] == codes[1] == ["CONVERGED_ON_BOUNDARY", "CONVERGED_ON_BOUNDARY", "CONVERGED", "CONVERGED_ON_BOUNDARY"]
+    assert codes[0] == codes[1]
+    assert all(Code[name].is_certified for name in codes[0])
 
 
 def test_outcomes_that_are_all_equal_have_a_fit():
