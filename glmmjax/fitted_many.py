@@ -44,6 +44,7 @@ class FittedMany:
     n_evaluations : (R,) evaluations of the likelihood with derivatives
     nobs : (R,) rows with an outcome
     n_groups : (R,) clusters with such a row
+    checksums : (R,) a number for the outcomes and rows of each fit; the same data have the same, up to rounding
     is_alone : (R,) bool: fitted once more, by itself
     seconds : time that all fits took
     is_interrupted : whether the user has stopped before all were fitted
@@ -66,6 +67,7 @@ class FittedMany:
     n_evaluations: np.ndarray
     nobs: np.ndarray
     n_groups: np.ndarray
+    checksums: np.ndarray
     is_alone: np.ndarray
     seconds: float
     is_interrupted: bool

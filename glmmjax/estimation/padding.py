@@ -1,8 +1,8 @@
 """Columns padded up to classes of sizes, so that a model with a term more or less runs the programs that are compiled.
 
 A padded column is 0 in every row: its coefficient moves no likelihood, and keeps the value 0. In the information it is a unit of its own.
-Which coefficients are real is an argument of the compiled programs. What comes
-out is cut back to the real ones, so that no result has a trace of the padding.
+Which coefficients are real is an argument of the compiled programs. What comes out is cut back to the real ones, so that no result has a
+trace of the padding.
 """
 
 from __future__ import annotations

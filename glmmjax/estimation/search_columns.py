@@ -129,10 +129,13 @@ class SearchColumns:
         return _Moved(moved, slope, np.moveaxis(_free(structure, second), -1, 0), rotation)
 
 
-def search_columns(problem: Problem, buckets: tuple[Bucket, ...]) -> SearchColumns | None:
-    """The columns for a search in these data; None where all of them stay as they are."""
-    sizes, unit = [z.shape[1] for z in buckets[0].Z], _unit(problem, buckets)
-    units = [unit, *[1.0] * (len(sizes) - 1)]
+def search_columns(problem: Problem, buckets: tuple[Bucket, ...], unit: float | None = None) -> SearchColumns | None:
+    """The columns for a search in these data; None where all of them stay as they are.
+
+    ``unit`` is that of the predictor of the mean; None finds it from the outcomes.
+    """
+    sizes = [z.shape[1] for z in buckets[0].Z]
+    units = [_unit(problem, buckets) if unit is None else unit, *[1.0] * (len(sizes) - 1)]
     fixed = [_fixed_change([bucket.X[e] for bucket in buckets], units[e]) for e in range(len(sizes))]
     if problem.penalty is not None:
         fixed[0] = None  # a penalty is on the coefficients as they are

@@ -69,11 +69,7 @@ def many_arguments(request: FitRequest, outcomes: Any, by: str | None) -> ManyAr
     data = as_frame(request.data)
     if by is not None:
         return _by_level(request, data, by)
-    if not request.fixed.lstrip().startswith("~"):
-        raise ArgumentError(
-            f"fixed={request.fixed!r} names an outcome, and outcomes= gives them: write the right side only, "
-            f"{'~' + request.fixed.partition('~')[2]!r}."
-        )
+    _check_no_outcome(request.fixed)
     found = read_outcomes(outcomes, data)
     name = "outcome"
     while name in data.columns or name in request.fixed:
@@ -84,10 +80,22 @@ def many_arguments(request: FitRequest, outcomes: Any, by: str | None) -> ManyAr
     return ManyArguments(request, found, name)
 
 
+def _check_no_outcome(fixed: str) -> None:
+    left, tilde, right = (part.strip() for part in fixed.partition("~"))
+    if not tilde:
+        raise ArgumentError(f"fixed={fixed!r} has no ~: write the right side of a formula, such as {'~ ' + (left or '1')!r}.")
+    if left:
+        raise ArgumentError(
+            f"fixed={fixed!r} names an outcome, and outcomes= gives them: write the right side only, {'~ ' + (right or '1')!r}."
+        )
+
+
 def _by_level(request: FitRequest, data: Any, by: str) -> ManyArguments:
     if by not in data.columns:
         raise ArgumentError(describe_unknown(by, data, f"by={by!r}"))
     column_of(data, by)
+    if data[by].isna().all():
+        raise ArgumentError(f"by={by!r} has no level: the column is missing in each of the {len(data)} rows.")
     request = _with_numbered_rows(request, data)
     request.check()
     return ManyArguments(request, NO_OUTCOMES, by=by)

@@ -33,10 +33,12 @@ class Counts(NamedTuple):
     ----------
     rows : (r,) rows with an outcome
     groups : (r,) clusters with such a row
+    checksums : (r,) numbers of these rows and outcomes
     """
 
     rows: np.ndarray
     groups: np.ndarray
+    checksums: np.ndarray
 
 
 class OutcomeRows:
@@ -46,11 +48,12 @@ class OutcomeRows:
 
     Parameters
     ----------
+    marks : (n,) of the rows that the design uses; see ``row_marks``.
     has_missing : whether all fits have weights of their own, because some of them need these.
     """
 
-    def __init__(self, settings: FitSettings, design: Design, has_missing: bool):
-        clusters, self.has_missing = design.clusters, has_missing
+    def __init__(self, settings: FitSettings, design: Design, marks: np.ndarray, has_missing: bool):
+        clusters, self.has_missing, self._marks = design.clusters, has_missing, marks
         self._settings, self._clusters, self._order = settings, clusters, design.order
         codes = np.asarray(clusters_of_rows(clusters, design.order))
         self._by_cluster = np.argsort(codes, kind="stable")
@@ -72,9 +75,9 @@ class OutcomeRows:
         return BatchData(self._settings, self._clusters.buckets, _WITH_MISSING)
 
     def counts(self, values: np.ndarray) -> Counts:
-        """Rows and clusters that outcomes (r, n) leave to their fits."""
+        """Rows and clusters that outcomes (r, n) leave to their fits, and checksums."""
         known = ~np.isnan(values)
-        return Counts(known.sum(axis=1), self._has_rows(known).sum(axis=1))
+        return Counts(known.sum(axis=1), self._has_rows(known).sum(axis=1), np.where(known, values + 0.5, 0.0) @ self._marks)
 
     def rows_with_missing(self, fits: np.ndarray, values: np.ndarray) -> Rows:
         """Fits of outcomes of which some are missing: weight 0, and the value of a row that is there, which any family can evaluate."""

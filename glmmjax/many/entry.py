@@ -53,8 +53,9 @@ def fit_many(
     outcomes : a row for each row of ``data`` and a column for each fit: a DataFrame (matched by its index, with the names of the fits), a
         NumPy array, or one of SciPy's sparse matrices; or an iterator that gives such parts, some columns each, which are not kept. A
         missing outcome takes its row out of that fit.
-    by : in the place of ``outcomes``, the column of ``data`` whose levels have a fit each, of the outcome that ``fixed`` names. Levels,
-        means and knots in the formula are those of all rows. Data sets of similar size share their programs.
+    by : in the place of ``outcomes``, the column of ``data`` whose levels have a fit each, of the outcome that ``fixed`` names; rows in
+        which it is missing are in no fit. Levels, means and knots in the formula are those of all rows. Data sets of similar size share
+        their programs.
     family : as in ``mixed_model``, with an outcome in one column.
     weights, offset, zi_fixed, zi_random, zi_offset, dispersion, covariance, penalized, n_agq, options : as in ``mixed_model``.
     progress : True shows one updating line, a function is called with a record of fits done, certified and failed.

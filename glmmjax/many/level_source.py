@@ -17,10 +17,11 @@ from glmmjax.estimation.many.fits import BatchData
 from glmmjax.estimation.many.in_flight import Rows
 from glmmjax.estimation.many.programs import VARYING
 from glmmjax.estimation.objective import fit_settings
+from glmmjax.estimation.search_columns import search_columns
 from glmmjax.fitted import FittedModel, problem_of
 from glmmjax.likelihood.clusters import Bucket, cluster_weights, clusters_of_rows, outcome_columns, to_rows
 from glmmjax.many.arguments import ManyArguments
-from glmmjax.many.source import FitsRead, FitsToRun
+from glmmjax.many.source import FitsRead, FitsToRun, row_marks
 from glmmjax.model import fitted_of
 from glmmjax.request import FitRequest
 
@@ -58,9 +59,14 @@ class LevelSource:
         self._by = request.data[given.by].to_numpy()
         groups = number_clusters(request.data[given.by].iloc[np.asarray(self.design.row_labels)], given.by)
         self._labels, self._shapes = list(groups.labels), dict[int, tuple[int, int, int]]()
-        self._table, self._levels = _sorted_by_level(self.design, groups.codes, len(self._labels))
+        buckets = self.design.clusters.buckets
+        self._columns = search_columns(self._settings.problem, buckets)
+        self._table, self._levels = _sorted_by_level(self.design, buckets, groups.codes, len(self._labels))
+        self._searched = self._table
+        if self._columns is not None:
+            self._searched = _sorted_by_level(self.design, self._columns.buckets(buckets), groups.codes, len(self._labels))[0]
         counts = [np.array([value(level) for level in self._levels]) for value in (lambda one: one.sizes.sum(), lambda one: len(one.sizes))]
-        self.read = FitsRead(self._labels, [counts[0]], [counts[1]], {})
+        self.read = FitsRead(self._labels, [counts[0]], [counts[1]], [self._checksums(groups.codes)], {})
 
     @property
     def n(self) -> int | None:
@@ -70,15 +76,15 @@ class LevelSource:
         for (width, count), fits in _classes(self._levels):
             shape = _shape(width, count, self._given.request.options.max_block_rows)
             self._shapes.update(dict.fromkeys(fits.tolist(), shape))
-            example = jax.tree.map(lambda leaf: leaf[0], self._buckets(fits[:1], shape))
-            data = BatchData(self._settings, (example,), VARYING)
+            example = jax.tree.map(lambda leaf: leaf[0], self._buckets(self._searched, fits[:1], shape))
+            data = BatchData(self._settings, (example,), VARYING, self._columns)
             yield FitsToRun(data, self._rows(data, fits, shape), len(fits))
 
     def release(self, fits: np.ndarray) -> None:
         del fits  # data stay in memory
 
     def buckets(self, k: int) -> tuple[Bucket, ...] | None:
-        return jax.device_put((jax.tree.map(lambda leaf: leaf[0], self._buckets(np.array([k]), self._shapes[k])),))
+        return jax.device_put((jax.tree.map(lambda leaf: leaf[0], self._buckets(self._table, np.array([k]), self._shapes[k])),))
 
     def alone(self, k: int) -> FittedModel:
         return fitted_of(self.request(k), self.design.recipe.namespace)
@@ -96,21 +102,27 @@ class LevelSource:
         step = max(1, _BLOCK_ROWS // int(np.prod(shape)))
         for first in range(0, len(fits), step):
             chosen = fits[first : first + step]
-            bucket = self._buckets(chosen, shape)
+            bucket = self._buckets(self._searched, chosen, shape)
             yield data.rows(chosen, [tuple(getattr(bucket, name) for name in VARYING)])
+
+    def _checksums(self, level: np.ndarray) -> np.ndarray:
+        """(R,) from the level of each row that the model uses."""
+        columns = [to_rows(self.design.order, [np.asarray(y) for y in blocks]) for blocks in outcome_columns(self.design.clusters)]
+        outcomes = sum((j + 1.0) * np.asarray(column) for j, column in enumerate(columns))
+        marks = row_marks(len(self._by))[np.asarray(self.design.row_labels)]
+        return np.bincount(level, marks * (outcomes + 0.5), len(self._labels))
 
     def _weights(self, k: int, layout: BucketLayout) -> np.ndarray:
         """(S, B) weights of the clusters of a fit."""
         return np.where(layout.is_cluster, self._levels[k].weights[layout.clusters], 0.0)
 
-    def _buckets(self, fits: np.ndarray, shape: tuple[int, int, int]) -> Bucket:
-        """The bucket of every fit, on the first axis."""
+    def _buckets(self, table: _Table, fits: np.ndarray, shape: tuple[int, int, int]) -> Bucket:
+        """The bucket of every fit, on the first axis, from rows of ``table``."""
         s, w, b = shape
         layouts: list[BucketLayout] = [lay_out(self._levels[k].sizes, w, (s, b)) for k in fits]
         firsts = np.array([self._levels[k].first for k in fits])
         index = np.stack([layout.rows for layout in layouts]) + firsts[:, None, None, None]
         weights = [self._weights(k, layout) for k, layout in zip(fits, layouts, strict=True)]
-        table = self._table
         y: Any = tuple(column[index] for column in table.y)
         arrays: dict[str, Any] = {
             "y": y if len(y) > 1 else y[0],
@@ -151,13 +163,12 @@ def _shape(width: int, count: int, max_block_rows: int) -> tuple[int, int, int]:
     return -(-count // lanes), width, lanes
 
 
-def _sorted_by_level(design: Design, level: np.ndarray, n_levels: int) -> tuple[_Table, list[_Level]]:
-    """The rows by level and cluster, and where each level is."""
-    clusters, order = design.clusters, design.order
+def _sorted_by_level(design: Design, buckets: tuple[Bucket, ...], level: np.ndarray, n_levels: int) -> tuple[_Table, list[_Level]]:
+    """The rows of ``buckets`` by level and cluster, and where each level is."""
+    clusters, order = design.clusters._replace(buckets=buckets), design.order
     cluster = np.asarray(clusters_of_rows(clusters, order))
     sorted_rows = np.lexsort((cluster, level))
     in_order = lambda blocks: np.asarray(to_rows(order, [np.asarray(block) for block in blocks]))[..., sorted_rows]  # noqa: E731
-    buckets = clusters.buckets
     table = _Table(
         y=tuple(in_order(blocks) for blocks in outcome_columns(clusters)),
         X=tuple(in_order([bucket.X[e] for bucket in buckets]) for e in range(len(buckets[0].X))),

@@ -18,7 +18,7 @@ from glmmjax.likelihood.clusters import Bucket
 from glmmjax.many.arguments import ManyArguments
 from glmmjax.many.data import OutcomeRows
 from glmmjax.many.first_design import design_of_first
-from glmmjax.many.source import FitsRead, FitsToRun
+from glmmjax.many.source import FitsRead, FitsToRun, row_marks
 from glmmjax.model import fitted_of, maximised
 from glmmjax.request import FitRequest
 
@@ -38,8 +38,9 @@ class OutcomeSource:
         first = next(blocks)
         self._blocks = itertools.chain([first], blocks)
         settings = fit_settings(problem_of(self.design, request.penalty), request.options)
-        self._data = OutcomeRows(settings, self.design, _has_missing(first.chosen(self._used)))
-        self.read = FitsRead([], [], [], {})
+        marks = row_marks(len(request.data))[self._used]
+        self._data = OutcomeRows(settings, self.design, marks, _has_missing(first.chosen(self._used)))
+        self.read = FitsRead([], [], [], [], {})
         self._kept: dict[int, OutcomeBlock] = {}
         self._aside: list[tuple[int, np.ndarray]] = []  # fits with missing outcomes, where others have begun without
 
@@ -105,6 +106,7 @@ class OutcomeSource:
         self.read.labels.extend(block.labels)
         self.read.rows.append(counts.rows)
         self.read.groups.append(counts.groups)
+        self.read.checksums.append(counts.checksums)
         self.read.problems.update({first + k: text for k, text in problems.items()})
         if not isinstance(self._given.outcomes, OutcomeTable):
             self._kept.update({first + k: block.one(k) for k in range(len(values)) if k not in problems})

@@ -78,7 +78,7 @@ class _Run:
     def record(self) -> FittedMany:
         """The record of what is done."""
         source, layout = self._source, self._problem.layout
-        labels, rows, groups, problems = source.read
+        labels, rows, groups, checksums, problems = source.read
         left = np.setdiff1d(np.arange(len(labels)), np.concatenate([np.zeros(0, int), *(ends.fits for ends in self._ends)]))
         ends = in_order([*self._ends, empty_ends(layout.size, left)], layout.size)
         found = Found.of(self._problem, ends, self._rule.quadrature.n_points)
@@ -90,7 +90,7 @@ class _Run:
                 found.refuse(k, str(alone))
             else:
                 found.put(k, alone)
-        counts = [np.concatenate([np.zeros(0, int), *parts]) for parts in (rows, groups)]
+        counts = [np.concatenate([np.zeros(0, int), *parts]) for parts in (rows, groups, checksums)]
         fields = {name: value for name, value in vars(found).items() if name != "problem"}
         return FittedMany(
             labels=names_of_fits(labels),
@@ -99,6 +99,7 @@ class _Run:
             request=self._request,
             nobs=counts[0],
             n_groups=counts[1],
+            checksums=counts[2],
             seconds=time.perf_counter() - self._begun,
             is_interrupted=self.is_interrupted,
             open_fit=_Opener(source),

@@ -14,7 +14,12 @@ from glmmjax.fitted import FittedModel
 from glmmjax.likelihood.clusters import Bucket
 from glmmjax.request import FitRequest
 
-__all__ = ["FitSource", "FitsRead", "FitsToRun"]
+__all__ = ["FitSource", "FitsRead", "FitsToRun", "row_marks"]
+
+
+def row_marks(n: int) -> np.ndarray:
+    """(n,) a fixed number for each row of data. Sums of mark * (outcome + 1/2) are equal for the same rows and outcomes."""
+    return np.random.default_rng(1).random(n)
 
 
 class FitsRead(NamedTuple):
@@ -25,12 +30,14 @@ class FitsRead(NamedTuple):
     labels : names of the fits
     rows : rows with an outcome, of some fits each
     groups : clusters with such a row, likewise
+    checksums : a number for the outcomes and rows of each fit, likewise; see ``row_marks``
     problems : by number of the fit, why none is made
     """
 
     labels: list[Any]
     rows: list[np.ndarray]
     groups: list[np.ndarray]
+    checksums: list[np.ndarray]
     problems: dict[int, str]
 
 

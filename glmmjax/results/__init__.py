@@ -13,7 +13,7 @@
 - ``quantile_residuals``: the record of quantile residuals
 - ``refitting``: influence and the bootstrap
 - ``influence``, ``bootstrap``: their records
-- ``many_plots``, ``many_tests``, ``many``: many fits of one model
+- ``many_numbers``, ``many_plots``, ``many_tests``, ``many``: many fits of one model
 - ``exchange``: tidy tables, saving, other packages
 """
 

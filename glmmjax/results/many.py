@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from glmmjax.arguments import PATH, OneOf, Whole, takes
 from glmmjax.estimation.family_limits import away_from_limits
 from glmmjax.fitted_many import FittedMany
 from glmmjax.likelihood.params import Params
-from glmmjax.postfit.many.covariances import ReportedMany, covariances, reported_many
 from glmmjax.results.many_plots import ADJUST, ManyPictures
 from glmmjax.results.many_tests import ManyTests
 from glmmjax.results.mixed_model import MixedModelResults
@@ -37,14 +33,6 @@ class ManyFits(ManyPictures, ManyTests):
     """
 
     fitted_many: FittedMany
-
-    @functools.cached_property
-    def _covariances(self) -> np.ndarray:
-        return covariances(self.fitted_many)
-
-    @functools.cached_property
-    def _reported(self) -> ReportedMany:
-        return reported_many(self.fitted_many, self._covariances)
 
     @property
     def fe_params(self) -> pd.DataFrame:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from glmmjax.arguments import AXES, COUNT, LEVEL, Maybe, OneOf, Text, Whole, takes
-from glmmjax.fitted_many import FittedMany
 from glmmjax.plots import many as plots
 from glmmjax.postfit.many.adjustment import ADJUSTMENTS
-from glmmjax.postfit.many.covariances import ReportedMany
+from glmmjax.results.many_numbers import ManyNumbers
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,14 +17,8 @@ __all__ = ["ADJUST", "ManyPictures"]
 ADJUST = OneOf(ADJUSTMENTS)
 
 
-class ManyPictures:
+class ManyPictures(ManyNumbers):
     """Methods that draw one coefficient of many fits."""
-
-    fitted_many: FittedMany
-
-    @property
-    def _reported(self) -> ReportedMany:
-        raise NotImplementedError
 
     @takes(ax=AXES, term=Maybe(Text("the name of a coefficient")), adjust=ADJUST, level=LEVEL, n_labels=Whole(0))
     def plot_volcano(

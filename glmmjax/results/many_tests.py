@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from glmmjax.arguments import FLAG, Judged, takes
 from glmmjax.errors import ArgumentError
 from glmmjax.fitted_many import FittedMany
 from glmmjax.postfit.many.comparisons import comparisons
 from glmmjax.postfit.many.wald_tests import wald_tests
+from glmmjax.results.many_numbers import ManyNumbers
 from glmmjax.results.many_plots import ADJUST
 from glmmjax.tables import many as tables
 from glmmjax.values import shown
@@ -21,14 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["ManyTests"]
 
 
-class ManyTests:
+class ManyTests(ManyNumbers):
     """Methods that make one test in every fit."""
-
-    fitted_many: FittedMany
-
-    @property
-    def _covariances(self) -> np.ndarray:
-        raise NotImplementedError
 
     @takes(hypotheses=Judged("text such as 'x = 0', or a matrix of coefficients"), adjust=ADJUST)
     def wald_test(self, hypotheses: Any, adjust: str = "fdr_bh") -> pd.DataFrame:

@@ -101,6 +101,17 @@ def test_hypotheses_are_tested_as_in_a_single_fit(many):
     np.testing.assert_allclose(found["p_adjusted"], np.minimum(counted * found["p_value"], 1.0))
 
 
+def test_models_of_other_outcomes_are_not_compared():
+    """Of the same names, and with as many rows."""
+    data, counts = design_rows(), outcomes("poisson", 2)
+    larger, smaller = (gj.fit_many(fixed, None, data=data, outcomes=counts, family="poisson") for fixed in ("~ x", "~ 1"))
+    assert larger.anova(smaller)["statistic"].notna().all()
+    upside_down = counts.iloc[::-1].reset_index(drop=True)
+    other = gj.fit_many("~ 1", None, data=data, outcomes=upside_down, family="poisson")
+    with pytest.raises(ArgumentError, match="of other outcomes"):
+        larger.anova(other)
+
+
 @pytest.mark.slow
 def test_models_are_compared_as_single_fits_are(many):
     smaller = gj.fit_many("~ x", None, data=design_rows(), outcomes=with_bad_outcomes(), family="poisson")
@@ -188,7 +199,14 @@ def test_progress_is_told_and_an_interrupt_keeps_what_is_done():
         ({"outcomes": "y"}, ArgumentError, "outcomes='y' must be"),
         ({"outcomes": -np.ones((M * K, 2))}, OutcomeError, "none of the outcomes can be fitted"),
         ({"outcomes": pd.DataFrame(np.ones((M * K, 2)), index=np.arange(M * K) + 7)}, ArgumentError, "another index"),
-        ({"fixed": "y ~ x"}, ArgumentError, "names an outcome"),
+        ({"fixed": "y ~ x"}, ArgumentError, "names an outcome, .* '~ x'"),
+        ({"fixed": "x"}, ArgumentError, "has no ~: .* '~ x'"),
+        ({"fixed": ""}, ArgumentError, "has no ~: .* '~ 1'"),
+        (
+            {"fixed": "y ~ x", "outcomes": None, "by": "b", "data": design_rows().assign(y=1.0, b=None)},
+            ArgumentError,
+            "by='b' has no level",
+        ),
         ({"fixed": "~ nosuch"}, ValueError, "nosuch"),
         ({"weights": np.ones(3)}, DesignError, "weights has shape"),
         ({"family": "beta_binomial"}, ArgumentError, "2 columns"),

@@ -10,6 +10,7 @@ import numpy as np
 from glmmjax.estimation.convergence import Code
 from glmmjax.estimation.judgement import are_settled
 from glmmjax.estimation.objective import Problem
+from glmmjax.estimation.search_columns import SearchColumns
 from glmmjax.options import Options
 
 __all__ = ["Ends", "empty_ends", "in_order", "is_accepted", "is_certified"]
@@ -54,6 +55,14 @@ class Ends(NamedTuple):
     def at(self, where: Any) -> Ends:
         """Some of the fits."""
         return Ends(*(part[where] for part in self))
+
+    def back(self, columns: SearchColumns | None) -> Ends:
+        """The same in the coordinates of the data, from those of a search in ``columns``."""
+        if columns is None or not len(self.fits):
+            return self
+        found = [columns.back(*one) for one in zip(self.theta, self.gradient, self.hessian, strict=True)]
+        theta, gradient, hessian = (np.stack(parts) for parts in list(zip(*found, strict=True))[:3])
+        return self._replace(theta=theta, gradient=gradient, hessian=hessian)
 
 
 def is_certified(code: np.ndarray) -> np.ndarray:

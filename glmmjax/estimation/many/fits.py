@@ -16,6 +16,7 @@ from glmmjax.estimation.many.ends import Ends, in_order
 from glmmjax.estimation.many.in_flight import Rows
 from glmmjax.estimation.many.programs import VARYING, BatchKind, batch_kind, own_values
 from glmmjax.estimation.objective import FitSettings, fit_settings
+from glmmjax.estimation.search_columns import SearchColumns, search_columns
 from glmmjax.estimation.xla.compiler_options import platform_in_force
 from glmmjax.families.base import Family
 from glmmjax.likelihood.clusters import Bucket, ClusterData, padded_rows
@@ -31,6 +32,7 @@ from glmmjax.options import Options, StudentTPenalty
 __all__ = ["BatchData", "chunk_size", "fit_params_many"]
 
 _DEFAULT_OPTIONS = Options()
+_ANY_UNIT = 1.0  # of outcomes, which differ
 _N_AXES = {"y": 3, "X": 4, "Z": 4, "offset": 4, "row_weight": 3, "cluster_weight": 2}  # of the fields of a bucket
 _CHUNK = {"cpu": 64, "gpu": 1024, "tpu": 1024}  # fits
 _CHUNK_ROWS = 64_000  # padded rows of a chunk at most: beyond, a chunk does not fit into the cache
@@ -39,11 +41,17 @@ _BLOCK_NUMBERS = 4_000_000  # numbers that are made rows of at a time
 
 
 class BatchData:
-    """The data of fits of one kind: ``buckets`` of one of them, whose fields ``varying`` differ between fits."""
+    """The data of fits of one kind: ``buckets`` of one of them, whose fields ``varying`` differ between fits.
 
-    def __init__(self, settings: FitSettings, buckets: tuple[Bucket, ...], varying: tuple[str, ...]):
+    All fits search in the same ``columns``. Where X and Z differ between the fits, these are given, and the buckets have them already.
+    """
+
+    def __init__(self, settings: FitSettings, buckets: tuple[Bucket, ...], varying: tuple[str, ...], columns: SearchColumns | None = None):
+        if not {"X", "Z"} & set(varying):
+            columns = search_columns(settings.problem, buckets, _ANY_UNIT)
+            buckets = buckets if columns is None else columns.buckets(buckets)
         self.kind: BatchKind = batch_kind(settings, varying, buckets)
-        self._buckets, self._varying = buckets, varying
+        self._buckets, self._varying, self._columns = buckets, varying, columns
 
     def rows(self, fits: np.ndarray, values: Any) -> Rows:
         """Fits with their ``values``, bucket by bucket and field by field, with the fits on the first axis."""
@@ -53,7 +61,8 @@ class BatchData:
         """The ends of all fits, in no certain order; ``n`` is their number, where it is known."""
         nothing: Any = dict.fromkeys(self._varying)
         shared = tuple(bucket._replace(**nothing) for bucket in self._buckets)
-        return Batch(self.kind, shared, options, rule, chunk_size(self._buckets, n)).run(source)
+        batch = Batch(self.kind, shared, options, rule, chunk_size(self._buckets, n))
+        return (ends.back(self._columns) for ends in batch.run(source))
 
 
 def chunk_size(buckets: tuple[Bucket, ...], n: int | None) -> int:
