@@ -26,7 +26,6 @@ __all__ = [
     "Modes",
     "Span",
     "block_value_and_gradient",
-    "block_value_and_slopes",
     "block_values",
     "start_modes",
     "sum_over_blocks",
@@ -118,34 +117,26 @@ def sum_over_blocks(
 def block_value_and_gradient(
     params: Params, block: Bucket, start: Array, family: Family, rule: Rule, prior: Prior = STANDARD_NORMAL
 ) -> tuple[tuple[Array, Params], Array, Array]:
-    """Weighted log-likelihood of a block, its gradient, its modes and their largest error."""
-    (value, (gradient, _)), mode, error = block_value_and_slopes(params, block, start, family, rule, prior)
-    return (value, gradient), mode, error
-
-
-def block_value_and_slopes(
-    params: Params, block: Bucket, start: Array, family: Family, rule: Rule, prior: Prior = STANDARD_NORMAL
-) -> tuple[tuple[Array, tuple[Params, Array]], Array, Array]:
-    """The same with the derivatives in the offset (E, w, B) beside those in the parameters.
+    """Weighted log-likelihood of a block, its gradient, its modes and their largest error.
 
     The chain rule is written out where it meets the sum over nodes: automatic differentiation through that loop would trace it twice
     and move parts of the density out of it.
     """
 
-    def prepare(params: Params, offset: Array) -> tuple[tuple[Predictors, NodePlacement, Array], Posterior]:
-        f = integrand(params, block._replace(offset=offset), family, prior)
+    def prepare(params: Params) -> tuple[tuple[Predictors, NodePlacement, Array], Posterior]:
+        f = integrand(params, block, family, prior)
         post = posterior(f, start)
         return (f.x, rule.place(f, post), log_base(f)), post
 
     observed = observed_of(block)
-    (x, placement, base), pull_back, post = jax.vjp(prepare, params, block.offset, has_aux=True)
+    (x, placement, base), pull_back, post = jax.vjp(prepare, params, has_aux=True)
     values, by = integrate_with_slopes(Integrand(family, prior, x, observed), placement, rule)
     weight = block.cluster_weight
     # rows and phi belong to a lane; nodes are placed for a cluster, which counts on its first lane only
     eta, zl, phi = (over_lanes(observed, weight) * slope for slope in by[:3])
     placed = NodePlacement(weight * by.origin, weight * by.axes, weight, jnp.zeros_like(weight))
-    slopes = pull_back((Predictors(eta, zl, phi), placed, weight))
-    return ((weight * (values + base)).sum(), slopes), post.mode, jnp.max(post.mode_error)
+    (gradient,) = pull_back((Predictors(eta, zl, phi), placed, weight))
+    return ((weight * (values + base)).sum(), gradient), post.mode, jnp.max(post.mode_error)
 
 
 def start_modes(buckets: tuple[Bucket, ...], q: int) -> Modes:
