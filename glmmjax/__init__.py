@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from glmmjax.model import mixed_model as mixed_model
     from glmmjax.neural.batches import cluster_batches as cluster_batches
     from glmmjax.neural.loss import marginal_loss as marginal_loss
+    from glmmjax.neural.model import NeuralMixedModel as NeuralMixedModel
     from glmmjax.options import Options as Options
     from glmmjax.options import StudentTPenalty as StudentTPenalty
     from glmmjax.results import ManyFits as ManyFits
@@ -41,6 +42,7 @@ __version__ = "0.1.0"
 _MODULES = ("datasets", "errors", "families")
 _HOMES = {
     "MixedModelResults": "results",
+    "NeuralMixedModel": "neural.model",
     "ManyFits": "results",
     "Options": "options",
     "Params": "likelihood.params",
@@ -67,6 +69,7 @@ _HOMES = {
 __all__ = [
     "ManyFits",
     "MixedModelResults",
+    "NeuralMixedModel",
     "Options",
     "Params",
     "StudentTPenalty",

@@ -78,7 +78,7 @@ OUTSIDE: dict[str, set[str]] = {
     "fitted": {"jax", "numpy"},
     "fitted_many": {"numpy"},
     "many": {"jax", "numpy"},
-    "neural": {"jax", "numpy", "optax"},
+    "neural": {"jax", "numpy", "optax", "scipy"},
     "postfit": {"jax", "numpy"},
     "tables": {"numpy", "pandas"},
     "plots": {"matplotlib", "numpy"},
@@ -92,7 +92,13 @@ OUTSIDE: dict[str, set[str]] = {
 }
 
 # allowed below `if TYPE_CHECKING:` only, for annotations: such an import never runs
-TYPES_ONLY: dict[str, set[str]] = {"fitted": {"pandas"}, "postfit": {"pandas"}, "results": {"matplotlib", "pandas"}, "model": {"pandas"}}
+TYPES_ONLY: dict[str, set[str]] = {
+    "fitted": {"pandas"},
+    "neural": {"pandas"},
+    "postfit": {"pandas"},
+    "results": {"matplotlib", "pandas"},
+    "model": {"pandas"},
+}
 
 
 class Import(NamedTuple):

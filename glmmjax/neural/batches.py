@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from jax import Array
 
 from glmmjax.arguments import InstanceOf, Judged, Whole, takes
 from glmmjax.design import Design
@@ -16,7 +17,7 @@ from glmmjax.errors import ArgumentError
 from glmmjax.likelihood.clusters import Bucket, ClusterData, cluster_weights, clusters_of_rows
 from glmmjax.values import shown
 
-__all__ = ["BATCHED", "ClusterBatch", "cluster_batches", "generator", "whole_batch"]
+__all__ = ["BATCHED", "ClusterBatch", "batches_of", "cluster_batches", "generator", "key_of", "whole_batch"]
 
 _MOST_ROWS = 2048  # of a block, the unit that stays in cache
 BATCHED = {"design": InstanceOf(Design, "a Design, such as that of make_design"), "size": Whole(1, why=" clusters")}
@@ -80,22 +81,27 @@ def cluster_batches(design: Design, size: int, key: Any) -> Iterator[ClusterBatc
     m = len(design.groups)
     if size > m:
         raise ArgumentError(f"size={size} is more than the {m} clusters of the design; take at most {m}.")
-    return _batches(design, size, generator(key))
+    return batches_of(design, size, generator(key_of(key)))
 
 
-def generator(key: Any) -> np.random.Generator:
-    """The generator of random numbers that a key or a whole number stands for.
+def key_of(key: Any) -> Array:
+    """A key of ``jax.random``, from one or from a whole number.
 
     Raises
     ------
     ArgumentError
         For anything else.
     """
-    if isinstance(key, int | np.integer) and not isinstance(key, bool) and key >= 0:
-        return np.random.default_rng(int(key))
+    if isinstance(key, int | np.integer) and not isinstance(key, bool) and 0 <= key < 2**63:
+        return jax.random.key(int(key))
     if isinstance(key, jax.Array) and jax.dtypes.issubdtype(key.dtype, jax.dtypes.prng_key) and not key.shape:
-        return np.random.default_rng(np.asarray(jax.random.key_data(key)))
+        return key
     raise ArgumentError(f"key={shown(key)} must be a whole number >= 0, or a key such as jax.random.key(0).")
+
+
+def generator(key: Array) -> np.random.Generator:
+    """NumPy's random numbers for a key."""
+    return np.random.default_rng(np.asarray(jax.random.key_data(key)))
 
 
 class _Stratum(NamedTuple):
@@ -117,10 +123,12 @@ class _ByCluster(NamedTuple):
     frame: np.ndarray | None  # (1, q, q)
 
 
-def _batches(design: Design, size: int, draws: np.random.Generator) -> Iterator[ClusterBatch]:
+def batches_of(design: Design, size: int, draws: np.random.Generator, members: np.ndarray | None = None) -> Iterator[ClusterBatch]:
+    """``cluster_batches`` of some clusters, numbers (k,); None stands for all."""
     data = _by_cluster(design)
-    n_batches = -(-len(data.sizes) // size)
-    strata = _strata(data.sizes, n_batches)
+    members = np.arange(len(data.sizes)) if members is None else members
+    n_batches = -(-len(members) // size)
+    strata = _strata(data.sizes, members, n_batches)
     # each member once before any is drawn again
     drawn = [np.resize(draws.permutation(s.members), n_batches * s.n_drawn).reshape(n_batches, -1) for s in strata]
     for chosen in zip(*drawn, strict=True):
@@ -143,11 +151,11 @@ def _by_cluster(design: Design) -> _ByCluster:
     )
 
 
-def _strata(sizes: np.ndarray, n_batches: int) -> list[_Stratum]:
-    widths = choose_widths(sizes)
-    of = np.searchsorted(widths, sizes)
-    members = [np.flatnonzero(of == k) for k in range(len(widths))]
-    return [_Stratum(found, int(sizes[found].max()), -(-len(found) // n_batches)) for found in members if len(found)]
+def _strata(sizes: np.ndarray, members: np.ndarray, n_batches: int) -> list[_Stratum]:
+    widths = choose_widths(sizes[members])
+    of = np.searchsorted(widths, sizes[members])
+    parts = [members[of == k] for k in range(len(widths))]
+    return [_Stratum(part, int(sizes[part].max()), -(-len(part) // n_batches)) for part in parts if len(part)]
 
 
 def _bucket(data: _ByCluster, stratum: _Stratum, chosen: np.ndarray) -> tuple[Bucket, np.ndarray]:
