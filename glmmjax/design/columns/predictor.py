@@ -123,6 +123,12 @@ class _PredictorFunction:
         offset = _total_offset(self.right.offsets, added_offset, frame, self.namespace, labels, self.formula)
         return Predictor(fixed, random, block_sizes, offset)
 
+    @property
+    def factors(self) -> dict[str, int]:
+        """The number of levels of each factor, by its text in the formulas."""
+        learned = [values for matrix in (self.fixed_of, *self.random_of) if (values := learned_by(matrix)) is not None]
+        return {found["code"]: len(found["levels"]) for values in learned for found in values["factors"] if found["levels"] is not None}
+
     def remembered(self) -> dict[str, Any]:
         """Plain values for ``predictor_from``."""
         return {"what": self.what, "matrices": [learned_by(matrix) for matrix in (self.fixed_of, *self.random_of)]}
