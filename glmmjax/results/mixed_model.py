@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from glmmjax.fitted import FittedModel
+from glmmjax.other_names import missing_attribute
 from glmmjax.results.checking import Checking
 from glmmjax.results.estimates import Estimates
 from glmmjax.results.exchange import Exchange
@@ -60,6 +61,11 @@ class MixedModelResults(Estimates, Uncertainty, Inference, Prediction, Populatio
         <MixedModelResults: binomial(logit), y ~ sex + time, ~ 1 | id; 800 rows in 100 clusters, log-likelihood -374.7909, converged>
         """
         return self._refit(self.fitted_model, changes)
+
+    if not TYPE_CHECKING:  # a type checker knows the names itself
+
+        def __getattr__(self, name: str) -> Any:  # for names that are not found
+            raise missing_attribute(self, name)
 
     def __str__(self) -> str:
         return str(self.summary())
