@@ -63,7 +63,7 @@ def test_only_what_exists_is_listed(fit):
     assert not listed & set(other_names.ATTRIBUTES)
     assert listed == set(dir(type(fit))) | set(vars(fit))
     assert pickle.loads(pickle.dumps(fit)).llf == fit.llf
-    with pytest.raises(AttributeError, match="has no attribute '_repr_png_'$"):
+    with pytest.raises(AttributeError, match=r"has no attribute '_repr_png_'$"):
         fit._repr_png_  # noqa: B018
 
 
@@ -123,7 +123,7 @@ def test_a_family_of_another_library_names_ours(name):
 
 @pytest.mark.parametrize("name", ["Binomial", "negative binomial", "poison", "Student-t", "zero-inflated poisson"])
 def test_a_family_that_is_almost_right_is_named(name):
-    with pytest.raises(ArgumentError, match="did you mean family='(binomial|negative_binomial|poisson|student_t|zero_inflated_poisson)'"):
+    with pytest.raises(ArgumentError, match=r"did you mean family='(binomial|negative_binomial|poisson|student_t|zero_inflated_poisson)'"):
         gj.mixed_model("y ~ x", data={"y": [0, 1], "x": [0, 1]}, family=name)
 
 

@@ -5,6 +5,7 @@
 - ``links``: link functions
 - ``tails``, ``special``: functions that stay exact in the tails
 - ``dispersion``: a family whose extra parameter has a predictor
+- ``observation_variance``: variance of a row on the scale of the link
 - ``zero_inflated``, ``hurdle``: zero parts
 - ``custom``: densities of the user
 

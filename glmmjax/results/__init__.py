@@ -7,6 +7,7 @@
 - ``comparison``: ``anova``
 - ``prediction``: random effects, predictions, residuals
 - ``population``: marginal coefficients and means, contrasts, effects
+- ``variance_shares``: R2 and the intraclass correlation
 - ``marginal_coefs``: the record of marginal coefficients
 - ``checking``: simulation, quantile residuals, scores
 - ``checking_plots``: their pictures

@@ -15,12 +15,13 @@ from glmmjax.results.population import Population
 from glmmjax.results.prediction import Prediction
 from glmmjax.results.refitting import Refitting
 from glmmjax.results.uncertainty import Uncertainty
+from glmmjax.results.variance_shares import VarianceShares
 from glmmjax.tables import summary as tables
 
 __all__ = ["MixedModelResults"]
 
 
-class MixedModelResults(Estimates, Uncertainty, Inference, Prediction, Population, Checking, Refitting, Exchange):
+class MixedModelResults(Estimates, Uncertainty, Inference, Prediction, Population, VarianceShares, Checking, Refitting, Exchange):
     """A fitted mixed model, as ``mixed_model`` returns it.
 
     The examples of its methods assume ``import glmmjax as gj``. All of them fit the same model, which is compiled once.
