@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from glmmjax.results import ManyFits as ManyFits
     from glmmjax.results import MixedModelResults as MixedModelResults
     from glmmjax.results import anova as anova
+    from glmmjax.results import compare_models as compare_models
 
 __version__ = "0.1.0"
 
@@ -49,6 +50,7 @@ _HOMES = {
     "StudentTPenalty": "options",
     "anova": "results",
     "cluster_log_likelihoods": "likelihood.marginal",
+    "compare_models": "results",
     "cluster_batches": "neural.batches",
     "cr_marg_probs": "continuation_ratio",
     "cr_setup": "continuation_ratio",
@@ -76,6 +78,7 @@ __all__ = [
     "anova",
     "cluster_batches",
     "cluster_log_likelihoods",
+    "compare_models",
     "cr_marg_probs",
     "cr_setup",
     "datasets",

@@ -260,6 +260,7 @@ def takes(**kinds: Kind) -> Callable[[Callable[P, R]], Callable[P, R]]:
     def declare(function: Callable[P, R]) -> Callable[P, R]:
         parameters = inspect.signature(function).parameters
         names = tuple(parameters)
+        by_place = [name for name, one in parameters.items() if one.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD]
         takes_any = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters.values())
         if unknown := set(kinds) - set(names):
             raise TypeError(f"{function.__qualname__} has no {', '.join(sorted(unknown))}")
@@ -268,7 +269,7 @@ def takes(**kinds: Kind) -> Callable[[Callable[P, R]], Callable[P, R]]:
         def checked(*args: P.args, **given: P.kwargs) -> R:
             if not takes_any:
                 _check_names(function.__name__, names, given)
-            check_arguments(kinds, dict(zip(names, args, strict=False)) | given)
+            check_arguments(kinds, dict(zip(by_place, args, strict=False)) | given)
             return function(*args, **given)
 
         checked.kinds = kinds  # type: ignore[attr-defined]

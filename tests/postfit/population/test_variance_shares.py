@@ -55,7 +55,7 @@ def test_a_mean_of_ones_own():
     assert parts["residual"] == pytest.approx(np.log(1 + 1 / 7.90589614))
     assert fit.r2().attrs["variances"]["residual"] == pytest.approx(np.log(1 + 1 / 8.25423729), rel=1e-8)
     for wrong in (0, -1.0, "x"):
-        with pytest.raises(ArgumentError, match="mean=.* must be None"):
+        with pytest.raises(ArgumentError, match=r"mean=.* must be None"):
             fit.r2(mean=wrong)
 
 
@@ -95,7 +95,7 @@ def test_fits_without_one(as_if_fitted):
     rng = np.random.default_rng(1)
     data = pd.DataFrame({"x": rng.normal(size=40), "y": rng.poisson(2, 40), "id": np.repeat(np.arange(8), 5)})
     fit = as_if_fitted("y ~ x", random="~ 1 | id", data=data, family="zero_inflated_poisson")
-    with pytest.raises(ArgumentError, match="no R2 and no ICC for the zero_inflated_poisson family .* two linear predictors"):
+    with pytest.raises(ArgumentError, match=r"no R2 and no ICC for the zero_inflated_poisson family .* two linear predictors"):
         fit.r2()
     fit = as_if_fitted("y ~ x", random="~ 1 | id", data=data, family="negative_binomial", dispersion="~ x")
     with pytest.raises(ArgumentError, match="every row has a variance of its own"):
