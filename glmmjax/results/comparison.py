@@ -10,6 +10,7 @@ from glmmjax.postfit.inference.anova import Comparison, compare
 from glmmjax.postfit.inference.model_comparison import ModelTable, compare_all
 from glmmjax.results.mixed_model import MixedModelResults
 from glmmjax.tables import inference as tables
+from glmmjax.tables.page import Summary
 from glmmjax.values import shown
 
 if TYPE_CHECKING:
@@ -100,25 +101,18 @@ class ModelComparison:
         """DataFrame, a row a fit: ``N``, ``clusters``, ``npar``, ``log.Lik``, ``AIC``, ``dAIC``, ``BIC``, ``LRT``, ``df``, ``p-value``."""
         return tables.comparison_frame(self.models)
 
-    def to_markdown(self) -> str:
-        """The comparison as Markdown with a pipe table."""
-        return tables.comparison_page(self.models).to_markdown()
-
-    def to_latex(self) -> str:
-        """The comparison as LaTeX, for a document with the package ``booktabs``."""
-        return tables.comparison_page(self.models).to_latex()
-
-    def to_html(self) -> str:
-        """The comparison as one ``<div>`` with its own styles."""
-        return tables.comparison_page(self.models).to_html()
+    @property
+    def page(self) -> Summary:
+        """Formulas, table and notes as a ``Summary``: ``page.to_latex()``, ``page.to_markdown()``, ``page.to_html()``."""
+        return tables.comparison_page(self.models)
 
     def __str__(self) -> str:
-        return str(tables.comparison_page(self.models))
+        return str(self.page)
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        return self.to_html()
+        return self.page.to_html()
 
 
 @takes(names=Judged("None, or a list of one name a fit"), boundary=FLAG)
@@ -136,7 +130,7 @@ def compare_models(*fits: MixedModelResults, names: list[str] | None = None, bou
     ModelComparison
         ``table`` has one row a fit. ``dAIC`` is the distance to the smallest AIC. A test stands in the row of the larger model where the
         model of the row above is nested in it; a note says why where there is none. It prints as text, shows as HTML in notebooks, and
-        ``to_latex()``, ``to_markdown()`` and ``to_html()`` write it for documents.
+        ``page.to_latex()``, ``page.to_markdown()`` and ``page.to_html()`` write it for documents.
 
     Raises
     ------
@@ -154,9 +148,15 @@ def compare_models(*fits: MixedModelResults, names: list[str] | None = None, bou
     Examples
     --------
     >>> fit = gj.mixed_model("y ~ sex * time", random="~ 1 | id", data=gj.datasets.load_intro_binomial(), family="binomial")
-    >>> gj.compare_models(fit.update(fixed="y ~ time"), fit.update(fixed="y ~ sex + time"), fit, names=["time", "both", "full"])
+    >>> gj.compare_models(fit.update(fixed="y ~ time"), fit.update(fixed="y ~ sex + time"), fit)
     Comparison of models:
-    time: y ~ time, ~ 1 | id
+    fit0: y ~ time, ~ 1 | id
+    fit1: y ~ sex + time, ~ 1 | id
+    fit2: y ~ sex * time, ~ 1 | id
+            N clusters npar  log.Lik     AIC  dAIC     BIC   LRT df p-value
+    fit0  800      100    3  -376.98  759.96  2.37  767.77
+    fit1  800      100    4  -374.79  757.58  0.00  768.00  4.37  1  0.0365
+    fit2  800      100    5  -374.52  759.04  1.46  772.07  0.54  1  0.4614
     """
     return ModelComparison(_compared(fits, names, boundary))
 
