@@ -84,7 +84,7 @@ class ModelArguments:
             For formulas that cannot be read.
         """
         zi_fixed = "~ 1" if self.zi_fixed is None and self.resolved_family.has_zero_part else self.zi_fixed
-        given = {
+        given: dict[str, Any] = {
             "fixed": self.fixed,
             "random": self.random,
             "zi_fixed": zi_fixed,

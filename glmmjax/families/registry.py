@@ -69,9 +69,10 @@ def resolve_family(family: str | Family) -> Family:
     if isinstance(family, str) and family in FAMILIES:
         with_default_link: Any = FAMILIES[family]
         return with_default_link()
-    if isinstance(family, type) and issubclass(family, Family):
-        raise ArgumentError(f"family={family.__name__} is a class; call it, family=glmmjax.families.{family.__name__}().")
-    asked = family if isinstance(family, str) else getattr(family, "__name__", type(family).__name__)
+    given: Any = family
+    if isinstance(given, type) and issubclass(given, Family):
+        raise ArgumentError(f"family={given.__name__} is a class; call it, family=glmmjax.families.{given.__name__}().")
+    asked = family if isinstance(family, str) else getattr(given, "__name__", type(given).__name__)
     near = advice_on_name(asked, OTHER_NAMES, FAMILIES)
     if near:
         raise ArgumentError(

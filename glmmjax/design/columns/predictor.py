@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
@@ -35,7 +35,17 @@ class Predictor(NamedTuple):
     offset: np.ndarray
 
 
-PredictorOf = Callable[[pd.DataFrame, pd.Index, np.ndarray | None], Predictor]  # takes a frame, its row labels, and an offset to add
+class PredictorOf(Protocol):
+    """A function of a frame, its row labels, and an offset to add, which gives the predictor of these rows."""
+
+    def __call__(self, frame: pd.DataFrame, labels: pd.Index, added_offset: np.ndarray | None, /) -> Predictor: ...
+
+    @property
+    def factors(self) -> dict[str, int]:
+        """The number of levels of each factor, by its text in the formulas."""
+
+    def remembered(self) -> dict[str, Any]:
+        """Plain values for ``predictor_from``."""
 
 
 def build_predictor(

@@ -38,9 +38,7 @@ def column_names(data: Any) -> list[Any]:
     return [] if columns is None else list(columns)
 
 
-def read_spellings(
-    texts: Mapping[str, str | None], columns: Callable[[], Sequence[Any]], roles: Collection[str] = ()
-) -> dict[str, str | None]:
+def read_spellings(texts: Mapping[str, str | None], columns: Callable[[], Sequence[Any]], roles: Collection[str] = ()) -> dict[str, Any]:
     """The formulas of a model, by argument of ``split_formula``, as patsy reads them.
 
     Parameters

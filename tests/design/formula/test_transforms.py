@@ -2,6 +2,7 @@
 
 import math
 import pickle
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,7 @@ import pytest
 
 import glmmjax as gj
 from glmmjax.design import make_design
+from glmmjax.design.formula.transforms import TRANSFORMS
 from glmmjax.design.new_rows import read_new_rows
 from glmmjax.errors import FormulaError
 from tests.design.unpack import fixed
@@ -165,9 +167,8 @@ def test_a_stream_takes_scale_and_refuses_what_needs_all_rows(ten):
 
 
 def test_means_of_two_parts_are_those_of_the_whole():
-    from glmmjax.design.formula.transforms import TRANSFORMS
-
-    parts, whole = (TRANSFORMS["scale"].__patsy_stateful_transform__() for _ in range(2))
+    scale: Any = TRANSFORMS["scale"]
+    parts, whole = (scale.__patsy_stateful_transform__() for _ in range(2))
     for part in (X[:3], [], X[3:]):
         parts.memorize_chunk(np.array(part))
     whole.memorize_chunk(np.array(X))

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import re
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,8 @@ import pytest
 
 import glmmjax as gj
 from glmmjax.errors import ArgumentError, DesignWarning
+
+COMPARE: Any = gj.compare_models  # for calls that a type checker refuses too
 
 
 @pytest.fixture
@@ -52,7 +55,7 @@ def test_each_test_is_that_of_anova(three):
     table = gj.compare_models(*three).table
     for k in (1, 2):
         assert table["p-value"].iloc[k] == gj.anova(three[k - 1], three[k]).p_value
-    assert gj.compare_models(*three[:2]).models.tests[1].statistic == gj.anova(*three[:2]).statistic
+    assert gj.compare_models(*three[:2]).table["LRT"].iloc[1] == gj.anova(*three[:2]).statistic
 
 
 def test_a_boundary_is_passed_on(as_if_fitted, frame, three):
@@ -87,13 +90,13 @@ def test_fits_of_other_rows_are_warned_of_and_not_tested(as_if_fitted, frame, th
 @pytest.mark.parametrize(
     ("call", "match"),
     [
-        (lambda fits: gj.compare_models(fits[0]), "takes two or more fits, .* and 1 came"),
-        (lambda fits: gj.compare_models(*fits[:2], 3), "and 3 is none"),
-        (lambda fits: gj.compare_models(fits), "is none; compare_models"),
-        (lambda fits: gj.compare_models(*fits, names=["a", "b"]), "must be 3 different texts in a list"),
-        (lambda fits: gj.compare_models(*fits, names=["a", "b", "b"]), "must be 3 different texts"),
-        (lambda fits: gj.compare_models(*fits, names="abc"), "names='abc' must be 3 different texts"),
-        (lambda fits: gj.compare_models(*fits, boundary=1), "boundary=1 is not known"),
+        (lambda fits: COMPARE(fits[0]), "takes two or more fits, .* and 1 came"),
+        (lambda fits: COMPARE(*fits[:2], 3), "and 3 is none"),
+        (lambda fits: COMPARE(fits), "is none; compare_models"),
+        (lambda fits: COMPARE(*fits, names=["a", "b"]), "must be 3 different texts in a list"),
+        (lambda fits: COMPARE(*fits, names=["a", "b", "b"]), "must be 3 different texts"),
+        (lambda fits: COMPARE(*fits, names="abc"), "names='abc' must be 3 different texts"),
+        (lambda fits: COMPARE(*fits, boundary=1), "boundary=1 is not known"),
     ],
 )
 def test_what_it_refuses(three, call, match):
