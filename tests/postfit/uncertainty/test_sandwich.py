@@ -18,7 +18,7 @@ from tests.reference_cases import FOLDER
 
 pytestmark = pytest.mark.usefixtures("compile_quickly")
 
-# from 21 and 31 points, which agree to 1.3e-4, the engine's rule of 11 points is off by 5.8e-3, and the rule in which our fit settles by 7e-4
+# from 21 and 31 points, which agree to 1.3e-4, the engine's rule of 11 is off by 5.8e-3, and the rule in which our fit settles by 7e-4
 QUADRATURE = {"o58": 6.6e-3}
 
 
