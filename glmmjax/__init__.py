@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from glmmjax.results import ManyFits as ManyFits
     from glmmjax.results import MixedModelResults as MixedModelResults
     from glmmjax.results import anova as anova
+    from glmmjax.results import pool as pool
 
 __version__ = "0.1.0"
 
@@ -61,6 +62,7 @@ _HOMES = {
     "make_design": "design.builder",
     "marginal_loss": "neural.loss",
     "mixed_model": "model",
+    "pool": "results",
     "program_store": "compilation_cache",
     "stream": "design.stream.source",
     "shard_clusters": "likelihood.sharding",
@@ -90,6 +92,7 @@ __all__ = [
     "make_design",
     "marginal_loss",
     "mixed_model",
+    "pool",
     "program_store",
     "shard_clusters",
     "stream",
