@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from glmmjax.results import MixedModelResults as MixedModelResults
     from glmmjax.results import anova as anova
     from glmmjax.results import compare_models as compare_models
+    from glmmjax.results import pool as pool
 
 __version__ = "0.1.0"
 
@@ -63,6 +64,7 @@ _HOMES = {
     "make_design": "design.builder",
     "marginal_loss": "neural.loss",
     "mixed_model": "model",
+    "pool": "results",
     "program_store": "compilation_cache",
     "stream": "design.stream.source",
     "shard_clusters": "likelihood.sharding",
@@ -93,6 +95,7 @@ __all__ = [
     "make_design",
     "marginal_loss",
     "mixed_model",
+    "pool",
     "program_store",
     "shard_clusters",
     "stream",

@@ -82,6 +82,7 @@ OUTSIDE: dict[str, set[str]] = {
     "many": {"jax", "numpy"},
     "neural": {"jax", "numpy", "optax", "scipy"},
     "postfit": {"jax", "numpy"},
+    "postfit/inference/pooling": {"numpy", "scipy"},
     "tables": {"numpy", "pandas"},
     "plots": {"matplotlib", "numpy"},
     "results": {"jax", "numpy"},

@@ -57,10 +57,10 @@ def cluster_batches(design: Design, size: int, key: Any) -> Iterator[ClusterBatc
     size : clusters of a batch, about; each batch has at least one of each stratum.
     key : a key of ``jax.random``, or a whole number. The same key gives the same batches.
 
-    Yields
-    ------
-    ClusterBatch
-        For ``marginal_loss``; arrays are NumPy, in the dtype of the design.
+    Returns
+    -------
+    Iterator[ClusterBatch]
+        Batches for ``marginal_loss``; arrays are NumPy, in the dtype of the design.
 
     Raises
     ------

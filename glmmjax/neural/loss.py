@@ -65,7 +65,7 @@ def marginal_loss(predictor_values: Any, params: Params, clusters: Design | Clus
     >>> time = jnp.asarray(data["time"].to_numpy())
     >>> loss = lambda slope: gj.marginal_loss(slope * time, params, design, "binomial")
     >>> f"{loss(0.2):.2f}, slope {jax.grad(loss)(0.2):.1f}"
-    '385.36, slope -118.9'
+    '384.69, slope -183.3'
     """
     batch = whole_batch(clusters) if isinstance(clusters, Design) else clusters
     values = _checked(predictor_values, len(batch.rows))

@@ -15,6 +15,7 @@ from glmmjax.arguments import FOLDER, Judged, takes
 from glmmjax.design.columns.table import as_frame
 from glmmjax.design.new_rows import cluster_rows, read_new_rows
 from glmmjax.errors import StorageError
+from glmmjax.likelihood.clusters import total_weight
 from glmmjax.likelihood.marginal import log_likelihood
 from glmmjax.neural.columns import NetworkColumns
 from glmmjax.neural.training import checked_inputs, evaluated
@@ -100,7 +101,7 @@ class NeuralFit:
         rows = read_new_rows(fitted.design, self._with_network(newdata, inputs), with_outcome=True, with_groups=True)
         with jax.enable_x64(True):
             clusters = cluster_rows(rows, fitted.options, fitted.design)
-            return float(log_likelihood(fitted.params, clusters, fitted.design.family, fitted.n_agq)) / len(clusters.slots)
+            return float(log_likelihood(fitted.params, clusters, fitted.design.family, fitted.n_agq)) / total_weight(clusters.buckets)
 
     @takes(folder=FOLDER)
     def save(self, folder: str | os.PathLike[str]) -> None:

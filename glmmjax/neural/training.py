@@ -15,6 +15,7 @@ from glmmjax.design import Design
 from glmmjax.errors import ArgumentError
 from glmmjax.estimation.objective import Problem
 from glmmjax.estimation.starting_values import starting_values
+from glmmjax.likelihood.clusters import total_weight
 from glmmjax.neural.batches import ClusterBatch, batches_of, generator
 from glmmjax.neural.loss import marginal_loss
 from glmmjax.progress import TrainingProgress, Watch
@@ -78,6 +79,14 @@ class Schedule(NamedTuple):
     batch: int
     held_back: np.ndarray
     patience: int
+
+
+class _Part(NamedTuple):
+    """What a step takes of the data."""
+
+    batch: ClusterBatch
+    inputs: Any  # of its rows
+    weight: Any  # of its clusters
 
 
 class Trained(NamedTuple):
@@ -146,7 +155,7 @@ def train(model: Model, schedule: Schedule, network: Any, key: Any, watch: Watch
 
     A step whose loss or gradient is not finite is not taken. Training ends when no step of an epoch was.
     """
-    begun, run = time.perf_counter(), _Run(model, schedule, key)
+    begun, run = time.perf_counter(), _Training(model, schedule, key)
     weights = run.begin(network)
     best, lowest, since, history = weights, np.inf, 0, list[TrainingProgress]()
     while len(history) < schedule.epochs and since < schedule.patience:
@@ -163,7 +172,7 @@ def train(model: Model, schedule: Schedule, network: Any, key: Any, watch: Watch
     return Trained(best, tuple(history))
 
 
-class _Run:
+class _Training:
     """The state of a training."""
 
     def __init__(self, model: Model, schedule: Schedule, key: Any):
@@ -185,8 +194,8 @@ class _Run:
     def epoch(self, number: int) -> tuple[np.ndarray, int]:
         """One pass over the data: the loss of every batch, and how many steps were not taken."""
         losses, keys = [], jax.random.fold_in(self._key, number)
-        for k, (batch, inputs) in enumerate(self._batches(self._draws, self._members)):
-            self.weights, self._memory, loss = self._step(self.weights, self._memory, batch, inputs, jax.random.fold_in(keys, k))
+        for k, part in enumerate(self._batches(self._draws, self._members)):
+            self.weights, self._memory, loss = self._step(self.weights, self._memory, part, jax.random.fold_in(keys, k))
             losses.append(loss)
         found = np.array(jax.device_get(losses))
         return found, int((~np.isfinite(found)).sum())
@@ -197,27 +206,25 @@ class _Run:
         if not len(held_back):
             return None
         same = np.random.default_rng(_SAME)  # batches at every epoch
-        return _mean(np.array([self._loss(self.weights, batch, inputs) for batch, inputs in self._batches(same, held_back)]))
+        return _mean(np.array([self._loss(self.weights, part) for part in self._batches(same, held_back)]))
 
-    def _batches(self, draws: np.random.Generator, members: np.ndarray) -> Iterator[tuple[ClusterBatch, Any]]:
-        """Batches with loss a cluster, and their inputs."""
+    def _batches(self, draws: np.random.Generator, members: np.ndarray) -> Iterator[_Part]:
         size = min(self._schedule.batch, len(members))
         for batch in batches_of(self._model.design, size, draws, members):
-            yield batch, _rows_of(self._model.inputs, batch.rows)
+            yield _Part(batch, _rows_of(self._model.inputs, batch.rows), np.float32(total_weight(batch.clusters.buckets)))
 
-    def _loss_of(self, weights: Weights, batch: ClusterBatch, inputs: Any, *key: Any) -> Array:
-        """Negative log-likelihood of a batch, a cluster of the data."""
+    def _loss_of(self, weights: Weights, part: _Part, *key: Any) -> Array:
+        """Negative log-likelihood of a batch, a cluster."""
         model = self._model
         apply = model.apply_training if key and model.apply_training is not None else model.apply
-        found = output_of(apply, weights.network, inputs, *(key if apply is model.apply_training else ()))
+        found = output_of(apply, weights.network, part.inputs, *(key if apply is model.apply_training else ()))
         values = found if found.ndim == 1 else found @ weights.last.astype(found.dtype)
         params = model.problem.layout.params(weights.theta)
-        weight = sum(bucket.cluster_weight.sum() for bucket in batch.clusters.buckets)
-        return marginal_loss(values, params, batch, model.problem.family, model.n_agq) / weight
+        return marginal_loss(values, params, part.batch, model.problem.family, model.n_agq) / part.weight
 
-    def _stepped(self, weights: Weights, memory: Any, batch: ClusterBatch, inputs: Any, key: Any) -> tuple[Weights, Any, Array]:
+    def _stepped(self, weights: Weights, memory: Any, part: _Part, key: Any) -> tuple[Weights, Any, Array]:
         """One step; where something is not finite, the same weights and a loss that is not a number."""
-        loss, slopes = jax.value_and_grad(self._loss_of)(weights, batch, inputs, key)
+        loss, slopes = jax.value_and_grad(self._loss_of)(weights, part, key)
         changes, after = self._schedule.optimizer.update(slopes, memory, weights)
         moved = jax.tree.map(lambda value, change: (value + change).astype(value.dtype), weights, changes)
         is_finite = jnp.isfinite(loss) & jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(moved)]).all()

@@ -5,6 +5,7 @@
 - ``uncertainty``: covariances and intervals
 - ``inference``: Wald and score tests
 - ``comparison``: ``anova``, ``compare_models``
+- ``pooling``: ``pool``
 - ``prediction``: random effects, predictions, residuals
 - ``population``: marginal coefficients and means, contrasts, effects
 - ``variance_shares``: R2 and the intraclass correlation
@@ -28,5 +29,6 @@ from glmmjax.results.influence import InfluenceResults as InfluenceResults
 from glmmjax.results.many import ManyFits as ManyFits
 from glmmjax.results.marginal_coefs import MarginalCoefsResults as MarginalCoefsResults
 from glmmjax.results.mixed_model import MixedModelResults as MixedModelResults
+from glmmjax.results.pooling import pool as pool
 from glmmjax.results.quantile_residuals import QuantileResiduals as QuantileResiduals
 from glmmjax.tables.page import Summary as Summary

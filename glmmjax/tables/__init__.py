@@ -4,6 +4,7 @@
 - ``frames``: estimates, D, fit statistics
 - ``uncertainty``: covariances and intervals
 - ``inference``: tests and comparisons
+- ``pooling``: fits of imputed data sets as one
 - ``prediction``: random effects, predictions
 - ``population``: marginal coefficients, means, contrasts, effects
 - ``checking``: simulations, residual tests, scores
