@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["VarianceShares"]
 
-_MEAN = Maybe(Number(0.0, float("inf"), "a positive number"), "the mean of the outcome")
+_MEAN = Maybe(Number(0.0, 1e300, "a positive number"), "the mean of the outcome")
 
 
 class VarianceShares:
