@@ -85,7 +85,7 @@ def test_a_fit_without_certificate_ends_with_1_and_is_printed(stand_in, table, c
     ("arguments", "message"),
     [
         (["no-such.csv", "y ~ 1", "--family", "binomial"], "cannot read no-such.csv: No such file"),
-        (["TABLE", "y ~ 1", "--family", "binomal"], "family='binomal' is not known; choose one of"),
+        (["TABLE", "y ~ 1", "--family", "binomal"], "family='binomal' is not known; did you mean family='binomial'"),
         (["TABLE", "y ~ 1", "--family", "binomial", "--link", "log10"], "link='log10' is not a link of the binomial family"),
     ],
 )

@@ -78,7 +78,9 @@ def test_link_inverts(family):
 
 
 def test_unknown_family_and_link_list_the_choices():
-    with pytest.raises(ArgumentError, match=r"family='binomal' is not known; choose one of .*'binomial'.*'poisson'"):
+    with pytest.raises(ArgumentError, match=r"family='binomal' is not known; did you mean family='binomial'"):
         resolve_family("binomal")
+    with pytest.raises(ArgumentError, match=r"family='zzz' is not known; choose one of .*'binomial'.*'poisson'"):
+        resolve_family("zzz")
     with pytest.raises(ArgumentError, match=r"link='log-log' is not a link of the binomial family; choose one of 'logit'"):
         Binomial(link="log-log")

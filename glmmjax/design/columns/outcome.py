@@ -84,7 +84,7 @@ def read_part_of_outcome(
 ) -> Outcome:
     """``read_outcome`` for some of the rows, which may not vary; ``levels`` are those of all rows, None for numbers."""
     if all(np.ndim(value) == 0 for value in values):
-        raise FormulaError(f"{parts.text}: the outcome {parts.outcome!r} is one value, and must have one for each row.")
+        raise _no_column(parts)
     if levels is not None:
         _check_levels(levels, parts.outcome, family)
         return Outcome((with_categories(values[0], levels).codes.astype(np.float64),), levels[1])
@@ -97,7 +97,7 @@ def read_part_of_outcome(
 def _read_ordinal(value: Any, parts: FormulaParts, family: Family) -> Outcome:
     """Levels as 0, 1, ...: those of a categorical type that occur, or distinct numbers in order."""
     if np.ndim(value) == 0:
-        raise FormulaError(f"{parts.text}: the outcome {parts.outcome!r} is one value, and must have one for each row.")
+        raise _no_column(parts)
     is_categorical = isinstance(getattr(value, "dtype", None), pd.CategoricalDtype)
     are_numbers = (value.dtype.categories.dtype if is_categorical else np.asarray(value).dtype).kind in "iufb"
     if not are_numbers and not (is_categorical and value.dtype.ordered):
@@ -113,6 +113,16 @@ def _read_ordinal(value: Any, parts: FormulaParts, family: Family) -> Outcome:
             "merge rare levels, or take a continuous family for a measurement."
         )
     return Outcome((used.codes.astype(np.float64),), None, levels)
+
+
+def _no_column(parts: FormulaParts) -> FormulaError:
+    """The error of an outcome that is one value, such as the box that ``factor(y)`` makes for the terms of a formula."""
+    if parts.outcome.startswith(("C(", "factor(")):
+        return FormulaError(
+            f"{parts.text}: the outcome {parts.outcome!r} needs no function, because its levels are read from its values; "
+            "write the column alone."
+        )
+    return FormulaError(f"{parts.text}: the outcome {parts.outcome!r} is one value, and must have one for each row.")
 
 
 def check_varies(outcome: Outcome, smallest: float, largest: float, parts: FormulaParts, family: Family) -> None:

@@ -78,10 +78,9 @@ def as_patsy_reads(text: str, columns: Callable[[], Sequence[Any]]) -> str:
     FormulaError
         For ``%in%`` inside a function, where it would be a test of values, and for R's functions ``as.numeric`` and their kin.
     """
-    inside = re.search(r"\w\([^()~|]*%in%", _without_quoted(text))
-    if inside:
+    if _is_in_call("%in%", _without_quoted(text)):
         raise FormulaError(
-            f"the formula {text!r} has %in% inside {inside[0].partition('(')[0]}(...); for a test of values write I(x.isin(['a', 'b'])). "
+            f"the formula {text!r} has %in% inside the brackets of a function; for a test of values write I(x.isin(['a', 'b'])). "
             "Between terms, a %in% b is a:b."
         )
     foreign = _OF_R.search(_without_quoted(text))
@@ -107,6 +106,20 @@ def _has_dot(text: str) -> bool:
 
 def _without_quoted(text: str) -> str:
     return re.sub(_QUOTED, "''", text)
+
+
+def _is_in_call(operator: str, text: str) -> bool:
+    """Whether an operator stands somewhere inside the brackets of a call or an index; no bracket is checked here."""
+    brackets: list[bool] = []
+    for k, character in enumerate(text):
+        if character in "([":
+            before = text[:k].rstrip()[-1:]
+            brackets.append(character == "[" or before.isalnum() or before in ("_", ")", "]"))
+        elif character in ")]" and brackets:
+            brackets.pop()
+        elif any(brackets) and text.startswith(operator, k):
+            return True
+    return False
 
 
 def _named_elsewhere(texts: Mapping[str, Any]) -> set[str]:

@@ -180,7 +180,10 @@ class Ns(_OfAllRows):
 
 
 def _column(x: Any, name: str) -> np.ndarray:
-    values = np.asarray(x, float)
+    try:
+        values = np.asarray(x, float)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name.lower()}: it takes one column of numbers, and this has values such as {pd.Series(x).iloc[0]!r}") from None
     if values.ndim != 1:
         raise ValueError(f"{name.lower()}: it takes one column of numbers, and this has shape {values.shape}")
     return values

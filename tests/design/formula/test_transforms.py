@@ -54,7 +54,7 @@ SCALE, SCALE_ABOUT_0 = [-1.454075432, 1.621853366], [0.134231211, 1.610774533]
 
 @pytest.fixture
 def ten():
-    return pd.DataFrame({"x": X, "y": np.arange(10) % 3 / 2, "id": np.arange(10) // 2, "k": np.arange(10) % 3})
+    return pd.DataFrame({"x": X, "y": np.arange(10) % 3 / 2, "id": np.arange(10) // 2, "k": np.arange(10) % 3, "t": list("ab") * 5})
 
 
 def design_of(terms, frame):
@@ -146,6 +146,7 @@ def test_labels_of_factor(ten):
         ("ns(k, 5)", r"ns: the knots .* are not distinct, .* take a smaller df, or give knots=\[...\]"),
         ("ns(x, 2000)", "a spline of 2,000 columns, and at most 1000 are allowed"),
         ("ns(log(x - 1), 2)", "ns: a value is -inf, and all must be finite"),
+        ("ns(t, 2)", "ns: it takes one column of numbers, and this has values such as 'a'"),
         ("poly(k, 3)", "poly: degree 3 needs more than 3 distinct values"),
         ("poly(x, 1.5)", "poly: degree is 1.5, and must be a whole number"),
         ("factor(k, levels=[0, 1])", r"factor: the value 2 is none of the levels \[0, 1\]"),
