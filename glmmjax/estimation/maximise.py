@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from jax.sharding import Mesh
 
@@ -10,7 +12,7 @@ from glmmjax.estimation.convergence import Code
 from glmmjax.estimation.evaluators.choice import Data, in_memory, is_small, on_disk, on_mesh, small
 from glmmjax.estimation.evaluators.disk import Blocks, Replaced
 from glmmjax.estimation.evaluators.evaluator import End
-from glmmjax.estimation.family_limits import close_to_limits, limit_parts, near_limits, on_host, slopes_outwards
+from glmmjax.estimation.family_limits import close_to_limits, limit_parts, near_limits, on_host, slopes_outwards, without_slope
 from glmmjax.estimation.judgement import judged
 from glmmjax.estimation.maximum import Asked, Maximum, Monitor, maximum
 from glmmjax.estimation.objective import Integral, Problem, fit_settings
@@ -119,10 +121,17 @@ def _checked_at_limits(asked: Asked, data: Data, end: End) -> End:
         there = newton._replace(theta=near)  # type: ignore[arg-type]
         at = data.whole.by_rule(end._replace(newton=there), rule, FIRST_ORDER)
         if slopes_outwards(problem, near, np.asarray(at.gradient), is_close):
-            return end
+            return _at_limit(problem, end, is_close)
     again = ascend(data.whole, data.begin_on_all(near), asked.report)
     lost = 0.0 if Code(int(end.code)).is_certified else settings.options.certificate
     return again if float(again.newton.at.value) > float(newton.at.value) - lost else end
+
+
+def _at_limit(problem: Problem, end: End, is_close: tuple[Any, ...]) -> End:
+    """``end`` as the maximum at a limit that it is: so far out, the sign of a slope is one of rounding."""
+    at, code = end.newton.at, Code(int(end.code))
+    moved = at._replace(gradient=without_slope(problem, np.asarray(at.gradient), is_close))  # type: ignore[arg-type]
+    return end._replace(newton=end.newton._replace(at=moved), code=int(Code.CONVERGED_AT_FAMILY_LIMIT if code is Code.CONVERGED else code))
 
 
 def _climb_from_start(asked: Asked, data: Data) -> tuple[End, int]:
