@@ -107,24 +107,33 @@ def _climb(asked: Asked, data: Data) -> tuple[End, int]:
 
 def _checked_at_limits(asked: Asked, data: Data, end: End) -> End:
     """``end``, or a higher one where a step has gone past a maximum to a limit of the family, from which no slope leads back."""
-    settings, newton, problem = data.whole.settings, end.newton, data.whole.settings.problem
-    if not limit_parts(problem):
+    if not limit_parts(data.whole.settings.problem):
         return end
+    checked, near = _close_to_limit(asked, data, end)
+    if near is None:
+        return checked
+    again = ascend(data.whole, data.begin_on_all(near), asked.report)
+    lost = 0.0 if Code(int(end.code)).is_certified else data.whole.settings.options.certificate
+    is_higher = float(again.newton.at.value) > float(end.newton.at.value) - lost
+    return _close_to_limit(asked, data, again)[0] if is_higher else end
+
+
+def _close_to_limit(asked: Asked, data: Data, end: End) -> tuple[End, np.ndarray | None]:
+    """``end`` with the code of a limit where it is one; and where to climb from once more, if it is close to one without being it."""
+    settings, newton, problem = data.whole.settings, end.newton, data.whole.settings.problem
     start = on_host(end.begun.start)
     theta, gradient, hessian = (np.asarray(a) for a in (newton.theta, newton.at.gradient, newton.hessian))
     is_close = close_to_limits(problem, start, theta, gradient, hessian, settings.options.certificate)
     if not any(is_close):
-        return end
+        return end, None
     near = near_limits(problem, start, theta, is_close)
     if Code(int(end.code)).is_certified:
         rule = asked.quadrature.padded(problem.layout.covariance.q, problem.prior)
         there = newton._replace(theta=near)  # type: ignore[arg-type]
         at = data.whole.by_rule(end._replace(newton=there), rule, FIRST_ORDER)
         if slopes_outwards(problem, near, np.asarray(at.gradient), is_close):
-            return _at_limit(problem, end, is_close)
-    again = ascend(data.whole, data.begin_on_all(near), asked.report)
-    lost = 0.0 if Code(int(end.code)).is_certified else settings.options.certificate
-    return again if float(again.newton.at.value) > float(newton.at.value) - lost else end
+            return _at_limit(problem, end, is_close), None
+    return end, near
 
 
 def _at_limit(problem: Problem, end: End, is_close: tuple[Any, ...]) -> End:
