@@ -9,8 +9,8 @@ import jax.numpy as jnp
 from jax import Array
 
 from glmmjax.families.base import Family
+from glmmjax.families.gamma_functions import log_factorial_exp
 from glmmjax.families.links import Cloglog, Link, Logit, ProbabilityLink, Probit
-from glmmjax.families.special import log_factorial
 from glmmjax.families.tails import held
 
 __all__ = ["Beta"]
@@ -50,17 +50,16 @@ class Beta(Family):
     link: ProbabilityLink
 
     def log_kernel(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
-        precision = jnp.exp(held(phi[0]))
-        mu, nu = self.link.probabilities(eta)
+        log_precision = held(phi[0])
         log_mu, log_nu = self.link.log_probabilities(eta)
-        a, b = precision * mu, precision * nu
+        log_a, log_b = log_precision + log_mu, log_precision + log_nu
         # log Gamma(a) is log a! - log a, which stays finite where a underflows and log a does not
-        log_norm = log_factorial(a) + log_factorial(b) - log_mu - log_nu
-        return a * jnp.log(y) + b * jnp.log1p(-y) - log_norm
+        log_norm = log_factorial_exp(log_a) + log_factorial_exp(log_b) - log_mu - log_nu
+        return jnp.exp(log_a) * jnp.log(y) + jnp.exp(log_b) * jnp.log1p(-y) - log_norm
 
     def log_base(self, y: Any, phi: Array, *others: Array) -> Array:
         # 2 phi + log Gamma(precision), by the same rule
-        return phi[0] + log_factorial(jnp.exp(held(phi[0]))) - jnp.log(y) - jnp.log1p(-y)
+        return phi[0] + log_factorial_exp(held(phi[0])) - jnp.log(y) - jnp.log1p(-y)
 
     def mean(self, eta: Array, phi: Array, *zero: Array) -> Array:
         return self.link.inverse(eta)

@@ -12,9 +12,8 @@ from jax import Array
 
 from glmmjax.families.base import Family, Limit
 from glmmjax.families.binomial import Binomial
+from glmmjax.families.gamma_functions import log_factorial, log_rising_exp
 from glmmjax.families.links import Cloglog, Link, Logit, ProbabilityLink, Probit
-from glmmjax.families.negative_binomial import log_rising_exp
-from glmmjax.families.special import log_factorial
 from glmmjax.families.tails import sigmoid_pair
 
 __all__ = ["BetaBinomial"]
