@@ -50,12 +50,12 @@ class Beta(Family):
     link: ProbabilityLink
 
     def log_kernel(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
-        log_precision = held(phi[0])
-        log_mu, log_nu = self.link.log_probabilities(eta)
-        log_a, log_b = log_precision + log_mu, log_precision + log_nu
+        log_shares = jnp.stack(self.link.log_probabilities(eta))
+        logs = held(phi[0]) + log_shares  # of a and b
         # log Gamma(a) is log a! - log a, which stays finite where a underflows and log a does not
-        log_norm = log_factorial_exp(log_a) + log_factorial_exp(log_b) - log_mu - log_nu
-        return jnp.exp(log_a) * jnp.log(y) + jnp.exp(log_b) * jnp.log1p(-y) - log_norm
+        norm = log_factorial_exp(logs) - log_shares
+        log_y, log_rest = jnp.log(y), jnp.log1p(-y)
+        return jnp.exp(logs[0]) * log_y + jnp.exp(logs[1]) * log_rest - norm[0] - norm[1]
 
     def log_base(self, y: Any, phi: Array, *others: Array) -> Array:
         # 2 phi + log Gamma(precision), by the same rule

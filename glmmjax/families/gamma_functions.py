@@ -129,18 +129,10 @@ def _log_gamma_excess_orders(last: int, x: Array) -> Orders:
 
 
 def _slopes(last: int, is_small: Array, x: Array, large: Array, lead: Callable[[int], Array]) -> Orders:
-    """Derivatives of orders 1 to ``last`` of log Gamma; ``lead(n)`` is the leading term of order n + 1, times ``large``^n and a sign."""
-    if last == 0:
-        return ()
-    found, inverse = [], 1.0 / large
-    square, power = inverse * inverse, jnp.ones_like(large)
-    steps = _Powers([1.0 / (x + k) for k in range(_SHIFT)])
-    for n in range(last):
-        tail = 0.5 * math.factorial(n) * inverse + square * _polynomial(_asymptotic(n), square)
-        value = (lead(n) + tail) * power + jnp.where(is_small, math.factorial(n) * sum(steps.next()), 0.0)
-        found.append(value if n % 2 else -value)
-        power = power * inverse
-    return tuple(found)
+    """Derivatives of orders 1 to ``last`` of log Gamma; ``lead(m)`` is the leading term of order m + 1, times ``large``^m and a sign."""
+    inverse = 1.0 / large
+    leads = [(lead(m) + 0.5 * math.factorial(m) * inverse) * inverse**m for m in range(last)]
+    return _signed([a + b for a, b in zip(leads, _series(last, x, is_small), strict=True)])
 
 
 def _log_rising_orders(last: int, a: Array, n: Array) -> Orders:
@@ -152,23 +144,15 @@ def _log_rising_orders(last: int, a: Array, n: Array) -> Orders:
     # (a)_n = (a + s)_n (a)_s / (a + n)_s, s the shift
     quotient = functools.reduce(lambda p, k: p * ((a + k) / (a + n + k)), range(1, _SHIFT), a / (a + n))
     value = value + jnp.log(jnp.where(is_small, quotient, 1.0))
-    return value, *(_rising_slopes(last, is_small, a, n, u, v) if last else ())
-
-
-def _rising_slopes(last: int, is_small: Array, a: Array, n: Array, u: Array, v: Array) -> Orders:
-    """Derivatives of orders 1 to ``last``; u = 1 / (a + n) and v = 1 / a, both shifted."""
-    gap, found = -n * u * v, []
-    squares, powers = (u * u, v * v), (u * u, v * v)
-    low, high = [_Powers([1.0 / (at + k) for k in range(_SHIFT)]) for at in (a, a + n)]
-    lead, gaps = -jnp.log1p(n * v), _power_gaps(u, v, last)
-    for m in range(last):
-        tails = [power * _polynomial(_asymptotic(m), square) for power, square in zip(powers, squares, strict=True)]
-        lead = lead if m == 0 else math.factorial(m - 1) * gap * gaps[m - 1]
-        recurred = math.factorial(m) * sum(t - b for t, b in zip(high.next(), low.next(), strict=True))
-        value = lead + 0.5 * math.factorial(m) * gap * gaps[m] + tails[0] - tails[1] + jnp.where(is_small, recurred, 0.0)
-        found.append(value if m % 2 else -value)
-        powers = powers[0] * u, powers[1] * v
-    return tuple(found)
+    gap, gaps = -n * u * v, _power_gaps(u, v, last + 1)  # u^k - v^k = gap gaps[k]
+    leads = [-jnp.log1p(n * v), *(math.factorial(m - 1) * gap * gaps[m] for m in range(1, last))][:last]
+    found = _series(last, jnp.stack([a + n, a]), is_small)
+    return value, *_signed(
+        [
+            lead + 0.5 * math.factorial(m) * gap * gaps[m + 1] + (of_top - of_a)
+            for m, (lead, (of_top, of_a)) in enumerate(zip(leads, found, strict=True))
+        ]
+    )
 
 
 def _log_factorial_exp_orders(last: int, x: Array) -> Orders:
@@ -198,15 +182,38 @@ def _in_logarithm(orders: Orders, e: Array) -> Orders:
     return tuple(found)
 
 
-class _Powers:
-    """First, second, third ... powers of arrays, one more at each call."""
+def _signed(values: list[Array]) -> Orders:
+    return tuple(value if m % 2 else -value for m, value in enumerate(values))
 
-    def __init__(self, bases: list[Array]):
-        self._bases, self._powers = bases, [1.0] * len(bases)
 
-    def next(self) -> list[Array]:
-        self._powers = [power * base for power, base in zip(self._powers, self._bases, strict=True)]
-        return self._powers
+def _series(last: int, x: Array, is_small: Array) -> Orders:
+    """Of the derivatives of orders 1 to ``last`` of log Gamma, without a sign: Stirling's series, and the recurrence where x is shifted.
+
+    XLA's CPU compiler would inline all of it into every sum that uses an order. Only the branch of a conditional stops this.
+    """
+    if not last or not x.size:
+        return tuple(jnp.zeros_like(x) for _ in range(last))
+
+    def on_cpu(x: Array, is_small: Array) -> Orders:
+        first = x.ravel()[0]
+        always = (first > 0.0) | ~(first > 1.0)  # also for NaN, and the compiler cannot know
+        return jax.lax.cond(always, function, lambda x, _: tuple(jnp.zeros_like(x) for _ in range(last)), x, is_small)
+
+    function = functools.partial(_series_at, last)
+    return jax.lax.platform_dependent(x, is_small, cpu=on_cpu, default=function)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _series_at(last: int, x: Array, is_small: Array) -> Orders:
+    inverse = 1.0 / jnp.where(is_small, x + _SHIFT, x)
+    steps = [1.0 / (x + k) for k in range(_SHIFT)]
+    square, powers, found = inverse * inverse, steps, []
+    power = square
+    for m in range(last):
+        recurred = math.factorial(m) * functools.reduce(jnp.add, powers)
+        found.append(power * _polynomial(_asymptotic(m), square) + jnp.where(is_small, recurred, 0.0))
+        power, powers = power * inverse, [a * b for a, b in zip(powers, steps, strict=True)]
+    return tuple(found)
 
 
 def _shifted(x: Array) -> tuple[Array, Array]:
@@ -227,11 +234,11 @@ def _asymptotic(n: int) -> list[float]:
 
 
 def _power_gaps(u: Array, v: Array, last: int) -> list[Array]:
-    """(u^k - v^k) / (u - v) for k = 1 to ``last``."""
-    gaps, power = [jnp.ones_like(u)], jnp.ones_like(v)
-    for _ in range(1, last):
-        power = power * v
+    """(u^k - v^k) / (u - v) for k = 0 to ``last``."""
+    gaps, power = [jnp.zeros_like(u)], jnp.ones_like(v)
+    for _ in range(last):
         gaps.append(u * gaps[-1] + power)
+        power = power * v
     return gaps
 
 
