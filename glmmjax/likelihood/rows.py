@@ -108,7 +108,7 @@ class Integrand:
 
 def integrand(params: Params, block: Bucket, family: Family, prior: Prior = STANDARD_NORMAL) -> Integrand:
     """The integrand of a block at ``params``."""
-    return Integrand(family, prior, predictors_of(params, block), observed_of(block), _turn_of(params, block))
+    return Integrand(family, prior, predictors_of(params, block, family), observed_of(block), _turn_of(params, block))
 
 
 def _turn_of(params: Params, block: Bucket) -> Array | None:
@@ -120,11 +120,15 @@ def _turn_of(params: Params, block: Bucket) -> Array | None:
     return lower_rotation(jnp.matmul(jax.lax.stop_gradient(block.frame), params.chol, precision="highest"))
 
 
-def predictors_of(params: Params, block: Bucket) -> Predictors:
-    """Linear predictors of a block at u = 0 and their slopes in u, for the main part, the zero part and the dispersion."""
-    eta = predictors_at(params, block)
+def predictors_of(params: Params, block: Bucket, family: Family) -> Predictors:
+    """Linear predictors of a block at u = 0 and their slopes in u, for the main part, the zero part, the dispersion, and what
+    ``family.in_rows`` adds.
+    """
+    eta, zl = predictors_at(params, block), random_columns(params, block)
     phi = jnp.asarray(params.phi, eta.dtype)
-    return Predictors(eta, random_columns(params, block), jnp.broadcast_to(phi[:, None], (phi.shape[0], eta.shape[-1])))
+    eta, phi = family.in_rows(observed_of(block).y, eta, jnp.broadcast_to(phi[:, None], (phi.shape[0], eta.shape[-1])))
+    still = jnp.zeros((len(eta) - len(zl), *zl.shape[1:]), zl.dtype)
+    return Predictors(eta, jnp.concatenate([zl, still]) if len(still) else zl, phi)
 
 
 def observed_of(block: Bucket) -> Observed:
