@@ -243,7 +243,7 @@ def _power_gaps(u: Array, v: Array, last: int) -> list[Array]:
 
 
 def _polynomial(coefficients: list[float], x: Array) -> Array:
-    return functools.reduce(lambda total, c: total * x + c, reversed(coefficients[:-1]), coefficients[-1])
+    return functools.reduce(lambda total, c: total * x + c, reversed(coefficients[:-1]), jnp.full_like(x, coefficients[-1]))
 
 
 def _constant(like: Array, value: float) -> Array:
