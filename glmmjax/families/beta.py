@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from glmmjax.families.base import Family
-from glmmjax.families.gamma_functions import log_factorial_exp
+from glmmjax.families.gamma_functions import log_factorial
 from glmmjax.families.links import Cloglog, Link, Logit, ProbabilityLink, Probit
 from glmmjax.families.tails import held
 
@@ -50,16 +50,14 @@ class Beta(Family):
     link: ProbabilityLink
 
     def log_kernel(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
-        log_shares = jnp.stack(self.link.log_probabilities(eta))
-        logs = held(phi[0]) + log_shares  # of a and b
+        a = jnp.exp(held(phi[0])) * jnp.stack(self.link.probabilities(eta))  # and b
         # log Gamma(a) is log a! - log a, which stays finite where a underflows and log a does not
-        norm = log_factorial_exp(logs) - log_shares
-        log_y, log_rest = jnp.log(y), jnp.log1p(-y)
-        return jnp.exp(logs[0]) * log_y + jnp.exp(logs[1]) * log_rest - norm[0] - norm[1]
+        norm = log_factorial(a) - jnp.stack(self.link.log_probabilities(eta))
+        return a[0] * jnp.log(y) + a[1] * jnp.log1p(-y) - norm[0] - norm[1]
 
     def log_base(self, y: Any, phi: Array, *others: Array) -> Array:
         # 2 phi + log Gamma(precision), by the same rule
-        return phi[0] + log_factorial_exp(held(phi[0])) - jnp.log(y) - jnp.log1p(-y)
+        return phi[0] + log_factorial(jnp.exp(held(phi[0]))) - jnp.log(y) - jnp.log1p(-y)
 
     def mean(self, eta: Array, phi: Array, *zero: Array) -> Array:
         return self.link.inverse(eta)

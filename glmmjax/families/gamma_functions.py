@@ -1,7 +1,8 @@
 """log Gamma, its ratios and their derivatives in plain arithmetic, of which a CPU does eight rows at a time.
 
 A small argument is shifted upwards by the recurrence, and Stirling's series is taken there: absolute errors of some 1e-15 times the
-larger of 1 and the value. Arguments must be positive.
+larger of 1 and the value, and relative errors of 1e-15, 3e-14, 5e-13 and 4e-12 at most in its first four derivatives, the largest where
+an argument is 7. Arguments must be positive.
 
 The derivatives of orders 0 to K come from one pass, which shares the shift, its reciprocals and their powers. A rule of JAX that gave one
 order and called itself for the next would be called 2^K times in a program with derivatives of order K.
@@ -19,7 +20,7 @@ from jax import Array
 
 from glmmjax.families.tails import beyond, held
 
-__all__ = ["log_factorial", "log_factorial_exp", "log_gamma", "log_gamma_excess", "log_gamma_excess_exp", "log_rising", "log_rising_exp"]
+__all__ = ["log_factorial", "log_gamma", "log_gamma_excess", "log_gamma_excess_exp", "log_rising", "log_rising_exp"]
 
 Orders = tuple[Array, ...]  # derivatives of orders 0, 1, ...
 
@@ -51,11 +52,6 @@ def log_gamma(x: Array) -> Array:
 def log_factorial(y: Array) -> Array:
     """log y! for y >= 0."""
     return _log_gamma(y + 1.0)
-
-
-def log_factorial_exp(x: Array) -> Array:
-    """log a! for a = exp(x), differentiated in x."""
-    return _log_factorial_exp(x)
 
 
 def log_gamma_excess(x: Array) -> Array:
@@ -115,7 +111,7 @@ def _log_gamma_orders(last: int, x: Array) -> Orders:
     product = functools.reduce(lambda p, k: p * (x + k), range(1, _SHIFT), x)
     value = (large - 0.5) * jnp.log(large) - large + _HALF_LOG_2PI + _stirling(1.0 / large)
     value = value - jnp.log(jnp.where(is_small, product, 1.0))
-    return value, *_slopes(last, is_small, x, large, lambda n: -jnp.log(large) if n == 0 else _constant(large, math.factorial(n - 1)))
+    return value, *_slopes(last, is_small, x, large, lambda n: -jnp.log(large) if n == 0 else jnp.full_like(large, math.factorial(n - 1)))
 
 
 def _log_gamma_excess_orders(last: int, x: Array) -> Orders:
@@ -153,11 +149,6 @@ def _log_rising_orders(last: int, a: Array, n: Array) -> Orders:
             for m, (lead, (of_top, of_a)) in enumerate(zip(leads, found, strict=True))
         ]
     )
-
-
-def _log_factorial_exp_orders(last: int, x: Array) -> Orders:
-    e = jnp.exp(x)
-    return _in_logarithm(_log_gamma_orders(last, 1.0 + e), e)
 
 
 def _log_rising_exp_orders(last: int, x: Array, n: Array) -> Orders:
@@ -246,12 +237,7 @@ def _polynomial(coefficients: list[float], x: Array) -> Array:
     return functools.reduce(lambda total, c: total * x + c, reversed(coefficients[:-1]), jnp.full_like(x, coefficients[-1]))
 
 
-def _constant(like: Array, value: float) -> Array:
-    return jnp.full_like(like, value)
-
-
 _log_gamma = _differentiable(_log_gamma_orders)
 _log_gamma_excess = _differentiable(_log_gamma_excess_orders)
-_log_factorial_exp = _differentiable(_log_factorial_exp_orders)
 _log_rising = _differentiable(_log_rising_orders)
 _log_rising_exp = _differentiable(_log_rising_exp_orders)

@@ -13,7 +13,6 @@ import pytest
 from mpmath import mp
 
 from glmmjax.families.gamma_functions import (
-    log_factorial_exp,
     log_gamma,
     log_gamma_excess,
     log_gamma_excess_exp,
@@ -54,7 +53,6 @@ CASES = {  # function, its exact derivatives, arguments
     "gamma": (log_gamma, of_gamma, POINTS),
     "excess": (log_gamma_excess, of_excess, POINTS),
     "excess_exp": (log_gamma_excess_exp, lambda x: in_logarithm(of_excess(mp.exp(x)), mp.exp(x)), LOGS),
-    "factorial_exp": (log_factorial_exp, lambda x: in_logarithm(of_gamma(1 + mp.exp(x)), mp.exp(x)), LOGS),
     **{f"rising_{n:g}": (functools.partial(log_rising, n=n), functools.partial(of_rising, n=n), POINTS) for n in COUNTS},
     **{
         f"rising_exp_{n:g}": (functools.partial(log_rising_exp, n=n), lambda x, n=n: in_logarithm(of_rising(mp.exp(x), n), mp.exp(x)), LOGS)
