@@ -113,6 +113,12 @@ def _many(options: Options) -> None:
     print_many(2_000 if options.quick else 10_000, 50 if options.quick else 1_000)
 
 
+def _neural(options: Options) -> None:
+    from benchmarks.neural import print_neural
+
+    print_neural(1 if options.quick else 5)
+
+
 def _gpu(options: Options) -> None:
     from benchmarks.gpu import print_gpu
 
@@ -138,6 +144,7 @@ _PARTS: dict[str, Callable[[Options], None]] = {
     "influence": _influence,
     "coverage": _coverage,
     "many": _many,
+    "neural": _neural,
     "gpu": _gpu,
 }
 

@@ -23,7 +23,7 @@ from benchmarks.timing import clock, median_of, warm_median
 from glmmjax.estimation.objective import Problem
 from glmmjax.estimation.xla.programs import programs
 from glmmjax.families import Custom, log_gamma, log_rising
-from glmmjax.likelihood.marginal import Span, start_modes
+from glmmjax.likelihood.block_sums import Span, start_modes
 from glmmjax.likelihood.params import Theta
 
 __all__ = ["print_families"]

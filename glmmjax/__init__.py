@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from glmmjax.loading import load as load
     from glmmjax.many.entry import fit_many as fit_many
     from glmmjax.model import mixed_model as mixed_model
+    from glmmjax.neural.batches import cluster_batches as cluster_batches
+    from glmmjax.neural.loss import marginal_loss as marginal_loss
+    from glmmjax.neural.model import NeuralMixedModel as NeuralMixedModel
     from glmmjax.options import Options as Options
     from glmmjax.options import StudentTPenalty as StudentTPenalty
     from glmmjax.results import ManyFits as ManyFits
@@ -39,12 +42,14 @@ __version__ = "0.1.0"
 _MODULES = ("datasets", "errors", "families")
 _HOMES = {
     "MixedModelResults": "results",
+    "NeuralMixedModel": "neural.model",
     "ManyFits": "results",
     "Options": "options",
     "Params": "likelihood.params",
     "StudentTPenalty": "options",
     "anova": "results",
     "cluster_log_likelihoods": "likelihood.marginal",
+    "cluster_batches": "neural.batches",
     "cr_marg_probs": "continuation_ratio",
     "cr_setup": "continuation_ratio",
     "enable_compilation_cache": "compilation_cache",
@@ -54,6 +59,7 @@ _HOMES = {
     "load": "loading",
     "log_likelihood": "likelihood.marginal",
     "make_design": "design.builder",
+    "marginal_loss": "neural.loss",
     "mixed_model": "model",
     "program_store": "compilation_cache",
     "stream": "design.stream.source",
@@ -63,10 +69,12 @@ _HOMES = {
 __all__ = [
     "ManyFits",
     "MixedModelResults",
+    "NeuralMixedModel",
     "Options",
     "Params",
     "StudentTPenalty",
     "anova",
+    "cluster_batches",
     "cluster_log_likelihoods",
     "cr_marg_probs",
     "cr_setup",
@@ -80,6 +88,7 @@ __all__ = [
     "load",
     "log_likelihood",
     "make_design",
+    "marginal_loss",
     "mixed_model",
     "program_store",
     "shard_clusters",

@@ -14,7 +14,7 @@ from glmmjax.estimation.xla.interrupts import keep_interrupts
 from glmmjax.estimation.xla.news import logger, told_to
 from glmmjax.values import shown
 
-__all__ = ["ManyProgress", "Watch"]
+__all__ = ["ManyProgress", "TrainingProgress", "Watch"]
 
 
 class ManyProgress(NamedTuple):
@@ -40,6 +40,54 @@ class ManyProgress(NamedTuple):
         """About what the other fits will take; None where that is not known."""
         return None if self.n is None or not self.n_done else self.seconds * (self.n - self.n_done) / self.n_done
 
+    @property
+    def place(self) -> str:
+        """How far it has come, for an interruption."""
+        return f"after {self.n_done:,} of many fits"
+
+    @property
+    def text(self) -> str:
+        """One line."""
+        total, left = "" if self.n is None else f" of {self.n:,}", self.seconds_left
+        until = "" if left is None else f", {left:.0f} s left"
+        return f"{self.n_done:,}{total} fits done, {self.n_certified:,} certified, {self.n_failed:,} without certificate{until}"
+
+
+class TrainingProgress(NamedTuple):
+    """What a monitor of a training is told after every epoch.
+
+    Attributes
+    ----------
+    epoch : from 1 on
+    n_epochs : at most
+    loss : mean over the batches of the epoch, a cluster
+    validation_loss : of the clusters that are held back, a cluster; None without these
+    n_skipped : steps that were not taken, because the loss or its gradient was not finite
+    seconds : since the beginning
+    """
+
+    epoch: int
+    n_epochs: int
+    loss: float
+    validation_loss: float | None
+    n_skipped: int
+    seconds: float
+
+    @property
+    def place(self) -> str:
+        """How far it has come, for an interruption."""
+        return f"in training, after epoch {self.epoch}"
+
+    @property
+    def text(self) -> str:
+        """One line."""
+        held_back = "" if self.validation_loss is None else f", {self.validation_loss:.4f} on clusters held back"
+        skipped = f", {self.n_skipped} steps skipped" if self.n_skipped else ""
+        return f"epoch {self.epoch} of {self.n_epochs}, loss {self.loss:.4f}{held_back}{skipped}"
+
+
+AnyProgress = Progress | ManyProgress | TrainingProgress
+
 
 class Watch:
     """Follows one fit, or many. A context manager that ends the line, and names the point reached when the fit is interrupted.
@@ -55,7 +103,7 @@ class Watch:
             raise ArgumentError(f"progress={shown(progress)} must be True, False, or a function of one Progress record.")
         self._show: Callable[[Any], None] | None = _show_line if progress is True else progress or None
         self._shows_line = progress is True
-        self._last: Progress | ManyProgress | None = None
+        self._last: AnyProgress | None = None
         self._interrupts = keep_interrupts()
         self._news = told_to(_show_text if self._shows_line else None)
 
@@ -82,7 +130,7 @@ class Watch:
         if isinstance(error, KeyboardInterrupt):
             raise KeyboardInterrupt(f"glmmjax: fit stopped by the user{self._place()}") from None
 
-    def report(self, step: Progress | ManyProgress) -> None:
+    def report(self, step: AnyProgress) -> None:
         """What a fit calls whenever it comes back from compiled code."""
         self._last = step
         self._check()
@@ -95,8 +143,8 @@ class Watch:
         if self._last is None:
             return " while it was compiled or looked for starting values"
         last = self._last
-        if isinstance(last, ManyProgress):
-            return f" after {last.n_done:,} of many fits"
+        if not isinstance(last, Progress):
+            return f" {last.place}"
         return f" in the {last.phase} phase, after iteration {last.iteration} (log-likelihood {last.log_likelihood:.4f})"
 
 
@@ -113,17 +161,15 @@ def _takes_one(function: Any) -> bool:
     return True
 
 
-def describe(step: Progress | ManyProgress) -> str:
+def describe(step: AnyProgress) -> str:
     """One line on one step."""
-    if isinstance(step, ManyProgress):
-        total, left = "" if step.n is None else f" of {step.n:,}", step.seconds_left
-        until = "" if left is None else f", {left:.0f} s left"
-        return f"glmmjax: {step.n_done:,}{total} fits done, {step.n_certified:,} certified, {step.n_failed:,} without certificate{until}"
+    if not isinstance(step, Progress):
+        return f"glmmjax: {step.text}"
     place = f"{step.phase}, iteration {step.iteration}"
     return f"glmmjax: {place}, log-likelihood {step.log_likelihood:.4f}, gradient norm {step.gradient_norm:.2e}"
 
 
-def _show_line(step: Progress | ManyProgress) -> None:
+def _show_line(step: AnyProgress) -> None:
     _show(describe(step))
 
 

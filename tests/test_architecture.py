@@ -45,6 +45,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "results": _ALL_FITTED | {"postfit", "tables", "plots", "storage", "marginaleffects_adapter"},
     "model": _ALL_FITTED | {"postfit", "tables", "plots", "results", "progress", "initial_values", "devices"},
     "many": _ALL_FITTED | {"model", "progress", "results"},
+    "neural": _ALL_FITTED | {"model", "progress", "results"},
     "loading": {"arguments", "families", "design", "results", "storage", "model"},
     "datasets": set(),
     "cli": {ROOT, "errors", "families", "likelihood", "design", "datasets"},
@@ -77,6 +78,7 @@ OUTSIDE: dict[str, set[str]] = {
     "fitted": {"jax", "numpy"},
     "fitted_many": {"numpy"},
     "many": {"jax", "numpy"},
+    "neural": {"jax", "numpy", "optax", "scipy"},
     "postfit": {"jax", "numpy"},
     "tables": {"numpy", "pandas"},
     "plots": {"matplotlib", "numpy"},
@@ -90,7 +92,13 @@ OUTSIDE: dict[str, set[str]] = {
 }
 
 # allowed below `if TYPE_CHECKING:` only, for annotations: such an import never runs
-TYPES_ONLY: dict[str, set[str]] = {"fitted": {"pandas"}, "postfit": {"pandas"}, "results": {"matplotlib", "pandas"}, "model": {"pandas"}}
+TYPES_ONLY: dict[str, set[str]] = {
+    "fitted": {"pandas"},
+    "neural": {"pandas"},
+    "postfit": {"pandas"},
+    "results": {"matplotlib", "pandas"},
+    "model": {"pandas"},
+}
 
 
 class Import(NamedTuple):

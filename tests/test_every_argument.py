@@ -102,6 +102,8 @@ def sound(name: str, receivers: dict, argument: str = "") -> dict:
         "make_design": {key: value for key, value in MODEL.items() if key != "n_agq"},
         "log_likelihood": at,
         "cluster_log_likelihoods": at,
+        "marginal_loss": {"predictor_values": np.zeros(48), "params": fit.params, "clusters": design, "family": "poisson", "n_agq": 3},
+        "cluster_batches": {"design": design, "size": 3, "key": 0},
         "fit_params": {"clusters": design.clusters, "family": "poisson", "n_agq": 3, "init": fit.params},
         "fit_many": MODEL | {"fixed": "y ~ x", "by": "sex"} if argument == "by" else MANY,
         "fit_params_many": {"clusters": design.with_outcomes(np.ones((2, 48))), "family": "poisson", "n_agq": 3},

@@ -18,10 +18,11 @@ from glmmjax.estimation.phases import first_order
 from glmmjax.estimation.starting_values import starting_values
 from glmmjax.families.base import Family
 from glmmjax.families.registry import resolve_family
+from glmmjax.likelihood.block_sums import start_modes
 from glmmjax.likelihood.clusters import Bucket, ClusterData
 from glmmjax.likelihood.covariance import canonical, unstructured
 from glmmjax.likelihood.gauss_hermite import check_n_agq, tensor_rule
-from glmmjax.likelihood.marginal import in_ambient_precision, start_modes
+from glmmjax.likelihood.marginal import in_ambient_precision
 from glmmjax.likelihood.params import Params, Theta, check_shapes, layout_of, predictor_sizes
 from glmmjax.likelihood.sharding import CLUSTERS
 from glmmjax.likelihood.structure import Structure

@@ -11,8 +11,8 @@ from jax import Array
 
 from glmmjax.estimation.penalty import log_penalty
 from glmmjax.families.base import Family
+from glmmjax.likelihood.block_sums import Modes, Span, block_value_and_gradient, sum_over_blocks, value_and_gradient
 from glmmjax.likelihood.clusters import Bucket
-from glmmjax.likelihood.marginal import Modes, Span, block_value_and_gradient, sum_over_blocks, value_and_gradient
 from glmmjax.likelihood.params import Theta
 from glmmjax.likelihood.prior import STANDARD_NORMAL, Prior
 from glmmjax.likelihood.rule import Rule

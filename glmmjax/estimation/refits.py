@@ -31,8 +31,8 @@ from glmmjax.estimation.search_space import SearchSpace, search_space
 from glmmjax.estimation.xla.compiler_options import platform_in_force
 from glmmjax.estimation.xla.programs import given_theta, programs
 from glmmjax.estimation.xla.workers import Workers
+from glmmjax.likelihood.block_sums import Modes
 from glmmjax.likelihood.clusters import Bucket, ClusterData, cluster_starts, replace_outcomes, replace_weights, weights_in_blocks
-from glmmjax.likelihood.marginal import Modes
 from glmmjax.likelihood.params import Theta
 from glmmjax.likelihood.quadrature import Quadrature
 from glmmjax.options import Options

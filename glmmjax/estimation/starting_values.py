@@ -17,7 +17,7 @@ from jax import Array
 from glmmjax.estimation.glm import fit_glm, row_terms, weighted_deviation
 from glmmjax.estimation.linear_algebra import solve_positive
 from glmmjax.estimation.objective import Problem, all_real
-from glmmjax.likelihood.clusters import Bucket
+from glmmjax.likelihood.clusters import Bucket, on_all_lanes
 from glmmjax.likelihood.model_rows import predictors_at
 from glmmjax.likelihood.rows import observed_of, over_lanes
 from glmmjax.likelihood.small_matrices import cholesky, inverse_transpose
@@ -147,8 +147,14 @@ def _left_by_others(problem: Problem, buckets: tuple[Bucket, ...]) -> Array:
     for e, where in enumerate(problem.layout.by_predictor):
         eye = jnp.eye(where.stop - where.start, dtype=dtype)
         gram = jnp.zeros_like(eye)
-        for bucket in buckets:
-            gram, _ = jax.lax.scan(lambda total, x: (total + jnp.einsum("awb,cwb->ac", x, x), None), gram, bucket.X[e])
+        for bucket in buckets:  # padding repeats rows and clusters, which count once
+            is_real = bucket.row_weight * (on_all_lanes(bucket, bucket.cluster_weight) > 0)[:, None]
+
+            def add(total: Array, block: tuple[Array, Array]) -> tuple[Array, None]:
+                x, weight = block
+                return total + jnp.einsum("awb,cwb->ac", x * weight, x), None
+
+            gram, _ = jax.lax.scan(add, gram, (bucket.X[e], is_real))
         gram = gram + eye * (jnp.diagonal(gram) == 0)
         left = left.at[where].set(1.0 / jnp.sqrt(jnp.diagonal(gram) * jnp.diagonal(solve_positive(gram, eye))))
     return left

@@ -25,7 +25,8 @@ The integral of a block of clusters:
 
 What uses it:
 
-- ``marginal``: the sum over all blocks; the only place that batches over clusters
+- ``block_sums``: the sum over all blocks with its gradient; this file and the next are the only ones that batch over clusters
+- ``marginal``: the same sum as public functions
 - ``conditional``: random effects given outcomes
 - ``population``: averages over the law of the random effects
 """

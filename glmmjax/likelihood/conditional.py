@@ -12,8 +12,8 @@ import jax.numpy as jnp
 from jax import Array
 
 from glmmjax.families.base import Family
+from glmmjax.likelihood.block_sums import Modes, start_modes
 from glmmjax.likelihood.clusters import Bucket, ClusterData, to_clusters
-from glmmjax.likelihood.marginal import Modes, start_modes
 from glmmjax.likelihood.params import Params
 from glmmjax.likelihood.posterior import Posterior, posterior
 from glmmjax.likelihood.prior import STANDARD_NORMAL, Prior

@@ -13,6 +13,7 @@ import numpy as np
 from glmmjax.design import Design, build_design
 from glmmjax.design.columns.groups import number_clusters
 from glmmjax.design.layout.grouping import BucketLayout, ladder, lay_out
+from glmmjax.design.layout.row_table import RowTable, row_table
 from glmmjax.estimation.many.fits import BatchData
 from glmmjax.estimation.many.in_flight import Rows
 from glmmjax.estimation.many.programs import VARYING
@@ -30,15 +31,6 @@ __all__ = ["LevelSource"]
 _STEPS = 2  # sizes an octave: few shapes, at the price of padding
 _COMPILING = 2_000_000  # padded rows whose fits take as long as compiling the programs of one more shape
 _BLOCK_ROWS = 500_000  # padded rows that are gathered at a time
-
-
-class _Table(NamedTuple):
-    """The columns of all rows that the model uses, a cluster after the other and a level after the other."""
-
-    y: tuple[np.ndarray, ...]  # (n,) each
-    X: tuple[np.ndarray, ...]  # (p, n) each
-    Z: tuple[np.ndarray, ...]  # (q, n) each
-    offset: np.ndarray  # (E, n)
 
 
 class _Level(NamedTuple):
@@ -116,23 +108,14 @@ class LevelSource:
         """(S, B) weights of the clusters of a fit."""
         return np.where(layout.is_cluster, self._levels[k].weights[layout.clusters], 0.0)
 
-    def _buckets(self, table: _Table, fits: np.ndarray, shape: tuple[int, int, int]) -> Bucket:
+    def _buckets(self, table: RowTable, fits: np.ndarray, shape: tuple[int, int, int]) -> Bucket:
         """The bucket of every fit, on the first axis, from rows of ``table``."""
         s, w, b = shape
         layouts: list[BucketLayout] = [lay_out(self._levels[k].sizes, w, (s, b)) for k in fits]
         firsts = np.array([self._levels[k].first for k in fits])
         index = np.stack([layout.rows for layout in layouts]) + firsts[:, None, None, None]
         weights = [self._weights(k, layout) for k, layout in zip(fits, layouts, strict=True)]
-        y: Any = tuple(column[index] for column in table.y)
-        arrays: dict[str, Any] = {
-            "y": y if len(y) > 1 else y[0],
-            "X": tuple(np.moveaxis(x[:, index], 0, 2) for x in table.X),
-            "Z": tuple(np.moveaxis(z[:, index], 0, 2) for z in table.Z),
-            "offset": np.moveaxis(table.offset[:, index], 0, 2),
-            "row_weight": np.stack([layout.is_row for layout in layouts]).astype(float),
-            "cluster_weight": np.stack(weights),
-        }
-        return Bucket(**arrays)
+        return table.bucket(index, np.stack([layout.is_row for layout in layouts]), np.stack(weights))
 
 
 def _classes(levels: list[_Level]) -> list[tuple[tuple[int, int], np.ndarray]]:
@@ -163,18 +146,12 @@ def _shape(width: int, count: int, max_block_rows: int) -> tuple[int, int, int]:
     return -(-count // lanes), width, lanes
 
 
-def _sorted_by_level(design: Design, buckets: tuple[Bucket, ...], level: np.ndarray, n_levels: int) -> tuple[_Table, list[_Level]]:
+def _sorted_by_level(design: Design, buckets: tuple[Bucket, ...], level: np.ndarray, n_levels: int) -> tuple[RowTable, list[_Level]]:
     """The rows of ``buckets`` by level and cluster, and where each level is."""
     clusters, order = design.clusters._replace(buckets=buckets), design.order
     cluster = np.asarray(clusters_of_rows(clusters, order))
     sorted_rows = np.lexsort((cluster, level))
-    in_order = lambda blocks: np.asarray(to_rows(order, [np.asarray(block) for block in blocks]))[..., sorted_rows]  # noqa: E731
-    table = _Table(
-        y=tuple(in_order(blocks) for blocks in outcome_columns(clusters)),
-        X=tuple(in_order([bucket.X[e] for bucket in buckets]) for e in range(len(buckets[0].X))),
-        Z=tuple(in_order([bucket.Z[e] for bucket in buckets]) for e in range(len(buckets[0].Z))),
-        offset=in_order([bucket.offset for bucket in buckets]),
-    )
+    table = row_table(clusters, order, sorted_rows)
     level, cluster, weights = level[sorted_rows], cluster[sorted_rows], np.asarray(cluster_weights(clusters))
     starts = np.flatnonzero((np.diff(level, prepend=-1) != 0) | (np.diff(cluster, prepend=-1) != 0))
     sizes, of_start = np.diff(starts, append=len(level)), level[starts]

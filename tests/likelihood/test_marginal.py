@@ -17,9 +17,10 @@ from glmmjax.design.layout import grouping
 from glmmjax.errors import ArgumentError
 from glmmjax.estimation.objective import Problem, likelihood_with_hessian
 from glmmjax.estimation.starting_values import starting_values
+from glmmjax.likelihood.block_sums import start_modes, value_and_gradient
 from glmmjax.likelihood.covariance import BlockDiagonal
 from glmmjax.likelihood.gauss_hermite import padded_rule, tensor_rule
-from glmmjax.likelihood.marginal import _log_likelihood, log_likelihood_by_rule, start_modes, value_and_gradient
+from glmmjax.likelihood.marginal import _log_likelihood, log_likelihood_by_rule
 from glmmjax.likelihood.params import Theta
 
 pytestmark = pytest.mark.usefixtures("compile_quickly")

@@ -15,9 +15,10 @@ import scipy.integrate
 import scipy.stats
 
 import glmmjax as gj
+from glmmjax.likelihood.block_sums import start_modes, value_and_gradient
 from glmmjax.likelihood.conditional import conditional, conditional_means
 from glmmjax.likelihood.gauss_hermite import padded_rule, tensor_rule
-from glmmjax.likelihood.marginal import log_likelihood_by_rule, start_modes, value_and_gradient
+from glmmjax.likelihood.marginal import log_likelihood_by_rule
 from glmmjax.likelihood.model_rows import ModelRows
 from glmmjax.likelihood.population import population_average, population_mean
 from glmmjax.likelihood.prior import STANDARD_NORMAL, Prior

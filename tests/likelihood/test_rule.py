@@ -9,9 +9,10 @@ import pandas as pd
 import pytest
 
 import glmmjax as gj
+from glmmjax.likelihood.block_sums import start_modes, value_and_gradient
 from glmmjax.likelihood.conditional import conditional, conditional_covariances, conditional_means
 from glmmjax.likelihood.gauss_hermite import tensor_rule
-from glmmjax.likelihood.marginal import log_likelihood_by_rule, start_modes, value_and_gradient
+from glmmjax.likelihood.marginal import log_likelihood_by_rule
 from glmmjax.likelihood.posterior import Posterior
 from glmmjax.likelihood.prior import STANDARD_NORMAL
 from glmmjax.likelihood.rows import Integrand

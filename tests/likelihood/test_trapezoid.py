@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 import glmmjax as gj
+from glmmjax.likelihood.block_sums import start_modes, value_and_gradient
 from glmmjax.likelihood.gauss_hermite import tensor_rule
-from glmmjax.likelihood.marginal import log_likelihood_by_rule, start_modes, value_and_gradient
+from glmmjax.likelihood.marginal import log_likelihood_by_rule
 from glmmjax.likelihood.quadrature import METHODS, TRAPEZOID, Quadrature
 from glmmjax.likelihood.trapezoid import padded_trapezoid, trapezoid
 

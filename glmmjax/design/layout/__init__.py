@@ -4,5 +4,6 @@
 - ``split_clusters``: long clusters that take several lanes of a block
 - ``new_values``: the blocks with other offsets, outcomes or weights
 - ``packing``: blocks in memory, as ``ClusterData``
+- ``row_table``: the columns row by row, from which other blocks are gathered
 - ``block_files``: blocks on disk
 """

@@ -17,8 +17,8 @@ from glmmjax.estimation.evaluators.parts import Found, Part, Parts, total
 from glmmjax.estimation.objective import FitSettings, Integral
 from glmmjax.estimation.xla.compiler_options import platform_in_force
 from glmmjax.estimation.xla.programs import Programs
+from glmmjax.likelihood.block_sums import Span, start_modes
 from glmmjax.likelihood.clusters import Bucket
-from glmmjax.likelihood.marginal import Span, start_modes
 from glmmjax.likelihood.rule import Rule
 
 __all__ = ["Cores", "n_cores", "share"]

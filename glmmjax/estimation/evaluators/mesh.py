@@ -22,8 +22,8 @@ from glmmjax.estimation.objective import Evaluated, FitSettings, Integral, Probl
 from glmmjax.estimation.xla.compiler_options import quick_to_run
 from glmmjax.estimation.xla.program import as_program
 from glmmjax.estimation.xla.programs import Programs, programs
+from glmmjax.likelihood.block_sums import Modes, Span
 from glmmjax.likelihood.clusters import Bucket
-from glmmjax.likelihood.marginal import Modes, Span
 from glmmjax.likelihood.rule import Rule
 from glmmjax.likelihood.sharding import by_block, over_blocks, plain_mesh, shard_array, shard_buckets, sum_over_devices
 

@@ -19,8 +19,8 @@ from glmmjax.estimation.starting_values import Start
 from glmmjax.estimation.xla.precompile import precompile
 from glmmjax.estimation.xla.programs import Programs
 from glmmjax.estimation.xla.workers import Workers
+from glmmjax.likelihood.block_sums import Span
 from glmmjax.likelihood.clusters import Bucket
-from glmmjax.likelihood.marginal import Span
 from glmmjax.likelihood.rule import Rule
 
 __all__ = ["Found", "Part", "Parts", "total"]

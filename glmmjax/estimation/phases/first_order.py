@@ -17,8 +17,8 @@ from glmmjax.estimation.phases.em import em_step
 from glmmjax.estimation.phases.phase import Info
 from glmmjax.estimation.phases.quasi_newton import initial_metric, is_sufficient, shorten, updated_metric
 from glmmjax.estimation.starting_values import Start
+from glmmjax.likelihood.block_sums import Modes, start_modes
 from glmmjax.likelihood.clusters import Bucket
-from glmmjax.likelihood.marginal import Modes, start_modes
 
 __all__ = ["Begun", "FirstOrderState", "begin", "init", "moved", "progress", "step", "with_metric"]
 

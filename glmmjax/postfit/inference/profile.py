@@ -17,7 +17,7 @@ from glmmjax.estimation.evaluators.choice import is_small
 from glmmjax.estimation.padding import Padding
 from glmmjax.estimation.xla.compiler_options import platform_in_force
 from glmmjax.fitted import FittedModel, padding_of
-from glmmjax.likelihood.marginal import start_modes
+from glmmjax.likelihood.block_sums import start_modes
 from glmmjax.postfit.inference.profile_search import Setting, Side, searches
 from glmmjax.postfit.uncertainty.link_intervals import normal_quantile
 from glmmjax.postfit.uncertainty.parameters import Reported, estimates, natural_values

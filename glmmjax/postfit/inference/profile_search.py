@@ -21,8 +21,8 @@ from jax import Array
 from glmmjax.estimation.objective import evaluate_with_hessian
 from glmmjax.estimation.xla.compiler_options import quick_to_compile, quick_to_run
 from glmmjax.estimation.xla.program import Program
+from glmmjax.likelihood.block_sums import Modes
 from glmmjax.likelihood.clusters import Bucket
-from glmmjax.likelihood.marginal import Modes
 from glmmjax.likelihood.rule import Rule
 from glmmjax.postfit.uncertainty.parameters import Scales, working_values
 

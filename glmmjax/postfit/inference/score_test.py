@@ -27,8 +27,8 @@ from glmmjax.estimation.padding import padding
 from glmmjax.estimation.xla.compiler_options import platform_in_force, quick_to_run, run_once
 from glmmjax.estimation.xla.program import Program
 from glmmjax.fitted import FittedModel
+from glmmjax.likelihood.block_sums import Modes, start_modes
 from glmmjax.likelihood.clusters import Bucket, from_rows
-from glmmjax.likelihood.marginal import Modes, start_modes
 from glmmjax.likelihood.params import Theta
 from glmmjax.likelihood.rule import Rule
 from glmmjax.postfit.prediction.rows import own_rows

@@ -22,10 +22,10 @@ from glmmjax.errors import ArgumentError
 from glmmjax.estimation.objective import Problem
 from glmmjax.estimation.xla.program import as_program
 from glmmjax.fitted import FittedModel, padding_of
+from glmmjax.likelihood.block_sums import Modes
 from glmmjax.likelihood.clusters import Bucket, ClusterData, from_clusters, to_clusters
 from glmmjax.likelihood.conditional import Conditional, conditional
 from glmmjax.likelihood.gauss_hermite import tensor_rule
-from glmmjax.likelihood.marginal import Modes
 from glmmjax.likelihood.params import Params
 from glmmjax.likelihood.posterior import posterior
 from glmmjax.likelihood.rows import integrand

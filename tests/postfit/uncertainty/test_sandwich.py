@@ -18,8 +18,8 @@ from tests.reference_cases import FOLDER
 
 pytestmark = pytest.mark.usefixtures("compile_quickly")
 
-# the rule of 11 points, which the engine lays another way, is not settled: with 21 both move by half of this
-QUADRATURE = {"o58": 6e-3}
+# from 21 and 31 points, which agree to 1.3e-4, the engine's rule of 11 is off by 5.8e-3, and the rule in which our fit settles by 7e-4
+QUADRATURE = {"o58": 6.6e-3}
 
 
 def linear_model(m=6, n=5, p=3, seed=4):
