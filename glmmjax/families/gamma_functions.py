@@ -86,7 +86,7 @@ def log_rising(a: Array, n: Array | float) -> Array:
     return _log_rising(*jnp.broadcast_arrays(a, jnp.asarray(n, jnp.result_type(a))))
 
 
-def log_rising_exp(x: Array, n: Array) -> Array:
+def log_rising_exp(x: Array, n: Array | float) -> Array:
     """log Gamma(a + n) - log Gamma(a) for a = exp(x), any x and whole n >= 0, differentiated in x."""
     return _log_rising_exp(*jnp.broadcast_arrays(x, jnp.asarray(n, jnp.result_type(x))))
 

@@ -5,6 +5,7 @@ The error allowed is rounding, and the first term that Stirling's series leaves 
 
 import functools
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -49,7 +50,7 @@ def in_logarithm(derivatives, a):
     return [derivatives[0], *(sum(s * a**j * derivatives[j] for j, s in enumerate(row, start=1)) for row in STIRLING)]
 
 
-CASES = {  # function, its exact derivatives, arguments
+CASES: dict[str, tuple[Any, Any, np.ndarray]] = {  # function, its exact derivatives, arguments
     "gamma": (log_gamma, of_gamma, POINTS),
     "excess": (log_gamma_excess, of_excess, POINTS),
     "excess_exp": (log_gamma_excess_exp, lambda x: in_logarithm(of_excess(mp.exp(x)), mp.exp(x)), LOGS),
