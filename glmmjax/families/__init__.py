@@ -4,6 +4,7 @@
 - ``registry``: families by name
 - ``links``: link functions
 - ``tails``, ``special``: functions that stay exact in the tails
+- ``gamma_functions``: log Gamma, its ratios and their derivatives
 - ``dispersion``: a family whose extra parameter has a predictor
 - ``zero_inflated``, ``hurdle``: zero parts
 - ``custom``: densities of the user
@@ -17,8 +18,8 @@ One family a file: ``beta``, ``beta_binomial``, ``binomial``, ``censored_normal`
 
 from glmmjax.families.custom import Custom as Custom
 from glmmjax.families.dispersion import WithDispersion as WithDispersion
+from glmmjax.families.gamma_functions import log_gamma as log_gamma
+from glmmjax.families.gamma_functions import log_rising as log_rising
 from glmmjax.families.registry import *  # noqa: F403  # Family, FAMILIES, and every family by its class
 from glmmjax.families.registry import resolve_family as resolve_family
-from glmmjax.families.special import log_gamma as log_gamma
-from glmmjax.families.special import log_rising as log_rising
 from glmmjax.families.tails import softplus as softplus
