@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from glmmjax.results import ManyFits as ManyFits
     from glmmjax.results import MixedModelResults as MixedModelResults
     from glmmjax.results import anova as anova
+    from glmmjax.results import compare_models as compare_models
     from glmmjax.results import pool as pool
 
 __version__ = "0.1.0"
@@ -50,6 +51,7 @@ _HOMES = {
     "StudentTPenalty": "options",
     "anova": "results",
     "cluster_log_likelihoods": "likelihood.marginal",
+    "compare_models": "results",
     "cluster_batches": "neural.batches",
     "cr_marg_probs": "continuation_ratio",
     "cr_setup": "continuation_ratio",
@@ -78,6 +80,7 @@ __all__ = [
     "anova",
     "cluster_batches",
     "cluster_log_likelihoods",
+    "compare_models",
     "cr_marg_probs",
     "cr_setup",
     "datasets",
@@ -104,10 +107,22 @@ def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return importlib.import_module(f"{__name__}.{name}")
     if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}; it has {', '.join(__all__)}")
+        raise _missing(name)
     value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
     globals()[name] = value
     return value
+
+
+def _missing(name: str) -> AttributeError:
+    text = f"module {__name__!r} has no attribute {name!r}"
+    if name.startswith("_"):
+        return AttributeError(text)
+    other_names = importlib.import_module(f"{__name__}.other_names")
+    families = importlib.import_module(f"{__name__}.families")
+    if isinstance(getattr(families, name, None), type):
+        return AttributeError(f"{text}; write {__name__}.families.{name}")
+    near = other_names.advice_on_name(name, other_names.FUNCTIONS, __all__)
+    return AttributeError(f"{text}; write {__name__}.{near}" if near else f"{text}; it has {', '.join(__all__)}")
 
 
 def __dir__() -> list[str]:

@@ -21,6 +21,7 @@ from typing import Any, ParamSpec, TypeVar
 import numpy as np
 
 from glmmjax.errors import ArgumentError
+from glmmjax.other_names import advice_on_argument
 from glmmjax.values import shown
 
 __all__ = [
@@ -257,19 +258,40 @@ def takes(**kinds: Kind) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Declare the kinds of a function's arguments: a call with another value is refused before the function begins."""
 
     def declare(function: Callable[P, R]) -> Callable[P, R]:
-        names = tuple(inspect.signature(function).parameters)
+        parameters = inspect.signature(function).parameters
+        names = tuple(parameters)
+        by_place = [name for name, one in parameters.items() if one.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD]
+        takes_any = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters.values())
         if unknown := set(kinds) - set(names):
             raise TypeError(f"{function.__qualname__} has no {', '.join(sorted(unknown))}")
 
         @functools.wraps(function)
         def checked(*args: P.args, **given: P.kwargs) -> R:
-            check_arguments(kinds, dict(zip(names, args, strict=False)) | given)
+            if not takes_any:
+                _check_names(function.__name__, names, given)
+            check_arguments(kinds, dict(zip(by_place, args, strict=False)) | given)
             return function(*args, **given)
 
         checked.kinds = kinds  # type: ignore[attr-defined]
         return checked
 
     return declare
+
+
+def _check_names(function: str, names: tuple[str, ...], given: Mapping[str, Any]) -> None:
+    """Refuse a keyword that the function does not have, with the name that it has here.
+
+    Raises
+    ------
+    TypeError
+        As Python raises it, with what to write.
+    """
+    for name in given:
+        if name not in names:
+            own = [one for one in names if one != "self"]
+            advice = advice_on_argument(name, own)
+            how = f"write {advice}" if advice else f"it has {', '.join(own)}"
+            raise TypeError(f"{function}() got an unexpected keyword argument {name!r}; {how}")
 
 
 def check_arguments(kinds: Mapping[str, Kind], given: Mapping[str, Any]) -> None:

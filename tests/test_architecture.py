@@ -15,7 +15,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "glmmjax"
 ROOT = "glmmjax"
 
-_PURE = {"arguments", "errors", "families", "likelihood", "values"}
+_PURE = {"arguments", "errors", "families", "likelihood", "other_names", "values"}
 _FIT = _PURE | {"options", "estimation"}
 _ALL_FITTED = _FIT | {"design", "request", "fitted", "fitted_many"}
 
@@ -23,9 +23,10 @@ _ALL_FITTED = _FIT | {"design", "request", "fitted", "fitted_many"}
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "values": {"errors"},
-    "arguments": {"errors", "values"},
+    "other_names": set(),
+    "arguments": {"errors", "other_names", "values"},
     "options": {"errors", "values"},
-    "families": {"errors", "values"},
+    "families": {"errors", "other_names", "values"},
     "likelihood": {"arguments", "errors", "families", "values"},
     "design": _PURE | {"options"},
     "estimation": _PURE | {"options"},
@@ -65,6 +66,7 @@ OUTSIDE: dict[str, set[str]] = {
     "likelihood/covariance": {"jax", "numpy"},
     "likelihood/structure": {"jax", "numpy"},
     "design": {"jax", "numpy", "pandas", "patsy"},
+    "design/formula/transforms": {"numpy", "pandas", "patsy", "scipy"},
     "design/stream/source": {"pandas", "pyarrow"},
     "estimation": {"jax", "numpy"},
     "estimation/separation": {"numpy", "scipy"},

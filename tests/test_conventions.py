@@ -39,12 +39,19 @@ def functions_of(tree: ast.Module) -> list[Function]:
     return [node for node in ast.walk(tree) if isinstance(node, Function)]
 
 
+MANY_OF_A_KIND = {"fits"}  # as many as the caller has, each of them checked
+
+
+def hides_arguments(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    return function.args.vararg is not None and function.args.vararg.arg not in MANY_OF_A_KIND
+
+
 def long_signatures(name: str, tree: ast.Module) -> list[str]:
     """Functions with too many positional parameters, or with ``*arguments``, which hide them in the code that follows a fit."""
     return [
         f"{name}:{function.lineno}: {function.name}"
         for function in functions_of(tree)
-        if n_positional(function) > MOST_POSITIONAL or (function.args.vararg and name.startswith(AFTER_A_FIT))
+        if n_positional(function) > MOST_POSITIONAL or (hides_arguments(function) and name.startswith(AFTER_A_FIT))
     ]
 
 

@@ -13,6 +13,7 @@ from glmmjax.design.columns.table import as_frame, check_finite, find_columns, p
 from glmmjax.design.design import Design
 from glmmjax.design.formula.matrices import right_side_matrix
 from glmmjax.design.formula.rank import aliased_columns
+from glmmjax.design.formula.spellings import as_patsy_reads, column_names
 from glmmjax.errors import ArgumentError, DesignError, FormulaError
 from glmmjax.values import NOT_NUMBERS
 
@@ -69,6 +70,7 @@ def _of_text(design: Design, terms: str, data: Any, part: str, env: Mapping[str,
             "effects. For random effects refit, and compare by anova(..., boundary=True)."
         )
     right = design.formula.right_sides[part]
+    terms = as_patsy_reads(terms, lambda: column_names(data))
     text = f"{right.fixed} + {terms}"
     namespace = ChainMap(dict(design.recipe.namespace), dict(env))
     if data is None:

@@ -7,6 +7,7 @@ import functools
 from typing import Any
 
 from glmmjax.arguments import Judged, Kind, Maybe, Text
+from glmmjax.design.formula.spellings import column_names, read_spellings
 from glmmjax.design.formula.split import FormulaParts, split_formula
 from glmmjax.errors import ArgumentError
 from glmmjax.families import Family, WithDispersion, resolve_family
@@ -84,7 +85,15 @@ class ModelArguments:
             For formulas that cannot be read.
         """
         zi_fixed = "~ 1" if self.zi_fixed is None and self.resolved_family.has_zero_part else self.zi_fixed
-        return split_formula(self.fixed, self.random, zi_fixed, self.zi_random, self.dispersion)
+        given: dict[str, Any] = {
+            "fixed": self.fixed,
+            "random": self.random,
+            "zi_fixed": zi_fixed,
+            "zi_random": self.zi_random,
+            "dispersion": self.dispersion,
+        }
+        roles = [name for name in (self.weights, self.offset, self.zi_offset) if isinstance(name, str)]
+        return split_formula(**read_spellings(given, lambda: column_names(self.data), roles))
 
     @property
     def offsets(self) -> list[tuple[str, str, Any]]:

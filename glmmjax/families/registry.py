@@ -37,6 +37,8 @@ from glmmjax.families.zero_inflated_beta_binomial import ZeroInflatedBetaBinomia
 from glmmjax.families.zero_inflated_binomial import ZeroInflatedBinomial as ZeroInflatedBinomial
 from glmmjax.families.zero_inflated_negative_binomial import ZeroInflatedNegativeBinomial as ZeroInflatedNegativeBinomial
 from glmmjax.families.zero_inflated_poisson import ZeroInflatedPoisson as ZeroInflatedPoisson
+from glmmjax.other_names import FAMILIES as OTHER_NAMES
+from glmmjax.other_names import advice_on_name
 from glmmjax.values import shown
 
 # every family imported above, by the text that selects it
@@ -45,6 +47,13 @@ FAMILIES: dict[str, type[Family]] = {
     for family in list(vars().values())
     if isinstance(family, type) and issubclass(family, Family) and family is not Family
 }
+
+
+def missing_family(module: str, name: str) -> AttributeError:
+    """The error of a module of families that has no ``name``; it names the family that was probably meant."""
+    text = f"module {module!r} has no attribute {name!r}"
+    near = "" if name.startswith("_") else advice_on_name(name, OTHER_NAMES, FAMILIES)
+    return AttributeError(f"{text}; write families.{FAMILIES[near].__name__}()" if near else text)
 
 
 def resolve_family(family: str | Family) -> Family:
@@ -60,6 +69,15 @@ def resolve_family(family: str | Family) -> Family:
     if isinstance(family, str) and family in FAMILIES:
         with_default_link: Any = FAMILIES[family]
         return with_default_link()
+    given: Any = family
+    if isinstance(given, type) and issubclass(given, Family):
+        raise ArgumentError(f"family={given.__name__} is a class; call it, family=glmmjax.families.{given.__name__}().")
+    asked = family if isinstance(family, str) else getattr(given, "__name__", type(given).__name__)
+    near = advice_on_name(asked, OTHER_NAMES, FAMILIES)
+    if near:
+        raise ArgumentError(
+            f"family={shown(family)} is not known; did you mean family={near!r}, glmmjax.families.{FAMILIES[near].__name__}()?"
+        )
     names = ", ".join(repr(name) for name in FAMILIES)
     raise ArgumentError(
         f"family={shown(family)} is not known; choose one of {names}, or pass an object such as glmmjax.families.Binomial(link='probit')."

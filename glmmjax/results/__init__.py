@@ -4,10 +4,11 @@
 - ``estimates``: estimates, fit statistics, summary
 - ``uncertainty``: covariances and intervals
 - ``inference``: Wald and score tests
-- ``comparison``: ``anova``
+- ``comparison``: ``anova``, ``compare_models``
 - ``pooling``: ``pool``
 - ``prediction``: random effects, predictions, residuals
 - ``population``: marginal coefficients and means, contrasts, effects
+- ``variance_shares``: R2 and the intraclass correlation
 - ``marginal_coefs``: the record of marginal coefficients
 - ``checking``: simulation, quantile residuals, scores
 - ``checking_plots``: their pictures
@@ -20,7 +21,9 @@
 
 from glmmjax.results.bootstrap import BootstrapResults as BootstrapResults
 from glmmjax.results.comparison import AnovaResults as AnovaResults
+from glmmjax.results.comparison import ModelComparison as ModelComparison
 from glmmjax.results.comparison import anova as anova
+from glmmjax.results.comparison import compare_models as compare_models
 from glmmjax.results.inference import TestResults as TestResults
 from glmmjax.results.influence import InfluenceResults as InfluenceResults
 from glmmjax.results.many import ManyFits as ManyFits

@@ -1,18 +1,22 @@
-"""``anova``: the comparison of two fits, and its table."""
+"""``anova`` and ``compare_models``: the comparison of fits, and its table."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from glmmjax.arguments import FLAG, InstanceOf, takes
+from glmmjax.arguments import FLAG, InstanceOf, Judged, takes
+from glmmjax.errors import ArgumentError, DesignWarning, warn_caller
 from glmmjax.postfit.inference.anova import Comparison, compare
+from glmmjax.postfit.inference.model_comparison import ModelTable, compare_all
 from glmmjax.results.mixed_model import MixedModelResults
 from glmmjax.tables import inference as tables
+from glmmjax.tables.page import Summary
+from glmmjax.values import shown
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["AnovaResults", "anova"]
+__all__ = ["AnovaResults", "ModelComparison", "anova", "compare_models"]
 
 _FIT = InstanceOf(MixedModelResults, "a fit, as mixed_model returns it")
 
@@ -84,3 +88,89 @@ def anova(fit0: MixedModelResults, fit1: MixedModelResults, *, boundary: bool = 
     fit1  759.04  772.07  -374.52  0.54  1  0.4614
     """
     return AnovaResults(compare(fit0.fitted_model, fit1.fitted_model, boundary))
+
+
+class ModelComparison:
+    """The comparison of fits, as ``compare_models`` returns it; ``models`` holds the plain numbers."""
+
+    def __init__(self, models: ModelTable):
+        self.models = models
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """DataFrame, a row a fit: ``N``, ``clusters``, ``npar``, ``log.Lik``, ``AIC``, ``dAIC``, ``BIC``, ``LRT``, ``df``, ``p-value``."""
+        return tables.comparison_frame(self.models)
+
+    @property
+    def page(self) -> Summary:
+        """Formulas, table and notes as a ``Summary``: ``page.to_latex()``, ``page.to_markdown()``, ``page.to_html()``."""
+        return tables.comparison_page(self.models)
+
+    def __str__(self) -> str:
+        return str(self.page)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return self.page.to_html()
+
+
+@takes(names=Judged("None, or a list of one name a fit"), boundary=FLAG)
+def compare_models(*fits: MixedModelResults, names: list[str] | None = None, boundary: bool = False) -> ModelComparison:
+    """Compare two or more fits of the same data: AIC and BIC of all, and a likelihood-ratio test of each against the one before it.
+
+    Parameters
+    ----------
+    *fits : results of ``mixed_model``. The table has them by their number of parameters.
+    names : what the table calls them; ``fit0``, ``fit1``, ... in the order given when None.
+    boundary : as in ``anova``.
+
+    Returns
+    -------
+    ModelComparison
+        ``table`` has one row a fit. ``dAIC`` is the distance to the smallest AIC. A test stands in the row of the larger model where the
+        model of the row above is nested in it; a note says why where there is none. It prints as text, shows as HTML in notebooks, and
+        ``page.to_latex()``, ``page.to_markdown()`` and ``page.to_html()`` write it for documents.
+
+    Raises
+    ------
+    ArgumentError
+        For fewer than two fits, a penalised fit, names that do not match, and fits of as many rows with other outcomes, clusters or
+        weights.
+
+    Warns
+    -----
+    DesignWarning
+        When the fits use different numbers of rows: their log-likelihoods cannot be compared then, and none is tested.
+
+    Source: as for ``anova``; Burnham and Anderson (2002), Model Selection and Multimodel Inference, for differences of AIC.
+
+    Examples
+    --------
+    >>> fit = gj.mixed_model("y ~ sex * time", random="~ 1 | id", data=gj.datasets.load_intro_binomial(), family="binomial")
+    >>> gj.compare_models(fit.update(fixed="y ~ time"), fit.update(fixed="y ~ sex + time"), fit)
+    Comparison of models:
+    fit0: y ~ time, ~ 1 | id
+    fit1: y ~ sex + time, ~ 1 | id
+    fit2: y ~ sex * time, ~ 1 | id
+            N clusters npar  log.Lik     AIC  dAIC     BIC   LRT df p-value
+    fit0  800      100    3  -376.98  759.96  2.37  767.77
+    fit1  800      100    4  -374.79  757.58  0.00  768.00  4.37  1  0.0365
+    fit2  800      100    5  -374.52  759.04  1.46  772.07  0.54  1  0.4614
+    """
+    return ModelComparison(_compared(fits, names, boundary))
+
+
+def _compared(fits: tuple[MixedModelResults, ...], names: list[str] | None, boundary: bool) -> ModelTable:
+    wrong = next((fit for fit in fits if not isinstance(fit, MixedModelResults)), None)
+    if wrong is not None or len(fits) < 2:
+        came = f"{shown(wrong)} is none" if wrong is not None else f"{len(fits)} came"
+        raise ArgumentError(f"compare_models takes two or more fits, as mixed_model returns them, and {came}; compare_models(fit0, fit1).")
+    given = [f"fit{k}" for k in range(len(fits))] if names is None else names
+    is_list = isinstance(given, list | tuple) and all(isinstance(name, str) for name in given)
+    if not is_list or len(set(given)) != len(fits) or len(given) != len(fits):
+        raise ArgumentError(f"names={shown(names)} must be {len(fits)} different texts in a list, one for each fit.")
+    table = compare_all([fit.fitted_model for fit in fits], list(given), boundary)
+    if not table.uses_one_table:
+        warn_caller(table.notes[0], DesignWarning)
+    return table

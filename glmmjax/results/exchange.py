@@ -12,6 +12,7 @@ from glmmjax.postfit.population.marginal_means import MEAN_KINDS
 from glmmjax.postfit.prediction.predict import KINDS
 from glmmjax.postfit.uncertainty.sandwich import ROBUST
 from glmmjax.storage import save_fit
+from glmmjax.tables import paper
 from glmmjax.tables import tidy as tables
 
 if TYPE_CHECKING:
@@ -24,6 +25,21 @@ class Exchange:
     """Methods that take a fit to other packages and to files."""
 
     fitted_model: FittedModel
+
+    # the members that maketables.ETable, and etable of pyfixest, look for
+    __maketables_stat_labels__ = paper.STATISTICS
+    __maketables_default_stat_keys__ = paper.DEFAULT_STATISTICS
+
+    @property
+    def __maketables_coef_table__(self) -> pd.DataFrame:
+        return paper.paper_frame(self.fitted_model)
+
+    @property
+    def __maketables_depvar__(self) -> str:
+        return self.fitted_model.design.outcome_name
+
+    def __maketables_stat__(self, key: str) -> Any:
+        return paper.paper_statistic(self.fitted_model, key)
 
     @takes(conf_int=FLAG, level=LEVEL, exponentiate=FLAG, effects=OneOf(*tables.EFFECTS), robust=ROBUST)
     def tidy(

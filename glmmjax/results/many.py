@@ -9,6 +9,7 @@ from glmmjax.arguments import PATH, OneOf, Whole, takes
 from glmmjax.estimation.family_limits import away_from_limits
 from glmmjax.fitted_many import FittedMany
 from glmmjax.likelihood.params import Params
+from glmmjax.other_names import missing_attribute
 from glmmjax.results.many_plots import ADJUST, ManyPictures
 from glmmjax.results.many_tests import ManyTests
 from glmmjax.results.mixed_model import MixedModelResults
@@ -33,6 +34,11 @@ class ManyFits(ManyPictures, ManyTests):
     """
 
     fitted_many: FittedMany
+
+    if not TYPE_CHECKING:  # a type checker knows the names itself
+
+        def __getattr__(self, name: str) -> Any:  # for names that are not found
+            raise missing_attribute(self, name)
 
     @property
     def fe_params(self) -> pd.DataFrame:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from glmmjax.fitted import FittedModel
+from glmmjax.other_names import missing_attribute
 from glmmjax.results.checking import Checking
 from glmmjax.results.estimates import Estimates
 from glmmjax.results.exchange import Exchange
@@ -14,12 +15,13 @@ from glmmjax.results.population import Population
 from glmmjax.results.prediction import Prediction
 from glmmjax.results.refitting import Refitting
 from glmmjax.results.uncertainty import Uncertainty
+from glmmjax.results.variance_shares import VarianceShares
 from glmmjax.tables import summary as tables
 
 __all__ = ["MixedModelResults"]
 
 
-class MixedModelResults(Estimates, Uncertainty, Inference, Prediction, Population, Checking, Refitting, Exchange):
+class MixedModelResults(Estimates, Uncertainty, Inference, Prediction, Population, VarianceShares, Checking, Refitting, Exchange):
     """A fitted mixed model, as ``mixed_model`` returns it.
 
     The examples of its methods assume ``import glmmjax as gj``. All of them fit the same model, which is compiled once.
@@ -60,6 +62,11 @@ class MixedModelResults(Estimates, Uncertainty, Inference, Prediction, Populatio
         <MixedModelResults: binomial(logit), y ~ sex + time, ~ 1 | id; 800 rows in 100 clusters, log-likelihood -374.7909, converged>
         """
         return self._refit(self.fitted_model, changes)
+
+    if not TYPE_CHECKING:  # a type checker knows the names itself
+
+        def __getattr__(self, name: str) -> Any:  # for names that are not found
+            raise missing_attribute(self, name)
 
     def __str__(self) -> str:
         return str(self.summary())

@@ -11,6 +11,7 @@
 - ``refitting``: influence and the bootstrap
 - ``many``: many fits of one model
 - ``tidy``: tidy, glance, augment
+- ``paper``: the terms of maketables
 - ``page``: sections as text, HTML, LaTeX, Markdown
 - ``export``: the three formats
 - ``text``: numbers as text

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import math
 
 import numpy as np
@@ -10,13 +9,26 @@ import pandas as pd
 
 from glmmjax.fitted import FittedModel
 from glmmjax.postfit.inference.anova import Comparison
+from glmmjax.postfit.inference.model_comparison import ModelTable
 from glmmjax.postfit.inference.score_test import ScoreTest
 from glmmjax.postfit.inference.vif import variance_inflation
 from glmmjax.postfit.inference.wald import WaldTest
 from glmmjax.postfit.uncertainty.p_values import normal_two_sided
-from glmmjax.tables.text import HEADINGS, p_text, wrapped
+from glmmjax.tables.export import html_fragment
+from glmmjax.tables.page import Summary
+from glmmjax.tables.text import HEADINGS, Section, p_text, wrapped
 
-__all__ = ["anova_frame", "anova_html", "anova_text", "test_frame", "test_html", "test_text", "vif_frame"]
+__all__ = [
+    "anova_frame",
+    "anova_html",
+    "anova_text",
+    "comparison_frame",
+    "comparison_page",
+    "test_frame",
+    "test_html",
+    "test_text",
+    "vif_frame",
+]
 
 
 def vif_frame(fitted: FittedModel) -> pd.DataFrame:
@@ -44,7 +56,7 @@ def test_text(test: WaldTest | ScoreTest) -> str:
 
 def test_html(test: WaldTest | ScoreTest) -> str:
     """The joint test and the table as HTML for notebooks."""
-    return f"<h4>{html.escape(_title(test))}</h4><p>{html.escape(_joint(test))}</p>{_texts(test).to_html(border=0)}"
+    return html_fragment((Section(_title(test), (_joint(test),), _texts(test)),))
 
 
 def _title(test: WaldTest | ScoreTest) -> str:
@@ -82,8 +94,8 @@ def anova_text(comparison: Comparison) -> str:
 
 def anova_html(comparison: Comparison) -> str:
     """The comparison as HTML for notebooks."""
-    above, below = ("<br>".join(map(html.escape, lines)) for lines in (_anova_formulas(comparison), comparison.notes))
-    return f"<p>{above}</p>{_anova_texts(comparison).to_html(border=0)}<p>{below}</p>"
+    section = Section("Likelihood-ratio test", tuple(_anova_formulas(comparison)), _anova_texts(comparison), comparison.notes)
+    return html_fragment((section,))
 
 
 def _anova_formulas(comparison: Comparison) -> list[str]:
@@ -95,3 +107,38 @@ def _anova_texts(comparison: Comparison) -> pd.DataFrame:
     texts["df"] = ["", "" if comparison.df is None else f"{comparison.df}"]
     texts["p-value"] = ["", "" if comparison.p_value is None else p_text(comparison.p_value)]
     return texts
+
+
+def comparison_frame(table: ModelTable) -> pd.DataFrame:
+    """One row a fit, with the test against the fit in the row above."""
+    tests = [(None, None, None) if test is None else (test.statistic, test.df, test.p_value) for test in table.tests]
+    best = min(row.aic for row in table.rows)
+    columns = {
+        "N": list(table.n_rows),
+        "clusters": [math.nan if n is None else n for n in table.n_clusters],
+        "npar": [row.n_parameters for row in table.rows],
+        "log.Lik": [row.log_likelihood for row in table.rows],
+        "AIC": [row.aic for row in table.rows],
+        "dAIC": [row.aic - best if table.uses_one_table else math.nan for row in table.rows],
+        "BIC": [row.bic for row in table.rows],
+        **{name: [math.nan if test[k] is None else test[k] for test in tests] for k, name in enumerate(("LRT", "df", "p-value"))},
+    }
+    return pd.DataFrame(columns, index=[row.name for row in table.rows])
+
+
+def comparison_page(table: ModelTable) -> Summary:
+    """The comparison as a page: formulas, table, notes."""
+    frame = comparison_frame(table)
+    whole = ("N", "clusters", "npar", "df")
+    texts = pd.DataFrame({name: [_cell(value, name in whole) for value in frame[name]] for name in frame}, index=frame.index)
+    texts["p-value"] = ["" if math.isnan(p) else p_text(p) for p in frame["p-value"]]
+    if (texts["clusters"] == "").all():
+        texts = texts.drop(columns="clusters")
+    section = Section("Comparison of models", tuple(f"{row.name}: {row.formula}" for row in table.rows), texts, table.notes)
+    return Summary((section,), {"comparison": frame})
+
+
+def _cell(value: float, is_whole: bool) -> str:
+    if math.isnan(value):
+        return ""
+    return f"{value:.0f}" if is_whole else f"{value:.2f}"

@@ -32,7 +32,7 @@ class Summary:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        return "".join(section.html() for section in self.sections)
+        return self.to_html()
 
     def to_markdown(self) -> str:
         r"""The page as Markdown with pipe tables, names escaped.

@@ -11,6 +11,7 @@ from glmmjax.postfit.population.contrasts import Contrasts
 from glmmjax.postfit.population.effects import Effects
 from glmmjax.postfit.population.marginal_coefs import MarginalCoefficients
 from glmmjax.postfit.population.marginal_means import Means
+from glmmjax.postfit.population.variance_shares import Variances
 from glmmjax.postfit.uncertainty.link_intervals import normal_quantile
 from glmmjax.tables.frames import wald_frame
 from glmmjax.tables.page import Summary
@@ -19,11 +20,13 @@ from glmmjax.tables.text import Section, coefficient_texts
 __all__ = [
     "contrast_frame",
     "effect_frame",
+    "icc_series",
     "marginal_coefficient_covariance",
     "marginal_coefficient_frame",
     "marginal_coefficient_intervals",
     "marginal_coefficient_summary",
     "mean_frame",
+    "r2_series",
 ]
 
 _NAMES = {"estimate": "estimate", "error": "std_error", "z": "z", "p_value": "p_value", "lower": "lower", "upper": "upper"}
@@ -87,3 +90,20 @@ def _long(columns: dict[str, np.ndarray], labels: pd.Index, levels: tuple[Any, .
         keys = [(*(label if isinstance(label, tuple) else (label,)), level) for label in labels for level in levels]
         labels = pd.MultiIndex.from_tuples(keys, names=[*labels.names, "level"])
     return pd.DataFrame({name: values.T.ravel() for name, values in columns.items()}, index=labels)
+
+
+def r2_series(parts: Variances) -> pd.Series:
+    """Marginal and conditional R2."""
+    total = sum(parts)
+    return _shares({"marginal": parts.fixed / total, "conditional": (parts.fixed + parts.random) / total}, parts, "r2")
+
+
+def icc_series(parts: Variances) -> pd.Series:
+    """Adjusted and unadjusted intraclass correlation."""
+    return _shares({"adjusted": parts.random / (parts.random + parts.residual), "unadjusted": parts.random / sum(parts)}, parts, "icc")
+
+
+def _shares(values: dict[str, float], parts: Variances, name: str) -> pd.Series:
+    found = pd.Series(values, name=name)
+    found.attrs["variances"] = parts._asdict()
+    return found

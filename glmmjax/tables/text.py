@@ -1,9 +1,8 @@
-"""Numbers as text, and the sections of a page that hold them: as plain text, or HTML in notebooks."""
+"""Numbers as text, and the sections of a page that hold them: as plain text."""
 
 from __future__ import annotations
 
 import dataclasses
-import html
 import math
 import textwrap
 from collections.abc import Iterable
@@ -37,12 +36,6 @@ class Section:
     def text(self) -> str:
         table = [] if self.frame is None else [self.frame.to_string()]
         return "\n".join([f"{self.title}:", *map(wrapped, self.lines), *table, *map(wrapped, self.notes)])
-
-    def html(self) -> str:
-        paragraphs = ["<br>".join(map(html.escape, lines)) for lines in (self.lines, self.notes)]
-        table = "" if self.frame is None else self.frame.to_html(border=0)
-        before, after = (f"<p>{text}</p>" if text else "" for text in paragraphs)
-        return f"<h4>{html.escape(self.title)}</h4>{before}{table}{after}"
 
 
 def wrapped(line: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
@@ -35,7 +35,17 @@ class Predictor(NamedTuple):
     offset: np.ndarray
 
 
-PredictorOf = Callable[[pd.DataFrame, pd.Index, np.ndarray | None], Predictor]  # takes a frame, its row labels, and an offset to add
+class PredictorOf(Protocol):
+    """A function of a frame, its row labels, and an offset to add, which gives the predictor of these rows."""
+
+    def __call__(self, frame: pd.DataFrame, labels: pd.Index, added_offset: np.ndarray | None, /) -> Predictor: ...
+
+    @property
+    def factors(self) -> dict[str, int]:
+        """The number of levels of each factor, by its text in the formulas."""
+
+    def remembered(self) -> dict[str, Any]:
+        """Plain values for ``predictor_from``."""
 
 
 def build_predictor(
@@ -122,6 +132,12 @@ class _PredictorFunction:
         check_finite(random.values, random.names, labels, "the random effects")
         offset = _total_offset(self.right.offsets, added_offset, frame, self.namespace, labels, self.formula)
         return Predictor(fixed, random, block_sizes, offset)
+
+    @property
+    def factors(self) -> dict[str, int]:
+        """The number of levels of each factor, by its text in the formulas."""
+        learned = [values for matrix in (self.fixed_of, *self.random_of) if (values := learned_by(matrix)) is not None]
+        return {found["code"]: len(found["levels"]) for values in learned for found in values["factors"] if found["levels"] is not None}
 
     def remembered(self) -> dict[str, Any]:
         """Plain values for ``predictor_from``."""

@@ -24,7 +24,20 @@ _LABELS = {"main": "the fixed effects", "zero": "the fixed effects of the zero p
 def predictor_functions(parts: FormulaParts, frame: pd.DataFrame, namespace: Mapping[str, Any]) -> dict[str, PredictorOf]:
     """The matrices of every right side of ``parts`` as functions of rows, with the levels, means and knots of ``frame``."""
     sides = parts.right_sides.items()
-    return {kind: predictor_of(right, lambda: [frame], namespace, parts.text, _LABELS[kind]) for kind, right in sides}
+    functions = {kind: predictor_of(right, lambda: [frame], namespace, parts.text, _LABELS[kind]) for kind, right in sides}
+    for function in functions.values():
+        _check_repeats(function.factors, len(frame), parts.text)
+    return functions
+
+
+def _check_repeats(factors: Mapping[str, int], n_rows: int, formula: str) -> None:
+    """Refuse factors with as many levels as there are rows."""
+    for name, n_levels in factors.items():
+        if n_levels == n_rows > 1:
+            raise FormulaError(
+                f"{formula}: {name!r} has another value in each of the {n_rows} rows, and so would have a coefficient for every row. Leave "
+                "out labels of rows; turn texts of numbers into numbers with pandas.to_numeric."
+            )
 
 
 def build_predictors(

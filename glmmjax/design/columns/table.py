@@ -36,12 +36,12 @@ __all__ = [
     "with_categories",
 ]
 
-_SAME_IN_PATSY = {  # functions that R's formulas call by other names
-    "factor": "write C(...)",
-    "as": "write C(...) for a factor",
-    "poly": "write x + I(x**2), or a spline such as cr(x, df=3)",
-    "ns": "write cr(x, df=3)",
-    "scale": "write standardize(...)",
+_OTHER_WAYS = {  # functions of R's formulas that are written otherwise here
+    "c": "write a list, [1, 2]",
+    "s": "write a spline of given flexibility, such as ns(x, 3)",
+    "relevel": "write C(x, Treatment('level')), with the level that is the reference",
+    "ordered": "write C(x, Poly)",
+    "ifelse": "write np.where(x > 1, 1, 0)",
 }
 
 _MOST_COLUMNS_SHOWN = 12
@@ -237,9 +237,9 @@ def _of_exact_numbers(column: pd.Series) -> pd.Series:
 
 
 def _unknown_function(name: str, formula: str) -> str:
-    known = _SAME_IN_PATSY.get(name) or (f"write np.{name}(...)" if hasattr(np, name) else None)
-    numpy_name = known or "use one of numpy (np.), of patsy (C, bs, cr, center, ...), or your own"
-    return f"{formula} calls {name}(...), and no such function is known: {numpy_name}."
+    known = _OTHER_WAYS.get(name) or (f"write np.{name}(...)" if hasattr(np, name) else None)
+    advice = known or "use one of factor, log, exp, sqrt, poly, ns, scale, of numpy (np.), of patsy (C, bs, center, ...), or your own"
+    return f"{formula} calls {name}(...), and no such function is known: {advice}."
 
 
 def _is_no_variable(name: Name, value: Any) -> bool:

@@ -10,15 +10,15 @@ import ast
 from collections.abc import Iterator
 
 import patsy
-import patsy.builtins
 
 from glmmjax.design.formula.split import FormulaParts
+from glmmjax.design.formula.transforms import TRANSFORMS
 from glmmjax.errors import FormulaError
 
 __all__ = ["check_code", "check_formula"]
 
 # contrasts are named with and without a call: C(x, Sum), C(x, Treatment("a"))
-_FUNCTIONS = frozenset({*patsy.builtins.__all__, "abs", "round"}) - {"demo_data", "EvalEnvironment", "EvalFactor"}
+_FUNCTIONS = frozenset({*TRANSFORMS, "abs", "round"}) - {"demo_data", "EvalEnvironment", "EvalFactor"}
 _NUMPY = frozenset(
     (
         *("abs", "absolute", "cbrt", "ceil", "clip", "e", "exp", "exp2", "expm1", "floor", "hypot", "inf", "log", "log10", "log1p", "log2"),
@@ -36,8 +36,9 @@ _LARGEST_NUMBER = 1e15
 _LARGEST_COUNT = 1000  # of what a function makes: degrees of freedom of a spline, a power
 _LONGEST_TEXT = 10_000
 _HOW = (
-    "a formula from a file or the command line may have columns, numbers, texts, operators, patsy's functions and np.log and its kin. For "
-    "anything else fit with mixed_model from Python, or, where you trust the file, pass trust=True to gj.load"
+    "a formula from a file or the command line may have columns, numbers, texts, operators, the functions of formulas (C, factor, log, "
+    "poly, ns, ...) and np.log and its kin. For anything else fit with mixed_model from Python, or, where you trust the file, pass "
+    "trust=True to gj.load"
 )
 
 

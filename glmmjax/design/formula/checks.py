@@ -19,8 +19,9 @@ from glmmjax.values import shown
 
 __all__ = ["SPLINES", "check_levels", "check_splines"]
 
-SPLINES = ("bs", "cc", "cr", "te")  # these functions keep all values of their columns to find knots and constraints
+SPLINES = ("bs", "cc", "cr", "ns", "poly", "te")  # these functions keep all values of their columns to find knots and constraints
 _MOST_COLUMNS = 1000  # of a spline
+_MANY_LEVELS = 12  # above this, levels most of which are numbers are a measurement with something else in between
 _DATES = (datetime.date, datetime.time, datetime.timedelta, np.datetime64, np.timedelta64, pd.Period)
 _OPERATORS: dict[type[ast.operator], Any] = {
     ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Pow: operator.pow
@@ -117,12 +118,32 @@ def _check_factor(name: str, levels: tuple[Any, ...], formula: str) -> None:
             f"{formula}: {name!r} has dates or times, and a formula needs numbers: count from a day, such as "
             f"data['days'] = (data[{name!r}] - data[{name!r}].min()) / pandas.Timedelta('1D')."
         )
+    text = _text_among_numbers(levels)
+    if text is not None and not name.startswith(("C(", "factor(")):
+        raise FormulaError(
+            f"{formula}: {name!r} holds numbers and texts such as {shown(text)}, and would have a coefficient for each of {len(levels)} "
+            f"values. Numbers alone: data[{name!r}] = pandas.to_numeric(data[{name!r}], errors='coerce'), which makes the texts missing. "
+            f"Where each value is a level of its own: C({name})."
+        )
     strange = next((level for level in levels if _equals_itself_alone(level)), None)
     if strange is not None:
         raise FormulaError(
             f"{formula}: {name!r} has objects of type {type(strange).__name__}, which are neither numbers nor levels that other rows "
             "could have; turn them into text or numbers first."
         )
+
+
+def _text_among_numbers(levels: tuple[Any, ...]) -> Any:
+    """A level that is no number, where there are many levels and most are numbers or texts of numbers; else None."""
+    others = [level for level in levels if not _is_number(level)]
+    return others[0] if len(levels) > _MANY_LEVELS and 0 < len(others) <= len(levels) / 5 else None
+
+
+def _is_number(level: Any) -> bool:
+    try:
+        return math.isfinite(float(level))
+    except (TypeError, ValueError, OverflowError):
+        return False
 
 
 def _equals_itself_alone(level: Any) -> bool:

@@ -13,12 +13,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import patsy
-import patsy.builtins
 
 from glmmjax.arguments import takes
 from glmmjax.design.formula.checks import SPLINES, check_levels, check_splines
 from glmmjax.design.formula.patsy_state import remembered, restored
 from glmmjax.design.formula.tokens import names_in
+from glmmjax.design.formula.transforms import TRANSFORMS
 from glmmjax.errors import FormulaError, GlmmError
 
 __all__ = [
@@ -89,7 +89,13 @@ def names_used(expressions: Iterable[str], namespace: Mapping[str, Any], columns
     found = (name for expression in expressions for name in names_in(expression))
     names = {name.text for name in found if name.is_called or name.text not in columns}
     known = _with_known({})
-    return _with_known({name: namespace[name] for name in names if name in namespace and namespace[name] is not known.get(name)})
+    own = {name: namespace[name] for name in names if name in namespace and namespace[name] is not known.get(name)}
+    return _with_known({name: value for name, value in own.items() if not (name in TRANSFORMS and _is_of_math(value))})
+
+
+def _is_of_math(function: Any) -> bool:
+    """Whether it is a function such as ``math.log``, which takes one number and no column."""
+    return getattr(function, "__module__", None) == "math"
 
 
 class _Names(ChainMap[str, Any]):
@@ -106,8 +112,7 @@ def _names_of(own: dict[str, Any], modules: Mapping[str, str]) -> Mapping[str, A
 
 
 def _with_known(caller: Any) -> Mapping[str, Any]:
-    transforms = {name: getattr(patsy.builtins, name) for name in patsy.builtins.__all__}
-    return _Names(caller, {"np": np}, transforms, vars(builtins))
+    return _Names(caller, {"np": np}, TRANSFORMS, vars(builtins))
 
 
 def right_side_matrix(terms: str, frames: Callable[[], Iterable[pd.DataFrame]], namespace: Mapping[str, Any], formula: str) -> MatrixOf:
@@ -172,8 +177,8 @@ def _run(terms: str, formula: str, step: Callable[[], Any]) -> Any:
 
 
 def needs_all_rows(name: str, namespace: Mapping[str, Any]) -> bool:
-    """Whether ``name`` is one of patsy's functions that hold all values of a column in memory."""
-    return name in SPLINES and namespace.get(name) is getattr(patsy.builtins, name)
+    """Whether ``name`` is a function that holds all values of a column in memory, and no other function of the user's."""
+    return name in SPLINES and namespace.get(name) is TRANSFORMS[name]
 
 
 def evaluate(expression: str, frame: pd.DataFrame, namespace: Mapping[str, Any], formula: str) -> Any:
@@ -211,4 +216,6 @@ def _cause(error: Exception) -> str:
     """Type and first line of an error; patsy adds a drawing of the formula below it."""
     text = str(getattr(error, "message", error)).strip()
     first = text.splitlines()[0] if text else "no further text"
-    return first if isinstance(error, patsy.PatsyError) else f"{type(error).__name__}: {first}"
+    if not isinstance(error, patsy.PatsyError):
+        return f"{type(error).__name__}: {first}"
+    return f"{first}; factor(x, levels=[...]) compares texts as well" if "expected levels" in first else first

@@ -9,6 +9,7 @@ from glmmjax.errors import DesignError
 __all__ = ["aliased_columns", "check_rank"]
 
 _ALIASED = 1e-7  # as in R's lm: a column is aliased when the columns before it leave less than this fraction of its length
+_WITH_CONSTANT = ("cr(", "cc(")  # patsy's splines whose columns sum to 1
 _CLEAR = 1e-5  # above this fraction the cross-products decide: they are exact to about 1e-8 on the same scale
 
 
@@ -26,9 +27,11 @@ def check_rank(values: np.ndarray, names: tuple[str, ...], what: str = "the fixe
     kept = [j for j in range(values.shape[1]) if j not in aliased]
     reasons = ", ".join(_explain(values, names, j, [k for k in kept if k < j]) for j in aliased[:5])
     more = f" and {len(aliased) - 5} more" if len(aliased) > 5 else ""
+    advice = "take the aliased terms out of the formula, or merge levels that never occur together"
+    if any(names[j].startswith(_WITH_CONSTANT) for j in aliased):
+        advice = "cr(...) and cc(...) hold the intercept: write ns(x, 3), or cr(x, df=3, constraints='center')"
     raise DesignError(
-        f"{what} have {values.shape[1]} columns but rank {len(kept)}: {reasons}{more}. Their coefficients cannot be told "
-        "apart; take the aliased terms out of the formula, or merge levels that never occur together."
+        f"{what} have {values.shape[1]} columns but rank {len(kept)}: {reasons}{more}. Their coefficients cannot be told apart; {advice}."
     )
 
 

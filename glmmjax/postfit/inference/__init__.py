@@ -5,6 +5,7 @@
 - ``confidence``: Confidence intervals: Wald, profile likelihood, bootstrap percentiles
 - ``data_digests``: Digests of the data, which tell whether two fits are of the same rows
 - ``information_criteria``: Numbers of parameters, rows and clusters; AIC and BIC
+- ``model_comparison``: Any number of fits in one table, each tested against the one before it
 - ``pooling``: Estimates of the same model in several imputed data sets, pooled by Rubin's rules
 - ``profile``: Profile-likelihood limits of all parameters, both sides, in one compiled run
 - ``profile_search``: The search for one profile-likelihood limit, and the compiled run of all of them

@@ -16,7 +16,7 @@ from glmmjax.postfit.inference.information_criteria import aic, bic, n_groups, n
 from glmmjax.postfit.prediction.rows import to_caller_order
 from glmmjax.postfit.uncertainty.p_values import mixture_tail
 
-__all__ = ["LRT_SLACK", "Comparison", "Row", "compare"]
+__all__ = ["LRT_SLACK", "Comparison", "Row", "check_unpenalised", "compare", "family_text", "row_of"]
 
 LRT_SLACK = 1e-3  # certificate and quadrature error can put a larger model this far below the smaller one
 
@@ -27,7 +27,7 @@ class Row:
 
     Attributes
     ----------
-    name : "fit0" or "fit1", as passed
+    name : such as "fit0", its place among the arguments
     formula : fixed and random formulas of the fit, and the family where the two fits differ in it
     aic : Akaike's criterion
     bic : Schwarz's criterion
@@ -67,21 +67,22 @@ class Comparison:
     notes: tuple[str, ...]
 
 
-def compare(fit0: FittedModel, fit1: FittedModel, boundary: bool = False) -> Comparison:
-    """Compare two fits of the same data.
+def compare(fit0: FittedModel, fit1: FittedModel, boundary: bool = False, names: tuple[str, str] = ("fit0", "fit1")) -> Comparison:
+    """Compare two fits of the same data, which messages call by their ``names``.
 
     Raises
     ------
     ArgumentError
         For fits of different data, a penalised fit, and a ``boundary`` test that no known mixture covers.
     """
-    for name, fit in (("fit0", fit0), ("fit1", fit1)):
-        _check_unpenalised(name, fit)
-    _check_same_data(fit0, fit1)
-    smaller, larger = sorted((("fit0", fit0), ("fit1", fit1)), key=lambda pair: n_parameters(pair[1]))
+    pairs = tuple(zip(names, (fit0, fit1), strict=True))
+    for name, fit in pairs:
+        check_unpenalised(name, fit)
+    _check_same_data(*pairs)
+    smaller, larger = sorted(pairs, key=lambda pair: n_parameters(pair[1]))
     n = n_groups(fit0 if fit0.design.group_name is not None else fit1)
-    has_one_family = _family_text(fit0) == _family_text(fit1)
-    rows = [_row(name, fit, n, "" if has_one_family else f", {_family_text(fit)}") for name, fit in (smaller, larger)]
+    has_one_family = family_text(fit0) == family_text(fit1)
+    rows = [row_of(name, fit, n, "" if has_one_family else f", {family_text(fit)}") for name, fit in (smaller, larger)]
     df = rows[1].n_parameters - rows[0].n_parameters
     notes = [_bic_note(smaller[1], larger[1], n)]
     limits = n_limits(smaller[1], larger[1])
@@ -104,14 +105,21 @@ def compare(fit0: FittedModel, fit1: FittedModel, boundary: bool = False) -> Com
     return Comparison(rows[0], rows[1], statistic, df, mixture_tail(statistic, weights), weights, texts)
 
 
-def _row(name: str, fit: FittedModel, n: int, family: str) -> Row:
+def row_of(name: str, fit: FittedModel, n: int, family: str) -> Row:
+    """One fit as a row of a comparison: ``n`` is what its BIC counts, ``family`` the end of its formula."""
     given = {"": "fixed", " ": "random", " zero part ": "zi_fixed", "  ": "zi_random", " dispersion ": "dispersion"}
     texts = {label: getattr(fit.request, name) for label, name in given.items()}
     formula = ",".join(f"{label}{text}" for label, text in texts.items() if text is not None)
     return Row(name, formula + family, aic(fit), bic(fit, n), fit.log_likelihood, n_parameters(fit))
 
 
-def _check_unpenalised(name: str, fit: FittedModel) -> None:
+def check_unpenalised(name: str, fit: FittedModel) -> None:
+    """Refuse a penalised fit.
+
+    Raises
+    ------
+    ArgumentError
+    """
     if fit.problem.penalty is not None:
         raise ArgumentError(
             f"{name} is a penalised fit: the log-likelihood at its estimates is no maximum, and the ratio of two "
@@ -119,17 +127,18 @@ def _check_unpenalised(name: str, fit: FittedModel) -> None:
         )
 
 
-def _check_same_data(fit0: FittedModel, fit1: FittedModel) -> None:
+def _check_same_data(first: tuple[str, FittedModel], second: tuple[str, FittedModel]) -> None:
+    (name0, fit0), (name1, fit1) = first, second
     a, b = fit0.design, fit1.design
     advice = "Fit both models to the same rows; drop the rows with missing values in any variable of either model first."
     if len(a.row_labels) != len(b.row_labels):
-        raise ArgumentError(f"fit0 uses {len(a.row_labels)} rows and fit1 uses {len(b.row_labels)}. {advice}")
+        raise ArgumentError(f"{name0} uses {len(a.row_labels)} rows and {name1} uses {len(b.row_labels)}. {advice}")
     if outcome_digest(a) != outcome_digest(b):
-        raise ArgumentError(f"fit0 ({a.outcome_name}) and fit1 ({b.outcome_name}) have different outcomes. {advice}")
+        raise ArgumentError(f"{name0} ({a.outcome_name}) and {name1} ({b.outcome_name}) have different outcomes. {advice}")
     if a.group_name and b.group_name and not (a.group_name == b.group_name and a.groups.equals(b.groups)):
-        raise ArgumentError(f"fit0 (by {a.group_name!r}) and fit1 (by {b.group_name!r}) have different clusters. {advice}")
+        raise ArgumentError(f"{name0} (by {a.group_name!r}) and {name1} (by {b.group_name!r}) have different clusters. {advice}")
     if weights_digest(a) != weights_digest(b):
-        raise ArgumentError("fit0 and fit1 have different cluster weights; likelihoods with different weights cannot be compared.")
+        raise ArgumentError(f"{name0} and {name1} have different cluster weights; likelihoods with different weights cannot be compared.")
 
 
 def _bic_note(smaller: FittedModel, larger: FittedModel, n: int) -> str:
@@ -148,7 +157,7 @@ def _not_comparable(smaller: FittedModel, larger: FittedModel) -> str:
     """
     # a dispersion may be a constant in one fit and have a predictor in the other
     if smaller.problem.family.plain != larger.problem.family.plain and not n_limits(smaller, larger):
-        return f"No test: the families or links differ ({_family_text(smaller)} and {_family_text(larger)}), so the models are not nested."
+        return f"No test: the families or links differ ({family_text(smaller)} and {family_text(larger)}), so the models are not nested."
     with_effects = [fit for fit in (smaller, larger) if fit.design.random_names]
     if len({fit.quadrature for fit in with_effects}) > 1 and not all(map(_is_settled, with_effects)):
         return (
@@ -170,7 +179,8 @@ def _is_settled(fit: FittedModel) -> bool:
     return abs(fit.convergence.quadrature_error) < fit.options.quadrature_tolerance
 
 
-def _family_text(fit: FittedModel) -> str:
+def family_text(fit: FittedModel) -> str:
+    """Family and link, such as ``binomial(logit)``."""
     return f"{fit.problem.family.name}({fit.problem.family.link.name})"
 
 

@@ -4,4 +4,5 @@
 - ``effects``: The numbers behind an effect plot: means along chosen covariates, with pointwise intervals
 - ``marginal_coefs``: Fixed effects on the population's scale
 - ``marginal_means``: Means of rows and of groups of rows, with their derivatives in theta
+- ``variance_shares``: The variances behind R2 and the intraclass correlation
 """
