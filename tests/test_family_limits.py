@@ -6,6 +6,7 @@ import pytest
 import scipy.stats
 
 import glmmjax as gj
+from glmmjax.estimation import maximise
 from glmmjax.estimation.convergence import Code
 from glmmjax.families import StudentT
 
@@ -77,6 +78,23 @@ def test_the_fit_is_that_of_the_simpler_family(simpler, formula, name, how, para
     statistic = max(2.0 * (fit.llf - expected.llf), 0.0)
     assert test.p_value == pytest.approx(1.0 if statistic == 0.0 else 0.5 * scipy.stats.chi2.sf(statistic, 1), abs=1e-12)
     assert "Self & Liang" in str(test)
+
+
+def test_a_rounding_error_far_out_does_not_decide(monkeypatch):
+    """At a limit the sign of the slope is one of rounding: the other sign gives the same answer."""
+    climb = maximise.ascend
+
+    def of_other_sign(*arguments):
+        end = climb(*arguments)
+        gradient = np.array(end.newton.at.gradient)
+        gradient[-1] = -abs(gradient[-1])
+        moved = end.newton._replace(at=end.newton.at._replace(gradient=gradient))  # type: ignore[arg-type]
+        return end._replace(newton=moved, code=int(Code.CONVERGED))
+
+    monkeypatch.setattr(maximise, "ascend", of_other_sign)
+    fit = _fit(COUNT, family="negative_binomial")
+    assert fit.convergence.code is Code.CONVERGED_AT_FAMILY_LIMIT
+    assert "no overdispersion" in fit.convergence.message
 
 
 @pytest.mark.slow

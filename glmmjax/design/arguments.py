@@ -66,8 +66,9 @@ class ModelArguments:
                 )
         if self.dispersion is None:
             return family
-        if len(family.phi_names) != 1:
-            have = f"has {', '.join(family.phi_names)}" if family.phi_names else "has none"
+        if family.is_ordinal or len(family.phi_names) != 1:
+            names = ("thresholds",) if family.is_ordinal else family.phi_names
+            have = f"has {', '.join(names)}" if names else "has none"
             raise ArgumentError(
                 f"dispersion={self.dispersion!r} is a predictor for the one extra parameter of a family, and the {family.name} family "
                 f"{have}."

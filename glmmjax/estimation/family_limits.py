@@ -15,7 +15,7 @@ from glmmjax.estimation.objective import Problem
 from glmmjax.estimation.starting_values import Start
 from glmmjax.families.base import Limit
 
-__all__ = ["at_limits", "away_from_limits", "close_to_limits", "limit_parts", "near_limits", "on_host", "slopes_outwards"]
+__all__ = ["at_limits", "away_from_limits", "close_to_limits", "limit_parts", "near_limits", "on_host", "slopes_outwards", "without_slope"]
 
 _FAR = 5.0  # distance of a linear predictor from 0 at which it can be on its way to infinity
 _NEAR = 8.0  # there the way that the log-likelihood takes to its limit is still well above rounding errors
@@ -71,6 +71,15 @@ def near_limits(problem: Problem, start: Start, theta: np.ndarray, found: tuple[
 def slopes_outwards(problem: Problem, theta: np.ndarray, gradient: np.ndarray, found: tuple[Any, ...]) -> bool:
     """Whether the log-likelihood rises towards every limit that is ``found``."""
     return all(float(theta[where] @ gradient[where]) > 0.0 for (where, _), is_at in zip(limit_parts(problem), found, strict=True) if is_at)
+
+
+def without_slope(problem: Problem, gradient: np.ndarray, found: tuple[Any, ...]) -> np.ndarray:
+    """(P,) ``gradient`` with 0 for the parts that are ``found`` at a limit."""
+    kept = np.array(gradient)
+    for (where, _), is_at in zip(limit_parts(problem), found, strict=True):
+        if is_at:
+            kept[where] = 0.0
+    return kept
 
 
 def away_from_limits(problem: Problem, theta: np.ndarray, limits: tuple[int, ...]) -> np.ndarray:

@@ -18,7 +18,8 @@ from glmmjax.families.base import Family
 from glmmjax.likelihood.clusters import Bucket, on_all_lanes
 from glmmjax.likelihood.model_rows import predictors_at
 from glmmjax.likelihood.params import Theta
-from glmmjax.likelihood.rows import Observed, along, coordinates, observed_of, over_lanes, row_log_density
+from glmmjax.likelihood.row_derivatives import along, coordinates
+from glmmjax.likelihood.rows import Observed, observed_of, over_lanes, row_log_density
 
 __all__ = ["RowTerms", "fit_glm", "row_terms", "weighted_deviation"]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from jax.sharding import Mesh
 
@@ -10,7 +12,7 @@ from glmmjax.estimation.convergence import Code
 from glmmjax.estimation.evaluators.choice import Data, in_memory, is_small, on_disk, on_mesh, small
 from glmmjax.estimation.evaluators.disk import Blocks, Replaced
 from glmmjax.estimation.evaluators.evaluator import End
-from glmmjax.estimation.family_limits import close_to_limits, limit_parts, near_limits, on_host, slopes_outwards
+from glmmjax.estimation.family_limits import close_to_limits, limit_parts, near_limits, on_host, slopes_outwards, without_slope
 from glmmjax.estimation.judgement import judged
 from glmmjax.estimation.maximum import Asked, Maximum, Monitor, maximum
 from glmmjax.estimation.objective import Integral, Problem, fit_settings
@@ -105,24 +107,40 @@ def _climb(asked: Asked, data: Data) -> tuple[End, int]:
 
 def _checked_at_limits(asked: Asked, data: Data, end: End) -> End:
     """``end``, or a higher one where a step has gone past a maximum to a limit of the family, from which no slope leads back."""
-    settings, newton, problem = data.whole.settings, end.newton, data.whole.settings.problem
-    if not limit_parts(problem):
+    if not limit_parts(data.whole.settings.problem):
         return end
+    checked, near = _close_to_limit(asked, data, end)
+    if near is None:
+        return checked
+    again = ascend(data.whole, data.begin_on_all(near), asked.report)
+    lost = 0.0 if Code(int(end.code)).is_certified else data.whole.settings.options.certificate
+    is_higher = float(again.newton.at.value) > float(end.newton.at.value) - lost
+    return _close_to_limit(asked, data, again)[0] if is_higher else end
+
+
+def _close_to_limit(asked: Asked, data: Data, end: End) -> tuple[End, np.ndarray | None]:
+    """``end`` with the code of a limit where it is one; and where to climb from once more, if it is close to one without being it."""
+    settings, newton, problem = data.whole.settings, end.newton, data.whole.settings.problem
     start = on_host(end.begun.start)
     theta, gradient, hessian = (np.asarray(a) for a in (newton.theta, newton.at.gradient, newton.hessian))
     is_close = close_to_limits(problem, start, theta, gradient, hessian, settings.options.certificate)
     if not any(is_close):
-        return end
+        return end, None
     near = near_limits(problem, start, theta, is_close)
     if Code(int(end.code)).is_certified:
         rule = asked.quadrature.padded(problem.layout.covariance.q, problem.prior)
         there = newton._replace(theta=near)  # type: ignore[arg-type]
         at = data.whole.by_rule(end._replace(newton=there), rule, FIRST_ORDER)
         if slopes_outwards(problem, near, np.asarray(at.gradient), is_close):
-            return end
-    again = ascend(data.whole, data.begin_on_all(near), asked.report)
-    lost = 0.0 if Code(int(end.code)).is_certified else settings.options.certificate
-    return again if float(again.newton.at.value) > float(newton.at.value) - lost else end
+            return _at_limit(problem, end, is_close), None
+    return end, near
+
+
+def _at_limit(problem: Problem, end: End, is_close: tuple[Any, ...]) -> End:
+    """``end`` as the maximum at a limit that it is: so far out, the sign of a slope is one of rounding."""
+    at, code = end.newton.at, Code(int(end.code))
+    moved = at._replace(gradient=without_slope(problem, np.asarray(at.gradient), is_close))  # type: ignore[arg-type]
+    return end._replace(newton=end.newton._replace(at=moved), code=int(Code.CONVERGED_AT_FAMILY_LIMIT if code is Code.CONVERGED else code))
 
 
 def _climb_from_start(asked: Asked, data: Data) -> tuple[End, int]:

@@ -4,6 +4,7 @@
 - ``registry``: families by name
 - ``links``: link functions
 - ``tails``, ``special``: functions that stay exact in the tails
+- ``gamma_functions``: log Gamma, its ratios and their derivatives
 - ``dispersion``: a family whose extra parameter has a predictor
 - ``observation_variance``: variance of a row on the scale of the link
 - ``zero_inflated``, ``hurdle``: zero parts
@@ -23,11 +24,11 @@ from typing import Any as _Any
 
 from glmmjax.families.custom import Custom as Custom
 from glmmjax.families.dispersion import WithDispersion as WithDispersion
+from glmmjax.families.gamma_functions import log_gamma as log_gamma
+from glmmjax.families.gamma_functions import log_rising as log_rising
 from glmmjax.families.registry import *  # noqa: F403  # Family, FAMILIES, and every family by its class
 from glmmjax.families.registry import missing_family as _missing_family
 from glmmjax.families.registry import resolve_family as resolve_family
-from glmmjax.families.special import log_gamma as log_gamma
-from glmmjax.families.special import log_rising as log_rising
 from glmmjax.families.tails import softplus as softplus
 
 

@@ -147,6 +147,21 @@ class Family(abc.ABC):
         """The part of ``log_density`` that depends on a linear predictor, and is evaluated at every quadrature node."""
         return self.log_density(y, eta, phi, *zero)
 
+    def in_rows(self, y: Any, predictors: Array, phi: Array) -> tuple[Array, Array]:
+        """The predictors and extra parameters that ``log_kernel`` and ``log_base`` take: as they are, unless the family says otherwise.
+
+        A family with many extra parameters, of which a row sees few, makes predictors of these: the work at every node then does not grow
+        with the others.
+
+        Parameters
+        ----------
+        y : the outcome.
+        predictors : (E, ...), without random effects; these come on top of the first predictors.
+        phi : (n_phi, ...)
+        """
+        del y
+        return predictors, phi
+
     def log_base(self, y: Any, phi: Array, *others: Array) -> Array:
         """The part of ``log_density`` that depends on no random effect, and is evaluated once a row.
 

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 from jax import Array
 
 from glmmjax.families.base import Family
+from glmmjax.families.gamma_functions import log_factorial
 from glmmjax.families.links import Cloglog, Link, Logit, ProbabilityLink, Probit
-from glmmjax.families.special import log_factorial
 from glmmjax.families.tails import held
 
 __all__ = ["Beta"]
@@ -50,13 +50,10 @@ class Beta(Family):
     link: ProbabilityLink
 
     def log_kernel(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
-        precision = jnp.exp(held(phi[0]))
-        mu, nu = self.link.probabilities(eta)
-        log_mu, log_nu = self.link.log_probabilities(eta)
-        a, b = precision * mu, precision * nu
+        a = jnp.exp(held(phi[0])) * jnp.stack(self.link.probabilities(eta))  # and b
         # log Gamma(a) is log a! - log a, which stays finite where a underflows and log a does not
-        log_norm = log_factorial(a) + log_factorial(b) - log_mu - log_nu
-        return a * jnp.log(y) + b * jnp.log1p(-y) - log_norm
+        norm = log_factorial(a) - jnp.stack(self.link.log_probabilities(eta))
+        return a[0] * jnp.log(y) + a[1] * jnp.log1p(-y) - norm[0] - norm[1]
 
     def log_base(self, y: Any, phi: Array, *others: Array) -> Array:
         # 2 phi + log Gamma(precision), by the same rule

@@ -12,9 +12,8 @@ from jax import Array
 
 from glmmjax.families.base import Family, Limit
 from glmmjax.families.binomial import Binomial
+from glmmjax.families.gamma_functions import log_factorial, log_rising_exp
 from glmmjax.families.links import Cloglog, Link, Logit, ProbabilityLink, Probit
-from glmmjax.families.negative_binomial import log_rising_exp
-from glmmjax.families.special import log_factorial
 from glmmjax.families.tails import sigmoid_pair
 
 __all__ = ["BetaBinomial"]
@@ -63,9 +62,8 @@ class BetaBinomial(Family):
         return (Limit(1.0, math.inf, Binomial(self.link), "no overdispersion"),)
 
     def log_kernel(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
-        s, f = y
-        log_mu, log_one_minus_mu = self.link.log_probabilities(eta)
-        return log_rising_exp(log_mu + phi[0], s) + log_rising_exp(log_one_minus_mu + phi[0], f)
+        rising = log_rising_exp(jnp.stack(self.link.log_probabilities(eta)) + phi[0], jnp.stack(jnp.broadcast_arrays(*y)))
+        return rising[0] + rising[1]
 
     def log_base(self, y: Any, phi: Array, *others: Array) -> Array:
         s, f = y

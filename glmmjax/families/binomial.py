@@ -9,8 +9,8 @@ import numpy as np
 from jax import Array
 
 from glmmjax.families.base import Family
+from glmmjax.families.gamma_functions import log_factorial
 from glmmjax.families.links import Cauchit, Cloglog, Link, Log, Logit, ProbabilityLink, Probit
-from glmmjax.families.special import log_factorial
 
 __all__ = ["Binomial"]
 

@@ -14,8 +14,8 @@ from jax import Array
 
 from glmmjax.errors import ArgumentError
 from glmmjax.families.base import Family
+from glmmjax.families.gamma_functions import log_factorial
 from glmmjax.families.links import Link, Log
-from glmmjax.families.special import log_factorial
 from glmmjax.values import shown
 
 __all__ = ["ConwayMaxwellPoisson"]

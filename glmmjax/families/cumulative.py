@@ -93,22 +93,41 @@ class Cumulative(Family):
         inner = self._known_levels() - 2
         return (-0.5 * inner, *(0.0 for _ in range(inner)))  # thresholds one unit apart, symmetric around 0
 
+    def in_rows(self, y: Any, predictors: Array, phi: Array) -> tuple[Array, Array]:
+        """Two predictors, whatever the number of levels: eta less the threshold below the level, and the log distance to the next one.
+
+        The lowest level takes the threshold above it. The ends have no distance, and any number serves there.
+        """
+        eta, (threshold, log_distance) = predictors[0], _pick(y - 1.0, (self.natural(phi), _log_distances(phi)))
+        return jnp.stack(jnp.broadcast_arrays(eta - threshold, log_distance)), phi[:0]
+
     def log_density(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
-        # differences of thresholds would lose digits; the highest level has no threshold above it, and any number serves there
-        thresholds, distances = self.natural(phi), _distances(phi)
-        is_lowest, is_highest = y == 0, y == len(thresholds)
-        below = _pick(y - 1.0, thresholds) - eta
-        above = jnp.where(is_lowest | is_highest, below, below + _pick(y - 1.0, distances))
+        (over, log_distance), none = self.in_rows(y, jnp.asarray(eta)[None], phi)
+        return self.log_kernel(y, over, none, log_distance) + self.log_base(y, none, log_distance)
+
+    def log_kernel(self, y: Any, eta: Array, phi: Array, *zero: Array) -> Array:
+        # differences of thresholds would lose digits
+        (log_distance,), below = zero, -eta
+        is_lowest, is_highest = y == 0, y == self._known_levels() - 1
+        above = below + jnp.where(is_lowest | is_highest, 0.0, jnp.exp(log_distance))
         if isinstance(self.link, Probit):
-            return _log_normal_between(below, above, _pick(y - 1.0, _log_distances(phi)), is_lowest, is_highest)
-        log_share = jnp.where(is_lowest | is_highest, 0.0, _pick(y - 1.0, log_cloglog(_log_distances(phi))))  # log(1 - exp(-distance))
+            return _log_normal_between(below, above, log_distance, is_lowest, is_highest)
         if isinstance(self.link, Cloglog):
             # exp(-exp(b)) - exp(-exp(a)) = exp(-exp(b)) (1 - exp(-exp(a + log_share)))
-            over, under = -tangent_exp(below), log_cloglog(above + log_share)
+            over, under = -tangent_exp(below), log_cloglog(above + self._log_share(is_lowest | is_highest, log_distance))
         else:
             # 1 / (1 + exp(-a)) - 1 / (1 + exp(-b)) = (1 - exp(b - a)) / ((1 + exp(-a)) (1 + exp(b)))
-            over, under = -softplus(below), log_share - softplus(-above)
+            over, under = -softplus(below), -softplus(-above)
         return jnp.where(is_lowest, 0.0, over) + jnp.where(is_highest, 0.0, under)
+
+    def log_base(self, y: Any, phi: Array, *others: Array) -> Array:
+        if not isinstance(self.link, Logit):
+            return super().log_base(y, phi)
+        return self._log_share((y == 0) | (y == self._known_levels() - 1), others[0])
+
+    def _log_share(self, is_end: Array, log_distance: Array) -> Array:
+        """log(1 - exp(-distance)), 0 at the ends."""
+        return jnp.where(is_end, 0.0, log_cloglog(log_distance))
 
     def probabilities(self, eta: Array, phi: Array) -> Array:
         """(K, ...) probability of every level given the linear predictor."""
@@ -146,11 +165,18 @@ def _distances(phi: Array) -> Array:
     return jnp.exp(_log_distances(phi))
 
 
-def _pick(index: Array, values: Array) -> Array:
-    """``values[index]``, or the nearest value where the index is outside; selections cost less than a gather and its transpose."""
-    picked = values[0] if len(values) else jnp.ones_like(index)
-    for k in range(1, len(values)):
-        picked = jnp.where(index >= k, values[k], picked)
+def _pick(index: Array, tables: tuple[Array, ...]) -> list[Array]:
+    """``values[index]`` of each table, or the nearest value where the index is outside; 0 of an empty one.
+
+    A sum over one value and zeros: a program as short for many values as for two, which costs less than a gather and its transpose.
+    """
+    picked = []
+    for values in tables:
+        shape = jnp.broadcast_shapes(jnp.shape(index), values.shape[1:])
+        last = max(len(values) - 1, 0)
+        places = jnp.arange(len(values), dtype=values.dtype).reshape(-1, *[1] * len(shape))
+        values = values.reshape(len(values), *[1] * (len(shape) + 1 - values.ndim), *values.shape[1:])
+        picked.append(jnp.where(jnp.clip(index, 0, last) == places, values, 0.0).sum(0))
     return picked
 
 

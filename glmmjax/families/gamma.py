@@ -10,8 +10,8 @@ import numpy as np
 from jax import Array
 
 from glmmjax.families.base import Family
+from glmmjax.families.gamma_functions import log_gamma_excess_exp
 from glmmjax.families.links import Inverse, Link, Log, positive_inverse
-from glmmjax.families.special import log_gamma_excess_exp
 from glmmjax.families.tails import held, tangent_exp
 
 __all__ = ["Gamma"]

@@ -10,9 +10,9 @@ import numpy as np
 from jax import Array
 
 from glmmjax.families.base import Family, Limit
+from glmmjax.families.gamma_functions import log_factorial
 from glmmjax.families.links import Link, Log
 from glmmjax.families.poisson import Poisson
-from glmmjax.families.special import log_factorial
 from glmmjax.families.tails import growing_exp, sigmoid_pair, softplus
 
 __all__ = ["GeneralizedPoisson"]

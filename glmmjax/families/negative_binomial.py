@@ -11,19 +11,12 @@ import numpy as np
 from jax import Array
 
 from glmmjax.families.base import Family, Limit
+from glmmjax.families.gamma_functions import log_factorial, log_rising_exp
 from glmmjax.families.links import Link, Log
 from glmmjax.families.poisson import Poisson
-from glmmjax.families.special import log_factorial, log_rising
-from glmmjax.families.tails import beyond, held, softplus
+from glmmjax.families.tails import held, softplus
 
-__all__ = ["NegativeBinomial", "log_rising_exp", "sample_poisson_gamma"]
-
-
-def log_rising_exp(x: Array, n: Array) -> Array:
-    """log Gamma(a + n) - log Gamma(a) for a = exp(x), any x and whole n >= 0; the factor a is taken out, so that nothing underflows."""
-    # for a large a the logarithm is n x, and powers of a would overflow in the derivatives
-    more = jnp.maximum(n - 1.0, 0.0)
-    return jnp.where(n > 0, x, 0.0) + log_rising(1.0 + jnp.exp(held(x, 0.2)), more) + more * beyond(x, 0.2)
+__all__ = ["NegativeBinomial", "sample_poisson_gamma"]
 
 
 def sample_poisson_gamma(key: Array, log_shape: Array, log_scale: Array, like: Array) -> Array:

@@ -10,10 +10,10 @@ import numpy as np
 from jax import Array
 
 from glmmjax.families.base import Family, Limit
+from glmmjax.families.gamma_functions import log_factorial, log_rising_exp
 from glmmjax.families.links import Link, Log
-from glmmjax.families.negative_binomial import log_rising_exp, sample_poisson_gamma
+from glmmjax.families.negative_binomial import sample_poisson_gamma
 from glmmjax.families.poisson import Poisson
-from glmmjax.families.special import log_factorial
 from glmmjax.families.tails import softplus, tangent_exp
 
 __all__ = ["NegativeBinomial1"]

@@ -13,9 +13,9 @@ from jax import Array
 
 from glmmjax.errors import ArgumentError
 from glmmjax.families.base import Family, Limit
+from glmmjax.families.gamma_functions import log_rising
 from glmmjax.families.gaussian import Gaussian
 from glmmjax.families.links import Identity, Link
-from glmmjax.families.special import log_rising
 from glmmjax.families.tails import beyond, held
 from glmmjax.values import shown
 

@@ -10,8 +10,8 @@ import numpy as np
 from jax import Array
 
 from glmmjax.families.base import Family
+from glmmjax.families.gamma_functions import log_factorial
 from glmmjax.families.links import Link, Log
-from glmmjax.families.special import log_factorial
 from glmmjax.families.tails import growing_exp, log_cloglog
 
 __all__ = ["TruncatedPoisson"]

@@ -13,8 +13,8 @@ from jax import Array, lax
 
 from glmmjax.errors import ArgumentError
 from glmmjax.families.base import Family
+from glmmjax.families.gamma_functions import log_gamma_excess
 from glmmjax.families.links import Link, Log
-from glmmjax.families.special import log_gamma_excess
 from glmmjax.families.tails import held, sigmoid_pair
 from glmmjax.values import shown
 

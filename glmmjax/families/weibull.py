@@ -10,8 +10,8 @@ import numpy as np
 from jax import Array
 
 from glmmjax.families.base import Family
+from glmmjax.families.gamma_functions import log_gamma
 from glmmjax.families.links import Link, Log
-from glmmjax.families.special import log_gamma
 from glmmjax.families.tails import held, tangent_exp
 
 __all__ = ["Weibull", "like_outcome", "times_in_support"]

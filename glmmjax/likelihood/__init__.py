@@ -14,6 +14,7 @@ The integral of a block of clusters:
 
 - ``small_matrices``: algebra of q x q matrices, written out
 - ``rows``: the integrand
+- ``row_derivatives``: its derivatives
 - ``modes``: its maximum
 - ``posterior``: its mode and scale
 - ``rule``: what an integration rule is

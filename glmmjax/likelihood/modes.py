@@ -15,7 +15,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from glmmjax.likelihood.rows import Integrand, from_first_lane, log_joint_derivatives
+from glmmjax.likelihood.row_derivatives import log_joint_derivatives
+from glmmjax.likelihood.rows import Integrand, from_first_lane
 from glmmjax.likelihood.small_matrices import Matrix, cholesky, solve_cholesky
 
 __all__ = ["Peak", "find_peak"]

@@ -15,13 +15,12 @@ import jax.numpy as jnp
 from jax import Array
 
 from glmmjax.families.base import Family
+from glmmjax.likelihood.row_derivatives import along, coordinates
 from glmmjax.likelihood.rows import (
     Integrand,
     Observed,
     Predictors,
-    along,
     at,
-    coordinates,
     materialized,
     over_lanes,
     over_rows,

@@ -20,21 +20,18 @@ from glmmjax.likelihood.clusters import Bucket
 from glmmjax.likelihood.model_rows import predictors_at, random_columns
 from glmmjax.likelihood.params import Params
 from glmmjax.likelihood.prior import STANDARD_NORMAL, Prior
-from glmmjax.likelihood.small_matrices import Matrix, lower_rotation, symmetric
+from glmmjax.likelihood.small_matrices import lower_rotation
 
 __all__ = [
     "Integrand",
     "Lanes",
     "Observed",
     "Predictors",
-    "along",
     "at",
-    "coordinates",
     "from_first_lane",
     "integrand",
     "log_base",
     "log_joint",
-    "log_joint_derivatives",
     "materialized",
     "observed_of",
     "over_lanes",
@@ -111,7 +108,7 @@ class Integrand:
 
 def integrand(params: Params, block: Bucket, family: Family, prior: Prior = STANDARD_NORMAL) -> Integrand:
     """The integrand of a block at ``params``."""
-    return Integrand(family, prior, predictors_of(params, block), observed_of(block), _turn_of(params, block))
+    return Integrand(family, prior, predictors_of(params, block, family), observed_of(block), _turn_of(params, block))
 
 
 def _turn_of(params: Params, block: Bucket) -> Array | None:
@@ -123,11 +120,15 @@ def _turn_of(params: Params, block: Bucket) -> Array | None:
     return lower_rotation(jnp.matmul(jax.lax.stop_gradient(block.frame), params.chol, precision="highest"))
 
 
-def predictors_of(params: Params, block: Bucket) -> Predictors:
-    """Linear predictors of a block at u = 0 and their slopes in u, for the main part, the zero part and the dispersion."""
-    eta = predictors_at(params, block)
+def predictors_of(params: Params, block: Bucket, family: Family) -> Predictors:
+    """Linear predictors of a block at u = 0 and their slopes in u, for the main part, the zero part, the dispersion, and what
+    ``family.in_rows`` adds.
+    """
+    eta, zl = predictors_at(params, block), random_columns(params, block)
     phi = jnp.asarray(params.phi, eta.dtype)
-    return Predictors(eta, random_columns(params, block), jnp.broadcast_to(phi[:, None], (phi.shape[0], eta.shape[-1])))
+    eta, phi = family.in_rows(observed_of(block).y, eta, jnp.broadcast_to(phi[:, None], (phi.shape[0], eta.shape[-1])))
+    still = jnp.zeros((len(eta) - len(zl), *zl.shape[1:]), zl.dtype)
+    return Predictors(eta, jnp.concatenate([zl, still]) if len(still) else zl, phi)
 
 
 def observed_of(block: Bucket) -> Observed:
@@ -198,122 +199,3 @@ def log_joint(f: Integrand, u: Array) -> Array:
     """(B,) values of f at ``u`` (q, B), without the constant of the prior."""
     density = row_log_kernel(f.family, f.observed, at(f.x, u), f.x.phi)
     return over_rows(f.observed, f.observed.row_weight * density) + f.prior.log_density(u)
-
-
-def log_joint_derivatives(f: Integrand, u: Array) -> tuple[Array, tuple[Array, ...], Matrix]:
-    """Value, gradient and negative Hessian of f in ``u``, from two derivatives of the density per row.
-
-    Where the density is not log-concave and the exact negative Hessian of a cluster is not positive definite, that cluster
-    takes the one with every row's curvature cut off at 0, which is never smaller than the prior's own.
-    """
-    q, observed, zl = u.shape[0], f.observed, f.x.zl
-    value, score, curvature = _row_derivatives(f, u)
-    pull, of_prior = f.prior.negative_gradient(u), f.prior.negative_hessian(u)
-    gradient = tuple(over_rows(observed, zl[:, a] * score) - pull[a] for a in range(q))
-    hessian = _negative_hessian(observed, zl, curvature, of_prior)
-    if not f.family.is_log_concave and q:
-        safe = _negative_hessian(observed, zl, _cut_off(curvature), of_prior)
-        keep = _is_positive_definite(hessian)
-        hessian = tuple(tuple(jnp.where(keep, h, s) for h, s in zip(*rows, strict=True)) for rows in zip(hessian, safe, strict=True))
-    return over_rows(observed, value) + f.prior.log_density(u), gradient, hessian
-
-
-class _RowDerivatives(NamedTuple):
-    """The weighted log density of every row and its derivatives in the predictors."""
-
-    value: Array  # (w, B)
-    score: Array  # (E, w, B)
-    curvature: tuple[Array, ...]  # for each predictor e, d score / d eta_e (E, w, B)
-
-
-@jax.custom_jvp
-def _row_derivatives(f: Integrand, u: Array) -> _RowDerivatives:
-    """Derivatives of every row at ``u``, with a rule that evaluates densities once for all tangents."""
-    return materialized(_rows_at, f, u)
-
-
-@_row_derivatives.defjvp
-def _row_derivatives_jvp(primals, tangents):
-    (f, u), (df, du) = primals, tangents
-    x, dx = f.x, df.x
-    rows, by_eta, by_phi = materialized(_slopes_at, f, u)
-    d_eta = dx.eta + sum((dx.zl[:, a] * u[a] + x.zl[:, a] * du[a] for a in range(u.shape[0])), jnp.zeros_like(x.eta))
-    change = _RowDerivatives((rows.score * d_eta).sum(0), _along(rows.curvature, d_eta), tuple(_along(third, d_eta) for third in by_eta))
-    for j, slope in enumerate(by_phi):
-        change = jax.tree.map(lambda total, part, j=j: total + part * dx.phi[j], change, slope)
-    return rows, change
-
-
-def _along(slopes: tuple[Array, ...], d_eta: Array) -> Array:
-    """Change of an (E, w, B) array whose slope in predictor e is ``slopes[e]``."""
-    return sum((slope * d for slope, d in zip(slopes[1:], d_eta[1:], strict=True)), slopes[0] * d_eta[0])
-
-
-@jax.jit
-def _rows_at(f: Integrand, u: Array) -> _RowDerivatives:
-    return _derivatives(f.family, f.observed, at(f.x, u), f.x.phi)
-
-
-@jax.jit
-def _slopes_at(f: Integrand, u: Array) -> tuple[_RowDerivatives, tuple[tuple[Array, ...], ...], tuple[_RowDerivatives, ...]]:
-    """Derivatives of every row, the slopes of each of their curvatures in every predictor, and the slopes of all of them in every phi."""
-    eta, phi = at(f.x, u), f.x.phi
-    rows, slopes = along(lambda eta, phi: _derivatives(f.family, f.observed, eta, phi), (eta, phi), coordinates(eta, phi))
-    by_predictor = [slope.curvature for slope in slopes[: len(eta)]]
-    return rows, tuple(zip(*by_predictor, strict=True)), tuple(slopes[len(eta) :])
-
-
-def _derivatives(family: Family, observed: Observed, eta: Array, phi: Array) -> _RowDerivatives:
-    def value_and_score(eta):
-        value, pullback = jax.vjp(lambda e: row_log_kernel(family, observed, e, phi), eta)
-        return value * observed.row_weight, pullback(observed.row_weight)[0]
-
-    (value, score), seconds = along(value_and_score, (eta,), coordinates(eta))
-    return _RowDerivatives(value, score, tuple(second for _, second in seconds))
-
-
-def along(function: Callable[..., Any], primals: tuple[Array, ...], directions: list[tuple[Array, ...]]) -> tuple[Any, list[Any]]:
-    """``function`` and its derivatives along ``directions``; traced once, because the size of a program is what compiling costs."""
-    if len(directions) == 1:
-        value, change = jax.jvp(function, primals, directions[0])
-        return value, [change]
-    stacked = tuple(jnp.stack(parts) for parts in zip(*directions, strict=True))
-    value, changes = jax.vmap(lambda *direction: jax.jvp(function, primals, direction), out_axes=(None, 0))(*stacked)
-    return value, [jax.tree.map(lambda leaf, k=k: leaf[k], changes) for k in range(len(directions))]
-
-
-def coordinates(*arrays: Array) -> list[tuple[Array, ...]]:
-    """For each entry of the leading axis of each array, the direction in all arrays in which only this entry grows."""
-    still = [jnp.zeros_like(a) for a in arrays]
-    return [
-        (*still[:k], still[k].at[e].set(1.0) if len(a) > 1 else jnp.ones_like(a), *still[k + 1 :])
-        for k, a in enumerate(arrays)
-        for e in range(len(a))
-    ]
-
-
-def _negative_hessian(observed: Observed, zl: Array, curvature: tuple[Array, ...], of_prior: Matrix) -> Matrix:
-    q, lower = len(of_prior), {}
-    for a in range(q):
-        for b in range(a + 1):
-            of_rows = sum(over_rows(observed, zl[:, a] * second * zl[e, b]) for e, second in enumerate(curvature))
-            lower[a, b] = of_prior[a][b] - of_rows
-    return symmetric(lower, q)
-
-
-def _cut_off(curvature: tuple[Array, ...]) -> tuple[Array, ...]:
-    """The curvature in each predictor, cut off at 0; cross terms between predictors are left out."""
-    return tuple(jnp.zeros_like(second).at[e].set(jnp.minimum(second[e], 0.0)) for e, second in enumerate(curvature))
-
-
-def _is_positive_definite(a: Matrix) -> Array:
-    """(B,) whether all pivots of an elimination without square roots are safely positive."""
-    rows = [list(row) for row in a]
-    q, good = len(rows), jnp.ones(rows[0][0].shape, bool)
-    for k in range(q):
-        good = good & (rows[k][k] > 1e-3)
-        pivot = jnp.where(good, rows[k][k], 1.0)
-        for r in range(k + 1, q):
-            for c in range(k + 1, r + 1):
-                rows[r][c] = rows[r][c] - rows[r][k] * rows[c][k] / pivot
-    return good

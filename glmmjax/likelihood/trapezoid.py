@@ -30,7 +30,8 @@ from jax import Array
 
 from glmmjax.likelihood.posterior import Posterior
 from glmmjax.likelihood.prior import STANDARD_NORMAL, Prior
-from glmmjax.likelihood.rows import Integrand, log_joint, log_joint_derivatives
+from glmmjax.likelihood.row_derivatives import log_joint_derivatives
+from glmmjax.likelihood.rows import Integrand, log_joint
 from glmmjax.likelihood.rule import NodePlacement
 from glmmjax.likelihood.small_matrices import cholesky, solve_cholesky
 

@@ -111,7 +111,7 @@ def test_a_variance_that_the_data_do_not_need_has_the_limit_zero(diagonal_fit, s
     found = diagonal_fit.conf_int("random", method="profile")
     assert found.loc["sd(Intercept)", "lower"] == 0.0
     # and rightly so: without the effect the log-likelihood lies less than the drop below
-    without = diagonal_fit.update(random="~ 0 + time || id")
+    without = diagonal_fit.update(random="~ 0 + time || id", n_agq=None)  # 11 points have not settled
     assert diagonal_fit.llf - without.llf < DROP
     assert found.loc["sd(time)", "lower"] > 0.1
     on_boundary = singular_fit.conf_int("random", method="profile")
