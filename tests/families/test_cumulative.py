@@ -106,3 +106,26 @@ def test_a_threshold_that_is_very_far_has_no_slope():
         slopes = jax.grad(lambda eta, phi: family.log_density(jnp.asarray(1.0), eta, phi), argnums=(0, 1))(0.0, phi)
         np.testing.assert_allclose(slopes[0], np.exp(-1.2), rtol=1e-6)
         np.testing.assert_allclose(slopes[1], [-np.exp(-1.2), 0.0, 0.0], rtol=1e-6)
+
+
+def test_work_of_a_row_does_not_grow_with_the_number_of_levels():
+    """The program of the rows is as long for ten levels as for three, and so are the arrays that it makes."""
+
+    def of_rows(n_levels):
+        family, y, eta = Cumulative(n_levels=n_levels), jnp.ones((8, 5)), jnp.zeros((1, 8, 5))
+        predictors, phi = family.in_rows(y, eta, jnp.zeros((n_levels - 1, 5)))
+        assert predictors.shape == (2, 8, 5)
+        assert phi.shape == (0, 5)
+        program = jax.make_jaxpr(jax.jacfwd(lambda at: family.log_kernel(y, at[0], phi, at[1]).sum()))(predictors)
+        return [(equation.primitive, [out.aval.shape for out in equation.outvars]) for equation in program.eqns]
+
+    assert of_rows(10) == of_rows(3)
+
+
+def test_a_dispersion_formula_is_refused():
+    """Two levels have one threshold, which is no dispersion."""
+    data = pd.DataFrame({"y": [0, 1, 1, 0], "x": [0.1, 0.2, 0.4, 0.3], "id": [1, 1, 2, 2]})
+    with pytest.raises(
+        ArgumentError, match=r"dispersion='~ x' is a predictor for the one extra parameter .* cumulative family has thresholds"
+    ):
+        gj.mixed_model("y ~ x", random="~ 1 | id", data=data, family=Cumulative(n_levels=2), dispersion="~ x")
