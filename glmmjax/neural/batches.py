@@ -80,7 +80,7 @@ def cluster_batches(design: Design, size: int, key: Any) -> Iterator[ClusterBatc
     """
     m = len(design.groups)
     if size > m:
-        raise ArgumentError(f"size={size} is more than the {m} clusters of the design; take at most {m}.")
+        raise ArgumentError(f"size={shown(size)} is more than the {m} clusters of the design; take at most {m}.")
     return batches_of(design, size, generator(key_of(key)))
 
 

@@ -15,6 +15,7 @@ from glmmjax.families import Family
 from glmmjax.likelihood.marginal import in_ambient_precision, log_likelihood
 from glmmjax.likelihood.params import Params
 from glmmjax.neural.batches import ClusterBatch, whole_batch
+from glmmjax.values import shown
 
 __all__ = ["marginal_loss"]
 
@@ -84,7 +85,10 @@ def _checked(values: Any, n: int) -> Array:
     ------
     ArgumentError
     """
-    found = values if hasattr(values, "dtype") else np.asarray(values)
+    try:
+        found = values if hasattr(values, "dtype") else np.asarray(values)
+    except ValueError as error:
+        raise ArgumentError(f"predictor_values={shown(values)} must be an array with a number for each of the {n} rows.") from error
     if not jnp.issubdtype(found.dtype, jnp.floating):
         raise ArgumentError(f"predictor_values have dtype {found.dtype}, and must be floating-point numbers, such as a network's output.")
     if found.shape != (n,):

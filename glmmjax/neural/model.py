@@ -201,7 +201,9 @@ def _held_back(m: int, validation: float, batch: int, key: Any) -> np.ndarray:
     n = int(np.ceil(validation * m)) if validation > 0 else 0
     if batch > m - n:
         less = f", of which validation={validation} holds back {n}" if n else ""
-        raise ArgumentError(f"batch={batch} is more than the clusters to train on: the data have {m}{less}; take at most {max(1, m - n)}.")
+        raise ArgumentError(
+            f"batch={shown(batch)} is more than the clusters to train on: the data have {m}{less}; take at most {max(1, m - n)}."
+        )
     return np.sort(generator(jax.random.fold_in(key, 1)).permutation(m)[:n])
 
 

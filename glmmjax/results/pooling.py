@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["pool"]
 
-_DF = Maybe(Number(0.0, float("inf"), "a number above 0"), "infinite")
+_DF = Maybe(Number(0.0, 1e15, "a number above 0, below 1e15"), "infinite")
 
 
 @takes(fits=Judged("a list of fits, or what fit_many gave"), level=LEVEL, complete_df=_DF)
