@@ -161,7 +161,7 @@ def bad_shape(w, x):
         (
             {"batch": 41},
             ArgumentError,
-            "clusters to train on: 40, of which validation=0.1 holds back 4; take at most 36",
+            "the data have 40, of which validation=0.1 holds back 4; take at most 36",
         ),
         ({"batch": 0}, ArgumentError, "batch=0"),
         ({"epochs": 0}, ArgumentError, "epochs=0"),
