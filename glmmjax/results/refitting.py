@@ -9,6 +9,7 @@ from glmmjax.arguments import AXES, COUNT, FLAG, SEED, OneOf, Whole, takes
 from glmmjax.fitted import FittedModel
 from glmmjax.postfit.refitting.bootstrap import BOOTSTRAPS, bootstrap
 from glmmjax.postfit.refitting.influence import METHODS, PARTS, Influence
+from glmmjax.postfit.refitting.wild import MULTIPLIERS
 from glmmjax.results.bootstrap import BootstrapResults
 from glmmjax.results.influence import InfluenceResults
 
@@ -178,21 +179,26 @@ class Refitting:
         """
         return self.influence().plot(ax, method, part, scaled, n_labels)
 
-    @takes(n=COUNT, kind=OneOf(BOOTSTRAPS), seed=SEED)
-    def bootstrap(self, n: int = 1000, kind: str = "parametric", seed: int = 0) -> BootstrapResults:
-        """Refit the model to ``n`` bootstrap data sets, from its estimates.
+    @takes(n=COUNT, kind=OneOf(BOOTSTRAPS), seed=SEED, multipliers=OneOf(MULTIPLIERS))
+    def bootstrap(self, n: int = 1000, kind: str = "parametric", seed: int = 0, *, multipliers: str = "rademacher") -> BootstrapResults:
+        r"""Refit the model to ``n`` bootstrap data sets, from its estimates, or draw estimates without a refit.
+
+        .. math:: \text{wild:} \quad \hat\theta^* = \hat\theta + V \sum_i \xi_i w_i s_i
 
         Parameters
         ----------
         n : number of data sets, at least 1.
         kind : ``"parametric"`` draws random effects from N(0, D) and outcomes from the family, with the covariates, offsets, trials and
             weights as they are; ``"cluster"`` draws whole clusters with replacement, which does not rest on the model within clusters.
+            ``"wild"`` multiplies the scores s of the clusters, with their weights w, by random numbers and takes one step with the inverse
+            information V: the draws have the sandwich CR0 as covariance, and cost next to nothing.
         seed : whole number >= 0; the same seed gives the same data sets.
+        multipliers : the random numbers of ``kind="wild"``: ``"rademacher"``, 1 or -1, or ``"normal"``.
 
         Returns
         -------
         BootstrapResults
-            ``params``, ``converged``, ``conf_int(level)``.
+            ``params``, ``converged``, ``conf_int(level, ci)``.
 
         Raises
         ------
@@ -201,7 +207,8 @@ class Refitting:
         RowsNotKeptError
             For a streamed fit.
 
-        Source: Davison and Hinkley (1997), Bootstrap Methods and their Application, sections 2.2 and 3.8.
+        Source: Davison and Hinkley (1997), Bootstrap Methods and their Application, sections 2.2 and 3.8; Kline and Santos (2012), Journal
+        of Econometric Methods 1, 23-41, for ``"wild"``.
 
         Examples
         --------
@@ -209,5 +216,7 @@ class Refitting:
         >>> boot = fit.bootstrap(n=50)
         >>> boot, boot.params.shape
         (parametric bootstrap, 50 data sets, seed 0, (50, 5))
+        >>> fit.bootstrap(n=5000, kind="wild")
+        wild bootstrap, 5000 draws, seed 0
         """
-        return BootstrapResults(self.fitted_model, bootstrap(self.fitted_model, n, kind, seed))
+        return BootstrapResults(self.fitted_model, bootstrap(self.fitted_model, n, kind, seed, multipliers))

@@ -91,7 +91,7 @@ class Uncertainty:
             space, such as 0 for a standard deviation. ``"bootstrap"``: percentiles of refits.
         level : coverage, between 0 and 1.
         robust : as in ``cov_params``; for ``method="wald"``.
-        n, kind, seed : number of refits, ``"parametric"`` or ``"cluster"``, and seed of ``method="bootstrap"``.
+        n, kind, seed : number of draws, ``"parametric"``, ``"cluster"`` or ``"wild"``, and seed of ``method="bootstrap"``.
 
         Returns
         -------

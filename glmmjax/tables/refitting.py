@@ -7,7 +7,8 @@ import pandas as pd
 
 from glmmjax.fitted import FittedModel
 from glmmjax.postfit.refitting import influence
-from glmmjax.postfit.refitting.bootstrap import Bootstrap, percentile_limits, reported_values
+from glmmjax.postfit.refitting.bootstrap import Bootstrap, reported_values
+from glmmjax.postfit.refitting.bootstrap_limits import bootstrap_limits
 from glmmjax.postfit.uncertainty.parameters import estimates, reported
 
 __all__ = [
@@ -46,10 +47,10 @@ def bootstrap_converged_series(found: Bootstrap) -> pd.Series:
     return pd.Series(found.converged, index=_data_sets(found), name="converged")
 
 
-def bootstrap_interval_frame(fitted: FittedModel, found: Bootstrap, level: float) -> pd.DataFrame:
-    """Estimates, bootstrap standard errors and percentile intervals, of the refits with a certificate."""
+def bootstrap_interval_frame(fitted: FittedModel, found: Bootstrap, level: float, ci: str) -> pd.DataFrame:
+    """Estimates, bootstrap standard errors and intervals, of the refits with a certificate."""
     draws = reported_values(fitted, found.theta[found.converged])
-    lower, upper = percentile_limits(draws, level)
+    lower, upper = bootstrap_limits(fitted, found, level, ci)
     columns = {"estimate": estimates(fitted, reported(fitted)), "std_error": _deviations(draws), "lower": lower, "upper": upper}
     return pd.DataFrame(columns, index=list(reported(fitted).labels))
 
@@ -57,7 +58,8 @@ def bootstrap_interval_frame(fitted: FittedModel, found: Bootstrap, level: float
 def bootstrap_text(found: Bootstrap) -> str:
     """A bootstrap in one line."""
     lost = int((~found.converged).sum())
-    text = f"{found.kind} bootstrap, {len(found.theta)} data sets, seed {found.seed}"
+    what = "draws" if found.kind == "wild" else "data sets"
+    text = f"{found.kind} bootstrap, {len(found.theta)} {what}, seed {found.seed}"
     return text + (f"; {lost} refits without a certified maximum" if lost else "")
 
 

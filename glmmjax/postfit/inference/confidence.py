@@ -9,7 +9,8 @@ import numpy as np
 from glmmjax.errors import ArgumentError, ConvergenceWarning, warn_caller
 from glmmjax.fitted import FittedModel
 from glmmjax.postfit.inference.profile import profile_limits
-from glmmjax.postfit.refitting.bootstrap import bootstrap, percentile_limits
+from glmmjax.postfit.refitting.bootstrap import bootstrap
+from glmmjax.postfit.refitting.bootstrap_limits import percentile_limits
 from glmmjax.postfit.uncertainty.delta_method import propagated_variances
 from glmmjax.postfit.uncertainty.link_intervals import normal_quantile
 from glmmjax.postfit.uncertainty.parameters import Reported, estimates, natural_values, reported, working_at, working_jacobian

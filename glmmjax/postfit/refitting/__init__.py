@@ -1,5 +1,8 @@
-"""Methods that fit changed data many times: influence of clusters, the bootstrap.
+"""Methods that fit changed data many times: influence of clusters, the bootstrap. From the lowest up:
 
-- ``bootstrap``: The bootstrap: the model refitted to data simulated from it, or to clusters drawn with replacement
+- ``wild``: The wild bootstrap of scores: random multipliers on the scores of the clusters, and no refit
+- ``bootstrap``: The bootstrap: the model refitted to data simulated from it or to clusters drawn with replacement, or its scores
+  multiplied at random
 - ``influence``: How much each cluster moves the estimates: the fit without it, exactly or by one Newton step
+- ``bootstrap_limits``: Confidence limits from bootstrap draws: percentile, basic, and bias-corrected and accelerated (BCa)
 """

@@ -1,4 +1,4 @@
-"""The bootstrap: the model refitted to data simulated from it, or to clusters drawn with replacement.
+"""The bootstrap: the model refitted to data simulated from it or to clusters drawn with replacement, or its scores multiplied at random.
 
 Source: Davison and Hinkley (1997), Bootstrap Methods and their Application, sections 2.2 and 3.8.
 """
@@ -26,6 +26,7 @@ from glmmjax.likelihood.covariance import lower_factor
 from glmmjax.likelihood.model_rows import predictors_at
 from glmmjax.likelihood.params import Params
 from glmmjax.postfit.prediction.subjects import blocks_of_modes
+from glmmjax.postfit.refitting.wild import wild_draws
 from glmmjax.postfit.uncertainty.parameters import natural_values, reported, working_at
 from glmmjax.postfit.uncertainty.scores import cluster_weights_of
 from glmmjax.values import check_size
@@ -36,17 +37,22 @@ __all__ = [
     "bootstrap",
     "check_is_maximum",
     "origin_of",
-    "percentile_limits",
     "reported_values",
     "simulated_outcomes",
 ]
 
-BOOTSTRAPS = {"parametric": "data simulated from the model", "cluster": "clusters drawn with replacement"}
+BOOTSTRAPS = {
+    "parametric": "data simulated from the model",
+    "cluster": "clusters drawn with replacement",
+    "wild": "random multipliers on the scores of the clusters, no refit",
+}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Bootstrap:
-    """Refits to ``R`` bootstrap data sets. Refits without certificate are kept, and marked.
+    """Refits to ``R`` bootstrap data sets, or ``R`` wild draws. Refits without certificate are kept, and marked.
+
+    A wild draw is no refit: it has no log-likelihood (NaN), and the code and information of the fit.
 
     Attributes
     ----------
@@ -55,7 +61,7 @@ class Bootstrap:
     log_likelihood : (R,) log-likelihood of each data set at its estimates, without the penalty
     code : (R,) ``Code`` of each refit as an integer
     information : (R, P, P) negative Hessian of each refit
-    kind : "parametric" or "cluster"
+    kind : one of ``BOOTSTRAPS``
     seed : of the draws
     """
 
@@ -68,15 +74,17 @@ class Bootstrap:
     seed: int
 
 
-def bootstrap(fitted: FittedModel, n: int = 1000, kind: str = "parametric", seed: int = 0) -> Bootstrap:
-    """Refit the model to ``n`` bootstrap data sets, from its estimates.
+def bootstrap(fitted: FittedModel, n: int = 1000, kind: str = "parametric", seed: int = 0, multipliers: str = "rademacher") -> Bootstrap:
+    """Refit the model to ``n`` bootstrap data sets, from its estimates, or draw ``n`` times without a refit.
 
     Parameters
     ----------
     n : data sets, at least 1.
     kind : ``"parametric"`` draws new random effects from N(0, D) and new outcomes from the family, with the covariates, offsets, trials
-        and weights as they are. ``"cluster"`` draws the m clusters with replacement: their counts multiply the weights.
+        and weights as they are. ``"cluster"`` draws the m clusters with replacement: their counts multiply the weights. ``"wild"``
+        multiplies the scores of the clusters by random numbers, see ``wild``.
     seed : whole number >= 0; the same seed gives the same data sets, and the first of them are the same for every ``n``.
+    multipliers : of ``"wild"``, one of ``MULTIPLIERS``.
 
     Raises
     ------
@@ -86,19 +94,19 @@ def bootstrap(fitted: FittedModel, n: int = 1000, kind: str = "parametric", seed
         For a streamed fit.
     """
     check_is_maximum(fitted, "bootstrap")
-    check_size(f"bootstrap(n={n:,})", (n, fitted.problem.layout.size, fitted.problem.layout.size), "a few thousand data sets are enough")
+    size, m = fitted.problem.layout.size, len(fitted.design.cluster_sizes)
+    check_size(f"bootstrap(n={n:,})", (n, max(size * size, m)), "a few thousand data sets are enough")
+    if kind != "parametric":
+        _check_several_clusters(fitted, kind)
+    if kind == "wild":
+        draws = wild_draws(fitted, n, multipliers, seed)
+        code, information = np.full(n, int(fitted.convergence.code)), np.broadcast_to(fitted.information, (n, size, size))
+        return Bootstrap(draws, np.ones(n, bool), np.full(n, np.nan), code, information, kind, int(seed))
     with jax.enable_x64(True):
         origin = origin_of(fitted)
         changes = with_outcomes(n, simulated_outcomes(fitted, seed)) if kind == "parametric" else _resampled(fitted, n, seed)
         found = refit_all(origin, changes)
     return Bootstrap(found.theta, found.converged, found.log_likelihood, found.code, found.information, kind, int(seed))
-
-
-def percentile_limits(values: np.ndarray, level: float) -> np.ndarray:
-    """(2, N) percentiles of ``values`` (R, N) that leave out ``1 - level``; NaN (a correlation without variances) is not counted."""
-    known, tail = np.isfinite(values).any(axis=0), 0.5 - 0.5 * level
-    found = np.nanquantile(np.where(known, values, 0.0), [tail, 1.0 - tail], axis=0)
-    return np.where(known, found, np.nan)
 
 
 def origin_of(fitted: FittedModel) -> Origin:
@@ -155,11 +163,14 @@ def simulated_outcomes(fitted: FittedModel, seed: int) -> Any:
     return lambda r: _draw(wide.problem, theta, buckets, np.array([seed, r]))
 
 
+def _check_several_clusters(fitted: FittedModel, kind: str) -> None:
+    if len(cluster_weights_of(fitted)) < 2:  # raises the error of a stream
+        raise ArgumentError(f"kind={kind!r} compares clusters, and the fit has only one; try kind='parametric'.")
+
+
 def _resampled(fitted: FittedModel, n: int, seed: int) -> Changes:
     clusters, weights = fitted.design.clusters, cluster_weights_of(fitted)
     m = len(weights)
-    if m < 2:
-        raise ArgumentError("kind='cluster' resamples clusters, and the fit has only one; try kind='parametric'.")
     generators = np.random.default_rng(int(seed)).spawn(n)
     counts = np.array([generator.multinomial(m, np.full(m, 1.0 / m)) for generator in generators], np.int32)
     return with_weights(clusters, n, lambda r: counts[r] * weights)

@@ -18,7 +18,8 @@ from glmmjax.fitted import problem_of
 from glmmjax.likelihood.params import Params
 from glmmjax.likelihood.population import population_mean
 from glmmjax.postfit.prediction.rows import own_outcome, own_rows
-from glmmjax.postfit.refitting.bootstrap import bootstrap, percentile_limits, simulated_outcomes
+from glmmjax.postfit.refitting.bootstrap import bootstrap, simulated_outcomes
+from glmmjax.postfit.refitting.bootstrap_limits import percentile_limits
 
 pytestmark = pytest.mark.usefixtures("compile_quickly")
 
@@ -131,7 +132,7 @@ def test_a_cluster_of_several_lanes_has_one_random_effect():
 
 def test_the_same_seed_gives_the_same_refits(intro_fit):
     fitted = intro_fit.fitted_model
-    for kind in ("parametric", "cluster"):
+    for kind in ("parametric", "cluster", "wild"):
         few, more, other = bootstrap(fitted, 3, kind, 7), bootstrap(fitted, 5, kind, 7), bootstrap(fitted, 3, kind, 8)
         np.testing.assert_array_equal(few.theta, more.theta[:3])
         assert (few.theta != other.theta).all()
@@ -196,8 +197,8 @@ def test_refused_arguments(intro_fit):
     for name, value in (("n", 0), ("n", 2.5), ("seed", -1), ("seed", True)):
         with pytest.raises(ArgumentError, match=rf"^{name}={value} must be a whole number >= "):
             intro_fit.bootstrap(**{name: value})
-    with pytest.raises(ArgumentError, match=r"kind='wild' is not known; choose one of 'parametric' \(data simulated.*\), 'cluster' \("):
-        intro_fit.bootstrap(kind="wild")
+    with pytest.raises(ArgumentError, match=r"kind='wrong' is not known; choose one of 'parametric' \(data simulated.*\), 'cluster' \("):
+        intro_fit.bootstrap(kind="wrong")
     lost = dataclasses.replace(intro_fit.fitted_model.convergence, code=Code.DIVERGING, message="no certificate: so it goes")
     with pytest.raises(ArgumentError, match="not known to be a maximum: no certificate: so it goes"):
         bootstrap(dataclasses.replace(intro_fit.fitted_model, convergence=lost), 2)
