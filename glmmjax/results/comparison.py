@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from glmmjax.arguments import FLAG, InstanceOf, Judged, takes
+from glmmjax.arguments import COUNT, FLAG, SEED, InstanceOf, Judged, OneOf, takes
 from glmmjax.errors import ArgumentError, DesignWarning, warn_caller
 from glmmjax.postfit.inference.anova import Comparison, compare
 from glmmjax.postfit.inference.model_comparison import ModelTable, compare_all
+from glmmjax.postfit.inference.simulated_null import NULLS, compare_by_simulation
 from glmmjax.results.mixed_model import MixedModelResults
 from glmmjax.tables import inference as tables
 from glmmjax.tables.page import Summary
@@ -29,7 +30,10 @@ class AnovaResults:
 
     @property
     def table(self) -> pd.DataFrame:
-        """DataFrame, one row a fit: ``AIC``, ``BIC``, ``log.Lik``, and the test in the row of the larger model."""
+        """DataFrame, one row a fit: ``AIC``, ``BIC``, ``log.Lik``, and the test in the row of the larger model.
+
+        With ``null="simulated"`` the column ``MC error`` is the Monte Carlo standard error of the p-value.
+        """
         return tables.anova_frame(self.comparison)
 
     @property
@@ -39,7 +43,7 @@ class AnovaResults:
 
     @property
     def p_value(self) -> float | None:
-        """p-value of the test, from the chi-square or the chi-bar-square distribution; None without a test."""
+        """p-value of the test, from the chi-square or the chi-bar-square distribution, or from simulated data sets; None without a test."""
         return self.comparison.p_value
 
     def __str__(self) -> str:
@@ -51,8 +55,10 @@ class AnovaResults:
         return tables.anova_html(self.comparison)
 
 
-@takes(fit0=_FIT, fit1=_FIT, boundary=FLAG)
-def anova(fit0: MixedModelResults, fit1: MixedModelResults, *, boundary: bool = False) -> AnovaResults:
+@takes(fit0=_FIT, fit1=_FIT, boundary=FLAG, null=OneOf(NULLS), n=COUNT, seed=SEED)
+def anova(
+    fit0: MixedModelResults, fit1: MixedModelResults, *, boundary: bool = False, null: str = "chi2", n: int = 500, seed: int = 0
+) -> AnovaResults:
     """Compare two nested fits of the same data by a likelihood-ratio test, AIC and BIC.
 
     Parameters
@@ -63,6 +69,11 @@ def anova(fit0: MixedModelResults, fit1: MixedModelResults, *, boundary: bool = 
         ``1/2 chi2(r) + 1/2 chi2(r + 1)``. The plain chi-square p-value is too large there. Where the smaller model is the larger one
         at a limit of its family (Poisson for negative binomial, binomial for beta-binomial, normal for Student's t, no zero part for a
         constant one) the p-value is always from ``1/2 chi2(df - 1) + 1/2 chi2(df)``.
+    null : ``"chi2"``, or ``"simulated"``: outcomes are drawn from the smaller model ``n`` times, both models are refitted to each, and the
+        p-value is (1 + the number of likelihood ratios as large) / (n + 1). It holds on the boundary, whatever the random effects, and in
+        small samples. Its smallest value is 1 / (n + 1).
+    n : number of simulated data sets.
+    seed : whole number >= 0; the same seed gives the same data sets.
 
     Returns
     -------
@@ -72,9 +83,13 @@ def anova(fit0: MixedModelResults, fit1: MixedModelResults, *, boundary: bool = 
     Raises
     ------
     ArgumentError
-        For arguments that are no fits, fits of different data, a penalised fit, and a ``boundary`` test that no known mixture covers.
+        For arguments that are no fits, fits of different data, a penalised fit, and a ``boundary`` test that no known mixture covers; for
+        ``null="simulated"`` with ``boundary``, fits without certificate, or a family that cannot be simulated from.
+    RowsNotKeptError
+        For ``null="simulated"`` and streamed fits.
 
-    Source: Self and Liang (1987), JASA 82, 605-610; Stram and Lee (1994), Biometrics 50, 1171-1177.
+    Source: Self and Liang (1987), JASA 82, 605-610; Stram and Lee (1994), Biometrics 50, 1171-1177; Davison and Hinkley (1997), Bootstrap
+    Methods and their Application, section 4.2.
 
     Examples
     --------
@@ -87,7 +102,11 @@ def anova(fit0: MixedModelResults, fit1: MixedModelResults, *, boundary: bool = 
     fit0  757.58  768.00  -374.79
     fit1  759.04  772.07  -374.52  0.54  1  0.4614
     """
-    return AnovaResults(compare(fit0.fitted_model, fit1.fitted_model, boundary))
+    if null == "chi2":
+        return AnovaResults(compare(fit0.fitted_model, fit1.fitted_model, boundary))
+    if boundary:
+        raise ArgumentError("boundary=True is for null='chi2': a simulated null distribution needs no mixture. Leave boundary out.")
+    return AnovaResults(compare_by_simulation(fit0.fitted_model, fit1.fitted_model, n, seed))
 
 
 class ModelComparison:

@@ -80,7 +80,9 @@ def _texts(test: WaldTest | ScoreTest) -> pd.DataFrame:
 def anova_frame(comparison: Comparison) -> pd.DataFrame:
     """One row a fit, the test in the row of the larger one."""
     rows = (comparison.smaller, comparison.larger)
-    test = {"LRT": comparison.statistic, "df": comparison.df, "p-value": comparison.p_value}
+    test: dict[str, float | None] = {"LRT": comparison.statistic, "df": comparison.df, "p-value": comparison.p_value}
+    if comparison.null is not None:
+        test["MC error"] = comparison.null.p_error
     columns = {"AIC": [row.aic for row in rows], "BIC": [row.bic for row in rows], "log.Lik": [row.log_likelihood for row in rows]}
     columns |= {name: [math.nan, math.nan if value is None else value] for name, value in test.items()}
     return pd.DataFrame(columns, index=[row.name for row in rows])
@@ -106,6 +108,8 @@ def _anova_texts(comparison: Comparison) -> pd.DataFrame:
     texts = anova_frame(comparison).map(lambda value: "" if math.isnan(value) else f"{value:.2f}")
     texts["df"] = ["", "" if comparison.df is None else f"{comparison.df}"]
     texts["p-value"] = ["", "" if comparison.p_value is None else p_text(comparison.p_value)]
+    if comparison.null is not None:
+        texts["MC error"] = ["", f"{comparison.null.p_error:.4f}"]
     return texts
 
 

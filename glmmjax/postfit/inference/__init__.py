@@ -12,6 +12,7 @@
 - ``score_test``: Rao's score test for fixed effects that the model does not have, without a refit
 - ``separation``: Why a fit has no maximum: separation, or else the estimates that run off
 - ``separation_text``: A separation in words: where the outcome does not vary, which estimates run off and which way, and what to do
+- ``simulated_null``: The likelihood-ratio test by its own null distribution: data simulated from the smaller model
 - ``vif``: Variance inflation factors of the terms of the fixed effects
 - ``wald``: Wald tests of linear hypotheses
 """

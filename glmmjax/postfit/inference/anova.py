@@ -43,6 +43,22 @@ class Row:
     n_parameters: int
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class SimulatedNull:
+    """Likelihood ratios of data sets simulated from the smaller model.
+
+    Attributes
+    ----------
+    statistics : (n,) likelihood ratios; NaN where a model has no certified maximum
+    seed : of the data sets
+    p_error : Monte Carlo standard error of the p-value
+    """
+
+    statistics: np.ndarray
+    seed: int
+    p_error: float
+
+
 @dataclasses.dataclass(frozen=True)
 class Comparison:
     """Two fits, the smaller first, and the test of the smaller against the larger; None where there is no test.
@@ -53,9 +69,10 @@ class Comparison:
     larger : the fit with more parameters
     statistic : likelihood ratio, twice the difference of the log-likelihoods
     df : difference of the numbers of parameters
-    p_value : from the mixture of chi-square distributions
-    weights : df -> weight in the mixture that the p-value comes from; {df: 1.0} for a plain chi-square
+    p_value : from the mixture of chi-square distributions, or from simulated data sets
+    weights : df -> weight in the mixture that the p-value comes from; {df: 1.0} for a plain chi-square, and empty for simulated data sets
     notes : sentences below the table
+    null : the simulated data sets that the p-value comes from; None for a chi-square
     """
 
     smaller: Row
@@ -65,6 +82,7 @@ class Comparison:
     p_value: float | None
     weights: dict[int, float]
     notes: tuple[str, ...]
+    null: SimulatedNull | None = None
 
 
 def compare(fit0: FittedModel, fit1: FittedModel, boundary: bool = False, names: tuple[str, str] = ("fit0", "fit1")) -> Comparison:
