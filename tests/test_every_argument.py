@@ -109,7 +109,7 @@ def sound(name: str, receivers: dict, argument: str = "") -> dict:
         "fit_params_many": {"clusters": design.with_outcomes(np.ones((2, 48))), "family": "poisson", "n_agq": 3},
         "shard_clusters": {"clusters": design.clusters, "mesh": None},
         "pool": {"fits": [fit, fit]},
-        "anova": {"fit0": fit, "fit1": fit},
+        "anova": {"fit0": fit, "fit1": fit, "n": 2},
         "cr_setup": {"y": pd.Categorical(["a", "b", "c"], ordered=True)},
         "cr_marg_probs": {"eta": np.zeros((2, 2))},
         "load": {"path": "nosuch.glmm"},
