@@ -14,6 +14,7 @@ import pytest
 
 import glmmjax as gj
 from glmmjax import results
+from glmmjax.neural.result import NeuralFit
 
 mpl.use("Agg")
 
@@ -50,7 +51,7 @@ def result_classes() -> list[type]:
 def functions() -> dict[str, Any]:
     """Public functions and methods by name; families share the methods of their contract, which is not for users."""
     found = {name: value for name, value in public_names() if inspect.isfunction(value)}
-    owners = [*result_classes(), type_of_design()]
+    owners = [*result_classes(), type_of_design(), gj.NeuralMixedModel, NeuralFit]
     return found | {name: method for owner in owners for name, method in methods_of(owner)}
 
 

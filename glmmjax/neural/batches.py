@@ -17,10 +17,9 @@ from glmmjax.errors import ArgumentError
 from glmmjax.likelihood.clusters import Bucket, ClusterData, cluster_weights, clusters_of_rows
 from glmmjax.values import shown
 
-__all__ = ["BATCHED", "ClusterBatch", "batches_of", "cluster_batches", "generator", "key_of", "whole_batch"]
+__all__ = ["ByCluster", "ClusterBatch", "batches_of", "by_cluster", "cluster_batches", "generator", "key_of", "whole_batch"]
 
 _MOST_ROWS = 2048  # of a block, the unit that stays in cache
-BATCHED = {"design": InstanceOf(Design, "a Design, such as that of make_design"), "size": Whole(1, why=" clusters")}
 
 
 class ClusterBatch(NamedTuple):
@@ -43,7 +42,11 @@ def whole_batch(design: Design) -> ClusterBatch:
     return ClusterBatch(design.clusters, np.arange(len(design.row_labels), dtype=np.int32), tuple(design.order.rows))
 
 
-@takes(**BATCHED, key=Judged("a key such as jax.random.key(0), or a whole number"))
+@takes(
+    design=InstanceOf(Design, "a Design, such as that of make_design"),
+    size=Whole(1, why=" clusters"),
+    key=Judged("a key such as jax.random.key(0), or a whole number"),
+)
 def cluster_batches(design: Design, size: int, key: Any) -> Iterator[ClusterBatch]:
     r"""Batches of whole clusters for one pass over the data, in random order.
 
@@ -65,7 +68,9 @@ def cluster_batches(design: Design, size: int, key: Any) -> Iterator[ClusterBatc
     Raises
     ------
     ArgumentError
-        For a design without clusters, and a size above the number of clusters.
+        For a size above the number of clusters, and a key that is none.
+    RowsNotKeptError
+        For the design of a stream.
 
     References
     ----------
@@ -81,7 +86,7 @@ def cluster_batches(design: Design, size: int, key: Any) -> Iterator[ClusterBatc
     m = len(design.groups)
     if size > m:
         raise ArgumentError(f"size={shown(size)} is more than the {m} clusters of the design; take at most {m}.")
-    return batches_of(design, size, generator(key_of(key)))
+    return batches_of(by_cluster(design), size, generator(key_of(key)))
 
 
 def key_of(key: Any) -> Array:
@@ -112,7 +117,7 @@ class _Stratum(NamedTuple):
     n_drawn: int  # clusters of a batch
 
 
-class _ByCluster(NamedTuple):
+class ByCluster(NamedTuple):
     """The rows of a design, a cluster after the other."""
 
     table: RowTable
@@ -123,9 +128,8 @@ class _ByCluster(NamedTuple):
     frame: np.ndarray | None  # (1, q, q)
 
 
-def batches_of(design: Design, size: int, draws: np.random.Generator, members: np.ndarray | None = None) -> Iterator[ClusterBatch]:
+def batches_of(data: ByCluster, size: int, draws: np.random.Generator, members: np.ndarray | None = None) -> Iterator[ClusterBatch]:
     """``cluster_batches`` of some clusters, numbers (k,); None stands for all."""
-    data = _by_cluster(design)
     members = np.arange(len(data.sizes)) if members is None else members
     n_batches = -(-len(members) // size)
     strata = _strata(data.sizes, members, n_batches)
@@ -135,20 +139,21 @@ def batches_of(design: Design, size: int, draws: np.random.Generator, members: n
         yield _batch([_bucket(data, *pair) for pair in zip(strata, chosen, strict=True)])
 
 
-def _by_cluster(design: Design) -> _ByCluster:
+def by_cluster(design: Design) -> ByCluster:
+    """The rows of a design by cluster, from which any number of batches is gathered.
+
+    Raises
+    ------
+    RowsNotKeptError
+        For a stream.
+    """
     clusters = design.clusters
     of_row = np.asarray(clusters_of_rows(clusters, design.order))
     rows, sizes = np.argsort(of_row, kind="stable").astype(np.int32), np.bincount(of_row, minlength=len(design.groups))
     frame = clusters.buckets[0].frame
     table = row_table(clusters, design.order, rows)
-    return _ByCluster(
-        table,
-        rows,
-        sizes,
-        np.cumsum(sizes) - sizes,
-        np.asarray(cluster_weights(clusters)),
-        None if frame is None else np.asarray(frame)[:1],
-    )
+    firsts, weights = np.cumsum(sizes) - sizes, np.asarray(cluster_weights(clusters))
+    return ByCluster(table, rows, sizes, firsts, weights, None if frame is None else np.asarray(frame)[:1])
 
 
 def _strata(sizes: np.ndarray, members: np.ndarray, n_batches: int) -> list[_Stratum]:
@@ -158,7 +163,7 @@ def _strata(sizes: np.ndarray, members: np.ndarray, n_batches: int) -> list[_Str
     return [_Stratum(part, int(sizes[part].max()), -(-len(part) // n_batches)) for part in parts if len(part)]
 
 
-def _bucket(data: _ByCluster, stratum: _Stratum, chosen: np.ndarray) -> tuple[Bucket, np.ndarray]:
+def _bucket(data: ByCluster, stratum: _Stratum, chosen: np.ndarray) -> tuple[Bucket, np.ndarray]:
     """The bucket of the ``chosen`` clusters of a stratum, and the row of each of its places in the caller's order."""
     lanes, sizes = min(len(chosen), max(1, _MOST_ROWS // stratum.width)), data.sizes[chosen]
     layout = lay_out(sizes, stratum.width, (-(-len(chosen) // lanes), lanes))

@@ -12,9 +12,7 @@ from glmmjax.design.layout.row_table import row_table
 
 __all__ = ["NetworkColumns", "network_columns"]
 
-_ALIASED = (
-    1e-5  # length of a feature that the columns before it leave, below which it is one of those that they can give; networks are float32
-)
+_ALIASED = 1e-5  # share of a feature that other columns leave; below, it has no coefficient of its own (networks are float32)
 
 
 class NetworkColumns(NamedTuple):

@@ -86,7 +86,7 @@ def _checked(values: Any, n: int) -> Array:
     ArgumentError
     """
     try:
-        found = values if hasattr(values, "dtype") else np.asarray(values)
+        found = values if isinstance(values, Array) else np.asarray(values)
     except ValueError as error:
         raise ArgumentError(f"predictor_values={shown(values)} must be an array with a number for each of the {n} rows.") from error
     if not jnp.issubdtype(found.dtype, jnp.floating):

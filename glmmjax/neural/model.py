@@ -9,18 +9,18 @@ from typing import Any
 import jax
 import numpy as np
 
-from glmmjax.arguments import COUNT, InstanceOf, Judged, Maybe, Number, Text, Whole, takes
-from glmmjax.design import caller_namespace, make_design
+from glmmjax.arguments import COUNT, Having, InstanceOf, Judged, Maybe, Number, Text, Whole, takes
+from glmmjax.design import ModelArguments, build_design, caller_namespace
 from glmmjax.design.columns.table import as_frame
 from glmmjax.errors import ArgumentError, ConvergenceWarning, warn_caller
 from glmmjax.families import Family
 from glmmjax.fitted import problem_of
-from glmmjax.likelihood.gauss_hermite import check_n_agq
 from glmmjax.model import fit_of
 from glmmjax.neural.batches import generator, key_of
 from glmmjax.neural.columns import network_columns
+from glmmjax.neural.network import checked_inputs, checked_weights, evaluated
 from glmmjax.neural.result import NeuralFit
-from glmmjax.neural.training import Model, Schedule, Trained, checked_inputs, evaluated, train
+from glmmjax.neural.training import Model, Schedule, Trained, train
 from glmmjax.options import Options
 from glmmjax.progress import Watch
 from glmmjax.request import FitRequest
@@ -29,7 +29,7 @@ from glmmjax.values import shown
 __all__ = ["NeuralMixedModel"]
 
 _DEFAULTS = Options()
-_FUNCTION = Judged("a function of a network's weights and inputs")
+_FUNCTION = Having(("__call__",), "a function of a network's weights and inputs")
 _FIT = {
     "apply": _FUNCTION,
     "init_params": Judged("a pytree of arrays"),
@@ -64,8 +64,8 @@ class NeuralMixedModel:
 
     Raises
     ------
-    ArgumentError, FormulaError
-        As ``mixed_model``.
+    ArgumentError
+        For an argument of another type; formulas and family are judged with the data, by ``fit``.
 
     References
     ----------
@@ -96,7 +96,7 @@ class NeuralMixedModel:
         Text("outcome and fixed effects, such as 'y ~ 1'").check("fixed", self.fixed)
         Text("random effects and cluster variable, such as '~ 1 | id'").check("random", self.random)
         InstanceOf(Options, "a glmmjax.Options").check("options", self.options)
-        check_n_agq(self.n_agq_training)
+        Whole(1, 200).check("n_agq_training", self.n_agq_training)
 
     @takes(**_FIT)
     def fit(
@@ -152,20 +152,34 @@ class NeuralMixedModel:
         -----
         ConvergenceWarning
             When steps were not finite and were left out, and where the fit at the end has no certificate.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> data = gj.datasets.load_intro_binomial()
+        >>> inputs = data[["time"]].to_numpy("float32")
+        >>> features = lambda weights, x: jnp.concatenate([x, x**2], axis=1) * weights["scale"]
+        >>> import jax.numpy as jnp
+        >>> model, weights = gj.NeuralMixedModel("y ~ sex", "~ 1 | id", "binomial"), {"scale": np.full(2, 0.1, "float32")}
+        >>> fit = model.fit(features, weights, data, inputs, epochs=2, batch=25)
+        >>> fit.mixed_model.fe_params.index.to_list()
+        ['Intercept', 'sex[T.female]', 'network_1', 'network_2']
         """
         namespace = caller_namespace()
         frame = as_frame(data).reset_index(drop=True)
         chosen, optimizer = checked_inputs(inputs, len(frame)), _optimizer(optimizer)
-        design = make_design(self.fixed, random=self.random, data=frame, family=self.family, covariance=self.covariance)
+        design = build_design(ModelArguments(self.fixed, self.random, frame, self.family, covariance=self.covariance), namespace)
         problem, used = problem_of(design, None), np.asarray(design.row_labels)
         own = Model(apply, apply_training, problem, design, jax.tree.map(lambda leaf: leaf[used], chosen), self.n_agq_training)
         key = key_of(key)
         held_back = _held_back(len(design.groups), validation, batch, key)
         with Watch(progress) as watch:
-            found = train(own, Schedule(optimizer, epochs, batch, held_back, early_stopping), init_params, key, watch)
+            found = train(own, Schedule(optimizer, epochs, batch, held_back, early_stopping), checked_weights(init_params), key, watch)
         _tell(found)
         network = jax.tree.map(np.asarray, found.weights.network)
         values = evaluated(apply, network, chosen)
+        if not np.isfinite(values[used]).all():
+            raise ArgumentError("apply gives values that are not finite for some rows; take a smaller learning rate, or bound its output.")
         columns = network_columns(frame, design, values[used])
         request = FitRequest(
             fixed=columns.formula(self.fixed), random=self.random, data=columns.added(frame, values), family=self.family,
@@ -184,10 +198,10 @@ def _optimizer(optimizer: Any) -> Any:
     import optax
 
     if optimizer is None:
-        return optax.adam(1e-3)
+        optimizer = optax.adam(1e-3)
     if isinstance(optimizer, type) or not (callable(getattr(optimizer, "init", None)) and callable(getattr(optimizer, "update", None))):
         raise ArgumentError(f"optimizer={shown(optimizer)} must be an optax GradientTransformation, such as optax.adam(1e-3).")
-    return optimizer
+    return optax.with_extra_args_support(optimizer)
 
 
 def _held_back(m: int, validation: float, batch: int, key: Any) -> np.ndarray:
@@ -208,10 +222,13 @@ def _held_back(m: int, validation: float, batch: int, key: Any) -> np.ndarray:
 
 
 def _tell(found: Trained) -> None:
+    held = [epoch.validation_loss for epoch in found.history if epoch.validation_loss is not None]
+    if held and not np.isfinite(held).any():
+        warn_caller("the loss of the clusters held back was finite in no epoch; the network is that before training.", ConvergenceWarning)
     lost = sum(epoch.n_skipped for epoch in found.history)
     if lost:
         text = (
-            f"{lost} steps of the training had a loss or a gradient that is not finite and were left out; the weights are the last finite "
-            "ones. Try a smaller learning rate, optax.clip_by_global_norm(1.0), or inputs of size 1."
+            f"{lost} steps of the training had a loss or a gradient that is not finite and were left out. "
+            "Try a smaller learning rate, optax.clip_by_global_norm(1.0), or inputs of size 1."
         )
         warn_caller(text, ConvergenceWarning)

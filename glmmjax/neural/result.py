@@ -14,13 +14,14 @@ import numpy as np
 from glmmjax.arguments import FOLDER, Judged, takes
 from glmmjax.design.columns.table import as_frame
 from glmmjax.design.new_rows import cluster_rows, read_new_rows
-from glmmjax.errors import StorageError
+from glmmjax.errors import ArgumentError, StorageError
 from glmmjax.likelihood.clusters import total_weight
 from glmmjax.likelihood.marginal import log_likelihood
 from glmmjax.neural.columns import NetworkColumns
-from glmmjax.neural.training import checked_inputs, evaluated
+from glmmjax.neural.network import checked_inputs, evaluated
 from glmmjax.progress import TrainingProgress
 from glmmjax.results import MixedModelResults
+from glmmjax.storage.archive import replacing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,7 +32,7 @@ _ROWS = {"newdata": Judged("a pandas DataFrame, or a dict of columns"), "inputs"
 _NETWORK, _MODEL = "network.npz", "mixed_model.glmmjax"
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class NeuralFit:
     """A trained network with the mixed model around it.
 
@@ -60,9 +61,33 @@ class NeuralFit:
         return self.mixed_model.random_effects
 
     def network_output(self, inputs: Any) -> np.ndarray:
-        """(n,) values or (n, d) features of the rows of ``inputs``."""
-        first = np.asarray(jax.tree.leaves(inputs)[0])
-        return evaluated(self.apply, self.network, checked_inputs(inputs, len(first)))
+        """What the network gives for rows of inputs.
+
+        Parameters
+        ----------
+        inputs : of the network, an array or a pytree of arrays with n rows.
+
+        Returns
+        -------
+        ndarray
+            (n,) values on the scale of the linear predictor, or (n, d) features.
+
+        Raises
+        ------
+        ArgumentError
+            For inputs that are no arrays, or not finite.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> data = gj.datasets.load_intro_binomial()
+        >>> inputs = data[["time"]].to_numpy("float32")
+        >>> model, weights = gj.NeuralMixedModel("y ~ sex", "~ 1 | id", "binomial"), {"slope": np.zeros(1, "float32")}
+        >>> fit = model.fit(lambda weights, x: x @ weights["slope"], weights, data, inputs, epochs=2, batch=25)
+        >>> fit.network_output(inputs[:3]).shape
+        (3,)
+        """
+        return evaluated(self.apply, self.network, checked_inputs(inputs))
 
     @takes(**_ROWS)
     def predict(self, newdata: Any, inputs: Any, kind: str = "marginal", **arguments: Any) -> pd.Series | pd.DataFrame:
@@ -85,39 +110,94 @@ class NeuralFit:
         ------
         ArgumentError, DesignError, FormulaError, OutcomeError
             As ``MixedModelResults.predict``, and for inputs of another length.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> data = gj.datasets.load_intro_binomial()
+        >>> inputs = data[["time"]].to_numpy("float32")
+        >>> model, weights = gj.NeuralMixedModel("y ~ sex", "~ 1 | id", "binomial"), {"slope": np.zeros(1, "float32")}
+        >>> fit = model.fit(lambda weights, x: x @ weights["slope"], weights, data, inputs, epochs=2, batch=25)
+        >>> fit.predict(data.head(3), inputs[:3]).shape
+        (3,)
         """
         return self.mixed_model.predict(self._with_network(newdata, inputs), kind=kind, **arguments)
 
     @takes(**_ROWS)
     def score(self, newdata: Any, inputs: Any) -> float:
-        """Log marginal likelihood of new clusters with outcomes, a cluster: the higher the better.
+        r"""Log marginal likelihood of new clusters with outcomes, a cluster: the higher the better.
+
+        .. math:: \frac1m \sum_i \log \int \prod_j p(y_{ij} \mid x_{ij}'\beta + f_{ij} + z_{ij}' L u)\, N(u; 0, I)\, du
+
+        Parameters
+        ----------
+        newdata : table with the columns of the formulas, outcomes among them. Rows with a missing value are left out. Every cluster is
+            taken for a new one.
+        inputs : of the network, with a row for each of its rows.
+
+        Returns
+        -------
+        float
+            Mean over the m clusters.
 
         Raises
         ------
         ArgumentError, DesignError, FormulaError, OutcomeError
-            For rows that lack a column or have an outcome that the family cannot have produced.
+            For rows that lack a column or have an outcome that the family cannot have produced, and where no row is complete.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> data = gj.datasets.load_intro_binomial()
+        >>> inputs = data[["time"]].to_numpy("float32")
+        >>> model, weights = gj.NeuralMixedModel("y ~ sex", "~ 1 | id", "binomial"), {"slope": np.zeros(1, "float32")}
+        >>> fit = model.fit(lambda weights, x: x @ weights["slope"], weights, data, inputs, epochs=2, batch=25)
+        >>> score = fit.score(data, inputs)
+        >>> score < 0
+        True
         """
         fitted = self.mixed_model.fitted_model
         rows = read_new_rows(fitted.design, self._with_network(newdata, inputs), with_outcome=True, with_groups=True)
+        if not rows.is_complete.any():
+            raise ArgumentError(f"newdata has a missing value in each of its {len(rows.is_complete)} rows; there is nothing to score.")
         with jax.enable_x64(True):
             clusters = cluster_rows(rows, fitted.options, fitted.design)
             return float(log_likelihood(fitted.params, clusters, fitted.design.family, fitted.n_agq)) / total_weight(clusters.buckets)
 
     @takes(folder=FOLDER)
     def save(self, folder: str | os.PathLike[str]) -> None:
-        """Write the arrays of the network and the mixed model into a folder, which is made where there is none.
+        """Write the weights of the network and the mixed model into a folder, which is made where there is none.
+
+        ``network.npz`` has the arrays in the order of ``jax.tree.leaves(fit.network)``, ``mixed_model.glmmjax`` is what ``gj.load`` reads.
+
+        Parameters
+        ----------
+        folder : path of the folder; files of these names in it are replaced.
 
         Raises
         ------
         StorageError
             Where it cannot be written.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> data = gj.datasets.load_intro_binomial()
+        >>> inputs = data[["time"]].to_numpy("float32")
+        >>> model, weights = gj.NeuralMixedModel("y ~ sex", "~ 1 | id", "binomial"), {"slope": np.zeros(1, "float32")}
+        >>> fit = model.fit(lambda weights, x: x @ weights["slope"], weights, data, inputs, epochs=2, batch=25)
+        >>> fit.save("network")
+        >>> gj.load("network/mixed_model.glmmjax").llf == fit.mixed_model.llf
+        True
         """
         place = Path(folder)
         try:
             place.mkdir(parents=True, exist_ok=True)
-            np.savez(place / _NETWORK, *jax.tree.leaves(self.network))
         except OSError as error:
-            raise StorageError(f"the folder {str(place)!r} cannot be written: {error}.") from error
+            why = error.strerror or error
+            raise StorageError(f"save({str(place)!r}): the folder cannot be made ({why}); give another one.") from None
+        with replacing(place / _NETWORK) as file:
+            np.savez(file, *jax.tree.leaves(self.network))
         self.mixed_model.save(place / _MODEL)
 
     def _with_network(self, newdata: Any, inputs: Any) -> pd.DataFrame:

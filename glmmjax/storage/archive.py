@@ -11,16 +11,17 @@ import math
 import os
 import tempfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
 from glmmjax import __version__
 from glmmjax.errors import ArgumentError, GlmmError, StorageError
 
-__all__ = ["FORMAT_VERSION", "read_archive", "write_archive"]
+__all__ = ["FORMAT_VERSION", "read_archive", "replacing", "write_archive"]
 
 FORMAT_VERSION = 1
 _FORMAT = "glmmjax fit"
@@ -44,17 +45,30 @@ def write_archive(path: str | os.PathLike[str], document: Mapping[str, Any], arr
     if not target.parent.is_dir():
         raise ArgumentError(f"save({str(target)!r}): there is no folder {str(target.parent)!r}; make it first.")
     head = {"format": _FORMAT, "format_version": FORMAT_VERSION, "glmmjax_version": __version__}
+    with replacing(target) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(_DOCUMENT, json.dumps({**head, **document}, allow_nan=True, indent=1))
+        for k, array in enumerate(arrays):
+            with archive.open(_entry(k), "w", force_zip64=True) as entry:
+                np.lib.format.write_array(entry, array, allow_pickle=False)
+
+
+@contextmanager
+def replacing(target: Path) -> Iterator[IO[bytes]]:
+    """A file that takes the place of ``target`` once all of it is written; before, ``target`` stays as it was.
+
+    Raises
+    ------
+    StorageError
+        When it cannot be written.
+    """
     try:
         number, name = tempfile.mkstemp(prefix=".glmmjax.", dir=target.parent)
     except OSError as error:
         why = error.strerror or error
         raise StorageError(f"save({str(target)!r}): nothing can be written there ({why}); give a path in another folder.") from None
     try:
-        with os.fdopen(number, "wb") as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-            archive.writestr(_DOCUMENT, json.dumps({**head, **document}, allow_nan=True, indent=1))
-            for k, array in enumerate(arrays):
-                with archive.open(_entry(k), "w", force_zip64=True) as entry:
-                    np.lib.format.write_array(entry, array, allow_pickle=False)
+        with os.fdopen(number, "wb") as file:
+            yield file
         os.replace(name, target)
     except OSError as error:
         Path(name).unlink(missing_ok=True)

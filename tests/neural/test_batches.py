@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import glmmjax as gj
-from glmmjax.errors import ArgumentError
+from glmmjax.errors import ArgumentError, RowsNotKeptError
 
 FAMILY = gj.families.Poisson()
 
@@ -118,6 +118,10 @@ def test_a_network_may_run_in_another_precision(design, params):
         (lambda n: np.zeros((n, 1)), r"take values\[:, 0\]"),
         (lambda n: np.zeros(n, int), "dtype int64"),
         (lambda n: "a", "must be floating-point numbers"),
+        (lambda n: None, "must be floating-point numbers"),
+        (lambda n: [], r"have shape \(0,\)"),
+        (lambda n: [[0.0], [0.0, 1.0]], "must be an array"),
+        (lambda n: np.zeros(n, complex), "dtype complex128"),
     ],
 )
 def test_values_of_another_form_are_refused(design, params, made, words):
@@ -132,3 +136,18 @@ def test_values_of_another_form_are_refused(design, params, made, words):
 def test_batches_that_cannot_be_made_are_refused(design, size, key, words):
     with pytest.raises(ArgumentError, match=words):
         gj.cluster_batches(design, size, key)
+
+
+@pytest.mark.filterwarnings("ignore::glmmjax.errors.ConvergenceWarning")
+def test_a_stream_has_no_batches():
+    fit = gj.mixed_model("y ~ x", "~ 1 | g", data=gj.stream([uneven_data().sort_values("g")]), family="poisson")
+    with pytest.raises(RowsNotKeptError):
+        gj.cluster_batches(fit.fitted_model.design, 5, 0)
+
+
+def test_lists_and_columns_of_pandas_are_arrays(design, params):
+    with jax.enable_x64(True):
+        values = values_of(design)
+        expected = gj.marginal_loss(values, params, design, FAMILY)
+        for given in (values.tolist(), pd.Series(values), pd.array(values, dtype="Float64")):
+            assert gj.marginal_loss(given, params, design, FAMILY) == expected

@@ -1,6 +1,5 @@
 """``NeuralMixedModel``: training, the certified end, and what is refused."""
 
-import warnings
 from typing import Any
 
 import jax
@@ -126,10 +125,14 @@ def test_missing_rows_are_left_out(fit):
 
 def test_steps_that_are_not_finite_are_left_out_and_told():
     data, x = curved(m=40)
-    with pytest.warns(ConvergenceWarning, match="steps of the training had a loss or a gradient that is not finite"):
+    with (
+        pytest.warns(ConvergenceWarning, match="steps of the training had a loss or a gradient that is not finite"),
+        pytest.warns(ConvergenceWarning, match="finite in no epoch; the network is that before training"),
+    ):
         fit = gj.NeuralMixedModel(*MODEL).fit(network, weights(), data, x, optimizer=optax.sgd(1e30), epochs=4, batch=10)
-    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(fit.network))
     assert fit.history[0].n_skipped
+    for leaf, before in zip(jax.tree.leaves(fit.network), jax.tree.leaves(weights()), strict=True):
+        np.testing.assert_array_equal(leaf, before)
 
 
 def test_progress_and_files(tmp_path, fit):
@@ -151,11 +154,25 @@ def bad_shape(w, x):
     return network(w, x)[:-1]
 
 
+@pytest.mark.filterwarnings("ignore::glmmjax.errors.ConvergenceWarning")  # of what comes before the error
 @pytest.mark.parametrize(
     ("changes", "error", "words"),
     [
         ({"inputs": np.zeros((3, 2))}, ArgumentError, r"shape \(3, 2\); its first axis must be the 320 rows"),
         ({"inputs": {}}, ArgumentError, "inputs have no array"),
+        ({"inputs": [[0.0, 1.0]] * 320}, ArgumentError, r"inputs have single values, such as 0.0; .*numpy.asarray\(...\) for a list"),
+        ({"inputs": "a"}, ArgumentError, "inputs have single values, such as 'a'"),
+        ({"inputs": np.zeros((320, 2), complex)}, ArgumentError, "dtype complex128; a network takes numbers"),
+        ({"apply": 3}, ArgumentError, "apply=3 must be a function"),
+        ({"apply": lambda w, x: "a"}, ArgumentError, "apply gives 'a'; it must give an array"),
+        ({"apply": lambda w, x: network(w, x) * jnp.inf}, ArgumentError, "apply gives values that are not finite"),
+        ({"apply_training": 3}, ArgumentError, "apply_training=3 must be None, or a function"),
+        ({"apply_training": lambda w, x, key: x}, ArgumentError, r"apply_training gives rows of shape \(2,\), and apply \(\)"),
+        ({"init_params": {"in": np.ones((2, 16), int)}}, ArgumentError, "init_params have .* of dtype int64"),
+        ({"init_params": {"in": "a"}}, ArgumentError, "init_params have 'a' of dtype"),
+        ({"init_params": {**weights(), "more": np.sin}}, ArgumentError, "weights must be arrays of floating-point numbers"),
+        ({"init_params": {**weights(), "out": jnp.full(16, jnp.nan)}}, ArgumentError, "init_params have numbers that are not finite"),
+        ({"data": None}, ArgumentError, "data has type NoneType"),
         ({"inputs": np.full((320, 2), np.nan)}, ArgumentError, "not finite in row 0"),
         ({"inputs": np.full(320, "a")}, ArgumentError, "a network takes numbers"),
         (
@@ -176,5 +193,36 @@ def bad_shape(w, x):
 def test_bad_input_is_one_error(changes, error, words):
     data, x = curved(m=40)
     arguments = {"apply": network, "init_params": weights(), "data": data, "inputs": x, "epochs": 1, "batch": 10, **changes}
-    with pytest.raises(error, match=words), warnings.catch_warnings():
+    with pytest.raises(error, match=words):
         gj.NeuralMixedModel(*MODEL).fit(**arguments)
+
+
+@pytest.mark.filterwarnings("ignore::glmmjax.errors.ConvergenceWarning")
+@pytest.mark.parametrize("optimizer", [optax.lbfgs(), optax.chain(optax.adam(0.01), optax.contrib.reduce_on_plateau())])
+def test_optimizers_that_take_the_loss(optimizer):
+    data, x = curved(m=40)
+    fit = gj.NeuralMixedModel(*MODEL).fit(network, weights(), data, x, optimizer=optimizer, epochs=3, batch=36)
+    assert fit.history[-1].loss < fit.history[0].loss
+
+
+def double(values):
+    return 2 * values
+
+
+def test_functions_of_the_caller_stand_in_the_formula():
+    data, x = curved(m=40)
+    fit = gj.NeuralMixedModel("y ~ double(t)", "~ 1 | g", "binomial").fit(network, weights(), data.assign(t=x[:, 1]), x, epochs=1, batch=10)
+    assert "double(t)" in fit.mixed_model.fe_params.index
+
+
+def test_new_rows_that_cannot_be_scored(fit):
+    data, x = curved(m=40)
+    some = data.assign(y=np.where(data.index < 8, np.nan, data["y"]))
+    np.testing.assert_allclose(fit.score(some, x), fit.score(data.iloc[8:], x[8:]), rtol=1e-12)  # without the first cluster
+    with pytest.raises(ArgumentError, match="newdata has a missing value in each of its 320 rows"):
+        fit.score(data.assign(y=np.nan), x)
+    with pytest.raises(ArgumentError, match="inputs have no array"):
+        fit.network_output({})
+    with pytest.raises(ArgumentError, match="n_agq_training=0 must be a whole number"):
+        gj.NeuralMixedModel(*MODEL, n_agq_training=0)
+    assert fit == fit
