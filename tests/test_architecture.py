@@ -46,7 +46,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "results": _ALL_FITTED | {"postfit", "tables", "plots", "storage", "marginaleffects_adapter"},
     "model": _ALL_FITTED | {"postfit", "tables", "plots", "results", "progress", "initial_values", "devices"},
     "many": _ALL_FITTED | {"model", "progress", "results"},
-    "neural": _ALL_FITTED | {"model", "progress", "results"},
+    "neural": _ALL_FITTED | {"model", "progress", "results", "storage"},
     "loading": {"arguments", "families", "design", "results", "storage", "model"},
     "datasets": set(),
     "cli": {ROOT, "errors", "families", "likelihood", "design", "datasets"},
@@ -271,6 +271,12 @@ def test_a_planted_cycle_is_found(tmp_path):
 def test_importing_glmmjax_loads_no_table_library_and_sets_no_flag():
     code = "import glmmjax, jax, sys; print({'pandas', 'patsy', 'optax'} & set(sys.modules), jax.config.jax_enable_x64)"
     assert run(code).strip() == "set() False"
+
+
+def test_a_first_fit_waits_for_no_library_that_it_does_not_use():
+    """``scipy.stats`` alone takes a second to load; training and splines have theirs when they are asked for."""
+    code = "import glmmjax, sys; glmmjax.mixed_model, glmmjax.pool; print({'scipy.stats', 'scipy.interpolate', 'optax'} & set(sys.modules))"
+    assert run(code).strip() == "set()"
 
 
 # unit -> its rooms and files from the lowest up: each imports only those before it; what is not named imports and is imported freely

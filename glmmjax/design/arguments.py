@@ -84,6 +84,16 @@ class ModelArguments:
         ArgumentError, FormulaError
             For formulas that cannot be read.
         """
+        return split_formula(**self.spelled_out())
+
+    def spelled_out(self, *left_out: str) -> dict[str, Any]:
+        """The formulas as patsy reads them, by argument; a ``.`` in them stands for no column of ``left_out``.
+
+        Raises
+        ------
+        FormulaError
+            For formulas that cannot be read.
+        """
         zi_fixed = "~ 1" if self.zi_fixed is None and self.resolved_family.has_zero_part else self.zi_fixed
         given: dict[str, Any] = {
             "fixed": self.fixed,
@@ -93,7 +103,7 @@ class ModelArguments:
             "dispersion": self.dispersion,
         }
         roles = [name for name in (self.weights, self.offset, self.zi_offset) if isinstance(name, str)]
-        return split_formula(**read_spellings(given, lambda: column_names(self.data), roles))
+        return read_spellings(given, lambda: column_names(self.data), [*roles, *left_out])
 
     @property
     def offsets(self) -> list[tuple[str, str, Any]]:

@@ -10,6 +10,7 @@ thousands, or in thousandths, are multiplied by that unit, so that coefficients 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 from typing import Any, NamedTuple
 
@@ -105,6 +106,12 @@ class SearchColumns:
         second[where, where] -= np.einsum("k,kab->ab", slope[where], found.curvature)
         return MappedBack(found.theta, slope, inverse.T @ second @ inverse, _rotated(found.rotation.T, modes))
 
+    @functools.cached_property
+    def _by_entry(self) -> np.ndarray:
+        """(n_free, q, q) derivatives of ``random L`` in the entries of L."""
+        structure = self.layout.covariance
+        return np.asarray(self.random) @ np.stack([_factor(structure, unit) for unit in np.eye(structure.n_free)])
+
     def _bucket(self, bucket: Bucket) -> Bucket:
         x = tuple(values if change is None else _times(values, change) for values, change in zip(bucket.X, self.fixed, strict=True))
         if self.random is None:
@@ -123,7 +130,7 @@ class SearchColumns:
         if self.random is None or not np.isfinite(moved[where]).all():
             return _Moved(moved, slope, np.zeros((n, n, n)), np.eye(q))
         chol, rotation = lower_factor(self.random @ _factor(structure, moved[where]))
-        changes = self.random @ np.stack([_factor(structure, unit) for unit in np.eye(n)]) @ rotation
+        changes = self._by_entry @ rotation
         first, second = _derivatives(chol, changes)
         moved[where], slope[where, where] = _free(structure, chol), _free(structure, first).T
         return _Moved(moved, slope, np.moveaxis(_free(structure, second), -1, 0), rotation)

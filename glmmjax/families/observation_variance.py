@@ -87,6 +87,8 @@ def _of_log(relative: float, approximation: str) -> float:
 
 def _of_probability(family: Family, mean: float) -> float:
     """``p (1 - p) g'(p)^2`` of a 0/1 outcome."""
+    if not 0.0 < mean < 1.0:
+        raise ArgumentError(f"mean={mean:g} is the share of successes of the {family.name} family, and must lie between 0 and 1.")
     with jax.enable_x64(True):
         slope = float(jax.grad(family.link.link)(jnp.asarray(mean)))
     return mean * (1.0 - mean) * slope**2

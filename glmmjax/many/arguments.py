@@ -98,7 +98,7 @@ def _by_level(request: FitRequest, data: Any, by: str) -> ManyArguments:
         raise ArgumentError(f"by={by!r} has no level: the column is missing in each of the {len(data)} rows.")
     request = _with_numbered_rows(request, data)
     request.check()
-    return ManyArguments(request, NO_OUTCOMES, by=by)
+    return ManyArguments(dataclasses.replace(request, **request.spelled_out(by)), NO_OUTCOMES, by=by)
 
 
 def _with_numbered_rows(request: FitRequest, data: Any) -> FitRequest:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from glmmjax.arguments import LEVEL, Judged, Maybe, Number, takes
 from glmmjax.errors import ArgumentError
+from glmmjax.postfit.inference.anova import family_text
 from glmmjax.results.many import ManyFits
 from glmmjax.results.mixed_model import MixedModelResults
 from glmmjax.tables.pooling import pooled_frame
@@ -77,14 +78,16 @@ def _tidy_tables(fits: Any) -> list[pd.DataFrame]:
         For something else than fits of one model that all have a certificate.
     """
     if isinstance(fits, ManyFits):
-        _refuse_uncertified({name: code for name, code in fits.code.items() if not fits.converged[name]})
+        named = zip(fits.code.items(), fits.converged, strict=True)
+        _refuse_uncertified([one for one, is_converged in named if not is_converged])
         table = fits.tidy("fixed", adjust="none")
-        return [part for _, part in table.groupby("fit", sort=False)]
+        size = len(table) // max(1, len(fits))
+        return [table.iloc[first : first + size] for first in range(0, len(table), size)]
     fits = list(fits) if isinstance(fits, list | tuple) else [fits]
     for k, fit in enumerate(fits):
         if not isinstance(fit, MixedModelResults):
             raise ArgumentError(f"fits has {shown(fit)} at place {k}; it must be a list of fits of mixed_model, or what fit_many gave.")
-    _refuse_uncertified({k: fit.convergence.code.name for k, fit in enumerate(fits) if not fit.converged})
+    _refuse_uncertified([(k, fit.convergence.code.name) for k, fit in enumerate(fits) if not fit.converged])
     kinds = [_kind_of(fit) for fit in fits]
     for k, kind in enumerate(kinds):
         if kind != kinds[0]:
@@ -96,12 +99,13 @@ def _kind_of(fit: MixedModelResults) -> str:
     """What fits of imputed data sets have in common."""
     design = fit.fitted_model.design
     columns = [*design.fixed_names, *design.zi_fixed_names, *design.dispersion_names]
-    return f"{design.family.name} with {', '.join(columns)} and {len(design.random_names)} random effects"
+    text = f"{design.outcome_name} by {family_text(fit.fitted_model)} with {', '.join(columns)}"
+    return f"{text}, and random {', '.join(design.random_names)} by {design.group_name}" if design.random_names else text
 
 
-def _refuse_uncertified(codes: dict[Any, str]) -> None:
+def _refuse_uncertified(codes: list[tuple[Any, str]]) -> None:
     if codes:
-        name, code = next(iter(codes.items()))
+        name, code = codes[0]
         raise ArgumentError(
             f"{len(codes)} of the fits have no certificate of a maximum, such as {name!r} ({code}); mend or leave out these data sets."
         )

@@ -220,6 +220,15 @@ def test_what_concerns_the_whole_call_is_one_error(changes, error, words):
         gj.fit_many(**{**arguments, **changes})
 
 
+def test_the_dot_stands_for_no_column_that_names_the_fits():
+    data = pd.concat([design_rows().assign(y=outcomes("poisson", 2).iloc[:, k], site=k) for k in range(2)])
+    found = gj.fit_many("y ~ .", "~ 1 | g", data=data, by="site", family="poisson")
+    written = gj.fit_many("y ~ x + t", "~ 1 | g", data=data, by="site", family="poisson")
+    pd.testing.assert_frame_equal(found.fe_params[written.fe_params.columns], written.fe_params, rtol=1e-6)
+    assert found.fe_params.shape[1] == 3
+    assert list(found[0].fe_params.index) == list(found.fe_params.columns)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("random", ["~ 1 | g", "~ t | g"])
 @pytest.mark.parametrize("family", ["poisson", "negative_binomial", "binomial", "gaussian"])

@@ -216,6 +216,8 @@ def _cause(error: Exception) -> str:
     """Type and first line of an error; patsy adds a drawing of the formula below it."""
     text = str(getattr(error, "message", error)).strip()
     first = text.splitlines()[0] if text else "no further text"
+    if first.endswith("object is not callable"):
+        first += "; a column has the name of the function that is called: rename the column"
     if not isinstance(error, patsy.PatsyError):
         return f"{type(error).__name__}: {first}"
     return f"{first}; factor(x, levels=[...]) compares texts as well" if "expected levels" in first else first

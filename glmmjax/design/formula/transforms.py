@@ -6,6 +6,7 @@ have learned is in their attributes as numbers and arrays, which ``patsy_state``
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -29,7 +30,11 @@ def factor(x: Any, levels: Sequence[Any] | None = None, labels: Sequence[Any] | 
         if labels is not None:
             raise ValueError("factor(x, labels=...) needs levels=..., which say what is renamed")
         return patsy.builtins.C(x)
+    if isinstance(levels, str) or not np.iterable(levels):
+        raise ValueError(f"factor: levels are {levels!r}, and must be a list of values")
     values, order = pd.Series(x).reset_index(drop=True), list(levels)
+    if len(set(order)) < len(order):
+        raise ValueError(f"factor: a level stands twice in {order}")
     codes = pd.Index(order, tupleize_cols=False).get_indexer(pd.Index(values))
     if (codes < 0).any():
         codes = pd.Index([_as_text(level) for level in order]).get_indexer(pd.Index(values.map(_as_text)))
@@ -57,8 +62,8 @@ class _Scale:
     def __init__(self) -> None:
         self.n, self.mean, self.squares = 0, 0.0, 0.0  # rows so far, their mean, and the sum of squares about it
 
-    def memorize_chunk(self, x: Any, center: bool = True, scale: bool = True) -> None:
-        values = np.asarray(x, float)
+    def memorize_chunk(self, x: Any = None, center: bool = True, scale: bool = True) -> None:
+        values = _column(x, "scale")
         if not len(values):
             return
         n, mean = len(values), float(values.mean())
@@ -77,14 +82,14 @@ class _Scale:
         return centred / np.sqrt(squares / (self.n - 1)) if scale else centred
 
 
-class _OfAllRows:
+class _OfAllRows(abc.ABC):
     """A transform that needs all values of its column at once."""
 
     def __init__(self) -> None:
         self.chunks: list[np.ndarray] = []
         self.arguments: tuple[tuple[Any, ...], dict[str, Any]] = ((), {})
 
-    def memorize_chunk(self, x: Any, *args: Any, **kwargs: Any) -> None:
+    def memorize_chunk(self, x: Any = None, *args: Any, **kwargs: Any) -> None:
         self.chunks.append(_column(x, type(self).__name__))
         self.arguments = (args, kwargs)
 
@@ -95,8 +100,8 @@ class _OfAllRows:
             raise ValueError(f"{type(self).__name__.lower()}: a value is {x[~np.isfinite(x)][0]}, and all must be finite")
         self.learn(x, *args, **kwargs)
 
-    def learn(self, x: np.ndarray, *args: Any, **kwargs: Any) -> None:
-        raise NotImplementedError
+    @abc.abstractmethod
+    def learn(self, x: np.ndarray, *args: Any, **kwargs: Any) -> None: ...
 
 
 class Poly(_OfAllRows):
@@ -109,7 +114,7 @@ class Poly(_OfAllRows):
     """
 
     def learn(self, x: np.ndarray, degree: int = 1, raw: bool = False) -> None:
-        if not (isinstance(degree, int | np.integer) and degree >= 1):
+        if isinstance(degree, bool) or not (isinstance(degree, int | np.integer) and degree >= 1):
             raise ValueError(f"poly: degree is {degree!r}, and must be a whole number of at least 1")
         if degree >= len(np.unique(x)):
             raise ValueError(f"poly: degree {degree} needs more than {len(np.unique(x))} distinct values")
@@ -148,13 +153,16 @@ class Ns(_OfAllRows):
     """
 
     def learn(self, x: np.ndarray, df: int | None = None, knots: Any = None, intercept: bool = False, boundary_knots: Any = None) -> None:
-        self.boundary = np.asarray([x.min(), x.max()] if boundary_knots is None else np.sort(np.asarray(boundary_knots, float)))
+        self.boundary = np.array([x.min(), x.max()]) if boundary_knots is None else _sorted_numbers(boundary_knots, "boundary_knots")
+        if self.boundary.shape != (2,):
+            raise ValueError(f"ns: boundary_knots are {boundary_knots!r}, and must be two numbers")
         inside = x[(x >= self.boundary[0]) & (x <= self.boundary[1])]
-        n_knots = 0 if df is None else df - 1 - int(intercept)
+        is_number = isinstance(df, int | float | np.number) and not isinstance(df, bool)
+        n_knots = 0 if df is None else df - 1 - int(intercept) if is_number else -1
         if n_knots != int(n_knots) or n_knots < 0:
             raise ValueError(f"ns: df is {df!r}, and must be a whole number of at least {1 + int(intercept)}")
         at = np.linspace(0.0, 1.0, int(n_knots) + 2)[1:-1]
-        self.knots = np.quantile(inside, at) if knots is None else np.sort(np.atleast_1d(np.asarray(knots, float)))
+        self.knots = np.quantile(inside, at) if knots is None else _sorted_numbers(knots, "knots")
         if not (np.diff([self.boundary[0], *self.knots, self.boundary[1]]) > 0).all():
             raise ValueError(
                 f"ns: the knots {[float(k) for k in self.knots]} are not distinct, or not inside the boundary "
@@ -179,7 +187,16 @@ class Ns(_OfAllRows):
         return basis @ np.linalg.qr(constraints.T, mode="complete")[0][:, 2:]
 
 
+def _sorted_numbers(values: Any, name: str) -> np.ndarray:
+    try:
+        return np.sort(np.atleast_1d(np.asarray(values, float)))
+    except (TypeError, ValueError):
+        raise ValueError(f"ns: {name} are {values!r}, and must be numbers") from None
+
+
 def _column(x: Any, name: str) -> np.ndarray:
+    if x is None:
+        raise ValueError(f"{name.lower()}: it takes one column of numbers, {name.lower()}(x)")
     try:
         values = np.asarray(x, float)
     except (TypeError, ValueError):

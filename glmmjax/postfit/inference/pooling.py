@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
 
 __all__ = ["Pooled", "pooled"]
 
@@ -36,10 +35,14 @@ class Pooled(NamedTuple):
     @property
     def p_values(self) -> np.ndarray:
         """(P,) two-sided, from Student's t."""
+        from scipy import stats  # it takes a second to load, and only pooling has it
+
         return 2.0 * stats.t.sf(np.abs(self.statistics), self.df)
 
     def limits(self, level: float) -> tuple[np.ndarray, np.ndarray]:
         """Ends of confidence intervals, (P,) each."""
+        from scipy import stats
+
         reach = stats.t.ppf(0.5 + 0.5 * level, self.df) * self.errors
         return self.estimates - reach, self.estimates + reach
 

@@ -87,7 +87,7 @@ def _statistics(smaller: FittedModel, larger: FittedModel, n: int, seed: int) ->
 
 def _outcomes(fitted: FittedModel, n: int, seed: int) -> Any:
     """(n, rows) simulated outcomes in the caller's order, as ``Design.with_outcomes`` takes them: the fits may lay out rows differently."""
-    draw = simulated_outcomes(fitted, seed)
+    draw = simulated_outcomes(fitted, seed, "null='simulated' is not possible; try null='chi2'")
     by_bucket = jax.tree.map(lambda *parts: np.stack(parts, axis=1), *[draw(r) for r in range(n)])
     columns = zip(*(y if isinstance(y, tuple) else (y,) for y in by_bucket), strict=True)
     found = tuple(to_caller_order(fitted.design, blocks) for blocks in columns)

@@ -48,6 +48,9 @@ BOOTSTRAPS = {
 }
 
 
+_NO_DRAWS = "kind='parametric' is not possible; try kind='cluster'"
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Bootstrap:
     """Refits to ``R`` bootstrap data sets, or ``R`` wild draws. Refits without certificate are kept, and marked.
@@ -143,8 +146,10 @@ def reported_values(fitted: FittedModel, theta: np.ndarray) -> np.ndarray:
     return natural_values(parameters, working_at(parameters, theta), fitted.theta)
 
 
-def simulated_outcomes(fitted: FittedModel, seed: int) -> Any:
+def simulated_outcomes(fitted: FittedModel, seed: int, advice: str = _NO_DRAWS) -> Any:
     """A function of ``r`` that draws the outcomes of data set r from the model at its estimates, in the shapes of the buckets.
+
+    ``advice`` ends the message where the family cannot be drawn from.
 
     Raises
     ------
@@ -157,9 +162,7 @@ def simulated_outcomes(fitted: FittedModel, seed: int) -> Any:
         jax.eval_shape(functools.partial(_draw, wide.problem), theta, buckets, np.array([seed, 0]))
     except NotImplementedError:
         name = fitted.problem.family.name
-        raise ArgumentError(
-            f"the {name} family cannot be simulated from, so kind='parametric' is not possible; try kind='cluster'."
-        ) from None
+        raise ArgumentError(f"the {name} family cannot be simulated from, so {advice}.") from None
     return lambda r: _draw(wide.problem, theta, buckets, np.array([seed, r]))
 
 

@@ -152,12 +152,29 @@ def test_labels_of_factor(ten):
         ("factor(k, levels=[0, 1])", r"factor: the value 2 is none of the levels \[0, 1\]"),
         ("factor(k, labels=['a', 'b', 'c'])", "needs levels=..., which say what is renamed"),
         ("factor(k, levels=[0, 1, 2], labels=['a'])", "1 labels were given for 3 levels"),
+        ("factor(k, levels=3)", "factor: levels are 3, and must be a list of values"),
+        ("factor(k, levels='012')", "factor: levels are '012', and must be a list of values"),
+        ("factor(k, levels=[0, 1, 2, 2])", "factor: a level stands twice in"),
+        ("poly()", r"poly: it takes one column of numbers, poly\(x\)"),
+        ("ns()", r"ns: it takes one column of numbers, ns\(x\)"),
+        ("scale()", r"scale: it takes one column of numbers, scale\(x\)"),
+        ("scale(t)", "scale: it takes one column of numbers, and this has values such as 'a'"),
+        ("poly(x, True)", "poly: degree is True, and must be a whole number"),
+        ("ns(x, 'a')", "ns: df is 'a', and must be a whole number"),
+        ("ns(x, knots='a')", "ns: knots are 'a', and must be numbers"),
+        ("ns(x, 2, boundary_knots=[1])", r"ns: boundary_knots are \[1\], and must be two numbers"),
         ("poly(ns(x, 2), 2)", r"poly: it takes one column of numbers, and this has shape \(10, 2\)"),
     ],
 )
 def test_what_they_refuse(ten, terms, match):
     with pytest.raises(FormulaError, match=match):
         design_of(terms, ten)
+
+
+def test_a_column_with_the_name_of_a_function_that_is_called(ten):
+    with pytest.raises(FormulaError, match="a column has the name of the function that is called: rename the column"):
+        design_of("log + log(x)", ten.assign(log=ten["x"]))
+    assert design_of("log", ten.assign(log=ten["x"])).fixed_names[1:] == ("log",)
 
 
 def test_a_stream_takes_scale_and_refuses_what_needs_all_rows(ten):

@@ -60,7 +60,8 @@ def test_fits_that_cannot_be_pooled_are_refused(intro_fit):
         ([], "fits has 0 fit"),
         ([intro_fit, 3], "fits has 3 at place 1"),
         ("fits", "fits has 'fits' at place 0"),
-        ([intro_fit, other], "fits are of different models: .* at place 0, binomial with Intercept, .* at place 1"),
+        ([intro_fit, intro_fit.update(family=gj.families.Binomial(link="probit"))], r"y by binomial\(probit\) .* at place 1"),
+        ([intro_fit, other], "fits are of different models: .* at place 0, y by binomial\\(logit\\) with Intercept, .* at place 1"),
     ]
     for fits, words in cases:
         with pytest.raises(ArgumentError, match=words):
@@ -71,3 +72,10 @@ def test_fits_that_cannot_be_pooled_are_refused(intro_fit):
         unfinished = intro_fit.update(data=data.assign(y=(data["sex"] == "female").astype(float)))
     with pytest.raises(ArgumentError, match="1 of the fits have no certificate of a maximum, such as 1"):
         gj.pool([intro_fit, unfinished])
+
+
+def test_outcomes_of_one_name_are_pooled():
+    data = gj.datasets.load_intro_binomial()
+    twice = pd.concat([data["y"], data["y"]], axis=1)
+    many = gj.fit_many("~ time", "~ 1 | id", data=data, outcomes=twice, family="binomial")
+    np.testing.assert_allclose(gj.pool(many)["estimate"], many.fe_params.iloc[0], rtol=1e-12)

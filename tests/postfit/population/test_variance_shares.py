@@ -59,6 +59,16 @@ def test_a_mean_of_ones_own():
             fit.r2(mean=wrong)
 
 
+def test_a_mean_that_is_no_probability():
+    data = gj.datasets.load_cbpp()
+    fit = stated_fit(
+        stated_params(np.array([-1.0]), np.array([[0.6]])), "y ~ 1", data=data.assign(y=np.arange(len(data)) % 2.0), family="binomial"
+    )
+    for mean in (1.0, 2.0):
+        with pytest.raises(ArgumentError, match=f"mean={mean:g} is the share of successes .* between 0 and 1"):
+            fit.r2("delta", mean=mean)
+
+
 def test_proportions_as_r_computes_them():
     """``glmer(cbind(incidence, noninc) ~ period + (1|herd), cbpp, binomial, nAGQ=25)``, with pi^2 / 3."""
     params = stated_params(
