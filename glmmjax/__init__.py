@@ -37,7 +37,10 @@ if TYPE_CHECKING:
     from glmmjax.results import MixedModelResults as MixedModelResults
     from glmmjax.results import anova as anova
     from glmmjax.results import compare_models as compare_models
+    from glmmjax.results import cross_validate as cross_validate
+    from glmmjax.results import permutation_test as permutation_test
     from glmmjax.results import pool as pool
+    from glmmjax.results import power as power
 
 __version__ = "0.1.0"
 
@@ -55,6 +58,7 @@ _HOMES = {
     "cluster_batches": "neural.batches",
     "cr_marg_probs": "continuation_ratio",
     "cr_setup": "continuation_ratio",
+    "cross_validate": "results",
     "enable_compilation_cache": "compilation_cache",
     "fit_many": "many.entry",
     "fit_params": "estimation.fit",
@@ -64,7 +68,9 @@ _HOMES = {
     "make_design": "design.builder",
     "marginal_loss": "neural.loss",
     "mixed_model": "model",
+    "permutation_test": "results",
     "pool": "results",
+    "power": "results",
     "program_store": "compilation_cache",
     "stream": "design.stream.source",
     "shard_clusters": "likelihood.sharding",
@@ -83,6 +89,7 @@ __all__ = [
     "compare_models",
     "cr_marg_probs",
     "cr_setup",
+    "cross_validate",
     "datasets",
     "enable_compilation_cache",
     "errors",
@@ -95,7 +102,9 @@ __all__ = [
     "make_design",
     "marginal_loss",
     "mixed_model",
+    "permutation_test",
     "pool",
+    "power",
     "program_store",
     "shard_clusters",
     "stream",

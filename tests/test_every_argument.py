@@ -88,7 +88,7 @@ def receivers():
     """An instance of every class with public methods, made from one fit, by the name of the class."""
     fit = gj.mixed_model(**MODEL)
     made = [fit, fit.bootstrap(2), fit.influence(), fit.marginal_coefs(), fit.quantile_residuals(20), fit.summary()]
-    made += [gj.fit_many(**MANY)]
+    made += [gj.fit_many(**MANY), gj.permutation_test(fit, "x", 3), gj.cross_validate(fit), gj.power(fit, {"x": 0.5}, n_sim=2)]
     made += [gj.make_design(**{name: value for name, value in MODEL.items() if name != "n_agq"})]
     return {type(one).__name__: one for one in made}
 
@@ -110,6 +110,8 @@ def sound(name: str, receivers: dict, argument: str = "") -> dict:
         "shard_clusters": {"clusters": design.clusters, "mesh": None},
         "pool": {"fits": [fit, fit]},
         "anova": {"fit0": fit, "fit1": fit, "n": 2},
+        "power": {"fit": fit, "effects": {"x": 0.5}, "n_sim": 2},
+        "permutation_test": {"fit": fit, "term": "x", "n_permutations": 2},
         "cr_setup": {"y": pd.Categorical(["a", "b", "c"], ordered=True)},
         "cr_marg_probs": {"eta": np.zeros((2, 2))},
         "load": {"path": "nosuch.glmm"},

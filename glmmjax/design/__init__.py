@@ -15,6 +15,7 @@ Files above them:
 - ``new_rows``: rows of new data, with the columns of a fitted model
 - ``reference_grid``: rows at which a fitted model is looked at
 - ``added_terms``: columns that terms would add to a fitted model
+- ``permuted_columns``: the columns of a fitted model when the values of a covariate are exchanged
 - ``outcomes``: many outcomes of one design
 - ``hypotheses``: linear hypotheses on named coefficients
 """

@@ -17,7 +17,7 @@ from glmmjax.design.formula.spellings import as_patsy_reads, column_names
 from glmmjax.errors import ArgumentError, DesignError, FormulaError
 from glmmjax.values import NOT_NUMBERS
 
-__all__ = ["AddedColumns", "read_added_columns"]
+__all__ = ["AddedColumns", "read_added_columns", "rows_used"]
 
 _WHAT = "the added terms"
 
@@ -75,7 +75,7 @@ def _of_text(design: Design, terms: str, data: Any, part: str, env: Mapping[str,
     namespace = ChainMap(dict(design.recipe.namespace), dict(env))
     if data is None:
         raise ArgumentError(f"terms={terms!r} needs the data of the fit, which were not kept; give terms as an array of numbers (n, k).")
-    table = _rows_used(design, as_frame(data))
+    table = rows_used(design, as_frame(data))
     columns = find_columns((right.fixed, terms), table, namespace, f"terms={terms!r}")
     for name, values in columns.items():
         missing = np.flatnonzero(pd.isna(values))
@@ -94,18 +94,24 @@ def _of_text(design: Design, terms: str, data: Any, part: str, env: Mapping[str,
     return AddedColumns(values[:, new], tuple(names[k] for k in new))
 
 
-def _rows_used(design: Design, data: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the table that were fitted, in their order."""
+def rows_used(design: Design, data: pd.DataFrame, argument: str = "terms") -> pd.DataFrame:
+    """The rows of the table that were fitted, in their order; ``argument`` is what needs them.
+
+    Raises
+    ------
+    ArgumentError
+        Where the table has changed, or the rows cannot be found again.
+    """
     if len(data) != len(design.row_labels) + design.n_dropped:
         raise ArgumentError(
-            f"terms: the data of the fit had {len(design.row_labels) + design.n_dropped} rows and now have {len(data)}; refit the "
-            "model, or give terms as an array with one row for each row used."
+            f"{argument}: the data of the fit had {len(design.row_labels) + design.n_dropped} rows and now have {len(data)}; refit the "
+            "model" + (", or give terms as an array with one row for each row used." if argument == "terms" else ".")
         )
     if not design.n_dropped:
         return data
     if not data.index.is_unique:
         raise ArgumentError(
-            f"terms: {design.n_dropped} rows with missing values were dropped, and the row labels of data repeat, so that the rows "
+            f"{argument}: {design.n_dropped} rows with missing values were dropped, and the row labels of data repeat, so that the rows "
             "used cannot be found again. Refit with data.reset_index(drop=True)."
         )
     return data.loc[design.row_labels]
@@ -127,5 +133,5 @@ def _of_array(design: Design, terms: Any, data: Any) -> AddedColumns:
         names = [f"added[{k}]" for k in range(values.shape[1])]
     if len(values) != n:
         positions = pd.DataFrame({"row": np.arange(n_all)}, index=as_frame(data).index)
-        values = values[_rows_used(design, positions)["row"].to_numpy()]
+        values = values[rows_used(design, positions)["row"].to_numpy()]
     return AddedColumns(values, tuple(names))

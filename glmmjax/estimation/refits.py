@@ -1,9 +1,9 @@
-"""Fits of one model to many changed data sets, each from the estimates of the data as they are: other cluster weights, other outcomes.
+"""Fits of one model to many changed data sets, each from the estimates of the data as they are: other weights, outcomes or columns.
 
-Leaving a cluster out is a weight of 0, a bootstrap sample of clusters is a vector of counts, a simulated data set has other outcomes. The
-shapes of the arrays stay, so every refit runs the programs that the fit has compiled: quasi-Newton steps whose metric is the inverse of
-the fit's exact information, then exact Newton steps, which end in the certificate of a fit. On a CPU refits run side by side, one thread
-a core; on an accelerator they are vmapped in chunks.
+Leaving a cluster out is a weight of 0, a bootstrap sample of clusters is a vector of counts, a simulated data set has other outcomes, a
+permuted covariate other columns. The shapes of the arrays stay, so every refit runs the programs that the fit has compiled: quasi-Newton
+steps whose metric is the inverse of the fit's exact information, then exact Newton steps, which end in the certificate of a fit. On a CPU
+refits run side by side, one thread a core; on an accelerator they are vmapped in chunks.
 """
 
 from __future__ import annotations
@@ -32,12 +32,21 @@ from glmmjax.estimation.xla.compiler_options import platform_in_force
 from glmmjax.estimation.xla.programs import given_theta, programs
 from glmmjax.estimation.xla.workers import Workers
 from glmmjax.likelihood.block_sums import Modes
-from glmmjax.likelihood.clusters import Bucket, ClusterData, cluster_starts, replace_outcomes, replace_weights, weights_in_blocks
+from glmmjax.likelihood.clusters import (
+    Bucket,
+    ClusterData,
+    cluster_starts,
+    replace_all,
+    replace_columns,
+    replace_outcomes,
+    replace_weights,
+    weights_in_blocks,
+)
 from glmmjax.likelihood.params import Theta
 from glmmjax.likelihood.quadrature import Quadrature
 from glmmjax.options import Options
 
-__all__ = ["Changes", "Origin", "Refits", "refit_all", "refit_in_chunks", "with_outcomes", "with_weights"]
+__all__ = ["Changes", "Origin", "Refits", "refit_all", "refit_in_chunks", "with_columns", "with_data_sets", "with_outcomes", "with_weights"]
 
 _CHUNK = 64  # number of refits in one call on an accelerator
 _LEAST_CURVATURE = 1e-3  # of the information scaled to a unit diagonal, so that steps along a direction without information stay finite
@@ -70,18 +79,27 @@ class Origin(NamedTuple):
 
 
 class Changes(NamedTuple):
-    """``n`` data sets that differ from the original in the weights of its clusters or in its outcomes.
+    """``n`` data sets that differ from the original in the weights of its clusters, its outcomes, its columns, or in all of them.
 
     Attributes
     ----------
     n : number of data sets
     change : gives the buckets with these values in the place of their own
     values : takes the number of a data set and gives its values, one entry for each bucket
+    of_columns : whether columns are among the values, which a search replaces by its own
     """
 
     n: int
     change: Callable[[tuple[Bucket, ...], tuple[Any, ...]], tuple[Bucket, ...]]
     values: Callable[[int], tuple[Any, ...]]
+    of_columns: bool = False
+
+    def searched(self, space: SearchSpace, buckets: tuple[Bucket, ...]) -> Changes:
+        """The same changes of the columns in which the model is searched; ``buckets`` are the original ones of the data."""
+        if not self.of_columns:
+            return self
+        kept = _columns_of if self.change is replace_columns else tuple
+        return self._replace(values=lambda r: kept(space.buckets(self.change(buckets, self.values(r)))))
 
 
 class Refits(NamedTuple):
@@ -117,6 +135,16 @@ def with_outcomes(n: int, draw: Callable[[int], tuple[Any, ...]]) -> Changes:
     return Changes(n, replace_outcomes, draw)
 
 
+def with_columns(n: int, columns: Callable[[int], tuple[Any, ...]]) -> Changes:
+    """``n`` data sets with other fixed-effects columns; ``columns(r)`` gives the ``X`` of every bucket, NumPy arrays in its shapes."""
+    return Changes(n, replace_columns, columns, of_columns=True)
+
+
+def with_data_sets(n: int, buckets: Callable[[int], tuple[Bucket, ...]]) -> Changes:
+    """``n`` data sets of their own, in the shapes of the original; ``buckets(r)`` are those of data set r."""
+    return Changes(n, replace_all, buckets, of_columns=True)
+
+
 def refit_all(origin: Origin, changes: Changes) -> Refits:
     """Maximise the penalised log-likelihood of every changed data set from the estimates of the original.
 
@@ -140,6 +168,7 @@ def _refit(origin: Origin, changes: Changes) -> list[Estimate]:
         modes=space.modes(origin.theta, origin.modes),
         is_real=space.is_real,
     )
+    changes = changes.searched(space, origin.buckets)
     if not is_small(searched.problem, searched.buckets, searched.quadrature.n_points):
         ends = [_refit_large(searched, _changed(searched, changes, r)) for r in range(changes.n)]
     elif platform_in_force() != "cpu":
@@ -153,6 +182,10 @@ def _mapped_back(space: SearchSpace, end: Estimate) -> Estimate:
     """``end`` in the columns of the data, with the Hessian as it is where the gradient is 0."""
     found = space.back(end.theta, np.zeros(np.shape(end.theta)), end.hessian)
     return end._replace(theta=found.theta, hessian=found.hessian)
+
+
+def _columns_of(buckets: tuple[Bucket, ...]) -> tuple[Any, ...]:
+    return tuple(bucket.X for bucket in buckets)
 
 
 def _changed(origin: Origin, changes: Changes, r: int) -> tuple[Bucket, ...]:

@@ -39,6 +39,8 @@ __all__ = [
     "outcomes_of",
     "padded_rows",
     "places_of_clusters",
+    "replace_all",
+    "replace_columns",
     "replace_offset",
     "replace_outcomes",
     "replace_weights",
@@ -239,6 +241,17 @@ def replace_offset(buckets: tuple[Bucket, ...], e: int, blocks: Iterable[Any]) -
 def replace_outcomes(buckets: tuple[Bucket, ...], blocks: Iterable[Any]) -> tuple[Bucket, ...]:
     """The buckets with other outcomes; each of ``blocks`` has the form of the bucket's own ``y``."""
     return tuple(bucket._replace(y=y) for bucket, y in zip(buckets, blocks, strict=True))
+
+
+def replace_columns(buckets: tuple[Bucket, ...], columns: Iterable[Any]) -> tuple[Bucket, ...]:
+    """The buckets with other fixed-effects columns; each of ``columns`` has the form of the bucket's own ``X``."""
+    return tuple(bucket._replace(X=X) for bucket, X in zip(buckets, columns, strict=True))
+
+
+def replace_all(buckets: tuple[Bucket, ...], others: Iterable[Bucket]) -> tuple[Bucket, ...]:
+    """``others`` in the place of ``buckets``."""
+    del buckets
+    return tuple(others)
 
 
 def replace_weights(buckets: tuple[Bucket, ...], blocks: Iterable[Any]) -> tuple[Bucket, ...]:

@@ -6,4 +6,5 @@
 - ``population``: effects along covariates
 - ``prediction``: random effects by size
 - ``refitting``: influence of the clusters
+- ``resampling``: permutation tests, power
 """

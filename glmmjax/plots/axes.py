@@ -1,10 +1,12 @@
-"""The Axes that a plot is drawn on; matplotlib is loaded only when a plot is drawn."""
+"""The Axes that a plot is drawn on, and the colours of lines; matplotlib is loaded only when a plot is drawn."""
 
 from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["axes"]
+__all__ = ["COLOURS", "axes"]
+
+COLOURS = ("#0072B2", "#D55E00", "#000000", "#56B4E9", "#E69F00", "#666666", "#009E73", "#CC79A7")  # distinct without colour vision
 
 
 def axes(given: Any, **figure: Any) -> Any:

@@ -8,7 +8,7 @@ import numpy as np
 
 from glmmjax.errors import ArgumentError
 from glmmjax.fitted import FittedModel
-from glmmjax.plots.axes import axes
+from glmmjax.plots.axes import COLOURS, axes
 from glmmjax.postfit.population.effects import Effects, effects
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 __all__ = ["plot_effects"]
 
-_COLOURS = ("#0072B2", "#D55E00", "#000000", "#56B4E9", "#E69F00", "#666666", "#009E73", "#CC79A7")  # distinct without colour vision
 _STYLES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 _MARKS_TO_A_LINE = 8
@@ -100,7 +99,7 @@ def _draw(ax: Axes, lines: list[_Line]) -> None:
     is_number = _is_number(lines[0].x)
     ticks = list(dict.fromkeys(value for line in lines for value in line.x))
     for k, line in enumerate(lines):
-        colour, marker = (looks[line.group % len(looks)] for looks in (_COLOURS, _MARKERS))
+        colour, marker = (looks[line.group % len(looks)] for looks in (COLOURS, _MARKERS))
         style: Any = _STYLES[(line.group if line.kind is None else line.kind) % len(_STYLES)]
         is_filled = not line.kind  # a second kind has hollow marks
         look: Any = {

@@ -5,7 +5,10 @@
 - ``uncertainty``: covariances and intervals
 - ``inference``: Wald and score tests
 - ``comparison``: ``anova``, ``compare_models``
+- ``cross_validation``: ``cross_validate``
+- ``permutation``: ``permutation_test``
 - ``pooling``: ``pool``
+- ``power``: ``power``
 - ``prediction``: random effects, predictions, residuals
 - ``population``: marginal coefficients and means, contrasts, effects
 - ``variance_shares``: R2 and the intraclass correlation
@@ -24,11 +27,17 @@ from glmmjax.results.comparison import AnovaResults as AnovaResults
 from glmmjax.results.comparison import ModelComparison as ModelComparison
 from glmmjax.results.comparison import anova as anova
 from glmmjax.results.comparison import compare_models as compare_models
+from glmmjax.results.cross_validation import CrossValidationResults as CrossValidationResults
+from glmmjax.results.cross_validation import cross_validate as cross_validate
 from glmmjax.results.inference import TestResults as TestResults
 from glmmjax.results.influence import InfluenceResults as InfluenceResults
 from glmmjax.results.many import ManyFits as ManyFits
 from glmmjax.results.marginal_coefs import MarginalCoefsResults as MarginalCoefsResults
 from glmmjax.results.mixed_model import MixedModelResults as MixedModelResults
+from glmmjax.results.permutation import PermutationTestResults as PermutationTestResults
+from glmmjax.results.permutation import permutation_test as permutation_test
 from glmmjax.results.pooling import pool as pool
+from glmmjax.results.power import PowerResults as PowerResults
+from glmmjax.results.power import power as power
 from glmmjax.results.quantile_residuals import QuantileResiduals as QuantileResiduals
 from glmmjax.tables.page import Summary as Summary

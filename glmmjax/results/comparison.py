@@ -17,7 +17,7 @@ from glmmjax.values import shown
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["AnovaResults", "ModelComparison", "anova", "compare_models"]
+__all__ = ["AnovaResults", "ModelComparison", "anova", "compare_models", "named_fits"]
 
 _FIT = InstanceOf(MixedModelResults, "a fit, as mixed_model returns it")
 
@@ -180,16 +180,28 @@ def compare_models(*fits: MixedModelResults, names: list[str] | None = None, bou
     return ModelComparison(_compared(fits, names, boundary))
 
 
-def _compared(fits: tuple[MixedModelResults, ...], names: list[str] | None, boundary: bool) -> ModelTable:
+def named_fits(function: str, fits: tuple[MixedModelResults, ...], names: list[str] | None, fewest: int) -> list[str]:
+    """The names of fits, checked with them; ``function`` takes ``fewest`` or more.
+
+    Raises
+    ------
+    ArgumentError
+    """
     wrong = next((fit for fit in fits if not isinstance(fit, MixedModelResults)), None)
-    if wrong is not None or len(fits) < 2:
+    if wrong is not None or len(fits) < fewest:
         came = f"{shown(wrong)} is none" if wrong is not None else f"{len(fits)} came"
-        raise ArgumentError(f"compare_models takes two or more fits, as mixed_model returns them, and {came}; compare_models(fit0, fit1).")
+        number = {1: "one or more", 2: "two or more"}[fewest]
+        raise ArgumentError(f"{function} takes {number} fits, as mixed_model returns them, and {came}; {function}(fit0, fit1).")
     given = [f"fit{k}" for k in range(len(fits))] if names is None else names
     is_list = isinstance(given, list | tuple) and all(isinstance(name, str) for name in given)
     if not is_list or len(set(given)) != len(fits) or len(given) != len(fits):
         raise ArgumentError(f"names={shown(names)} must be {len(fits)} different texts in a list, one for each fit.")
-    table = compare_all([fit.fitted_model for fit in fits], list(given), boundary)
+    return list(given)
+
+
+def _compared(fits: tuple[MixedModelResults, ...], names: list[str] | None, boundary: bool) -> ModelTable:
+    given = named_fits("compare_models", fits, names, 2)
+    table = compare_all([fit.fitted_model for fit in fits], given, boundary)
     if not table.uses_one_table:
         warn_caller(table.notes[0], DesignWarning)
     return table

@@ -9,6 +9,7 @@
 - ``population``: marginal coefficients, means, contrasts, effects
 - ``checking``: simulations, residual tests, scores
 - ``refitting``: influence and the bootstrap
+- ``resampling``: permutation tests, cross-validation, power
 - ``many``: many fits of one model
 - ``tidy``: tidy, glance, augment
 - ``paper``: the terms of maketables

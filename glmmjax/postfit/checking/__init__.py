@@ -1,5 +1,6 @@
 """Checks whether the model fits the data: simulation, residuals, scores.
 
+- ``marginal_scores``: Scores of rows of new clusters, by the marginal distribution of the outcome
 - ``predictive_checks``: Empirical distribution of the outcomes beside those of data sets simulated from the model
 - ``quantile_residuals``: Randomised quantile residuals, by simulation
 - ``residual_tests``: Tests of quantile residuals: uniformity, dispersion, outliers, zeros

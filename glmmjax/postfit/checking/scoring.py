@@ -11,6 +11,7 @@ Source: Gneiting and Raftery (2007), JASA 102, 359-378, also for the signs; Czad
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -30,10 +31,10 @@ from glmmjax.postfit.prediction.discrete import Discrete, discrete_outcome, high
 from glmmjax.postfit.prediction.rows import in_all_rows, model_rows, read_own_rows
 from glmmjax.postfit.prediction.subjects import modes_of, posterior_rule, subjects_for, targets_for
 
-__all__ = ["Scores", "scoring_rules"]
+__all__ = ["TAIL", "CountSums", "Scores", "scoring_rules", "sums_over_counts"]
 
 SCORES = {"plug_in": "at the conditional modes of random effects", "integrated": "over them"}
-_TAIL = 1e-7  # probability that may lie beyond the largest count in the sums
+TAIL = 1e-7  # probability that may lie beyond the largest count in the sums
 
 
 class Scores(NamedTuple):
@@ -55,14 +56,23 @@ class Scores(NamedTuple):
     labels: Any
 
 
-class _Sums(NamedTuple):
-    """Sums over the counts below ``k`` of each row's predictive distribution."""
+class CountSums(NamedTuple):
+    """Sums over the counts below ``k`` of each row's predictive distribution.
 
-    k: Array  # ()
-    total: Array  # (n,) probability
-    squares: Array  # (n,) of probabilities
-    distance: Array  # (n,) of the distribution functions
-    log_at_outcome: Array  # (n,) log probability of the outcome
+    Attributes
+    ----------
+    k : ()
+    total : (n,) probability
+    squares : (n,) of probabilities
+    distance : (n,) squared, of the distribution functions
+    log_at_outcome : (n,) log probability of the outcome
+    """
+
+    k: Array
+    total: Array
+    squares: Array
+    distance: Array
+    log_at_outcome: Array
 
 
 class _Scored(NamedTuple):
@@ -128,9 +138,9 @@ def _all_nodes(given: Conditional, z: np.ndarray) -> tuple[Array, Array]:
         return jax.vmap(lambda one: node_of(given, one))(jnp.asarray(z)), given.weights
 
 
-def _check_reach(sums: _Sums, labels: Any, max_count: int) -> None:
+def _check_reach(sums: CountSums, labels: Any, max_count: int) -> None:
     """Refuse sums that do not reach the end of a distribution."""
-    short = np.flatnonzero(~(np.abs(1.0 - sums.total) <= _TAIL))
+    short = np.flatnonzero(~(np.abs(1.0 - sums.total) <= TAIL))
     if len(short):
         row = short[np.argmin(sums.total[short])]
         raise ArgumentError(
@@ -140,8 +150,8 @@ def _check_reach(sums: _Sums, labels: Any, max_count: int) -> None:
 
 
 @as_program((0, 1))
-def _sums(problem: Problem, discrete: Discrete, theta: Array, scored: _Scored, max_count: Array) -> _Sums:
-    """Sums over all counts, until each row's distribution is used up."""
+def _sums(problem: Problem, discrete: Discrete, theta: Array, scored: _Scored, max_count: Array) -> CountSums:
+    """Sums over all counts."""
     params = problem.layout.params(theta)
     rows, codes, (points, weights), y, highest = scored
 
@@ -155,16 +165,28 @@ def _sums(problem: Problem, discrete: Discrete, theta: Array, scored: _Scored, m
 
         return jax.lax.scan(add, jnp.full_like(y, -jnp.inf), (points, jnp.log(weights)))[0]
 
-    def is_left(sums: _Sums) -> Array:
-        return (sums.k <= max_count) & (jnp.abs(1.0 - sums.total) > _TAIL).any()
+    return sums_over_counts(predictive, y, max_count)
 
-    def step(sums: _Sums) -> _Sums:
+
+def sums_over_counts(predictive: Callable[[Array], Array], y: Array, max_count: Array) -> CountSums:
+    """Sums over all counts, until the distribution of each row is used up.
+
+    Parameters
+    ----------
+    predictive : (n,) log probabilities of a count, a number or (n,).
+    y : (n,) outcomes.
+    """
+
+    def is_left(sums: CountSums) -> Array:
+        return (sums.k <= max_count) & (jnp.abs(1.0 - sums.total) > TAIL).any()
+
+    def step(sums: CountSums) -> CountSums:
         p = jnp.exp(predictive(sums.k))
         total = sums.total + p
         distance = sums.distance + (total - (y <= sums.k)) ** 2
-        return _Sums(sums.k + 1.0, total, sums.squares + p * p, distance, sums.log_at_outcome)
+        return CountSums(sums.k + 1.0, total, sums.squares + p * p, distance, sums.log_at_outcome)
 
     zero = jnp.zeros_like(y)
-    found = jax.lax.while_loop(is_left, step, _Sums(jnp.zeros((), y.dtype), zero, zero, zero, predictive(y)))
+    found = jax.lax.while_loop(is_left, step, CountSums(jnp.zeros((), y.dtype), zero, zero, zero, predictive(y)))
     # Beyond the last count the distribution function is 1, so each count below the outcome adds 1.
     return found._replace(distance=found.distance + jnp.maximum(y - found.k, 0.0))

@@ -16,7 +16,7 @@ from glmmjax.postfit.inference.information_criteria import aic, bic, n_groups, n
 from glmmjax.postfit.prediction.rows import to_caller_order
 from glmmjax.postfit.uncertainty.p_values import mixture_tail
 
-__all__ = ["LRT_SLACK", "Comparison", "Row", "check_unpenalised", "compare", "family_text", "row_of"]
+__all__ = ["LRT_SLACK", "Comparison", "Row", "check_same_data", "check_unpenalised", "compare", "family_text", "row_of"]
 
 LRT_SLACK = 1e-3  # certificate and quadrature error can put a larger model this far below the smaller one
 
@@ -96,7 +96,7 @@ def compare(fit0: FittedModel, fit1: FittedModel, boundary: bool = False, names:
     pairs = tuple(zip(names, (fit0, fit1), strict=True))
     for name, fit in pairs:
         check_unpenalised(name, fit)
-    _check_same_data(*pairs)
+    check_same_data(*pairs)
     smaller, larger = sorted(pairs, key=lambda pair: n_parameters(pair[1]))
     n = n_groups(fit0 if fit0.design.group_name is not None else fit1)
     has_one_family = family_text(fit0) == family_text(fit1)
@@ -145,7 +145,13 @@ def check_unpenalised(name: str, fit: FittedModel) -> None:
         )
 
 
-def _check_same_data(first: tuple[str, FittedModel], second: tuple[str, FittedModel]) -> None:
+def check_same_data(first: tuple[str, FittedModel], second: tuple[str, FittedModel]) -> None:
+    """Refuse two fits, with their names, of different rows, outcomes, clusters or weights.
+
+    Raises
+    ------
+    ArgumentError
+    """
     (name0, fit0), (name1, fit1) = first, second
     a, b = fit0.design, fit1.design
     advice = "Fit both models to the same rows; drop the rows with missing values in any variable of either model first."

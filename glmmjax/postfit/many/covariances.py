@@ -15,7 +15,7 @@ from jax import Array
 from glmmjax.estimation.xla.program import as_program
 from glmmjax.fitted_many import FittedMany
 from glmmjax.postfit.uncertainty.parameters import Reported, errors_of, estimates, reported
-from glmmjax.postfit.uncertainty.vcov import theta_covariance
+from glmmjax.postfit.uncertainty.vcov import inverses, theta_covariance
 
 __all__ = ["ReportedMany", "covariances", "random_covariances", "reported_many"]
 
@@ -39,7 +39,7 @@ def covariances(many: FittedMany) -> np.ndarray:
     """(R, P, P) covariances of theta; NaN in the rows and columns of parameters without standard error, and of fits without estimates."""
     found = np.full(many.information.shape, np.nan)
     plain = many.is_plain & np.isfinite(many.information).all(axis=(1, 2))
-    found[plain] = _inverses(many.information[plain])
+    found[plain] = inverses(many.information[plain])
     for k in np.flatnonzero(~plain & np.isfinite(many.theta).all(axis=1)).tolist():
         found[k] = theta_covariance(many.one(k))
     return found
@@ -64,13 +64,6 @@ def random_covariances(many: FittedMany) -> np.ndarray:
     """(R, q, q) covariance matrices D of the random effects."""
     with jax.enable_x64(True):
         return np.asarray(_random_covariances(many.problem.layout.covariance, many.theta[:, many.problem.layout.random]))
-
-
-def _inverses(information: np.ndarray) -> np.ndarray:
-    """Inverses of positive definite matrices (n, P, P), scaled first, because parameters may have very different units."""
-    scale = 1.0 / np.sqrt(np.diagonal(information, axis1=1, axis2=2))
-    outer = scale[:, :, None] * scale[:, None, :]
-    return outer * np.linalg.inv(information * outer)
 
 
 @as_program(0)

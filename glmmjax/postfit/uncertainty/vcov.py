@@ -16,7 +16,7 @@ from glmmjax.postfit.uncertainty.random_covariance import moving_directions
 from glmmjax.postfit.uncertainty.sandwich import meat, robust_kind
 from glmmjax.postfit.uncertainty.scores import cluster_hessians, cluster_scores, cluster_weights_of
 
-__all__ = ["covariance", "covariance_of_functions", "fixed_covariance", "standard_errors", "theta_covariance"]
+__all__ = ["covariance", "covariance_of_functions", "fixed_covariance", "inverses", "standard_errors", "theta_covariance"]
 
 
 def covariance(fitted: FittedModel, robust: bool | str = False) -> np.ndarray:
@@ -75,6 +75,13 @@ def fixed_covariance(fitted: FittedModel, robust: bool | str = False) -> np.ndar
 def standard_errors(fitted: FittedModel, robust: bool | str = False) -> np.ndarray:
     """(P,) standard errors of theta."""
     return np.sqrt(np.diagonal(covariance(fitted, robust)))
+
+
+def inverses(information: np.ndarray) -> np.ndarray:
+    """Inverses of positive definite matrices (n, P, P), scaled first, because parameters may have very different units."""
+    scale = 1.0 / np.sqrt(np.diagonal(information, axis1=1, axis2=2))
+    outer = scale[:, :, None] * scale[:, None, :]
+    return outer * np.linalg.inv(information * outer)
 
 
 def _covariance_root(fitted: FittedModel) -> tuple[np.ndarray, np.ndarray]:
