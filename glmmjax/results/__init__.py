@@ -8,7 +8,7 @@
 - ``cross_validation``: ``cross_validate``
 - ``permutation``: ``permutation_test``
 - ``pooling``: ``pool``
-- ``power``: ``power``
+- ``power_analysis``: ``power``
 - ``prediction``: random effects, predictions, residuals
 - ``population``: marginal coefficients and means, contrasts, effects
 - ``variance_shares``: R2 and the intraclass correlation
@@ -37,7 +37,7 @@ from glmmjax.results.mixed_model import MixedModelResults as MixedModelResults
 from glmmjax.results.permutation import PermutationTestResults as PermutationTestResults
 from glmmjax.results.permutation import permutation_test as permutation_test
 from glmmjax.results.pooling import pool as pool
-from glmmjax.results.power import PowerResults as PowerResults
-from glmmjax.results.power import power as power
+from glmmjax.results.power_analysis import PowerResults as PowerResults
+from glmmjax.results.power_analysis import power as power
 from glmmjax.results.quantile_residuals import QuantileResiduals as QuantileResiduals
 from glmmjax.tables.page import Summary as Summary

@@ -82,7 +82,7 @@ class DrawnClusters:
         rows = np.repeat(self._starts[chosen] - (np.cumsum(sizes) - sizes), sizes) + np.arange(int(sizes.sum()))
         weights = np.where(layout.is_cluster, self._weights[chosen][layout.clusters], 0.0)
         bucket = self._table.bucket(rows[layout.rows], layout.is_row, weights)
-        frame = None if self._frame is None else np.repeat(self._frame, self.shape[0], axis=0)
+        frame: Any = None if self._frame is None else np.repeat(self._frame, self.shape[0], axis=0)
         return bucket._replace(frame=frame)
 
     @functools.cached_property
