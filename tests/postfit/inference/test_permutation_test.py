@@ -1,5 +1,6 @@
 """Permutation tests: columns and statistics against ordinary designs and fits of permuted tables, p-values against full enumeration."""
 
+import dataclasses
 import itertools
 from typing import Any
 
@@ -164,6 +165,21 @@ def test_refits_without_certificate_are_counted_and_said(trial_fit, monkeypatch)
         assert "2 permutations are not counted" in str(found)
     with pytest.raises(ArgumentError, match="in none of the 2 permutations"):
         gj.permutation_test(trial_fit, "x", 2)
+
+
+def test_a_fit_by_a_rule_that_has_not_settled_is_a_maximum_by_this_rule(trial_fit):
+    fitted = trial_fit.fitted_model
+    ended = dataclasses.replace(fitted.convergence, code=Code.QUADRATURE_NOT_SETTLED)
+    settings = module.PermutationSettings(3, "wald")
+    found = module.permutation_test(dataclasses.replace(fitted, convergence=ended), "arm", settings)
+    assert found.statistic == module.permutation_test(fitted, "arm", settings).statistic
+
+
+def test_a_singular_fit_has_the_wald_statistic_of_wald_test(singular_fit):
+    found = gj.permutation_test(singular_fit, "sex", 4, statistic="wald")
+    expected = singular_fit.wald_test("sex[T.female] = 0, sex[T.female]:time = 0").statistic
+    assert found.statistic == pytest.approx(expected, rel=1e-10)
+    assert found.draws.notna().all()
 
 
 def test_strata_exchange_inside_centres(trial_fit):
