@@ -22,13 +22,14 @@ from glmmjax.estimation.padding import Padding, padding
 from glmmjax.estimation.xla.program import as_program
 from glmmjax.fitted import FittedModel
 from glmmjax.likelihood.clusters import Bucket
-from glmmjax.likelihood.model_rows import ModelRows, phi_of_rows, predictors_at
+from glmmjax.likelihood.model_rows import ModelRows, predictors_at
 from glmmjax.postfit.prediction.rows import own_clusters
 from glmmjax.postfit.uncertainty.scores import cluster_weights_of
 
 __all__ = ["DrawnClusters"]
 
 _WIDTH_STEPS = 8  # sizes an octave, as in the layout of a fit
+_AT_A_TIME = 16  # clusters that are drawn together
 
 
 class DrawnClusters:
@@ -103,16 +104,33 @@ class DrawnClusters:
 
 @as_program(0)
 def _drawn(problem: Problem, theta: Array, bucket: Bucket, seed: Array) -> Any:
-    """The ``y`` of a bucket; ``seed`` holds the seed and the number of the data set. Every cluster has a key of its own."""
+    """The ``y`` of a bucket; ``seed`` holds the seed and the number of the data set.
+
+    A few clusters at a time, with a key of their own and always as many of them, so that no draw depends on the shape of the bucket.
+    """
     key = jax.random.fold_in(jax.random.key(seed[0]), seed[1])
     params, q = problem.layout.params(theta), problem.layout.covariance.q
     n_blocks, width, n_lanes = bucket.shape
+    n_parts = -(-n_blocks * n_lanes // _AT_A_TIME)
+    padded = jnp.arange(n_parts * _AT_A_TIME) % (n_blocks * n_lanes)
 
-    def one(y: Any, rows: ModelRows, number: Array) -> Any:
+    def in_parts(values: Array) -> Array:
+        """(parts, ..., w, clusters) of values (S, ..., w, B)."""
+        flat = jnp.moveaxis(values, -1, 1).reshape(n_blocks * n_lanes, *values.shape[1:-1])
+        return jnp.moveaxis(flat[padded].reshape(n_parts, _AT_A_TIME, *values.shape[1:-1]), 1, -1)
+
+    def in_blocks(drawn: Array) -> Array:
+        flat = jnp.moveaxis(drawn, -1, 1).reshape(-1, width)[: n_blocks * n_lanes]
+        return jnp.moveaxis(flat.reshape(n_blocks, n_lanes, width), -1, 1)
+
+    def one(part: tuple[Any, ModelRows, Array]) -> Any:
+        y, rows, number = part
         for_effects, for_outcomes = jax.random.split(jax.random.fold_in(key, number))
-        eta = predictors_at(params, rows, problem.prior.sample(for_effects, (q, 1), theta.dtype))
-        return problem.family.sample(for_outcomes, y, eta[0], phi_of_rows(params, width), *eta[1:])
+        u = problem.prior.sample(for_effects, (q, _AT_A_TIME), theta.dtype)
+        eta = predictors_at(params, rows, u[:, None])
+        phi = jnp.asarray(params.phi, theta.dtype)
+        phi = jnp.broadcast_to(phi.reshape(-1, 1, 1), (len(phi), width, _AT_A_TIME))
+        return problem.family.sample(for_outcomes, y, eta[0], phi, *eta[1:])
 
-    numbers = jnp.arange(n_blocks * n_lanes).reshape(n_blocks, n_lanes)
-    each = jax.vmap(jax.vmap(one, in_axes=-1, out_axes=-1))
-    return each(bucket.y, ModelRows(bucket.X, bucket.Z, bucket.offset), numbers)
+    parts = jax.tree.map(in_parts, (bucket.y, ModelRows(bucket.X, bucket.Z, bucket.offset)))
+    return jax.tree.map(in_blocks, jax.lax.map(one, (*parts, jnp.arange(n_parts))))
