@@ -15,6 +15,8 @@ from jax import Array
 from glmmjax.families.base import Family
 from glmmjax.likelihood.adaptive import integrate, integrate_with_slopes
 from glmmjax.likelihood.clusters import Bucket
+from glmmjax.likelihood.levels import NestedRule
+from glmmjax.likelihood.nested import nested_value_and_gradient, nested_values
 from glmmjax.likelihood.params import Params
 from glmmjax.likelihood.posterior import Posterior, posterior
 from glmmjax.likelihood.prior import STANDARD_NORMAL, Prior
@@ -122,6 +124,8 @@ def block_value_and_gradient(
     The chain rule is written out where it meets the sum over nodes: automatic differentiation through that loop would trace it twice
     and move parts of the density out of it.
     """
+    if isinstance(rule, NestedRule):
+        return nested_value_and_gradient(params, block, start, family, rule, prior)
 
     def prepare(params: Params) -> tuple[tuple[Predictors, NodePlacement, Array], Posterior]:
         f = integrand(params, block, family, prior)
@@ -146,6 +150,8 @@ def start_modes(buckets: tuple[Bucket, ...], q: int) -> Modes:
 
 def block_values(params: Params, block: Bucket, family: Family, rule: Rule, prior: Prior = STANDARD_NORMAL) -> Array:
     """(B,) log marginal likelihoods of a block."""
+    if isinstance(rule, NestedRule):
+        return nested_values(params, block, family, rule, prior)
     f = integrand(params, block, family, prior)
     start = jnp.zeros((params.chol.shape[-1], block.cluster_weight.shape[-1]), f.x.eta.dtype)
     return integrate(f, rule.place(f, posterior(f, start)), rule) + log_base(f)

@@ -26,7 +26,14 @@ class Prior(abc.ABC):
 
     A new law states ``log_density``, ``log_constant`` and ``sample``. It has the derivatives by automatic differentiation, and writes
     them out where that is shorter or faster.
+
+    Attributes
+    ----------
+    n_upper : how many of the random effects, the first of u, belong to a cluster as a whole; each cluster inside it has draws of its own
+        of the others. 0 where clusters have no clusters inside.
     """
+
+    n_upper: int = 0
 
     has_linear_gradient: ClassVar[bool] = False  # whether it is a matrix times u; moments of the nodes then give sums over nodes
     reach: ClassVar[float]  # along one axis, the density is below 1e-15 of its peak further from 0 than this
