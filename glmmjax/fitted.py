@@ -16,6 +16,7 @@ from glmmjax.estimation.padding import Padding, padding
 from glmmjax.likelihood.clusters import to_clusters
 from glmmjax.likelihood.covariance import lower_factor
 from glmmjax.likelihood.params import Params, layout_of
+from glmmjax.likelihood.prior import StandardNormal
 from glmmjax.likelihood.quadrature import Quadrature
 from glmmjax.options import Options, StudentTPenalty
 from glmmjax.request import FitRequest
@@ -68,7 +69,7 @@ def problem_of(design: Design, penalty: StudentTPenalty | None) -> Problem:
     """The static part of a fit of ``design``."""
     layout = layout_of(design.family, design.predictor_sizes, design.covariance)
     is_intercept = tuple(name == "Intercept" for name in design.fixed_names) if penalty else ()
-    return Problem(design.family, layout, penalty, is_intercept)
+    return Problem(design.family, layout, penalty, is_intercept, StandardNormal(design.n_upper))
 
 
 def padding_of(fitted: FittedModel) -> Padding:

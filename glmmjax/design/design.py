@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -21,6 +21,25 @@ from glmmjax.likelihood.structure import Structure
 __all__ = ["Design", "in_memory"]
 
 _VALUES = Judged("numbers, one for each row or cluster, traced or not")
+
+
+class LowerLevel(NamedTuple):
+    """The clusters inside the clusters of a design, in order of first appearance.
+
+    Attributes
+    ----------
+    labels : (m_lower,) pandas MultiIndex of the labels of the upper cluster and of the lower one
+    upper_of : (m_lower,) numpy int, number of the upper cluster of each
+    sizes : (m_lower,) numpy int, rows of each
+    slots : (m_lower,) numpy int, lane of each in the buckets laid end to end
+    codes : (n,) numpy int, lower cluster of each row used, in the caller's order
+    """
+
+    labels: Any
+    upper_of: Any
+    sizes: Any
+    slots: Any
+    codes: Any
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,6 +65,8 @@ class Design:
     n_dropped : rows dropped for missing values
     random_reach : (q,) numpy: largest absolute value of each random-effects column
     recipe : what makes the same columns of other rows
+    n_upper : random effects of the upper of two levels, which are the first; 0 where there is one level
+    lower : the clusters inside ``groups``; None where there is one level
     """
 
     rows: ClusterData | StreamedRows
@@ -65,6 +86,8 @@ class Design:
     n_dropped: int
     random_reach: Any
     recipe: Recipe
+    n_upper: int = 0
+    lower: LowerLevel | None = None
 
     @property
     def clusters(self) -> ClusterData:
@@ -91,6 +114,12 @@ class Design:
     def group_name(self) -> str | None:
         """The cluster variable, None without random effects."""
         return self.formula.group
+
+    @property
+    def level_names(self) -> tuple[str, ...]:
+        """The levels of random effects: the cluster variable, then ``"school:class"`` for clusters inside clusters."""
+        group, lower = self.formula.group, self.formula.lower_group
+        return () if group is None else (group,) if lower is None else (group, f"{group}:{lower}")
 
     @property
     def predictor_sizes(self) -> tuple[int, ...]:

@@ -15,9 +15,10 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from glmmjax.likelihood.levels import Levels
 from glmmjax.likelihood.small_matrices import Matrix, symmetric
 
-__all__ = ["STANDARD_NORMAL", "Prior", "StandardNormal"]
+__all__ = ["STANDARD_NORMAL", "Prior", "StandardNormal", "law_of"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,3 +88,8 @@ class StandardNormal(Prior):
 
 
 STANDARD_NORMAL = StandardNormal()
+
+
+def law_of(levels: Levels | None) -> StandardNormal:
+    """The law of the random effects of data whose buckets have these ``levels``."""
+    return STANDARD_NORMAL if levels is None else StandardNormal(levels.n_upper)
