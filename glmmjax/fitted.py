@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
+import math
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,8 @@ from glmmjax.estimation.factors import root_of
 from glmmjax.estimation.maximum import Maximum
 from glmmjax.estimation.objective import Problem
 from glmmjax.estimation.padding import Padding, padding
-from glmmjax.likelihood.clusters import to_clusters
+from glmmjax.likelihood.block_sums import Modes
+from glmmjax.likelihood.clusters import from_clusters, to_clusters
 from glmmjax.likelihood.covariance import lower_factor
 from glmmjax.likelihood.params import Params, layout_of
 from glmmjax.likelihood.prior import StandardNormal
@@ -21,7 +24,7 @@ from glmmjax.likelihood.quadrature import Quadrature
 from glmmjax.options import Options, StudentTPenalty
 from glmmjax.request import FitRequest
 
-__all__ = ["FittedModel", "fitted_model", "has_same_parameters", "padding_of", "problem_of"]
+__all__ = ["FittedModel", "fitted_model", "has_same_parameters", "modes_in_blocks", "padding_of", "problem_of"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +42,7 @@ class FittedModel:
     information : (P, P) negative Hessian of the penalised log-likelihood in theta
     log_likelihood : log-likelihood without the penalty
     objective : log-likelihood with the penalty
-    modes : (m, q) conditional modes in spherical coordinates u, with b = L u; in the order of ``design.groups``
+    modes : (m, q) conditional modes in spherical coordinates u, with b = L u; in the order of ``design.units``
     is_singular : whether D has lost rank
     convergence : how the fit ended
     request : the arguments of ``mixed_model``, for ``update``
@@ -106,7 +109,19 @@ def fitted_model(request: FitRequest, design: Design, problem: Problem, maximum:
 
 def _modes_by_cluster(maximum: Maximum, design: Design) -> np.ndarray:
     """(m, q) from the (S, q, B) arrays of the buckets."""
-    return to_clusters(design.rows, [np.asarray(modes) for modes in maximum.modes]).T
+    return to_clusters(design.lower or design.rows, [np.asarray(modes) for modes in maximum.modes]).T
+
+
+def modes_in_blocks(design: Design, modes: np.ndarray) -> Modes:
+    """One (S, q, B) array a bucket, from modes (m, q) in the order of ``design.units``."""
+    if design.lower is None:
+        return tuple(from_clusters(design.clusters, modes.T))
+    shapes = [bucket.cluster_weight.shape for bucket in design.clusters.buckets]
+    ends = np.cumsum([0, *map(math.prod, shapes)])
+    flat = np.zeros((modes.shape[1], ends[-1]))
+    flat[:, design.lower.slots] = modes.T
+    parts = zip(itertools.pairwise(ends), shapes, strict=True)
+    return tuple(np.moveaxis(flat[:, first:end].reshape(-1, *shape), 1, 0) for (first, end), shape in parts)
 
 
 def has_same_parameters(previous: FittedModel, design: Design, problem: Problem) -> bool:

@@ -122,6 +122,40 @@ class Design:
         return () if group is None else (group,) if lower is None else (group, f"{group}:{lower}")
 
     @property
+    def cluster_columns(self) -> tuple[str, ...]:
+        """The columns that identify clusters, those of the upper level first."""
+        return tuple(name for name in (self.formula.group, self.formula.lower_group) if name is not None)
+
+    @property
+    def units(self) -> Any:
+        """Pandas Index of the clusters that have all random effects: the lower of two levels. In order of first appearance."""
+        return self.groups if self.lower is None else self.lower.labels
+
+    @property
+    def effects_by_level(self) -> dict[str, tuple[slice, tuple[str, ...]]]:
+        """For each level of random effects their places among all, and their names without the level."""
+        if self.lower is None:
+            return {name: (slice(None), self.random_names) for name in self.level_names}
+        places = (slice(self.n_upper), slice(self.n_upper, None))
+        bare = tuple(name.rpartition(" | ")[0] for name in self.random_names)
+        return {name: (place, bare[place]) for name, place in zip(self.level_names, places, strict=True)}
+
+    def check_one_level(self, what: str) -> None:
+        """Refuse ``what`` for two levels of random effects.
+
+        Raises
+        ------
+        ArgumentError
+        """
+        if self.lower is not None:
+            upper, lower = self.level_names
+            raise ArgumentError(
+                f"{what} needs one level of random effects, and this model has two, {upper} and {lower}. Predictions without random effects "
+                "(kind='mean_subject' or 'marginal'), at the conditional modes (kind='subject_specific' without an interval), and "
+                "random_effects, simulate and bootstrap take both levels."
+            )
+
+    @property
     def predictor_sizes(self) -> tuple[int, ...]:
         """Numbers of fixed-effects columns of the linear predictors that the model has."""
         others = (self.zi_fixed_names, self.dispersion_names)

@@ -116,7 +116,7 @@ def one_group(n: int) -> RowGroups:
 def fitted_frame(design: Design, data: Any) -> pd.DataFrame:
     """The rows of ``data`` that were fitted: those without a missing value in a column that the model needs."""
     frame = as_frame(data)
-    needed = [*design.recipe.columns, design.group_name, *design.recipe.offsets.values()]
+    needed = [*design.recipe.columns, *design.cluster_columns, *design.recipe.offsets.values()]
     return frame.dropna(subset=[name for name in dict.fromkeys(needed) if name is not None and name in frame.columns])
 
 

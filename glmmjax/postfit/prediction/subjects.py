@@ -150,6 +150,8 @@ def _targets(fitted: FittedModel, newdata: Any, newdata2: Any, with_outcome: boo
         rows = read_rows(fitted, newdata, newdata2, with_outcome)
         n = int(rows.is_complete.sum())
         return Targets(rows, np.arange(n), rows.labels[rows.is_complete], (), np.zeros(n, int), np.arange(n))
+    if design.lower is not None:
+        return _nested_targets(fitted, newdata, newdata2, with_outcome)
     if newdata is None:
         rows = read_own_rows(fitted)
         codes, labels = _groups(rows)
@@ -169,6 +171,23 @@ def _targets(fitted: FittedModel, newdata: Any, newdata2: Any, with_outcome: boo
         Source(cluster_rows(history, fitted.options, fitted.design), None) if len(numbers) else Source(fitted.design.rows, fitted.modes)
     )
     return Targets(rows, _groups(rows).codes, _groups(rows).labels, (source,), np.zeros(len(numbers), int), numbers)
+
+
+def _nested_targets(fitted: FittedModel, newdata: Any, newdata2: Any, with_outcome: bool) -> Targets:
+    """Targets of a fit with two levels: clusters of the lower level that the fit knows."""
+    design = fitted.design
+    if newdata2 is not None:
+        design.check_one_level("newdata2")
+    rows = read_own_rows(fitted) if newdata is None else read_new_rows(design, newdata, with_outcome=with_outcome, with_groups=True)
+    codes, labels, _ = rows.lower
+    numbers = design.units.get_indexer(labels)
+    if (numbers < 0).any():
+        lost = ", ".join(f"{show_label(upper)}:{show_label(lower)}" for upper, lower in labels[np.flatnonzero(numbers < 0)][:3])
+        raise ArgumentError(
+            f"newdata has {(numbers < 0).sum()} clusters {design.level_names[1]} that the fit does not know, such as {lost}. Predict them "
+            "without random effects, kind='mean_subject' or kind='marginal'."
+        )
+    return Targets(rows, codes, labels, (Source(design.rows, fitted.modes),), np.zeros(len(labels), int), numbers)
 
 
 def posterior_points(fitted: FittedModel) -> int:
@@ -267,6 +286,7 @@ def _selected(targets: Targets, by_source: list[np.ndarray]) -> np.ndarray:
 
 
 def _given(fitted: FittedModel, source: Source) -> Conditional:
+    fitted.design.check_one_level("the distribution of random effects given outcomes")
     start = None if source.modes is None else blocks_of_modes(source.modes, source.clusters)
     wide = padding_of(fitted)
     return _conditional(wide.problem, posterior_points(fitted), wide.params(fitted.params), wide.clusters(source.clusters), start)
