@@ -140,6 +140,12 @@ class Design:
         bare = tuple(name.rpartition(" | ")[0] for name in self.random_names)
         return {name: (place, bare[place]) for name, place in zip(self.level_names, places, strict=True)}
 
+    def effect_names(self, other: Design) -> tuple[str, ...]:
+        """``random_names`` for a comparison with the design ``other``: each with its level where one of them has two."""
+        if self.lower is not None or other.lower is None:
+            return self.random_names
+        return tuple(f"{name} | {self.group_name}" for name in self.random_names)
+
     def check_one_level(self, what: str) -> None:
         """Refuse ``what`` for two levels of random effects.
 

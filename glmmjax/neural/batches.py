@@ -147,6 +147,7 @@ def by_cluster(design: Design) -> ByCluster:
     RowsNotKeptError
         For a stream.
     """
+    design.check_one_level("a batch of clusters")
     clusters = design.clusters
     of_row = np.asarray(clusters_of_rows(clusters, design.order))
     rows, sizes = np.argsort(of_row, kind="stable").astype(np.int32), np.bincount(of_row, minlength=len(design.groups))

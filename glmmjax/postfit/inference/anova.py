@@ -187,7 +187,7 @@ def _not_comparable(smaller: FittedModel, larger: FittedModel) -> str:
             return "No test: the rows of a stream are not kept, and by their names the fixed effects are not nested."
     elif any(not _is_spanned(*columns) for columns in _columns_by_predictor(smaller, larger)):
         return "No test: the models are not nested, because the fixed effects of the smaller one are no part of those of the larger one."
-    if not set(smaller.design.random_names) <= set(larger.design.random_names):
+    if not set(smaller.design.effect_names(larger.design)) <= set(larger.design.effect_names(smaller.design)):
         return "No test: the models are not nested, because the smaller one has random effects that the larger one lacks."
     return ""
 

@@ -36,7 +36,8 @@ def n_limits(smaller: FittedModel, larger: FittedModel) -> int:
 
     0 where it is not the larger one at limits, or where they differ in their random effects, so that another parameter lies on a boundary.
     """
-    same_effects = smaller.design.random_names == larger.design.random_names and smaller.design.covariance == larger.design.covariance
+    same_names = smaller.design.effect_names(larger.design) == larger.design.effect_names(smaller.design)
+    same_effects = same_names and smaller.design.covariance == larger.design.covariance
     if not same_effects or smaller.is_singular:
         return 0
     ways = [limit for where, limit in limit_parts(larger.problem) if where.stop - where.start == 1]
@@ -48,15 +49,16 @@ def n_limits(smaller: FittedModel, larger: FittedModel) -> int:
     return 2 if is_second else 0
 
 
-def _blocks(design: Design) -> Blocks:
-    names = iter(design.random_names)
+def _blocks(design: Design, other: Design) -> Blocks:
+    names = iter(design.effect_names(other))
     return [frozenset(next(names) for _ in range(size)) for size in design.covariance.block_sizes]
 
 
 def boundary_hint(smaller: Design, larger: Design) -> str:
     """What is said of a plain chi-square test where variances are added; empty where none is."""
-    added = set(larger.random_names) - set(smaller.random_names)
-    if not added or set(smaller.random_names) - set(larger.random_names):
+    few, many = set(smaller.effect_names(larger)), set(larger.effect_names(smaller))
+    added = many - few
+    if not added or few - many:
         return ""
     return (
         f"The smaller model sets the variance of {', '.join(sorted(added))} to 0, on the boundary, where this chi-square p-value is too "
@@ -71,7 +73,7 @@ def mixture(smaller: FittedModel, larger: FittedModel) -> dict[int, float]:
     others: ``sum_j 2^-k C(k, j) chi2(j)``.
     """
     _check_mixture_applies(smaller, larger)
-    old, new = _blocks(smaller.design), _blocks(larger.design)
+    old, new = _blocks(smaller.design, larger.design), _blocks(larger.design, smaller.design)
     changed, gone = [block for block in new if block not in old], [block for block in old if block not in new]
     if not gone and changed and all(len(block) == 1 for block in changed):
         k = len(changed)
@@ -98,9 +100,9 @@ def _check_mixture_applies(smaller: FittedModel, larger: FittedModel) -> None:
             "boundary=True compares models that differ in their random effects only, and these differ in their fixed effects or family "
             f"too. Compare in two steps. {_USE_PLAIN}"
         )
-    if not set(a.random_names) < set(b.random_names):
+    if not set(a.effect_names(b)) < set(b.effect_names(a)):
         raise ArgumentError(
-            f"boundary=True: from random effects {_show(_blocks(a))} to {_show(_blocks(b))} no variance is added, so no null hypothesis "
+            f"boundary=True: from random effects {_show(_blocks(a, b))} to {_show(_blocks(b, a))} no variance is added, so no null hypothesis "
             "lies on the boundary (a covariance of 0 lies inside). Use boundary=False."
         )
     if smaller.is_singular:
