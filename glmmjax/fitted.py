@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
-import math
 from typing import Any
 
 import numpy as np
@@ -15,7 +13,6 @@ from glmmjax.estimation.factors import root_of
 from glmmjax.estimation.maximum import Maximum
 from glmmjax.estimation.objective import Problem
 from glmmjax.estimation.padding import Padding, padding
-from glmmjax.likelihood.block_sums import Modes
 from glmmjax.likelihood.clusters import from_clusters, to_clusters
 from glmmjax.likelihood.covariance import lower_factor
 from glmmjax.likelihood.params import Params, layout_of
@@ -109,19 +106,14 @@ def fitted_model(request: FitRequest, design: Design, problem: Problem, maximum:
 
 def _modes_by_cluster(maximum: Maximum, design: Design) -> np.ndarray:
     """(m, q) from the (S, q, B) arrays of the buckets."""
-    return to_clusters(design.lower or design.rows, [np.asarray(modes) for modes in maximum.modes]).T
+    blocks = [np.asarray(modes) for modes in maximum.modes]
+    return (to_clusters(design.rows, blocks) if design.lower is None else design.lower.from_blocks(blocks)).T
 
 
-def modes_in_blocks(design: Design, modes: np.ndarray) -> Modes:
+def modes_in_blocks(design: Design, modes: np.ndarray) -> tuple[Any, ...]:
     """One (S, q, B) array a bucket, from modes (m, q) in the order of ``design.units``."""
-    if design.lower is None:
-        return tuple(from_clusters(design.clusters, modes.T))
-    shapes = [bucket.cluster_weight.shape for bucket in design.clusters.buckets]
-    ends = np.cumsum([0, *map(math.prod, shapes)])
-    flat = np.zeros((modes.shape[1], ends[-1]))
-    flat[:, design.lower.slots] = modes.T
-    parts = zip(itertools.pairwise(ends), shapes, strict=True)
-    return tuple(np.moveaxis(flat[:, first:end].reshape(-1, *shape), 1, 0) for (first, end), shape in parts)
+    lower = design.lower
+    return tuple(from_clusters(design.clusters, modes.T)) if lower is None else lower.in_blocks(design.clusters.buckets, modes.T)
 
 
 def has_same_parameters(previous: FittedModel, design: Design, problem: Problem) -> bool:

@@ -18,13 +18,13 @@ from glmmjax.design.columns.predictor import predictor_from
 from glmmjax.design.columns.predictors import build_predictors, n_upper_effects, names_of, predictor_functions, random_reach, structure_of
 from glmmjax.design.columns.recipe import Recipe
 from glmmjax.design.columns.table import Table, as_frame, column_of, complete_rows, describe_unknown, find_columns, levels_of, plain_types
-from glmmjax.design.design import Design, LowerLevel
+from glmmjax.design.design import Design
 from glmmjax.design.formula.matrices import caller_namespace, evaluate, formula_namespace, names_used
 from glmmjax.design.formula.split import FormulaParts
 from glmmjax.design.formula.tokens import names_in
 from glmmjax.design.layout.block_files import BlockFiles, StreamedRows
 from glmmjax.design.layout.grouping import group_rows
-from glmmjax.design.layout.nesting import nest_rows
+from glmmjax.design.layout.nesting import LowerLevel, nest_rows
 from glmmjax.design.layout.packing import Columns, cluster_data, columns_of, frame_of, row_order
 from glmmjax.design.stream.blocks import StreamModel, scan_stream, written_blocks
 from glmmjax.errors import DesignWarning, FormulaError, warn_caller
@@ -102,7 +102,7 @@ class _ModelColumns(NamedTuple):
     levels: tuple[Any, ...]
     random_reach: np.ndarray
     recipe: Recipe
-    n_upper: int = 0
+    n_upper: int
 
 
 class _UsedRows(NamedTuple):
@@ -193,9 +193,9 @@ def build_design(given: ModelArguments, env: Any, options: Options | None = None
         layout, lower, levels = group_rows(groups.codes, n_groups, most_rows), None, None
     else:
         inside = nested_groups(groups, table.frame[formula.lower_group], formula.lower_group)
-        layout, lower_slots = nest_rows(inside.codes, inside.upper_of, most_rows)
+        layout, lanes = nest_rows(inside.codes, inside.upper_of, most_rows)
         levels = Levels(columns.n_upper)
-        lower = LowerLevel(inside.labels, inside.upper_of, np.bincount(inside.codes), lower_slots, inside.codes)
+        lower = LowerLevel(inside.labels, inside.upper_of, np.bincount(inside.codes), lanes, inside.codes)
     labels = RowLabels(groups.labels, np.bincount(groups.codes, minlength=n_groups), table.labels, table.n_dropped)
     del used, table, groups  # frees memory: see cluster_data
     frame = frame_of(arrays.Z, arrays.offset[0].shape[1], columns.covariance.basis_sizes)
@@ -234,6 +234,7 @@ def stored_design(given: ModelArguments, env: Any, kept: KeptOfStream) -> Design
         levels=(),
         random_reach=kept.random_reach,
         recipe=Recipe({"main": predictor}, namespace, kept.columns, kept.levels, kept.outcome_levels, kept.offsets),
+        n_upper=0,
     )
     return _design(formula, columns, kept.labels, kept.rows, None)
 
@@ -255,6 +256,7 @@ def _written_design(given: ModelArguments, model: StreamModel, options: Options)
             levels=(),
             random_reach=totals.reach,
             recipe=recipe,
+            n_upper=0,
         )
         labels = RowLabels(found.labels, found.sizes, pd.RangeIndex(found.n_rows), found.n_dropped)
         files = files.within(columns.covariance.basis_sizes)
@@ -267,14 +269,10 @@ def _used_rows(given: ModelArguments, namespace: Mapping[str, Any]) -> _UsedRows
     formula, data = given.formula, as_frame(given.data)
     variables = find_columns(formula.expressions, data, namespace, formula.text)
     columns = dict(variables)
-    if formula.group is not None:
-        if formula.group not in data.columns:
-            raise FormulaError(describe_unknown(formula.group, data, f"{formula.text} as cluster variable"))
-        columns[formula.group] = column_of(data, formula.group)
-    if formula.lower_group is not None:
-        if formula.lower_group not in data.columns:
-            raise FormulaError(describe_unknown(formula.lower_group, data, f"{formula.text} as cluster variable"))
-        columns[formula.lower_group] = column_of(data, formula.lower_group)
+    for group in (name for name in (formula.group, formula.lower_group) if name is not None):
+        if group not in data.columns:
+            raise FormulaError(describe_unknown(group, data, f"{formula.text} as cluster variable"))
+        columns[group] = column_of(data, group)
     columns.update(weights_column(given.weights, data))
     columns.update({_ARGUMENT + name: offset_values(value, data, name) for _, name, value in given.offsets})
     table = complete_rows(columns, data.index)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
@@ -12,6 +12,7 @@ from glmmjax.arguments import Judged, Text, takes
 from glmmjax.design.columns.recipe import Recipe
 from glmmjax.design.formula.split import FormulaParts
 from glmmjax.design.layout.block_files import StreamedRows
+from glmmjax.design.layout.nesting import LowerLevel
 from glmmjax.design.layout.new_values import with_many_outcomes, with_new_offset, with_new_outcome, with_new_weights
 from glmmjax.errors import ArgumentError, RowsNotKeptError
 from glmmjax.families import Family
@@ -21,25 +22,6 @@ from glmmjax.likelihood.structure import Structure
 __all__ = ["Design", "in_memory"]
 
 _VALUES = Judged("numbers, one for each row or cluster, traced or not")
-
-
-class LowerLevel(NamedTuple):
-    """The clusters inside the clusters of a design, in order of first appearance.
-
-    Attributes
-    ----------
-    labels : (m_lower,) pandas MultiIndex of the labels of the upper cluster and of the lower one
-    upper_of : (m_lower,) numpy int, number of the upper cluster of each
-    sizes : (m_lower,) numpy int, rows of each
-    slots : (m_lower,) numpy int, lane of each in the buckets laid end to end
-    codes : (n,) numpy int, lower cluster of each row used, in the caller's order
-    """
-
-    labels: Any
-    upper_of: Any
-    sizes: Any
-    slots: Any
-    codes: Any
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,50 +98,9 @@ class Design:
         return self.formula.group
 
     @property
-    def level_names(self) -> tuple[str, ...]:
-        """The levels of random effects: the cluster variable, then ``"school:class"`` for clusters inside clusters."""
-        group, lower = self.formula.group, self.formula.lower_group
-        return () if group is None else (group,) if lower is None else (group, f"{group}:{lower}")
-
-    @property
-    def cluster_columns(self) -> tuple[str, ...]:
-        """The columns that identify clusters, those of the upper level first."""
-        return tuple(name for name in (self.formula.group, self.formula.lower_group) if name is not None)
-
-    @property
     def units(self) -> Any:
         """Pandas Index of the clusters that have all random effects: the lower of two levels. In order of first appearance."""
         return self.groups if self.lower is None else self.lower.labels
-
-    @property
-    def effects_by_level(self) -> dict[str, tuple[slice, tuple[str, ...]]]:
-        """For each level of random effects their places among all, and their names without the level."""
-        if self.lower is None:
-            return {name: (slice(None), self.random_names) for name in self.level_names}
-        places = (slice(self.n_upper), slice(self.n_upper, None))
-        bare = tuple(name.rpartition(" | ")[0] for name in self.random_names)
-        return {name: (place, bare[place]) for name, place in zip(self.level_names, places, strict=True)}
-
-    def effect_names(self, other: Design) -> tuple[str, ...]:
-        """``random_names`` for a comparison with the design ``other``: each with its level where one of them has two."""
-        if self.lower is not None or other.lower is None:
-            return self.random_names
-        return tuple(f"{name} | {self.group_name}" for name in self.random_names)
-
-    def check_one_level(self, what: str) -> None:
-        """Refuse ``what`` for two levels of random effects.
-
-        Raises
-        ------
-        ArgumentError
-        """
-        if self.lower is not None:
-            upper, lower = self.level_names
-            raise ArgumentError(
-                f"{what} needs one level of random effects, and this model has two, {upper} and {lower}. Predictions without random effects "
-                "(kind='mean_subject' or 'marginal'), at the conditional modes (kind='subject_specific' without an interval), and "
-                "random_effects, simulate and bootstrap take both levels."
-            )
 
     @property
     def predictor_sizes(self) -> tuple[int, ...]:

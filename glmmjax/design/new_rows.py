@@ -16,6 +16,7 @@ from glmmjax.design.formula.matrices import evaluate
 from glmmjax.design.formula.tokens import names_in
 from glmmjax.design.layout.grouping import group_rows
 from glmmjax.design.layout.packing import Columns, cluster_data, frame_of
+from glmmjax.design.levels import check_one_level
 from glmmjax.errors import ArgumentError, DesignError, OutcomeError
 from glmmjax.likelihood.clusters import ClusterData
 from glmmjax.options import Options
@@ -78,7 +79,6 @@ def read_new_rows(
         found["main"] = without_intercept(found["main"], parts)
     outcome = _outcome(design, frame, labels) if with_outcome else Outcome((), None)
     clusters = None if groups is None else number_clusters(pd.Series(groups)[is_complete], parts.group)
-    is_nested = clusters is not None and inside is not None
     return NewRows(
         X=tuple(np.ascontiguousarray(predictor.fixed.values.T) for predictor in found.values()),
         Z=tuple(np.ascontiguousarray(predictor.random.values.T) for predictor in found.values()),
@@ -87,13 +87,13 @@ def read_new_rows(
         groups=clusters,
         is_complete=is_complete,
         labels=data.index,
-        lower=nested_groups(clusters, pd.Series(inside)[is_complete], parts.lower_group) if is_nested else None,
+        lower=None if clusters is None or inside is None else nested_groups(clusters, pd.Series(inside)[is_complete], parts.lower_group),
     )
 
 
 def cluster_rows(rows: NewRows, options: Options, design: Design) -> ClusterData:
     """Rows with outcomes and groups, as the likelihood takes them. Every cluster has weight 1; the order is that of ``rows.groups``."""
-    design.check_one_level("conditioning on other rows")
+    check_one_level(design, "conditioning on other rows")
     if rows.groups is None:
         raise ValueError("the rows were read without their clusters")
     layout = group_rows(rows.groups.codes, len(rows.groups.labels), options.max_block_rows)

@@ -24,9 +24,9 @@ from glmmjax.likelihood.covariance import canonical, of_levels
 from glmmjax.likelihood.gauss_hermite import check_n_agq
 from glmmjax.likelihood.marginal import in_ambient_precision
 from glmmjax.likelihood.params import Params, Theta, check_shapes, layout_of, predictor_sizes
-from glmmjax.likelihood.sharding import CLUSTERS
 from glmmjax.likelihood.prior import law_of
 from glmmjax.likelihood.quadrature import Quadrature
+from glmmjax.likelihood.sharding import CLUSTERS
 from glmmjax.likelihood.structure import Structure
 from glmmjax.options import Options, StudentTPenalty
 

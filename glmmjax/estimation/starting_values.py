@@ -184,8 +184,8 @@ def _fit_levels(
     information are those of the lower one, to which most of the variance within a cluster belongs.
     """
     if buckets[0].levels is None:
-        weights = jnp.broadcast_to(_total_weight(buckets), (problem.layout.covariance.q,))
-        return *_fit_working_model(problem, buckets, glm, information, spread), weights
+        of_all = jnp.broadcast_to(_total_weight(buckets), (problem.layout.covariance.q,))
+        return *_fit_working_model(problem, buckets, glm, information, spread), of_all
     parts = [(*_fit_working_model(p, b, glm, information, spread), b) for p, b in zip(*by_level(problem, buckets), strict=True)]
     (upper, small_upper, *_), (lower, small_lower, weight, _) = parts
     chol = _side_by_side(upper.chol, math.sqrt(0.5) * lower.chol)

@@ -117,7 +117,7 @@ def sum_over_blocks(
 
 
 def block_value_and_gradient(
-    params: Params, block: Bucket, start: Array, family: Family, rule: Rule, prior: Prior = STANDARD_NORMAL
+    params: Params, block: Bucket, start: Array, family: Family, rule: Rule | NestedRule, prior: Prior = STANDARD_NORMAL
 ) -> tuple[tuple[Array, Params], Array, Array]:
     """Weighted log-likelihood of a block, its gradient, its modes and their largest error.
 
@@ -148,7 +148,7 @@ def start_modes(buckets: tuple[Bucket, ...], q: int) -> Modes:
     return tuple(jnp.zeros((b.cluster_weight.shape[0], q, b.cluster_weight.shape[1]), b.cluster_weight.dtype) for b in buckets)
 
 
-def block_values(params: Params, block: Bucket, family: Family, rule: Rule, prior: Prior = STANDARD_NORMAL) -> Array:
+def block_values(params: Params, block: Bucket, family: Family, rule: Rule | NestedRule, prior: Prior = STANDARD_NORMAL) -> Array:
     """(B,) log marginal likelihoods of a block."""
     if isinstance(rule, NestedRule):
         return nested_values(params, block, family, rule, prior)

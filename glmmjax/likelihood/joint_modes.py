@@ -94,9 +94,8 @@ def _newton(f: Integrand, at: _Arrow) -> tuple[Array, Array]:
     gradient = tuple(g + over_lanes(f.observed, part) for g, part in zip(at.upper_gradient, lowered, strict=True))
     du, own = solve_cholesky(upper, gradient), solve_cholesky(lower, at.lower_gradient)
     dv = [o + sum(s * d for s, d in zip(row, du, strict=True)) for o, row in zip(own, at.slope, strict=True)]
-    size = sum(d * g for d, g in zip(du, gradient, strict=True))
-    size = size + over_lanes(f.observed, sum(o * g for o, g in zip(own, at.lower_gradient, strict=True)))
-    return jnp.stack([*du, *dv]), size
+    of_lower = (jnp.stack(own) * jnp.stack(at.lower_gradient)).sum(0)
+    return jnp.stack([*du, *dv]), (jnp.stack(du) * jnp.stack(gradient)).sum(0) + over_lanes(f.observed, of_lower)
 
 
 def _arrow(f: Integrand, u: Array, n_upper: int) -> _Arrow:

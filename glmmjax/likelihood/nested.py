@@ -42,7 +42,7 @@ class _Upper(NamedTuple):
     base: Array  # (B,) the part that depends on no random effect
 
 
-class _Sums(NamedTuple):
+class _UpperSums(NamedTuple):
     """Sums over upper nodes weighted by ``p_k = w_k exp(log p(u_k) + sum_j g_j(u_k) - shift)``."""
 
     total: Array  # (B,)
@@ -124,7 +124,7 @@ def _weight(f: Integrand, placement: NodePlacement, u: Array, log_weight: Array,
     return jnp.exp(over_lanes(f.observed, g) + f.prior.log_density(u) + log_weight - placement.shift)
 
 
-def _added(f: Integrand, placement: NodePlacement, rule: NestedRule, peak: JointPeak, k: Array, sums: _Sums) -> _Sums:
+def _added(f: Integrand, placement: NodePlacement, rule: NestedRule, peak: JointPeak, k: Array, sums: _UpperSums) -> _UpperSums:
     """``sums`` with node k of the upper rule."""
     u, z, log_weight = node_of_rule(rule.upper, placement, k)
     start = _start(peak, u)
@@ -139,9 +139,9 @@ def _added(f: Integrand, placement: NodePlacement, rule: NestedRule, peak: Joint
     placed = NodePlacement(p * by.origin, p * by.axes, p, jnp.zeros_like(p))
     dx, du = pull_back((Predictors(p * by.eta, p * by.zl, p * by.phi), placed))
     du = over_lanes(f.observed, du) - p * f.prior.negative_gradient(u)
-    return _Sums(sums.total + p, jax.tree.map(jnp.add, sums.x, dx), sums.origin + du, sums.axes + du[:, None] * z[None, :, None])
+    return _UpperSums(sums.total + p, jax.tree.map(jnp.add, sums.x, dx), sums.origin + du, sums.axes + du[:, None] * z[None, :, None])
 
 
-def _no_sums(upper: _Upper) -> _Sums:
+def _no_sums(upper: _Upper) -> _UpperSums:
     placement = upper.placement
-    return jax.tree.map(jnp.zeros_like, _Sums(upper.base, upper.x, placement.origin, placement.axes))
+    return jax.tree.map(jnp.zeros_like, _UpperSums(upper.base, upper.x, placement.origin, placement.axes))

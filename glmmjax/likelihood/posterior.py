@@ -49,8 +49,7 @@ def posterior(f: Integrand, start: Array) -> Posterior:
     if not len(mode):
         zero = jnp.zeros(mode.shape[1:], mode.dtype)
         return Posterior(mode, jnp.zeros((0, 0, *zero.shape), mode.dtype), zero, value, zero)
-    step = solve_cholesky(cholesky(hessian), gradient)
-    left = jax.lax.stop_gradient(sum(s * g for s, g in zip(step, gradient, strict=True)))
+    left = jax.lax.stop_gradient(jnp.stack(solve_cholesky(cholesky(hessian), gradient)) * jnp.stack(gradient)).sum(0)
     return normal_approximation(mode, hessian, f.turn, left)._replace(value=value)
 
 

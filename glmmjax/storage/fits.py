@@ -19,6 +19,7 @@ import pandas as pd
 from glmmjax.design import Design, ModelArguments, Stream, build_design
 from glmmjax.design.columns.table import as_frame, column_of
 from glmmjax.design.formula.allow_list import check_code, check_formula
+from glmmjax.design.levels import cluster_columns
 from glmmjax.errors import ArgumentError, DesignError, DesignWarning, FormulaError, GlmmError, StorageError
 from glmmjax.estimation.convergence import Code, Convergence
 from glmmjax.fitted import FittedModel, problem_of
@@ -163,7 +164,7 @@ def _used_columns(fitted: FittedModel) -> pd.DataFrame:
     """All rows of the columns that the model used, variables of the caller among them."""
     design, request = fitted.design, fitted.request
     data, named = as_frame(request.data), (request.weights, request.offset, request.zi_offset)
-    names = [*design.recipe.columns, *design.cluster_columns, *(name for name in named if isinstance(name, str))]
+    names = [*design.recipe.columns, *cluster_columns(design), *(name for name in named if isinstance(name, str))]
     columns = {name: _column(data, name, design.recipe.namespace) for name in dict.fromkeys(names)}
     return pd.DataFrame({name: pd.Series(column, index=data.index) for name, column in columns.items()}, index=data.index)
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from glmmjax.design.levels import effects_by_level
 from glmmjax.fitted import FittedModel
 from glmmjax.postfit.inference.information_criteria import aic, bic
 from glmmjax.postfit.prediction.random_effects import levels_of_effects, random_effects, random_effects_covariance
@@ -59,7 +60,7 @@ def fixed_covariance_frame(fitted: FittedModel) -> pd.DataFrame:
 
 def random_covariance_frame(fitted: FittedModel) -> pd.DataFrame | dict[str, pd.DataFrame]:
     """Covariance matrix D of the random effects; of two levels, that of each by its name."""
-    levels, d = fitted.design.effects_by_level, random_covariance(fitted)
+    levels, d = effects_by_level(fitted.design), random_covariance(fitted)
     found = {level: pd.DataFrame(d[place, place], index=names, columns=names) for level, (place, names) in levels.items()}
     return _by_level(found, ())
 

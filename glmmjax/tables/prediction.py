@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from glmmjax.design.levels import cluster_columns
 from glmmjax.fitted import FittedModel
 from glmmjax.postfit.checking.residuals import residuals
 from glmmjax.postfit.prediction.predict import IntervalSettings, predict
 from glmmjax.postfit.prediction.prediction_intervals import predict_with_intervals
 from glmmjax.postfit.prediction.random_effects import EffectIntervals, cluster_coefficients, levels_of_effects, random_effects_intervals
+
 __all__ = ["cluster_coefs_frame", "fitted_table", "prediction_table", "random_effects_table", "residual_series"]
 
 
@@ -26,7 +28,7 @@ def random_effects_table(fitted: FittedModel, kind: str = "mode", level: float =
         keys, effects = [labels], list(at.effects) * len(at.labels)
         if design.lower is not None:
             keys = [[at.name] * len(labels), *zip(*(label if isinstance(label, tuple) else (label, "") for label in labels), strict=True)]
-        names = [*(["level"] if design.lower is not None else []), *design.cluster_columns, "effect"]
+        names = [*(["level"] if design.lower is not None else []), *cluster_columns(design), "effect"]
         index = pd.MultiIndex.from_arrays([*keys, effects], names=names)
         columns = {name: getattr(found, name)[at.first, at.place].ravel() for name in found._fields}
         parts.append(pd.DataFrame(columns, index=index))

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from glmmjax.design.levels import level_names
 from glmmjax.estimation.convergence import Convergence
 from glmmjax.estimation.family_limits import limit_parts
 from glmmjax.families.base import Family
@@ -83,7 +84,7 @@ def _data_section(fitted: FittedModel) -> Section:
     if design.group_name is not None:
         lines.append(f"Number of Groups: {n_groups(fitted)} ({design.group_name}, {_range(design.cluster_sizes)} rows each)")
     if design.lower is not None:
-        lines.append(f"Number of Groups inside: {len(design.units)} ({design.level_names[1]}, {_range(design.lower.sizes)} rows each)")
+        lines.append(f"Number of Groups inside: {len(design.units)} ({level_names(design)[1]}, {_range(design.lower.sizes)} rows each)")
     if design.n_dropped:
         lines.append(f"Rows dropped for missing values: {design.n_dropped}")
     if design.success_level is not None:

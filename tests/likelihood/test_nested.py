@@ -52,7 +52,7 @@ def dense_sum(params: gj.Params, data: pd.DataFrame, design, n_upper: int, steps
     phi = jnp.asarray(params.phi)
     columns = np.column_stack([np.ones(len(data)), data["x"]])
     z = {1: columns[:, :1], 2: columns}
-    total = 0.0
+    total = jnp.zeros(())
     for _, of_school in data.reset_index(drop=True).groupby("school"):
         at_u = log_u
         for _, rows in of_school.groupby("class"):

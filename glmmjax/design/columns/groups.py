@@ -78,7 +78,7 @@ def number_clusters(labels: pd.Series | pd.Index, name: str | None) -> Groups:
     return Groups(codes, pd.Index(first, name=name, tupleize_cols=False))
 
 
-def nested_groups(upper: Groups, lower: pd.Series, name: str) -> NestedGroups:
+def nested_groups(upper: Groups, lower: pd.Series, name: str | None) -> NestedGroups:
     """The clusters inside the clusters ``upper``: the pairs of labels that occur. A label may occur in several upper clusters.
 
     Raises

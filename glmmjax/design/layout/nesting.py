@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import itertools
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from glmmjax.design.layout.grouping import BucketLayout, Layout, choose_widths, ladder
 from glmmjax.design.layout.split_clusters import fill_blocks
+from glmmjax.likelihood.clusters import Bucket
 
-__all__ = ["NestedLayout", "nest_rows"]
+__all__ = ["LowerLevel", "NestedLayout", "nest_rows"]
 
 _STEPS = 8  # steps per octave for numbers of lanes and blocks
 _LANES = 256  # of a block, or more where an upper cluster has more: sums over lanes multiply by a square matrix of this size
@@ -21,11 +25,45 @@ class NestedLayout(NamedTuple):
     Attributes
     ----------
     layout : ``slots`` are those of the first lanes of upper clusters
-    lower_slots : (m_lower,) place of each lower cluster in the (S, B) arrays laid end to end
+    lower_lanes : (m_lower,) place of each lower cluster in the (S, B) arrays laid end to end
     """
 
     layout: Layout
-    lower_slots: np.ndarray
+    lower_lanes: np.ndarray
+
+
+class LowerLevel(NamedTuple):
+    """The clusters inside the clusters of a design, in order of first appearance.
+
+    Attributes
+    ----------
+    labels : (m_lower,) pandas MultiIndex of the labels of the upper cluster and of the lower one
+    upper_of : (m_lower,) numpy int, number of the upper cluster of each
+    sizes : (m_lower,) numpy int, rows of each
+    lanes : (m_lower,) numpy int, lane of each in the buckets laid end to end
+    codes : (n,) numpy int, lower cluster of each row used, in the caller's order
+    """
+
+    labels: Any
+    upper_of: Any
+    sizes: Any
+    lanes: Any
+    codes: Any
+
+    def from_blocks(self, blocks: Sequence[Any]) -> np.ndarray:
+        """Values (..., m_lower) from one (S, ..., B) array for each bucket."""
+        moved = [np.moveaxis(np.asarray(values), 0, -2) for values in blocks]
+        flat = [values.reshape(*values.shape[:-2], math.prod(values.shape[-2:])) for values in moved]
+        return np.concatenate(flat, axis=-1)[..., self.lanes]
+
+    def in_blocks(self, buckets: tuple[Bucket, ...], values: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Values (k, m_lower) as one (S, k, B) array for each bucket, 0 where no cluster stands."""
+        shapes = [bucket.cluster_weight.shape for bucket in buckets]
+        ends = np.cumsum([0, *map(math.prod, shapes)])
+        flat = np.zeros((len(values), ends[-1]))
+        flat[:, self.lanes] = values
+        parts = zip(itertools.pairwise(ends), shapes, strict=True)
+        return tuple(np.moveaxis(flat[:, first:end].reshape(-1, *shape), 1, 0) for (first, end), shape in parts)
 
 
 class _Rows(NamedTuple):
@@ -54,12 +92,12 @@ def nest_rows(codes: np.ndarray, upper_of: np.ndarray, max_block_rows: int) -> N
     widths = choose_widths(longest, rows.counts)
     bucket_of = np.searchsorted(widths, longest)
     buckets, n_slots, n_row_slots = [], 0, 0
-    slots, lower_slots, row_slots = np.empty(len(longest), np.int64), np.empty(len(upper_of), np.int64), np.empty(len(codes), np.int64)
+    slots, lower_lanes, row_slots = np.empty(len(longest), np.int64), np.empty(len(upper_of), np.int64), np.empty(len(codes), np.int64)
     for k, width in enumerate(widths.tolist()):
         members = np.flatnonzero(bucket_of == k)
         bucket, first, lanes, lower = _bucket(members, width, max_block_rows, rows)
         n_blocks, n_lanes = bucket.clusters.shape
-        slots[members], lower_slots[lower] = n_slots + first, n_slots + lanes
+        slots[members], lower_lanes[lower] = n_slots + first, n_slots + lanes
         block, lane = np.divmod(lanes, n_lanes)
         place = np.arange(width)[:, None]
         at = n_row_slots + block * (width * n_lanes) + lane + place * n_lanes
@@ -67,7 +105,7 @@ def nest_rows(codes: np.ndarray, upper_of: np.ndarray, max_block_rows: int) -> N
         row_slots[rows.order[(rows.starts[lower] + place)[is_row]]] = at[is_row]
         buckets.append(bucket)
         n_slots, n_row_slots = n_slots + n_blocks * n_lanes, n_row_slots + n_blocks * width * n_lanes
-    return NestedLayout(Layout(tuple(buckets), slots, row_slots), lower_slots)
+    return NestedLayout(Layout(tuple(buckets), slots, row_slots), lower_lanes)
 
 
 def _sorted(codes: np.ndarray, upper_of: np.ndarray) -> _Rows:
@@ -78,9 +116,7 @@ def _sorted(codes: np.ndarray, upper_of: np.ndarray) -> _Rows:
     )  # fmt: skip
 
 
-def _bucket(
-    members: np.ndarray, width: int, max_block_rows: int, rows: _Rows
-) -> tuple[BucketLayout, np.ndarray, np.ndarray, np.ndarray]:
+def _bucket(members: np.ndarray, width: int, max_block_rows: int, rows: _Rows) -> tuple[BucketLayout, np.ndarray, np.ndarray, np.ndarray]:
     """A bucket of upper clusters, the flat place of the first lane of each, and the flat lanes with the lower clusters that stand there."""
     counts = rows.counts[members]
     n_lanes = max(int(ladder(counts.max(), _STEPS)), min(_LANES, -(-max_block_rows // width), int(ladder(counts.sum(), _STEPS))))

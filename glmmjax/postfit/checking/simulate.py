@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from glmmjax.design.levels import check_one_level
 from glmmjax.design.new_rows import NewRows, read_new_rows
 from glmmjax.errors import ArgumentError
 from glmmjax.estimation.objective import Problem
@@ -145,7 +146,7 @@ def _rows_and_effects(
     codes = numbers[rows.is_complete]
     if kind == "mode":
         return rows, codes, np.broadcast_to(modes_of(fitted, targets).T, (n, q, len(targets.labels)))
-    fitted.design.check_one_level("new_random_effects='posterior'")
+    check_one_level(fitted.design, "new_random_effects='posterior'")
     found = [_posterior_draws(fitted, source.clusters, thetas, settings, k) for k, source in enumerate(targets.sources)]
     starts = np.cumsum([0, *(draws.shape[-1] for draws in found)])
     joined = np.concatenate(found, axis=-1)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 
 from glmmjax.design.design import Design
+from glmmjax.design.levels import compared_names
 from glmmjax.errors import ArgumentError
 from glmmjax.estimation.family_limits import limit_parts
 from glmmjax.fitted import FittedModel
@@ -36,7 +37,7 @@ def n_limits(smaller: FittedModel, larger: FittedModel) -> int:
 
     0 where it is not the larger one at limits, or where they differ in their random effects, so that another parameter lies on a boundary.
     """
-    same_names = smaller.design.effect_names(larger.design) == larger.design.effect_names(smaller.design)
+    same_names = compared_names(smaller.design, larger.design) == compared_names(larger.design, smaller.design)
     same_effects = same_names and smaller.design.covariance == larger.design.covariance
     if not same_effects or smaller.is_singular:
         return 0
@@ -50,13 +51,13 @@ def n_limits(smaller: FittedModel, larger: FittedModel) -> int:
 
 
 def _blocks(design: Design, other: Design) -> Blocks:
-    names = iter(design.effect_names(other))
+    names = iter(compared_names(design, other))
     return [frozenset(next(names) for _ in range(size)) for size in design.covariance.block_sizes]
 
 
 def boundary_hint(smaller: Design, larger: Design) -> str:
     """What is said of a plain chi-square test where variances are added; empty where none is."""
-    few, many = set(smaller.effect_names(larger)), set(larger.effect_names(smaller))
+    few, many = set(compared_names(smaller, larger)), set(compared_names(larger, smaller))
     added = many - few
     if not added or few - many:
         return ""
@@ -100,10 +101,10 @@ def _check_mixture_applies(smaller: FittedModel, larger: FittedModel) -> None:
             "boundary=True compares models that differ in their random effects only, and these differ in their fixed effects or family "
             f"too. Compare in two steps. {_USE_PLAIN}"
         )
-    if not set(a.effect_names(b)) < set(b.effect_names(a)):
+    if not set(compared_names(a, b)) < set(compared_names(b, a)):
         raise ArgumentError(
-            f"boundary=True: from random effects {_show(_blocks(a, b))} to {_show(_blocks(b, a))} no variance is added, so no null hypothesis "
-            "lies on the boundary (a covariance of 0 lies inside). Use boundary=False."
+            f"boundary=True: from random effects {_show(_blocks(a, b))} to {_show(_blocks(b, a))} no variance is added, so no null "
+            "hypothesis lies on the boundary (a covariance of 0 lies inside). Use boundary=False."
         )
     if smaller.is_singular:
         raise ArgumentError(

@@ -7,10 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from glmmjax.design.layout.nesting import LowerLevel
 from glmmjax.estimation.objective import Problem
 from glmmjax.estimation.xla.program import as_program
 from glmmjax.fitted import FittedModel, modes_in_blocks, padding_of
-from glmmjax.likelihood.clusters import Bucket, to_clusters
+from glmmjax.likelihood.clusters import Bucket
 from glmmjax.likelihood.nested import nested_posterior
 from glmmjax.likelihood.params import Params
 from glmmjax.likelihood.small_matrices import Matrix, cholesky, inverse_transpose
@@ -18,14 +19,14 @@ from glmmjax.likelihood.small_matrices import Matrix, cholesky, inverse_transpos
 __all__ = ["nested_curvature"]
 
 
-def nested_curvature(fitted: FittedModel) -> np.ndarray:
+def nested_curvature(fitted: FittedModel, lower: LowerLevel) -> np.ndarray:
     """(m, q, q) covariance of the random effects b of each lower cluster and its upper one, in the order of ``design.units``."""
     design, wide = fitted.design, padding_of(fitted)
     with jax.enable_x64(True):
         params = wide.params(fitted.params)
         pairs = zip(wide.buckets(design.clusters.buckets), modes_in_blocks(design, fitted.modes), strict=True)
         found = [np.asarray(_covariances(wide.problem, params, *pair)) for pair in pairs]
-    return np.moveaxis(to_clusters(design.lower, found), -1, 0)
+    return np.moveaxis(lower.from_blocks(found), -1, 0)
 
 
 @as_program(0)

@@ -14,6 +14,7 @@ import numpy as np
 from jax import Array
 
 from glmmjax.design.design import Design
+from glmmjax.design.levels import check_one_level, effects_by_level
 from glmmjax.estimation.objective import Problem
 from glmmjax.fitted import FittedModel, padding_of
 from glmmjax.likelihood.clusters import Bucket, padded_rows, to_clusters
@@ -59,7 +60,7 @@ class EffectLevel(NamedTuple):
 
     Attributes
     ----------
-    name : as ``design.level_names`` has it
+    name : of the level
     labels : pandas Index of its clusters
     first : where these stand among ``design.units``, of which an upper cluster has several
     place : places of its effects among all
@@ -76,7 +77,7 @@ class EffectLevel(NamedTuple):
 def levels_of_effects(design: Design) -> list[EffectLevel]:
     """The levels of random effects, the upper of two first."""
     found = []
-    for name, (place, effects) in design.effects_by_level.items():
+    for name, (place, effects) in effects_by_level(design).items():
         if design.lower is None or name != design.group_name:
             found.append(EffectLevel(name, design.units, slice(None), place, effects))
         else:
@@ -163,12 +164,12 @@ def _n_effects(fitted: FittedModel, prefix: str) -> int:
 
 def _curvature(fitted: FittedModel) -> np.ndarray:
     """(m, q, q) the covariances of b that the curvature at the modes gives."""
-    return _moments(fitted)[2] if fitted.design.lower is None else nested_curvature(fitted)
+    return _moments(fitted)[2] if fitted.design.lower is None else nested_curvature(fitted, fitted.design.lower)
 
 
 def _moments(fitted: FittedModel) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Posterior means (m, q) and covariances (m, q, q) of b, and the covariances that the curvature at the modes gives."""
-    fitted.design.check_one_level("kind='mean'")
+    check_one_level(fitted.design, "kind='mean'")
     clusters, (m, q) = fitted.design.clusters, fitted.modes.shape
     if q == 0:
         return np.zeros((m, 0)), np.zeros((m, 0, 0)), np.zeros((m, 0, 0))
