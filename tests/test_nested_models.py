@@ -176,11 +176,7 @@ def test_tables_name_the_level(fit):
     values = fit.tidy(effects="ran_vals", conf_int=True)
     assert list(values["group"].unique()) == ["school", "school:class"]
     assert len(values) == sum(map(len, fit.random_effects.values()))
-    assert (
-        fit.plot_random_effects("Intercept | school:class")
-        .get_xlabel()
-        .startswith(f"{n_classes} clusters (school:class)")
-    )
+    assert fit.plot_random_effects("Intercept | school:class").get_xlabel().startswith(f"{n_classes} clusters (school:class)")
 
 
 def test_the_variance_between_schools_is_tested_at_its_boundary(fit, data):

@@ -135,7 +135,7 @@ def make_design(
     ----------
     fixed : ``"y ~ sex * time"``, with ``cbind(a, b)`` for an outcome in two columns, ``offset(np.log(t))`` among the terms,
         and random effects as ``+ (time | id)`` unless ``random`` gives them. Names are columns, else variables of the caller.
-    random : ``"~ time | id"``, ``"~ time || id"`` for independent effects, or None.
+    random : ``"~ time | id"``, ``"~ time || id"`` for independent effects, ``"~ 1 | school/class"`` for two levels, or None.
     data : DataFrame, or a dict of columns. Rows with a missing value in a used column are dropped and counted.
     family : text such as ``"binomial"``, or a family object.
     weights : one for each cluster: an array in order of first appearance in the rows used, a Series or dict by cluster label,
