@@ -28,14 +28,14 @@ class Prediction:
     fitted_model: FittedModel
 
     @property
-    def random_effects(self) -> pd.DataFrame | dict[str, pd.DataFrame]:
+    def random_effects(self) -> Any:
         """Conditional modes of the random effects given the data, on the scale of the link: DataFrame (m, q), one row a cluster. Of two
         levels, a dict of those of each.
         """
         return frames.random_effects_frame(self.fitted_model)
 
     @property
-    def random_effects_cov(self) -> pd.DataFrame | dict[str, pd.DataFrame]:
+    def random_effects_cov(self) -> Any:
         """Conditional covariances of the random effects at the estimates: DataFrame, one row a cluster, columns (effect, with). Of two
         levels, a dict of those of each.
         """
