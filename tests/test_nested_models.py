@@ -141,9 +141,9 @@ def test_drawn_outcomes_have_the_variances_of_both_levels(data):
     fit = gj.mixed_model("y ~ 1", random="~ 1 | school/class", data=noisy, family="gaussian", n_agq=1)
     of_school, of_class = np.square(deviations(fit))
     simulated = fit.simulate(400, seed=2).to_numpy() - fit.fe_params.iloc[0]
-    draw = simulated_outcomes(fit.fitted_model, seed=2)
     design = fit.fitted_model.design
     with jax.enable_x64(True):
+        draw = simulated_outcomes(fit.fitted_model, seed=2)
         drawn = [np.concatenate([np.asarray(y).ravel() for y in draw(r)])[design.order.row_slots] for r in range(400)]
     for values in (simulated, np.array(drawn).T - fit.fe_params.iloc[0]):
         within, between = _covariances(values, noisy)
