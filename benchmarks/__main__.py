@@ -113,6 +113,12 @@ def _many(options: Options) -> None:
     print_many(2_000 if options.quick else 10_000, 50 if options.quick else 1_000)
 
 
+def _levels(options: Options) -> None:
+    from benchmarks.levels import print_levels
+
+    print_levels(10 if options.quick else 100)
+
+
 def _neural(options: Options) -> None:
     from benchmarks.neural import print_neural
 
@@ -144,6 +150,7 @@ _PARTS: dict[str, Callable[[Options], None]] = {
     "influence": _influence,
     "coverage": _coverage,
     "many": _many,
+    "levels": _levels,
     "neural": _neural,
     "gpu": _gpu,
 }

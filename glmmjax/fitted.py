@@ -13,14 +13,15 @@ from glmmjax.estimation.factors import root_of
 from glmmjax.estimation.maximum import Maximum
 from glmmjax.estimation.objective import Problem
 from glmmjax.estimation.padding import Padding, padding
-from glmmjax.likelihood.clusters import to_clusters
+from glmmjax.likelihood.clusters import from_clusters, to_clusters
 from glmmjax.likelihood.covariance import lower_factor
 from glmmjax.likelihood.params import Params, layout_of
+from glmmjax.likelihood.prior import StandardNormal
 from glmmjax.likelihood.quadrature import Quadrature
 from glmmjax.options import Options, StudentTPenalty
 from glmmjax.request import FitRequest
 
-__all__ = ["FittedModel", "fitted_model", "has_same_parameters", "padding_of", "problem_of"]
+__all__ = ["FittedModel", "fitted_model", "has_same_parameters", "modes_in_blocks", "padding_of", "problem_of"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +39,7 @@ class FittedModel:
     information : (P, P) negative Hessian of the penalised log-likelihood in theta
     log_likelihood : log-likelihood without the penalty
     objective : log-likelihood with the penalty
-    modes : (m, q) conditional modes in spherical coordinates u, with b = L u; in the order of ``design.groups``
+    modes : (m, q) conditional modes in spherical coordinates u, with b = L u; in the order of ``design.units``
     is_singular : whether D has lost rank
     convergence : how the fit ended
     request : the arguments of ``mixed_model``, for ``update``
@@ -68,7 +69,7 @@ def problem_of(design: Design, penalty: StudentTPenalty | None) -> Problem:
     """The static part of a fit of ``design``."""
     layout = layout_of(design.family, design.predictor_sizes, design.covariance)
     is_intercept = tuple(name == "Intercept" for name in design.fixed_names) if penalty else ()
-    return Problem(design.family, layout, penalty, is_intercept)
+    return Problem(design.family, layout, penalty, is_intercept, StandardNormal(design.n_upper))
 
 
 def padding_of(fitted: FittedModel) -> Padding:
@@ -105,7 +106,14 @@ def fitted_model(request: FitRequest, design: Design, problem: Problem, maximum:
 
 def _modes_by_cluster(maximum: Maximum, design: Design) -> np.ndarray:
     """(m, q) from the (S, q, B) arrays of the buckets."""
-    return to_clusters(design.rows, [np.asarray(modes) for modes in maximum.modes]).T
+    blocks = [np.asarray(modes) for modes in maximum.modes]
+    return (to_clusters(design.rows, blocks) if design.lower is None else design.lower.from_blocks(blocks)).T
+
+
+def modes_in_blocks(design: Design, modes: np.ndarray) -> tuple[Any, ...]:
+    """One (S, q, B) array a bucket, from modes (m, q) in the order of ``design.units``."""
+    lower = design.lower
+    return tuple(from_clusters(design.clusters, modes.T)) if lower is None else lower.in_blocks(design.clusters.buckets, modes.T)
 
 
 def has_same_parameters(previous: FittedModel, design: Design, problem: Problem) -> bool:

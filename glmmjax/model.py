@@ -60,8 +60,8 @@ def mixed_model(
     ----------
     fixed : outcome and fixed effects, ``"y ~ sex * time"``; random effects may stand in it as ``+ (time | id)``. Two outcome
         columns are ``cbind(successes, failures)``; ``offset(np.log(t))`` may be among the terms.
-    random : random effects and cluster variable, ``"~ time | id"``, or ``"~ time || id"`` for independent ones. None when the
-        formula has them, else the model has none.
+    random : random effects and cluster variable, ``"~ time | id"``, or ``"~ time || id"`` for independent ones. Two levels, one nested in
+        the other, are ``"~ 1 | school/class"``. None when the formula has them, else the model has none.
     data : DataFrame, or a dict of columns, or ``glmmjax.stream(...)`` for data larger than memory. Rows with a missing value in a used
         column are dropped and counted.
     family : ``"binomial"``, ``"poisson"``, or a family object such as ``glmmjax.families.Binomial(link="probit")``.
@@ -165,7 +165,7 @@ def maximised(design: Design, request: FitRequest, previous: FittedModel | None,
     q = design.covariance.q
     # where a pass over the rows shows that there is no maximum, no finer rule is asked for one
     is_separated = blocks is None and problem.penalty is None and by_one_column(problem.family, design.clusters.buckets) is not None
-    quadrature, is_exact = request.rule.quadrature(q), request.rule.is_exact or is_separated
+    quadrature, is_exact = request.rule.quadrature(q, design.n_upper), request.rule.is_exact or is_separated
     place = placement(request.mesh, None if blocks is not None else quadrature.n_points**q * padded_rows(design.clusters.buckets))
     if place.device is not None:
         design = dataclasses.replace(design, rows=jax.device_put(design.rows, place.device))

@@ -52,15 +52,15 @@ class RuleRequest:
         """Whether exactly this rule was asked for."""
         return self.n_points is not None
 
-    def quadrature(self, q: int) -> Quadrature:
-        """The rule to begin with, for ``q`` random effects.
+    def quadrature(self, q: int, n_upper: int = 0) -> Quadrature:
+        """The rule to begin with, for ``q`` random effects, ``n_upper`` of them of the upper of two levels.
 
         Raises
         ------
         ArgumentError
             When they make too many nodes.
         """
-        n_agq = default_n_agq(q) if self.n_points is None else self.n_points
+        n_agq = default_n_agq(max(n_upper, q - n_upper)) if self.n_points is None else self.n_points
         if n_agq**q > _MOST_NODES:
             raise ArgumentError(
                 f"n_agq={n_agq} with {q} random effects makes {n_agq**q:,} quadrature nodes, each evaluated for every row; at most "

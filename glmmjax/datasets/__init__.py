@@ -7,7 +7,7 @@ from importlib import resources
 
 import pandas as pd
 
-__all__ = ["load_bacteria", "load_cbpp", "load_epil", "load_intro_binomial", "load_intro_poisson"]
+__all__ = ["load_bacteria", "load_cbpp", "load_epil", "load_immunisation", "load_intro_binomial", "load_intro_poisson"]
 
 _SEX = {"sex": ("male", "female")}
 
@@ -126,6 +126,35 @@ def load_bacteria() -> pd.DataFrame:
     1  X01  1  placebo      0     2
     """
     return _read("bacteria", {"trt": ("placebo", "drug", "drug+")})
+
+
+def load_immunisation() -> pd.DataFrame:
+    """Immunisation of 2,159 children of 1,595 mothers in 161 communities of Guatemala.
+
+    Returns
+    -------
+    DataFrame
+        (2159, 13): child ``kid``, mother ``mom``, community ``comm``, whether the child had all vaccinations ``immun`` (N, Y), whether it
+        was at least two years old ``kid2p``, whether the mother was over 24 ``mom25p``, birth order ``ord`` (01, 23, 46, 7p), ethnicity
+        ``ethn`` (Ladino L, indigenous without N and with Spanish S), education of the mother ``momEd`` and of the husband ``husEd`` (none
+        N, primary P, secondary or more S, unknown U), whether the mother ever worked ``momWork``, rural community ``rural``, and the
+        share of indigenous people in the community in 1981 ``pcInd81``.
+
+    References
+    ----------
+    Pebley, Goldman and Rodriguez (1996), Demography 33, 231-247; Rodriguez and Goldman (2001), Journal of the Royal Statistical Society A
+    164, 339-355; as ``guImmun`` in the R package mlmRev. Licence: mlmRev is GPL (>= 2); these are the recorded data.
+
+    Examples
+    --------
+    >>> gj.datasets.load_immunisation()[["mom", "comm", "immun", "kid2p", "rural"]].head(2)
+       mom  comm immun kid2p rural
+    0    2     1     Y     Y     N
+    1  185    36     N     N     N
+    """
+    yes = ("N", "Y")
+    levels = {"ord": ("01", "23", "46", "7p"), "ethn": ("L", "N", "S"), "momEd": ("N", "P", "S"), "husEd": ("N", "P", "S", "U")}
+    return _read("immunisation", {**dict.fromkeys(("immun", "kid2p", "mom25p", "momWork", "rural"), yes), **levels})
 
 
 def _read(name: str, factors: Mapping[str, tuple[str, ...]]) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, NamedTuple
@@ -11,10 +12,10 @@ import pandas as pd
 
 from glmmjax.arguments import InstanceOf, Maybe, takes
 from glmmjax.design.arguments import MODEL, ModelArguments
-from glmmjax.design.columns.groups import Groups, as_numbers, cluster_weights, number_clusters, offset_values, weights_column
+from glmmjax.design.columns.groups import Groups, as_numbers, cluster_weights, nested_groups, number_clusters, offset_values, weights_column
 from glmmjax.design.columns.outcome import check_outcome_columns, levels_used, read_outcome
 from glmmjax.design.columns.predictor import predictor_from
-from glmmjax.design.columns.predictors import build_predictors, names_of, predictor_functions, random_reach, structure_of
+from glmmjax.design.columns.predictors import build_predictors, n_upper_effects, names_of, predictor_functions, random_reach, structure_of
 from glmmjax.design.columns.recipe import Recipe
 from glmmjax.design.columns.table import Table, as_frame, column_of, complete_rows, describe_unknown, find_columns, levels_of, plain_types
 from glmmjax.design.design import Design
@@ -23,11 +24,13 @@ from glmmjax.design.formula.split import FormulaParts
 from glmmjax.design.formula.tokens import names_in
 from glmmjax.design.layout.block_files import BlockFiles, StreamedRows
 from glmmjax.design.layout.grouping import group_rows
+from glmmjax.design.layout.nesting import LowerLevel, nest_rows
 from glmmjax.design.layout.packing import Columns, cluster_data, columns_of, frame_of, row_order
 from glmmjax.design.stream.blocks import StreamModel, scan_stream, written_blocks
 from glmmjax.errors import DesignWarning, FormulaError, warn_caller
 from glmmjax.families import Family
 from glmmjax.likelihood.clusters import ClusterData
+from glmmjax.likelihood.levels import Levels
 from glmmjax.likelihood.structure import Structure
 from glmmjax.options import Options
 
@@ -99,6 +102,7 @@ class _ModelColumns(NamedTuple):
     levels: tuple[Any, ...]
     random_reach: np.ndarray
     recipe: Recipe
+    n_upper: int
 
 
 class _UsedRows(NamedTuple):
@@ -131,7 +135,7 @@ def make_design(
     ----------
     fixed : ``"y ~ sex * time"``, with ``cbind(a, b)`` for an outcome in two columns, ``offset(np.log(t))`` among the terms,
         and random effects as ``+ (time | id)`` unless ``random`` gives them. Names are columns, else variables of the caller.
-    random : ``"~ time | id"``, ``"~ time || id"`` for independent effects, or None.
+    random : ``"~ time | id"``, ``"~ time || id"`` for independent effects, ``"~ 1 | school/class"`` for two levels, or None.
     data : DataFrame, or a dict of columns. Rows with a missing value in a used column are dropped and counted.
     family : text such as ``"binomial"``, or a family object.
     weights : one for each cluster: an array in order of first appearance in the rows used, a Series or dict by cluster label,
@@ -184,15 +188,28 @@ def build_design(given: ModelArguments, env: Any, options: Options | None = None
     n_groups = len(groups.labels)
     _warn_of_clusters(formula, n_groups, len(groups.codes))
     weight = cluster_weights(weights, groups, table.frame[weights] if isinstance(weights, str) else None)
-    layout = group_rows(groups.codes, n_groups, (options or Options()).max_block_rows)
+    most_rows = (options or Options()).max_block_rows
+    if formula.lower_group is None:
+        layout, lower, levels = group_rows(groups.codes, n_groups, most_rows), None, None
+    else:
+        inside = nested_groups(groups, table.frame[formula.lower_group], formula.lower_group)
+        layout, lanes = nest_rows(inside.codes, inside.upper_of, most_rows)
+        levels = Levels(columns.n_upper)
+        lower = LowerLevel(inside.labels, inside.upper_of, np.bincount(inside.codes), lanes, inside.codes)
     labels = RowLabels(groups.labels, np.bincount(groups.codes, minlength=n_groups), table.labels, table.n_dropped)
     del used, table, groups  # frees memory: see cluster_data
     frame = frame_of(arrays.Z, arrays.offset[0].shape[1], columns.covariance.basis_sizes)
-    return _design(formula, columns, labels, cluster_data(layout, arrays, weight, frame), row_order(layout))
+    design = _design(formula, columns, labels, cluster_data(layout, arrays, weight, frame, levels), row_order(layout))
+    return dataclasses.replace(design, lower=lower)
 
 
 def streamed_design(given: ModelArguments, env: Any, options: Options) -> AbstractContextManager[tuple[Design, BlockFiles]]:
     """The design of a stream, and its rows in files that exist until the context ends."""
+    if given.formula.lower_group is not None:
+        raise FormulaError(
+            f"{given.formula.text} has two levels of random effects, which a stream cannot have: its rows are read one cluster after the "
+            f"other. Fit a DataFrame, or keep one level, | {given.formula.group}."
+        )
     model = scan_stream(given, formula_namespace(env))
     _warn_of_clusters(given.formula, len(model.scan.labels), model.scan.n_rows)
     return _written_design(given, model, options)
@@ -217,6 +234,7 @@ def stored_design(given: ModelArguments, env: Any, kept: KeptOfStream) -> Design
         levels=(),
         random_reach=kept.random_reach,
         recipe=Recipe({"main": predictor}, namespace, kept.columns, kept.levels, kept.outcome_levels, kept.offsets),
+        n_upper=0,
     )
     return _design(formula, columns, kept.labels, kept.rows, None)
 
@@ -238,6 +256,7 @@ def _written_design(given: ModelArguments, model: StreamModel, options: Options)
             levels=(),
             random_reach=totals.reach,
             recipe=recipe,
+            n_upper=0,
         )
         labels = RowLabels(found.labels, found.sizes, pd.RangeIndex(found.n_rows), found.n_dropped)
         files = files.within(columns.covariance.basis_sizes)
@@ -250,10 +269,10 @@ def _used_rows(given: ModelArguments, namespace: Mapping[str, Any]) -> _UsedRows
     formula, data = given.formula, as_frame(given.data)
     variables = find_columns(formula.expressions, data, namespace, formula.text)
     columns = dict(variables)
-    if formula.group is not None:
-        if formula.group not in data.columns:
-            raise FormulaError(describe_unknown(formula.group, data, f"{formula.text} as cluster variable"))
-        columns[formula.group] = column_of(data, formula.group)
+    for group in (name for name in (formula.group, formula.lower_group) if name is not None):
+        if group not in data.columns:
+            raise FormulaError(describe_unknown(group, data, f"{formula.text} as cluster variable"))
+        columns[group] = column_of(data, group)
     columns.update(weights_column(given.weights, data))
     columns.update({_ARGUMENT + name: offset_values(value, data, name) for _, name, value in given.offsets})
     table = complete_rows(columns, data.index)
@@ -277,6 +296,7 @@ def _columns(given: ModelArguments, used: _UsedRows) -> tuple[_ModelColumns, Col
         success_level=outcome.success_level,
         levels=outcome.levels,
         random_reach=random_reach(predictors),
+        n_upper=n_upper_effects(formula, predictors),
         recipe=Recipe(functions, used.namespace, tuple(used.frame), levels_of(used.frame), levels_used(values), given.offset_columns),
     )
     return found, columns_of(outcome, predictors)

@@ -12,6 +12,7 @@ from glmmjax.arguments import Judged, Text, takes
 from glmmjax.design.columns.recipe import Recipe
 from glmmjax.design.formula.split import FormulaParts
 from glmmjax.design.layout.block_files import StreamedRows
+from glmmjax.design.layout.nesting import LowerLevel
 from glmmjax.design.layout.new_values import with_many_outcomes, with_new_offset, with_new_outcome, with_new_weights
 from glmmjax.errors import ArgumentError, RowsNotKeptError
 from glmmjax.families import Family
@@ -46,6 +47,8 @@ class Design:
     n_dropped : rows dropped for missing values
     random_reach : (q,) numpy: largest absolute value of each random-effects column
     recipe : what makes the same columns of other rows
+    n_upper : random effects of the upper of two levels, which are the first; 0 where there is one level
+    lower : the clusters inside ``groups``; None where there is one level
     """
 
     rows: ClusterData | StreamedRows
@@ -65,6 +68,8 @@ class Design:
     n_dropped: int
     random_reach: Any
     recipe: Recipe
+    n_upper: int = 0
+    lower: LowerLevel | None = None
 
     @property
     def clusters(self) -> ClusterData:
@@ -91,6 +96,11 @@ class Design:
     def group_name(self) -> str | None:
         """The cluster variable, None without random effects."""
         return self.formula.group
+
+    @property
+    def units(self) -> Any:
+        """Pandas Index of the clusters that have all random effects: the lower of two levels. In order of first appearance."""
+        return self.groups if self.lower is None else self.lower.labels
 
     @property
     def predictor_sizes(self) -> tuple[int, ...]:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from glmmjax.design.columns.groups import Groups, as_numbers, number_clusters
+from glmmjax.design.columns.groups import Groups, NestedGroups, as_numbers, nested_groups, number_clusters
 from glmmjax.design.columns.outcome import Outcome, read_part_of_outcome
 from glmmjax.design.columns.predictors import without_intercept
 from glmmjax.design.columns.table import as_frame, column_of, describe_unknown, plain_types, show_label, with_categories
@@ -16,6 +16,7 @@ from glmmjax.design.formula.matrices import evaluate
 from glmmjax.design.formula.tokens import names_in
 from glmmjax.design.layout.grouping import group_rows
 from glmmjax.design.layout.packing import Columns, cluster_data, frame_of
+from glmmjax.design.levels import check_one_level
 from glmmjax.errors import ArgumentError, DesignError, OutcomeError
 from glmmjax.likelihood.clusters import ClusterData
 from glmmjax.options import Options
@@ -33,6 +34,7 @@ class NewRows(NamedTuple):
     offset : (E, n) offsets, on the scale of the linear predictors
     outcome : (n,) for each outcome column; () when it was not asked for
     groups : clusters in order of first appearance; None when they were not asked for, and in a model without random effects
+    lower : the clusters inside them, of a model with two levels
     is_complete : (all rows,) bool: which rows of the new data these are
     labels : (all rows,) labels of the rows of the new data
     """
@@ -44,6 +46,7 @@ class NewRows(NamedTuple):
     groups: Groups | None
     is_complete: np.ndarray
     labels: pd.Index
+    lower: NestedGroups | None = None
 
 
 def read_new_rows(
@@ -65,7 +68,8 @@ def read_new_rows(
     columns = {name: _column(data, name, argument, text) for name in recipe.columns if name in used}
     offsets = {kind: _offset(data, name, argument, kind) for kind, name in recipe.offsets.items()}
     groups = _column(data, parts.group, argument, text) if with_groups and parts.group is not None else None
-    extra = [values for values in (*offsets.values(), groups) if values is not None]
+    inside = None if groups is None or parts.lower_group is None else _column(data, parts.lower_group, argument, text)
+    extra = [values for values in (*offsets.values(), groups, inside) if values is not None]
     is_complete = ~np.logical_or.reduce([np.zeros(len(data), bool), *(np.asarray(pd.isna(c)) for c in (*columns.values(), *extra))])
     frame = _frame(columns, is_complete, recipe.levels, data.index, argument)
     labels = data.index[is_complete]
@@ -74,19 +78,22 @@ def read_new_rows(
     if design.family.is_ordinal:
         found["main"] = without_intercept(found["main"], parts)
     outcome = _outcome(design, frame, labels) if with_outcome else Outcome((), None)
+    clusters = None if groups is None else number_clusters(pd.Series(groups)[is_complete], parts.group)
     return NewRows(
         X=tuple(np.ascontiguousarray(predictor.fixed.values.T) for predictor in found.values()),
         Z=tuple(np.ascontiguousarray(predictor.random.values.T) for predictor in found.values()),
         offset=np.stack([predictor.offset for predictor in found.values()]),
         outcome=outcome.columns,
-        groups=None if groups is None else number_clusters(pd.Series(groups)[is_complete], parts.group),
+        groups=clusters,
         is_complete=is_complete,
         labels=data.index,
+        lower=None if clusters is None or inside is None else nested_groups(clusters, pd.Series(inside)[is_complete], parts.lower_group),
     )
 
 
 def cluster_rows(rows: NewRows, options: Options, design: Design) -> ClusterData:
     """Rows with outcomes and groups, as the likelihood takes them. Every cluster has weight 1; the order is that of ``rows.groups``."""
+    check_one_level(design, "conditioning on other rows")
     if rows.groups is None:
         raise ValueError("the rows were read without their clusters")
     layout = group_rows(rows.groups.codes, len(rows.groups.labels), options.max_block_rows)

@@ -14,6 +14,7 @@ import pandas as pd
 from glmmjax.design.columns.table import as_frame, show_label
 from glmmjax.design.design import Design
 from glmmjax.design.formula.tokens import names_in
+from glmmjax.design.levels import cluster_columns
 from glmmjax.errors import ArgumentError
 
 __all__ = ["RowGroups", "as_lists", "covariates_of", "fitted_frame", "groups_of_rows", "one_group", "reference_grid", "varying"]
@@ -116,7 +117,7 @@ def one_group(n: int) -> RowGroups:
 def fitted_frame(design: Design, data: Any) -> pd.DataFrame:
     """The rows of ``data`` that were fitted: those without a missing value in a column that the model needs."""
     frame = as_frame(data)
-    needed = [*design.recipe.columns, design.group_name, *design.recipe.offsets.values()]
+    needed = [*design.recipe.columns, *cluster_columns(design), *design.recipe.offsets.values()]
     return frame.dropna(subset=[name for name in dict.fromkeys(needed) if name is not None and name in frame.columns])
 
 

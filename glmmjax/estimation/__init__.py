@@ -7,6 +7,7 @@ From the lowest up; each imports only those before it:
 - ``objective``: what estimation maximises, as a function of the free vector theta
 - ``padding``: columns padded up to classes of sizes, so that other terms compile nothing
 - ``glm``: the model without random effects, where the search for starting values begins
+- ``levels``: each of two levels of random effects as a model of its own
 - ``starting_values``: starting values from the data alone
 - ``phases/``: which step to take: EM, quasi-Newton, Newton
 - ``family_limits``: a maximum where an extra parameter runs off and the family becomes a simpler one

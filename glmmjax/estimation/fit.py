@@ -20,10 +20,12 @@ from glmmjax.families.base import Family
 from glmmjax.families.registry import resolve_family
 from glmmjax.likelihood.block_sums import start_modes
 from glmmjax.likelihood.clusters import Bucket, ClusterData
-from glmmjax.likelihood.covariance import canonical, unstructured
-from glmmjax.likelihood.gauss_hermite import check_n_agq, tensor_rule
+from glmmjax.likelihood.covariance import canonical, of_levels
+from glmmjax.likelihood.gauss_hermite import check_n_agq
 from glmmjax.likelihood.marginal import in_ambient_precision
 from glmmjax.likelihood.params import Params, Theta, check_shapes, layout_of, predictor_sizes
+from glmmjax.likelihood.prior import law_of
+from glmmjax.likelihood.quadrature import Quadrature
 from glmmjax.likelihood.sharding import CLUSTERS
 from glmmjax.likelihood.structure import Structure
 from glmmjax.options import Options, StudentTPenalty
@@ -143,14 +145,14 @@ def problem_of_clusters(
             "penalty spares the intercept, so is_intercept must say which coefficient that is: "
             "tuple(name == 'Intercept' for name in design.fixed_names). To penalise all, take StudentTPenalty(include_intercept=True)."
         )
-    q = sum(z.shape[1] for z in clusters.buckets[0].Z)
+    q, levels = sum(z.shape[1] for z in clusters.buckets[0].Z), clusters.buckets[0].levels
     if covariance is not None and covariance.q != q:
         raise ArgumentError(f"covariance is for {covariance.q} random effects, and clusters have {q}; pass design.covariance.")
-    structure = unstructured(q) if covariance is None else covariance
+    structure = of_levels(q, levels) if covariance is None else covariance
     layout = layout_of(resolved, predictor_sizes(clusters), structure)
     if is_intercept and len(is_intercept) != layout.p:
         raise ArgumentError(f"is_intercept has {len(is_intercept)} entries, and there are {layout.p} fixed effects.")
-    return Problem(resolved, layout, penalty, is_intercept or (False,) * layout.p)
+    return Problem(resolved, layout, penalty, is_intercept or (False,) * layout.p, law_of(levels))
 
 
 def _initial(layout: Theta, init: Params, buckets: tuple[Bucket, ...], family: Family) -> Array:
@@ -163,7 +165,7 @@ def _initial(layout: Theta, init: Params, buckets: tuple[Bucket, ...], family: F
 @functools.partial(jax.jit, static_argnums=(0, 1))
 def _maximise(settings: FitSettings, n_agq: int, buckets: tuple[Bucket, ...], initial: Array | None) -> tuple[Array, FitInfo]:
     problem = settings.problem
-    rule = tensor_rule(n_agq, problem.layout.covariance.q, problem.prior)
+    rule = Quadrature(n_agq).fixed(problem.layout.covariance.q, problem.prior)
     start = starting_values(problem, buckets)
     if initial is not None:
         start = start._replace(theta=initial)
@@ -184,7 +186,7 @@ def _attach_derivative(problem: Problem, n_agq: int, theta: Array, hessian: Arra
 def _attach_derivative_jvp(problem, n_agq, primals, tangents):
     theta, hessian, buckets = primals
     q = problem.layout.covariance.q
-    rule = tensor_rule(n_agq, q, problem.prior)
+    rule = Quadrature(n_agq).fixed(q, problem.prior)
     gradient = lambda data: evaluate(problem, theta, data, rule, start_modes(data, q)).gradient  # noqa: E731
     _, change = jax.jvp(gradient, (buckets,), (tangents[2],))
     return theta, jnp.linalg.solve(-hessian, change)

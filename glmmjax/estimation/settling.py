@@ -87,6 +87,8 @@ def _gauss_hermite(found: Settled, q: int, max_agq: int) -> list[Quadrature]:
 
 def _by_trapezoids(found: Settled, ends: list[Settled], options: Options, report: Report) -> Settled:
     """The maximum by the first trapezoidal rule that settles; each begins where the one before has ended."""
+    if found.whole.settings.problem.prior.n_upper:  # its bounds are those of one level
+        return found
     best, near = found, found
     ladder = [Quadrature(n, TRAPEZOID) for n in _TRAPEZOIDS.get(n_effects(found.whole), ()) if n <= options.max_agq]
     for quadrature in ladder:

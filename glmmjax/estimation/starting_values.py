@@ -8,6 +8,7 @@ be any size, so D and the shift are held to what the outcomes span on the scale 
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import jax
@@ -15,6 +16,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from glmmjax.estimation.glm import fit_glm, row_terms, weighted_deviation
+from glmmjax.estimation.levels import by_level
 from glmmjax.estimation.linear_algebra import solve_positive
 from glmmjax.estimation.objective import Problem, all_real
 from glmmjax.likelihood.clusters import Bucket, on_all_lanes
@@ -39,6 +41,7 @@ class Start(NamedTuple):
     information : (C, C) of all of theta but the free vector of D, with the random effects integrated out
     moment_information : (q, q) clusters that inform entry (r, c) of D: sum over clusters of reliability r times c
     total_weight : () sum of the cluster weights
+    effect_weight : (q,) the same of the clusters that have draws of each random effect
     reach : (P,) largest change of any linear predictor when an entry of theta moves by 1, in units of that predictor
     own_reach : (P,) of coefficients the same, by what the other columns of their predictor leave of a column: no origin changes it
     effect_reach : (q,) ``reach`` for the random effects
@@ -51,6 +54,7 @@ class Start(NamedTuple):
     information: Array
     moment_information: Array
     total_weight: Array
+    effect_weight: Array
     reach: Array
     own_reach: Array
     effect_reach: Array
@@ -95,18 +99,18 @@ def starting_values(problem: Problem, buckets: tuple[Bucket, ...], is_real: Arra
     glm, information = fit_glm(family, layout.without_random, buckets)
     information = information + jnp.diag((~is_real[others]).astype(glm.dtype))
     spread = predictor_spread(problem, buckets)
-    working, small, weight = _fit_working_model(problem, buckets, glm, information, spread)
+    working, small, weight, effect_weight = _fit_levels(problem, buckets, glm, information, spread)
 
     def joined(rest: Array, chol: Array) -> Array:
         theta = jnp.zeros(layout.size, glm.dtype).at[others].set(rest)
         return theta.at[layout.random].set(layout.covariance.free(chol))
 
     theta, fallback = joined(glm + working.shift, working.chol), joined(glm, small)
-    total_weight = jnp.stack([bucket.cluster_weight.sum() for bucket in buckets]).sum()
+    total_weight = _total_weight(buckets)
     reach, effect_reach = _reach(problem, buckets, _units(spread, weight))
     own = reach * _left_by_others(problem, buckets)
     scales = (jnp.where(is_real, reach, 1.0), jnp.where(is_real, own, 1.0), effect_reach, jnp.where(is_real, _span(problem, buckets), 1.0))
-    return Start(theta, fallback, working.information, working.reliability, total_weight, *scales, is_real)
+    return Start(theta, fallback, working.information, working.reliability, total_weight, effect_weight, *scales, is_real)
 
 
 def predictor_spread(problem: Problem, buckets: tuple[Bucket, ...]) -> Array:
@@ -169,6 +173,35 @@ def _span(problem: Problem, buckets: tuple[Bucket, ...]) -> Array:
             least, largest = jnp.stack(of_rows, axis=1)
             ends = ends.at[:, layout.by_predictor[e]].set(jnp.stack([least.min(0), largest.max(0)]))
     return ends
+
+
+def _fit_levels(
+    problem: Problem, buckets: tuple[Bucket, ...], glm: Array, information: Array, spread: Array
+) -> tuple[_Working, Array, Array, Array]:
+    """``_fit_working_model``, and the weight (q,) of the clusters that have draws of each random effect.
+
+    Of two levels each is fitted without the other: the lower one takes the variance of both, and gives up half of it. Shift and
+    information are those of the lower one, to which most of the variance within a cluster belongs.
+    """
+    if buckets[0].levels is None:
+        of_all = jnp.broadcast_to(_total_weight(buckets), (problem.layout.covariance.q,))
+        return *_fit_working_model(problem, buckets, glm, information, spread), of_all
+    parts = [(*_fit_working_model(p, b, glm, information, spread), b) for p, b in zip(*by_level(problem, buckets), strict=True)]
+    (upper, small_upper, *_), (lower, small_lower, weight, _) = parts
+    chol = _side_by_side(upper.chol, math.sqrt(0.5) * lower.chol)
+    found = _Working(chol, lower.shift, lower.information, _side_by_side(upper.reliability, lower.reliability))
+    weights = [jnp.full(len(part[0].chol), _total_weight(part[3])) for part in parts]
+    return found, _side_by_side(small_upper, small_lower), weight, jnp.concatenate(weights)
+
+
+def _total_weight(buckets: tuple[Bucket, ...]) -> Array:
+    return jnp.stack([bucket.cluster_weight.sum() for bucket in buckets]).sum()
+
+
+def _side_by_side(upper: Array, lower: Array) -> Array:
+    """The block-diagonal matrix of two."""
+    total = jnp.zeros((len(upper) + len(lower),) * 2, upper.dtype)
+    return total.at[: len(upper), : len(upper)].set(upper).at[len(upper) :, len(upper) :].set(lower)
 
 
 def _fit_working_model(

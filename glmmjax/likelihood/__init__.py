@@ -4,6 +4,8 @@ The data and the model:
 
 - ``clusters``: the data layout, and the only conversions between rows, clusters and blocks
 - ``sharding``: blocks over devices
+- ``levels``: two levels of clusters, and the pair of rules that integrate over them
+- ``split_levels``: each of them as clusters of one level
 - ``params``: the parameters, and the free vector theta
 - ``structure``: what every covariance structure answers
 - ``covariance``: the structures of D, and their names
@@ -22,6 +24,11 @@ The integral of a block of clusters:
 - ``quadrature``: a rule by its method and number of points
 - ``node_sums``: sums over the nodes, with their derivatives
 - ``adaptive``: the integral
+
+Two levels of clusters:
+
+- ``joint_modes``: modes of both levels together
+- ``nested``: the integral of a block of them
 
 What uses it:
 

@@ -15,6 +15,8 @@ from jax import Array
 from glmmjax.families.base import Family
 from glmmjax.likelihood.adaptive import integrate, integrate_with_slopes
 from glmmjax.likelihood.clusters import Bucket
+from glmmjax.likelihood.levels import NestedRule
+from glmmjax.likelihood.nested import nested_value_and_gradient, nested_values
 from glmmjax.likelihood.params import Params
 from glmmjax.likelihood.posterior import Posterior, posterior
 from glmmjax.likelihood.prior import STANDARD_NORMAL, Prior
@@ -115,13 +117,15 @@ def sum_over_blocks(
 
 
 def block_value_and_gradient(
-    params: Params, block: Bucket, start: Array, family: Family, rule: Rule, prior: Prior = STANDARD_NORMAL
+    params: Params, block: Bucket, start: Array, family: Family, rule: Rule | NestedRule, prior: Prior = STANDARD_NORMAL
 ) -> tuple[tuple[Array, Params], Array, Array]:
     """Weighted log-likelihood of a block, its gradient, its modes and their largest error.
 
     The chain rule is written out where it meets the sum over nodes: automatic differentiation through that loop would trace it twice
     and move parts of the density out of it.
     """
+    if isinstance(rule, NestedRule):
+        return nested_value_and_gradient(params, block, start, family, rule, prior)
 
     def prepare(params: Params) -> tuple[tuple[Predictors, NodePlacement, Array], Posterior]:
         f = integrand(params, block, family, prior)
@@ -144,8 +148,10 @@ def start_modes(buckets: tuple[Bucket, ...], q: int) -> Modes:
     return tuple(jnp.zeros((b.cluster_weight.shape[0], q, b.cluster_weight.shape[1]), b.cluster_weight.dtype) for b in buckets)
 
 
-def block_values(params: Params, block: Bucket, family: Family, rule: Rule, prior: Prior = STANDARD_NORMAL) -> Array:
+def block_values(params: Params, block: Bucket, family: Family, rule: Rule | NestedRule, prior: Prior = STANDARD_NORMAL) -> Array:
     """(B,) log marginal likelihoods of a block."""
+    if isinstance(rule, NestedRule):
+        return nested_values(params, block, family, rule, prior)
     f = integrand(params, block, family, prior)
     start = jnp.zeros((params.chol.shape[-1], block.cluster_weight.shape[-1]), f.x.eta.dtype)
     return integrate(f, rule.place(f, posterior(f, start)), rule) + log_base(f)

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from glmmjax.likelihood.levels import Levels
 from glmmjax.likelihood.structure import Structure
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "canonical",
     "diagonal",
     "lower_factor",
+    "of_levels",
     "unstructured",
 ]
 
@@ -198,6 +200,11 @@ STRUCTURES: dict[str, Callable[[int], Structure]] = {
     "compound_symmetry": CompoundSymmetry,
     "ar1": Autoregressive,
 }
+
+
+def of_levels(q: int, levels: Levels | None) -> BlockDiagonal:
+    """All variances free, and all covariances of effects of the same level."""
+    return unstructured(q) if levels is None else BlockDiagonal((levels.n_upper, q - levels.n_upper))
 
 
 def canonical(chol: Array) -> Array:

@@ -17,9 +17,10 @@ from glmmjax.families.registry import resolve_family
 from glmmjax.likelihood.block_sums import block_values
 from glmmjax.likelihood.clusters import ClusterData, to_clusters
 from glmmjax.likelihood.covariance import unstructured
-from glmmjax.likelihood.gauss_hermite import check_n_agq, tensor_rule
+from glmmjax.likelihood.gauss_hermite import check_n_agq
 from glmmjax.likelihood.params import Params, check_shapes, layout_of, predictor_sizes
-from glmmjax.likelihood.prior import STANDARD_NORMAL, Prior
+from glmmjax.likelihood.prior import STANDARD_NORMAL, Prior, law_of
+from glmmjax.likelihood.quadrature import Quadrature
 from glmmjax.likelihood.rule import Rule
 from glmmjax.likelihood.sharding import CLUSTERS, MESH, over_blocks, plain_mesh, sum_over_devices
 
@@ -130,20 +131,26 @@ def cluster_log_likelihoods(params: Params, clusters: ClusterData, family: str |
 # compiled once for eager callers too; inside another program they become part of it
 @functools.partial(jax.jit, static_argnums=(2, 3))
 def _log_likelihood(params: Params, clusters: ClusterData, family: Family, n_agq: int) -> Array:
-    return log_likelihood_by_rule(params, clusters, family, tensor_rule(n_agq, params.chol.shape[-1]))
+    return log_likelihood_by_rule(params, clusters, family, *_rule_and_law(params, clusters, n_agq))
 
 
 @functools.partial(jax.jit, static_argnums=(2, 3, 4))
 def _log_likelihood_on_mesh(params: Params, clusters: ClusterData, family: Family, n_agq: int, mesh: Mesh) -> Array:
     def sum_of_own(params: Params, own: ClusterData) -> Array:
-        return sum_over_devices(log_likelihood_by_rule(params, own, family, tensor_rule(n_agq, params.chol.shape[-1])), mesh)
+        return sum_over_devices(log_likelihood_by_rule(params, own, family, *_rule_and_law(params, own, n_agq)), mesh)
 
     return over_blocks(sum_of_own, mesh, PartitionSpec())(params, ClusterData(clusters.buckets, ()))  # type: ignore[arg-type]  # nothing to shard
 
 
 @functools.partial(jax.jit, static_argnums=(2, 3))
 def _cluster_log_likelihoods(params: Params, clusters: ClusterData, family: Family, n_agq: int) -> Array:
-    return cluster_log_likelihoods_by_rule(params, clusters, family, tensor_rule(n_agq, params.chol.shape[-1]))
+    return cluster_log_likelihoods_by_rule(params, clusters, family, *_rule_and_law(params, clusters, n_agq))
+
+
+def _rule_and_law(params: Params, clusters: ClusterData, n_agq: int) -> tuple[Rule, Prior]:
+    """The rule of ``n_agq`` points, and the law of the random effects, which says how many belong to the upper of two levels."""
+    law = law_of(clusters.buckets[0].levels)
+    return Quadrature(n_agq).fixed(params.chol.shape[-1], law), law
 
 
 def cluster_log_likelihoods_by_rule(

@@ -8,7 +8,7 @@ derivative of the mode, and one differentiable Newton step would give only the f
 from __future__ import annotations
 
 import dataclasses
-import functools
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -19,9 +19,24 @@ from glmmjax.likelihood.row_derivatives import log_joint_derivatives
 from glmmjax.likelihood.rows import Integrand, from_first_lane
 from glmmjax.likelihood.small_matrices import Matrix, cholesky, solve_cholesky
 
-__all__ = ["Peak", "find_peak"]
+__all__ = ["NewtonStep", "Peak", "find_peak", "search"]
 
 _MAX_STEPS = 100
+
+
+class NewtonStep(NamedTuple):
+    """A function at a point, and Newton's step from there, for every cluster of a block.
+
+    Attributes
+    ----------
+    value : (B,)
+    step : (q, B)
+    size : (B,) squared length of the step in posterior standard deviations
+    """
+
+    value: Array
+    step: Array
+    size: Array
 
 
 class _Search(NamedTuple):
@@ -75,8 +90,17 @@ def _find_peak_jvp(primals, tangents):
 
 def _search(f: Integrand, start: Array) -> Array:
     """(q, B) modes of f."""
-    if start.shape[0] == 0:
-        return start
+
+    def newton(u: Array) -> NewtonStep:
+        value, gradient, hessian = log_joint_derivatives(f, u)
+        step = jnp.stack(solve_cholesky(cholesky(hessian), gradient))
+        return NewtonStep(value, step, (step * jnp.stack(gradient)).sum(0))
+
+    return search(newton, start) if start.shape[0] else start
+
+
+def search(newton: Callable[[Array], NewtonStep], start: Array) -> Array:
+    """(q, B) where a function is largest in every cluster, by Newton's method from ``start`` (q, B), with shorter steps where it falls."""
     tolerance = jnp.finfo(start.dtype).eps ** 0.75
     unknown = jnp.full(start.shape[1:], jnp.inf, start.dtype)
     first = _Search(start, -unknown, jnp.zeros_like(start), unknown, jnp.zeros((), jnp.int32))
@@ -84,24 +108,20 @@ def _search(f: Integrand, start: Array) -> Array:
     def unfinished(s: _Search) -> Array:
         return (s.n_trials < _MAX_STEPS) & jnp.any(s.size > tolerance)
 
-    last = jax.lax.while_loop(unfinished, functools.partial(_newton_trial, f), first)
+    last = jax.lax.while_loop(unfinished, lambda s: _trial(newton(s.u + s.step), s), first)
     return last.u + last.step
 
 
-def _newton_trial(f: Integrand, s: _Search) -> _Search:
-    """Evaluate f at the proposed point; move there and propose a Newton step, or halve the step."""
-    trial = s.u + s.step
-    value, gradient, hessian = log_joint_derivatives(f, trial)
-    newton = jnp.stack(solve_cholesky(cholesky(hessian), gradient))
-    size = (newton * jnp.stack(gradient)).sum(0)
-    slack = 100.0 * jnp.finfo(value.dtype).eps * (1.0 + jnp.abs(s.value))
+def _trial(found: NewtonStep, s: _Search) -> _Search:
+    """``found`` at the proposed point: move there and propose its Newton step, or shorten the step."""
+    slack = 100.0 * jnp.finfo(found.value.dtype).eps * (1.0 + jnp.abs(s.value))
     # so close to the mode, rounding in a sum of large terms can hide the rise of f, and Newton's method needs no guard
-    is_near = size < 1e-3
-    good = ((value >= s.value - slack) | is_near) & jnp.isfinite(size) | (s.n_trials == 0)
+    is_near = found.size < 1e-3
+    good = ((found.value >= s.value - slack) | is_near) & jnp.isfinite(found.size) | (s.n_trials == 0)
     return _Search(
-        u=jnp.where(good, trial, s.u),
-        value=jnp.where(good, value, s.value),
-        step=jnp.where(good, newton, 0.25 * s.step),
-        size=jnp.where(good, size, s.size),
+        u=jnp.where(good, s.u + s.step, s.u),
+        value=jnp.where(good, found.value, s.value),
+        step=jnp.where(good, found.step, 0.25 * s.step),
+        size=jnp.where(good, found.size, s.size),
         n_trials=s.n_trials + 1,
     )

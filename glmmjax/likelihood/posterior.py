@@ -17,7 +17,7 @@ from glmmjax.likelihood.modes import find_peak
 from glmmjax.likelihood.rows import Integrand
 from glmmjax.likelihood.small_matrices import Matrix, cholesky, inverse_transpose, solve_cholesky, symmetric
 
-__all__ = ["Posterior", "posterior"]
+__all__ = ["Posterior", "normal_approximation", "posterior"]
 
 
 class Posterior(NamedTuple):
@@ -46,16 +46,21 @@ class Posterior(NamedTuple):
 def posterior(f: Integrand, start: Array) -> Posterior:
     """Mode and scale of each cluster of a block, differentiable in the predictors; the search begins at ``start`` (q, B)."""
     mode, hessian, value, gradient = find_peak(f, start)
-    q, zero = mode.shape[0], jnp.zeros(mode.shape[1:], mode.dtype)
-    if q == 0:
+    if not len(mode):
+        zero = jnp.zeros(mode.shape[1:], mode.dtype)
         return Posterior(mode, jnp.zeros((0, 0, *zero.shape), mode.dtype), zero, value, zero)
-    c = cholesky(_turned(hessian, f.turn))
+    left = jax.lax.stop_gradient(jnp.stack(solve_cholesky(cholesky(hessian), gradient)) * jnp.stack(gradient)).sum(0)
+    return normal_approximation(mode, hessian, f.turn, left)._replace(value=value)
+
+
+def normal_approximation(mode: Array, hessian: Matrix, turn: Array | None, mode_error: Array) -> Posterior:
+    """The normal approximation around ``mode`` (q, B) by the negative Hessian there, along the axes of ``turn``; its value is 0."""
+    c = cholesky(_turned(hessian, turn))
     root = jnp.stack([jnp.stack(row) for row in inverse_transpose(c)])
-    slope = jnp.stack(gradient)
-    if f.turn is not None:
-        root, slope = (jnp.einsum(over, f.turn, of, precision="highest") for over, of in (("ab,bcm->acm", root), ("ba,bm->am", slope)))
-    left = jax.lax.stop_gradient(slope * jnp.stack(solve_cholesky(c, tuple(slope)))).sum(0)
-    return Posterior(mode, root, -jnp.log(jnp.stack([c[a][a] for a in range(q)])).sum(0), value, left)
+    if turn is not None:
+        root = jnp.einsum("ab,bcm->acm", turn, root, precision="highest")
+    log_det = -jnp.log(jnp.stack([c[a][a] for a in range(len(c))])).sum(0)
+    return Posterior(mode, root, log_det, jnp.zeros_like(log_det), mode_error)
 
 
 def _turned(hessian: Matrix, turn: Array | None) -> Matrix:

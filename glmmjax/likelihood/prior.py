@@ -15,9 +15,10 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from glmmjax.likelihood.levels import Levels
 from glmmjax.likelihood.small_matrices import Matrix, symmetric
 
-__all__ = ["STANDARD_NORMAL", "Prior", "StandardNormal"]
+__all__ = ["STANDARD_NORMAL", "Prior", "StandardNormal", "law_of"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,7 +27,14 @@ class Prior(abc.ABC):
 
     A new law states ``log_density``, ``log_constant`` and ``sample``. It has the derivatives by automatic differentiation, and writes
     them out where that is shorter or faster.
+
+    Attributes
+    ----------
+    n_upper : how many of the random effects, the first of u, belong to a cluster as a whole; each cluster inside it has draws of its own
+        of the others. 0 where clusters have no clusters inside.
     """
+
+    n_upper: int = 0
 
     has_linear_gradient: ClassVar[bool] = False  # whether it is a matrix times u; moments of the nodes then give sums over nodes
     reach: ClassVar[float]  # along one axis, the density is below 1e-15 of its peak further from 0 than this
@@ -80,3 +88,8 @@ class StandardNormal(Prior):
 
 
 STANDARD_NORMAL = StandardNormal()
+
+
+def law_of(levels: Levels | None) -> StandardNormal:
+    """The law of the random effects of data whose buckets have these ``levels``."""
+    return STANDARD_NORMAL if levels is None else StandardNormal(levels.n_upper)

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from glmmjax.likelihood import gauss_hermite, trapezoid
+from glmmjax.likelihood.levels import NestedRule
 from glmmjax.likelihood.prior import STANDARD_NORMAL, Prior
 from glmmjax.likelihood.rule import Rule
 
@@ -57,16 +58,26 @@ class Quadrature:
 
     def fixed(self, q: int, prior: Prior = STANDARD_NORMAL) -> Rule:
         """Of fixed length, which reverse mode can differentiate."""
-        return METHODS[self.method].fixed(self.n_points, q, prior)
+        return self._by_level(METHODS[self.method].fixed, q, prior)
 
     def padded(self, q: int, prior: Prior = STANDARD_NORMAL) -> Rule:
         """In arrays that hold the judges too: an argument of compiled programs."""
-        return METHODS[self.method].padded(self.n_points, q, prior)
+        return self._by_level(METHODS[self.method].padded, q, prior)
 
     def judges(self, q: int, prior: Prior = STANDARD_NORMAL) -> tuple[Rule, ...]:
         """The rules that judge this one, each finer than the one before."""
-        return METHODS[self.method].judges(self.n_points, q, prior)
+        if not prior.n_upper:
+            return METHODS[self.method].judges(self.n_points, q, prior)
+        of_levels = (METHODS[self.method].judges(self.n_points, size, prior) for size in (prior.n_upper, q - prior.n_upper))
+        return tuple(cast(Rule, NestedRule(*pair)) for pair in zip(*of_levels, strict=True))
 
     def finer(self, q: int) -> Quadrature:
         """The same method with more points."""
         return dataclasses.replace(self, n_points=METHODS[self.method].finer(self.n_points, q))
+
+    def _by_level(self, make: Callable[[int, int, Prior], Rule], q: int, prior: Prior) -> Rule:
+        """A rule for all random effects, or a pair of them for those of two levels."""
+        if not prior.n_upper:
+            return make(self.n_points, q, prior)
+        # it goes where a rule goes: only the integral of a block looks into it
+        return cast(Rule, NestedRule(*(make(self.n_points, size, prior) for size in (prior.n_upper, q - prior.n_upper))))

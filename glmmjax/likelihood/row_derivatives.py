@@ -17,7 +17,16 @@ from glmmjax.families.base import Family
 from glmmjax.likelihood.rows import Integrand, Observed, at, materialized, over_rows, row_log_kernel
 from glmmjax.likelihood.small_matrices import Matrix, symmetric
 
-__all__ = ["along", "coordinates", "log_joint_derivatives"]
+__all__ = [
+    "RowDerivatives",
+    "along",
+    "coordinates",
+    "cut_off",
+    "is_positive_definite",
+    "log_joint_derivatives",
+    "negative_hessian",
+    "row_derivatives",
+]
 
 
 def log_joint_derivatives(f: Integrand, u: Array) -> tuple[Array, tuple[Array, ...], Matrix]:
@@ -27,18 +36,18 @@ def log_joint_derivatives(f: Integrand, u: Array) -> tuple[Array, tuple[Array, .
     takes the one with every row's curvature cut off at 0, which is never smaller than the prior's own.
     """
     q, observed, zl = u.shape[0], f.observed, f.x.zl
-    value, score, curvature = _row_derivatives(f, u)
+    value, score, curvature = row_derivatives(f, u)
     pull, of_prior = f.prior.negative_gradient(u), f.prior.negative_hessian(u)
     gradient = tuple(over_rows(observed, zl[:, a] * score) - pull[a] for a in range(q))
-    hessian = _negative_hessian(observed, zl, curvature, of_prior)
+    hessian = negative_hessian(observed, zl, curvature, of_prior)
     if not f.family.is_log_concave and q:
-        safe = _negative_hessian(observed, zl, _cut_off(curvature), of_prior)
-        keep = _is_positive_definite(hessian)
+        safe = negative_hessian(observed, zl, cut_off(curvature), of_prior)
+        keep = is_positive_definite(hessian)
         hessian = tuple(tuple(jnp.where(keep, h, s) for h, s in zip(*rows, strict=True)) for rows in zip(hessian, safe, strict=True))
     return over_rows(observed, value) + f.prior.log_density(u), gradient, hessian
 
 
-class _RowDerivatives(NamedTuple):
+class RowDerivatives(NamedTuple):
     """The weighted log density of every row and its derivatives in the predictors."""
 
     value: Array  # (w, B)
@@ -56,22 +65,22 @@ class _RowSlopes(NamedTuple):
     by_phi : for each extra parameter, the slopes of all of them
     """
 
-    rows: _RowDerivatives
+    rows: RowDerivatives
     by_eta: tuple[tuple[Array, ...], ...]
-    by_phi: tuple[_RowDerivatives, ...]
+    by_phi: tuple[RowDerivatives, ...]
 
 
 @jax.custom_jvp
-def _row_derivatives(f: Integrand, u: Array) -> _RowDerivatives:
+def row_derivatives(f: Integrand, u: Array) -> RowDerivatives:
     """Derivatives of every row at ``u``, with a rule that evaluates densities once for all tangents."""
     return materialized(_rows_at, f, u)
 
 
-@_row_derivatives.defjvp
+@row_derivatives.defjvp
 def _row_derivatives_jvp(primals, tangents):
     (rows, by_eta, by_phi), (d_eta, d_phi) = _row_slopes(*primals), _moved(primals, tangents)
     third = tuple(_along(slopes, d_eta) for slopes in zip(*by_eta, strict=True))
-    change = _RowDerivatives((rows.score * d_eta).sum(0), _along(rows.curvature, d_eta), third)
+    change = RowDerivatives((rows.score * d_eta).sum(0), _along(rows.curvature, d_eta), third)
     return rows, _plus(change, by_phi, d_phi)
 
 
@@ -108,7 +117,7 @@ def _along(slopes: tuple[Array, ...], d_eta: Array) -> Array:
 
 
 @jax.jit
-def _rows_at(f: Integrand, u: Array) -> _RowDerivatives:
+def _rows_at(f: Integrand, u: Array) -> RowDerivatives:
     return _derivatives(f.family, f.observed, at(f.x, u), f.x.phi)
 
 
@@ -130,16 +139,17 @@ def _slopes(family: Family, observed: Observed, eta: Array, phi: Array) -> _RowS
     return _RowSlopes(rows, tuple(slope.curvature for slope in slopes[: len(eta)]), tuple(slopes[len(eta) :]))
 
 
-def _derivatives(family: Family, observed: Observed, eta: Array, phi: Array) -> _RowDerivatives:
+def _derivatives(family: Family, observed: Observed, eta: Array, phi: Array) -> RowDerivatives:
     def value_and_score(eta):
         value, pullback = jax.vjp(lambda e: row_log_kernel(family, observed, e, phi), eta)
         return value * observed.row_weight, pullback(observed.row_weight)[0]
 
     (value, score), seconds = along(value_and_score, (eta,), coordinates(eta))
-    return _RowDerivatives(value, score, tuple(second for _, second in seconds))
+    return RowDerivatives(value, score, tuple(second for _, second in seconds))
 
 
-def _negative_hessian(observed: Observed, zl: Array, curvature: tuple[Array, ...], of_prior: Matrix) -> Matrix:
+def negative_hessian(observed: Observed, zl: Array, curvature: tuple[Array, ...], of_prior: Matrix) -> Matrix:
+    """q x q arrays (B,): that of the rows, whose curvatures are those of ``RowDerivatives``, and of the prior."""
     q, lower = len(of_prior), {}
     for a in range(q):
         for b in range(a + 1):
@@ -148,12 +158,12 @@ def _negative_hessian(observed: Observed, zl: Array, curvature: tuple[Array, ...
     return symmetric(lower, q)
 
 
-def _cut_off(curvature: tuple[Array, ...]) -> tuple[Array, ...]:
+def cut_off(curvature: tuple[Array, ...]) -> tuple[Array, ...]:
     """The curvature in each predictor, cut off at 0; cross terms between predictors are left out."""
     return tuple(jnp.zeros_like(second).at[e].set(jnp.minimum(second[e], 0.0)) for e, second in enumerate(curvature))
 
 
-def _is_positive_definite(a: Matrix) -> Array:
+def is_positive_definite(a: Matrix) -> Array:
     """(B,) whether all pivots of an elimination without square roots are safely positive."""
     rows = [list(row) for row in a]
     q, good = len(rows), jnp.ones(rows[0][0].shape, bool)

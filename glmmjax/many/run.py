@@ -63,7 +63,7 @@ class _Run:
     def __init__(self, source: FitSource, request: FitRequest):
         self._begun, self.is_interrupted, self._source, self._request = time.perf_counter(), False, source, request
         self._problem = problem_of(source.design, request.penalty)
-        self._rule = RuleOfBatch(request.rule.quadrature(source.design.covariance.q), request.rule.is_exact)
+        self._rule = RuleOfBatch(request.rule.quadrature(source.design.covariance.q, source.design.n_upper), request.rule.is_exact)
         self._reach = reach_of(self._problem, source.design)
         self._ends: list[Ends] = []
         self._alone: dict[int, Alone | GlmmError] = {}

@@ -13,6 +13,7 @@ from glmmjax.arguments import InstanceOf, Judged, Whole, takes
 from glmmjax.design import Design
 from glmmjax.design.layout.grouping import choose_widths, lay_out
 from glmmjax.design.layout.row_table import RowTable, row_table
+from glmmjax.design.levels import check_one_level
 from glmmjax.errors import ArgumentError
 from glmmjax.likelihood.clusters import Bucket, ClusterData, cluster_weights, clusters_of_rows
 from glmmjax.values import shown
@@ -147,6 +148,7 @@ def by_cluster(design: Design) -> ByCluster:
     RowsNotKeptError
         For a stream.
     """
+    check_one_level(design, "a batch of clusters")
     clusters = design.clusters
     of_row = np.asarray(clusters_of_rows(clusters, design.order))
     rows, sizes = np.argsort(of_row, kind="stable").astype(np.int32), np.bincount(of_row, minlength=len(design.groups))

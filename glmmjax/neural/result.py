@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import jax
 import numpy as np
 
-from glmmjax.arguments import FOLDER, Judged, takes
+from glmmjax.arguments import FOLDER, Judged, Text, takes
 from glmmjax.design.columns.table import as_frame
 from glmmjax.design.new_rows import cluster_rows, read_new_rows
 from glmmjax.errors import ArgumentError, StorageError
@@ -60,6 +60,7 @@ class NeuralFit:
         """Conditional modes of the random effects, a row a cluster."""
         return self.mixed_model.random_effects
 
+    @takes(inputs=Judged("an array, or a pytree of arrays, with n rows"))
     def network_output(self, inputs: Any) -> np.ndarray:
         """What the network gives for rows of inputs.
 
@@ -89,7 +90,7 @@ class NeuralFit:
         """
         return evaluated(self.apply, self.network, checked_inputs(inputs))
 
-    @takes(**_ROWS)
+    @takes(**_ROWS, kind=Text("a kind of prediction, such as 'marginal'"))
     def predict(self, newdata: Any, inputs: Any, kind: str = "marginal", **arguments: Any) -> pd.Series | pd.DataFrame:
         """Predictions for new rows.
 

@@ -9,7 +9,7 @@ import numpy as np
 from glmmjax.errors import ArgumentError
 from glmmjax.fitted import FittedModel
 from glmmjax.plots.axes import axes
-from glmmjax.postfit.prediction.random_effects import random_effects_intervals
+from glmmjax.postfit.prediction.random_effects import levels_of_effects, random_effects_intervals
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,13 +36,14 @@ def plot_random_effects(
         known = f"choose one of {', '.join(map(repr, names))}" if names else "the model has none"
         raise ArgumentError(f"effect={effect!r} is no random effect of the model; {known}.")
     found, k = random_effects_intervals(fitted, kind, level), names.index(effect)
-    order = np.argsort(found.estimate[:, k], kind="stable")
-    estimate, lower, upper = (values[order, k] for values in (found.estimate, found.lower, found.upper))
+    at = next(at for at in levels_of_effects(fitted.design) if k in range(len(names))[at.place])
+    group, clusters, first = at.name, at.labels, at.first
+    order = np.argsort(found.estimate[first, k], kind="stable")
+    estimate, lower, upper = (values[first, k][order] for values in (found.estimate, found.lower, found.upper))
     ax = axes(ax, figsize=(7.0, 4.0))
     _draw(ax, estimate, lower, upper)
-    group = fitted.design.group_name or "row"
     if len(order) <= _MOST_LABELS:
-        labels = [str(fitted.design.groups[i]) for i in order]
+        labels = [":".join(map(str, label)) if isinstance(label, tuple) else str(label) for label in clusters[order]]
         ax.set_xticks(np.arange(1, len(order) + 1), labels, rotation=90 if max(map(len, labels)) > 2 else 0)
         ax.set_xlabel(f"{group}, by size of the effect")
     else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from glmmjax.estimation.convergence import Convergence
 from glmmjax.fitted import FittedModel
@@ -59,8 +59,10 @@ class Estimates:
         return frames.phi_frame(self.fitted_model)["estimate"].rename("phi")
 
     @property
-    def cov_re(self) -> pd.DataFrame:
-        """Covariance matrix D of the random effects, on the scale of the link: DataFrame (q, q) by their names."""
+    def cov_re(self) -> Any:
+        """Covariance matrix D of the random effects, on the scale of the link: DataFrame (q, q) by their names. Of two levels, a dict of
+        those of each.
+        """
         return frames.random_covariance_frame(self.fitted_model)
 
     @property

@@ -28,13 +28,17 @@ class Prediction:
     fitted_model: FittedModel
 
     @property
-    def random_effects(self) -> pd.DataFrame:
-        """Conditional modes of the random effects given the data, on the scale of the link: DataFrame (m, q), one row a cluster."""
+    def random_effects(self) -> Any:
+        """Conditional modes of the random effects given the data, on the scale of the link: DataFrame (m, q), one row a cluster. Of two
+        levels, a dict of those of each.
+        """
         return frames.random_effects_frame(self.fitted_model)
 
     @property
-    def random_effects_cov(self) -> pd.DataFrame:
-        """Conditional covariances of the random effects at the estimates: DataFrame, one row a cluster, columns (effect, with)."""
+    def random_effects_cov(self) -> Any:
+        """Conditional covariances of the random effects at the estimates: DataFrame, one row a cluster, columns (effect, with). Of two
+        levels, a dict of those of each.
+        """
         return frames.random_effects_covariance_frame(self.fitted_model)
 
     @takes(kind=_EFFECT_KIND, level=LEVEL)
@@ -50,7 +54,8 @@ class Prediction:
         Returns
         -------
         DataFrame
-            Columns ``estimate``, ``std_error``, ``lower``, ``upper``, on the scale of the link; index (cluster, effect).
+            Columns ``estimate``, ``std_error``, ``lower``, ``upper``, on the scale of the link; index (cluster, effect), or of two levels
+            (level, upper cluster, lower cluster, effect).
 
         Raises
         ------

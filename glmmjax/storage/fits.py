@@ -19,6 +19,7 @@ import pandas as pd
 from glmmjax.design import Design, ModelArguments, Stream, build_design
 from glmmjax.design.columns.table import as_frame, column_of
 from glmmjax.design.formula.allow_list import check_code, check_formula
+from glmmjax.design.levels import cluster_columns
 from glmmjax.errors import ArgumentError, DesignError, DesignWarning, FormulaError, GlmmError, StorageError
 from glmmjax.estimation.convergence import Code, Convergence
 from glmmjax.fitted import FittedModel, problem_of
@@ -163,8 +164,8 @@ def _used_columns(fitted: FittedModel) -> pd.DataFrame:
     """All rows of the columns that the model used, variables of the caller among them."""
     design, request = fitted.design, fitted.request
     data, named = as_frame(request.data), (request.weights, request.offset, request.zi_offset)
-    names = [*design.recipe.columns, design.group_name, *(name for name in named if isinstance(name, str))]
-    columns = {name: _column(data, name, design.recipe.namespace) for name in dict.fromkeys(names) if name is not None}
+    names = [*design.recipe.columns, *cluster_columns(design), *(name for name in named if isinstance(name, str))]
+    columns = {name: _column(data, name, design.recipe.namespace) for name in dict.fromkeys(names)}
     return pd.DataFrame({name: pd.Series(column, index=data.index) for name, column in columns.items()}, index=data.index)
 
 
@@ -221,7 +222,7 @@ def _is_of(value: Any, declared: Any) -> bool:
 
 def _check_shapes(fitted: FittedModel) -> None:
     size, q = fitted.problem.layout.size, fitted.problem.layout.covariance.q
-    expected = {"theta": (size,), "information": (size, size), "modes": (len(fitted.design.groups), q)}
+    expected = {"theta": (size,), "information": (size, size), "modes": (len(fitted.design.units), q)}
     for name, shape in expected.items():
         if np.shape(getattr(fitted, name)) != shape:
             raise ValueError(f"{name} has shape {np.shape(getattr(fitted, name))}, and its model needs {shape}")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from glmmjax.design.levels import effects_by_level
 from glmmjax.fitted import FittedModel
 from glmmjax.postfit.inference.information_criteria import aic, bic
-from glmmjax.postfit.prediction.random_effects import random_effects, random_effects_covariance
+from glmmjax.postfit.prediction.random_effects import levels_of_effects, random_effects, random_effects_covariance
 from glmmjax.postfit.uncertainty.natural_phi import natural_phi
 from glmmjax.postfit.uncertainty.p_values import normal_two_sided
 from glmmjax.postfit.uncertainty.random_covariance import Spread, random_covariance, spread, spread_errors
@@ -56,9 +58,11 @@ def fixed_covariance_frame(fitted: FittedModel) -> pd.DataFrame:
     return pd.DataFrame(fixed_covariance(fitted), index=fitted.design.fixed_names, columns=fitted.design.fixed_names)
 
 
-def random_covariance_frame(fitted: FittedModel) -> pd.DataFrame:
-    """Covariance matrix D of the random effects."""
-    return pd.DataFrame(random_covariance(fitted), index=fitted.design.random_names, columns=fitted.design.random_names)
+def random_covariance_frame(fitted: FittedModel) -> pd.DataFrame | dict[str, pd.DataFrame]:
+    """Covariance matrix D of the random effects; of two levels, that of each by its name."""
+    levels, d = effects_by_level(fitted.design), random_covariance(fitted)
+    found = {level: pd.DataFrame(d[place, place], index=names, columns=names) for level, (place, names) in levels.items()}
+    return _by_level(found, ())
 
 
 def spread_frame(fitted: FittedModel) -> pd.DataFrame:
@@ -73,16 +77,27 @@ def spread_frame(fitted: FittedModel) -> pd.DataFrame:
     return pd.DataFrame(columns, index=index, dtype=float)
 
 
-def random_effects_frame(fitted: FittedModel) -> pd.DataFrame:
-    """Conditional modes, one row a cluster."""
-    return pd.DataFrame(random_effects(fitted), index=fitted.design.groups, columns=list(fitted.design.random_names))
+def random_effects_frame(fitted: FittedModel) -> pd.DataFrame | dict[str, pd.DataFrame]:
+    """Conditional modes, one row a cluster; of two levels, those of each by its name."""
+    values = random_effects(fitted)
+    levels = levels_of_effects(fitted.design)
+    found = {at.name: pd.DataFrame(values[at.first, at.place], index=at.labels, columns=list(at.effects)) for at in levels}
+    return _by_level(found, fitted.design.groups)
 
 
-def random_effects_covariance_frame(fitted: FittedModel) -> pd.DataFrame:
-    """Conditional covariances, one row a cluster, one column a pair of random effects."""
-    names, values = fitted.design.random_names, random_effects_covariance(fitted)
-    columns = pd.MultiIndex.from_tuples([(a, b) for a in names for b in names], names=["effect", "with"])
-    return pd.DataFrame(values.reshape(len(values), -1), index=fitted.design.groups, columns=columns)
+def random_effects_covariance_frame(fitted: FittedModel) -> pd.DataFrame | dict[str, pd.DataFrame]:
+    """Conditional covariances, one row a cluster, one column a pair of random effects; of two levels, those of each by its name."""
+    values, found = random_effects_covariance(fitted), {}
+    for at in levels_of_effects(fitted.design):
+        columns = pd.MultiIndex.from_tuples([(a, b) for a in at.effects for b in at.effects], names=["effect", "with"])
+        own = values[at.first][:, at.place, at.place]
+        found[at.name] = pd.DataFrame(own.reshape(len(own), -1), index=at.labels, columns=columns)
+    return _by_level(found, fitted.design.groups)
+
+
+def _by_level(found: dict[str, pd.DataFrame], labels: Any) -> pd.DataFrame | dict[str, pd.DataFrame]:
+    """The table of the one level, an empty one for ``labels`` where a model has no random effects, or all tables."""
+    return found if len(found) > 1 else next(iter(found.values()), pd.DataFrame(index=labels))
 
 
 def statistics_frame(fitted: FittedModel) -> pd.DataFrame:

@@ -7,29 +7,43 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from glmmjax.design.levels import cluster_columns
 from glmmjax.fitted import FittedModel
 from glmmjax.postfit.checking.residuals import residuals
 from glmmjax.postfit.prediction.predict import IntervalSettings, predict
 from glmmjax.postfit.prediction.prediction_intervals import predict_with_intervals
-from glmmjax.postfit.prediction.random_effects import cluster_coefficients, random_effects_intervals
+from glmmjax.postfit.prediction.random_effects import EffectIntervals, cluster_coefficients, levels_of_effects, random_effects_intervals
 
 __all__ = ["cluster_coefs_frame", "fitted_table", "prediction_table", "random_effects_table", "residual_series"]
 
 
 def random_effects_table(fitted: FittedModel, kind: str = "mode", level: float = 0.95) -> pd.DataFrame:
-    """Random effects with intervals, one row a cluster and random effect, index (cluster, effect)."""
-    found, names = random_effects_intervals(fitted, kind, level), list(fitted.design.random_names)
-    m = len(fitted.design.groups)
-    labels = fitted.design.groups.repeat(len(names))
-    index = pd.MultiIndex.from_arrays([labels, names * m], names=[fitted.design.group_name or "row", "effect"])
-    columns = {"estimate": found.estimate, "std_error": found.std_error, "lower": found.lower, "upper": found.upper}
-    return pd.DataFrame({name: values.ravel() for name, values in columns.items()}, index=index)
+    """Random effects with intervals, one row a cluster and random effect, index (cluster, effect); of two levels those of the upper come
+    first, and the index says which level it is.
+    """
+    found, design = random_effects_intervals(fitted, kind, level), fitted.design
+    parts = []
+    for at in levels_of_effects(design):
+        labels = at.labels.repeat(len(at.effects))
+        keys, effects = [labels], list(at.effects) * len(at.labels)
+        if design.lower is not None:
+            keys = [[at.name] * len(labels), *zip(*(label if isinstance(label, tuple) else (label, "") for label in labels), strict=True)]
+        names = [*(["level"] if design.lower is not None else []), *cluster_columns(design), "effect"]
+        index = pd.MultiIndex.from_arrays([*keys, effects], names=names)
+        columns = {name: getattr(found, name)[at.first, at.place].ravel() for name in found._fields}
+        parts.append(pd.DataFrame(columns, index=index))
+    return pd.concat(parts) if parts else _no_effects(found)
+
+
+def _no_effects(found: EffectIntervals) -> pd.DataFrame:
+    index = pd.MultiIndex.from_arrays([[], []], names=["row", "effect"])
+    return pd.DataFrame({name: getattr(found, name).ravel() for name in found._fields}, index=index)
 
 
 def cluster_coefs_frame(fitted: FittedModel) -> pd.DataFrame:
     """Coefficients of the clusters, one row a cluster, one column a coefficient."""
     values, names = cluster_coefficients(fitted)
-    return pd.DataFrame(values, index=fitted.design.groups, columns=list(names))
+    return pd.DataFrame(values, index=fitted.design.units, columns=list(names))
 
 
 def prediction_table(

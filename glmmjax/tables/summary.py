@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from glmmjax.design.levels import level_names
 from glmmjax.estimation.convergence import Convergence
 from glmmjax.estimation.family_limits import limit_parts
 from glmmjax.families.base import Family
@@ -81,14 +82,19 @@ def _data_section(fitted: FittedModel) -> Section:
     design = fitted.design
     lines = [f"Number of Observations: {n_rows(fitted)}"]
     if design.group_name is not None:
-        smallest, largest = int(min(design.cluster_sizes)), int(max(design.cluster_sizes))
-        sizes = f"{smallest}" if smallest == largest else f"{smallest} to {largest}"
-        lines.append(f"Number of Groups: {n_groups(fitted)} ({design.group_name}, {sizes} rows each)")
+        lines.append(f"Number of Groups: {n_groups(fitted)} ({design.group_name}, {_range(design.cluster_sizes)} rows each)")
+    if design.lower is not None:
+        lines.append(f"Number of Groups inside: {len(design.units)} ({level_names(design)[1]}, {_range(design.lower.sizes)} rows each)")
     if design.n_dropped:
         lines.append(f"Rows dropped for missing values: {design.n_dropped}")
     if design.success_level is not None:
         lines.append(f"Success: {design.outcome_name} = {design.success_level}")
     return Section("Data Descriptives", tuple(lines))
+
+
+def _range(sizes: np.ndarray) -> str:
+    smallest, largest = int(min(sizes)), int(max(sizes))
+    return f"{smallest}" if smallest == largest else f"{smallest} to {largest}"
 
 
 def _model_section(fitted: FittedModel) -> Section:

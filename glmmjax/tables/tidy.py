@@ -19,7 +19,7 @@ from glmmjax.postfit.inference.confidence import confidence_intervals
 from glmmjax.postfit.inference.information_criteria import aic, bic, n_groups, n_parameters, n_rows
 from glmmjax.postfit.population.marginal_means import data_of
 from glmmjax.postfit.prediction.predict import predict
-from glmmjax.postfit.prediction.random_effects import random_effects, random_effects_covariance
+from glmmjax.postfit.prediction.random_effects import levels_of_effects, random_effects, random_effects_covariance
 from glmmjax.postfit.uncertainty.link_intervals import normal_quantile
 from glmmjax.postfit.uncertainty.p_values import normal_two_sided
 from glmmjax.postfit.uncertainty.parameters import Reported, errors_of, estimates, reported
@@ -51,7 +51,7 @@ def tidy_frame(fitted: FittedModel, conf_int: bool, level: float, exponentiate: 
     columns: dict[str, Any] = {
         "effect": [ROWS[kind][0] for kind in kinds],
         "component": _components(fitted, parameters),
-        "group": [fitted.design.group_name if kind == "random" else None for kind in kinds],
+        "group": _levels(fitted, parameters),
         "term": list(parameters.names),
         "estimate": values,
         "std.error": errors,
@@ -105,6 +105,13 @@ def augment_frame(fitted: FittedModel, newdata: Any = None, kind: str | None = N
     return pd.concat([frame, pd.DataFrame(added, index=frame.index)], axis=1)
 
 
+def _levels(fitted: FittedModel, parameters: Reported) -> list[str | None]:
+    """The level that each parameter of D belongs to; None for other parameters."""
+    of_effect = [at.name for at in levels_of_effects(fitted.design) for _ in at.effects]
+    found = iter([*of_effect, *(of_effect[row] for row, _ in parameters.pairs)])
+    return [next(found) if kind == "random" else None for kind in parameters.kinds]
+
+
 def _components(fitted: FittedModel, parameters: Reported) -> list[str]:
     """The part of the model that each parameter belongs to. Effects of the zero part, and correlations of two of them, have ``zi``."""
     of_zero = [fitted.problem.family.has_zero_part and name.startswith("zi_") for name in fitted.design.random_names]
@@ -115,23 +122,21 @@ def _components(fitted: FittedModel, parameters: Reported) -> list[str]:
 
 def _random_values(fitted: FittedModel, conf_int: bool, level: float) -> pd.DataFrame:
     """Conditional modes, one row a cluster and random effect, with conditional standard deviations."""
-    names, groups = fitted.design.random_names, fitted.design.groups
-    q, m = len(names), len(groups)
-    if not q:
+    levels = levels_of_effects(fitted.design)
+    if not levels:
         raise ArgumentError("effects='ran_vals': the model has no random effects.")
-    values = random_effects(fitted).ravel()
-    errors = np.sqrt(np.diagonal(random_effects_covariance(fitted), axis1=1, axis2=2)).ravel()
+    values, errors = random_effects(fitted), np.sqrt(np.diagonal(random_effects_covariance(fitted), axis1=1, axis2=2))
     columns: dict[str, Any] = {
         "effect": "ran_vals",
-        "group": fitted.design.group_name,
-        "level": groups.repeat(q),
-        "term": list(names) * m,
-        "estimate": values,
-        "std.error": errors,
+        "group": [at.name for at in levels for _ in range(len(at.labels) * len(at.effects))],
+        "level": [label for at in levels for label in at.labels.repeat(len(at.effects))],
+        "term": [name for at in levels for name in at.effects * len(at.labels)],
+        "estimate": np.concatenate([values[at.first, at.place].ravel() for at in levels]),
+        "std.error": np.concatenate([errors[at.first, at.place].ravel() for at in levels]),
     }
     if conf_int:
-        reach = normal_quantile(level) * errors
-        columns |= {"conf.low": values - reach, "conf.high": values + reach}
+        reach = normal_quantile(level) * columns["std.error"]
+        columns |= {"conf.low": columns["estimate"] - reach, "conf.high": columns["estimate"] + reach}
     return pd.DataFrame(columns)
 
 

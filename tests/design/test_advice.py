@@ -114,9 +114,11 @@ def test_advice_on_random_effects(data):
     assert make_design("y ~ x", argument, data=data, family="binomial").random_names == ("Intercept",)
     (bar,) = advice_in(message_of(data, "y ~ x", "~ x"), r"or add (\(1 \| id\)) to the formula")
     assert make_design(f"y ~ x + {bar}", data=data, family="binomial").group_name == "id"
-    (statement,) = advice_in(message_of(data, "y ~ x", "~ 1 | g1/g2"), r"(df\['g12'\] = .*), and write \| g12")
+    (statement,) = advice_in(message_of(data, "y ~ x", "~ 1 | g1:g2"), r"(df\['g12'\] = .*), and write \| g12")
     exec(statement, {"df": data})
     assert make_design("y ~ x", "~ 1 | g12", data=data, family="binomial").groups[0] == "0/0"
+    (group,) = advice_in(message_of(data, "y ~ x + (1 | g1) + (1 | g2)", None), r"write \| (g1/g2) if each g2 belongs to one g1")
+    assert make_design("y ~ x", f"~ 1 | {group}", data=data, family="binomial").n_upper == 1
     (bars,) = advice_in(message_of(data, "y ~ (1 | id) + (x | id)", None), r"as in (\(1 \| id\) \+ \(0 \+ x \| id\))")
     assert make_design(f"y ~ x + {bars}", data=data, family="binomial").random_names == ("Intercept", "x")
 

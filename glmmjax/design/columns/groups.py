@@ -14,10 +14,12 @@ from glmmjax.values import NOT_NUMBERS, shape_of
 
 __all__ = [
     "Groups",
+    "NestedGroups",
     "as_numbers",
     "check_any_weight",
     "cluster_weights",
     "column_weights",
+    "nested_groups",
     "number_clusters",
     "offset_values",
     "weights_column",
@@ -41,6 +43,21 @@ class Groups(NamedTuple):
     labels: pd.Index
 
 
+class NestedGroups(NamedTuple):
+    """Clusters inside clusters, in order of first appearance.
+
+    Attributes
+    ----------
+    codes : (n,) lower cluster of each row
+    labels : (m_lower,) MultiIndex of the labels of the upper cluster and of the lower one
+    upper_of : (m_lower,) number of the upper cluster of each lower one
+    """
+
+    codes: np.ndarray
+    labels: pd.MultiIndex
+    upper_of: np.ndarray
+
+
 def number_clusters(labels: pd.Series | pd.Index, name: str | None) -> Groups:
     """Number the distinct values of the cluster variable, which may be of any hashable type.
 
@@ -59,6 +76,23 @@ def number_clusters(labels: pd.Series | pd.Index, name: str | None) -> Groups:
         ) from None
     # tuples stay labels: pandas would make levels of their entries
     return Groups(codes, pd.Index(first, name=name, tupleize_cols=False))
+
+
+def nested_groups(upper: Groups, lower: pd.Series, name: str | None) -> NestedGroups:
+    """The clusters inside the clusters ``upper``: the pairs of labels that occur. A label may occur in several upper clusters.
+
+    Raises
+    ------
+    DesignError
+        When a value cannot be hashed.
+    """
+    inner = number_clusters(lower, name)
+    pairs, first, codes = np.unique(upper.codes * len(inner.labels) + inner.codes, return_index=True, return_inverse=True)
+    order = np.argsort(first)  # by first appearance
+    codes, pairs = np.argsort(order)[codes], pairs[order]
+    upper_of, inner_of = np.divmod(pairs, len(inner.labels))
+    labels = pd.MultiIndex.from_arrays([upper.labels[upper_of], inner.labels[inner_of]], names=[upper.labels.name, name])
+    return NestedGroups(codes, labels, upper_of)
 
 
 def weights_column(weights: Any, data: pd.DataFrame) -> dict[str, Any]:

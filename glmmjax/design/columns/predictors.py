@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,7 +17,7 @@ from glmmjax.families import Family
 from glmmjax.likelihood.covariance import STRUCTURES, BlockDiagonal
 from glmmjax.likelihood.structure import Structure
 
-__all__ = ["build_predictors", "names_of", "predictor_functions", "random_reach", "structure_of", "without_intercept"]
+__all__ = ["build_predictors", "n_upper_effects", "names_of", "predictor_functions", "random_reach", "structure_of", "without_intercept"]
 
 _LABELS = {"main": "the fixed effects", "zero": "the fixed effects of the zero part", "dispersion": "the effects on the dispersion"}
 
@@ -98,7 +99,7 @@ def structure_of(parts: FormulaParts, predictors: Mapping[str, Predictor], name:
     """Structure of D.
 
     One set of random effects in each part is one block over both; ``||`` anywhere makes all independent. ``name`` asks for another
-    structure for a single set.
+    structure for a single set. Of two levels, those of the upper one are independent of the others.
 
     Raises
     ------
@@ -110,11 +111,24 @@ def structure_of(parts: FormulaParts, predictors: Mapping[str, Predictor], name:
     if name is not None:
         _check_structure(name, [bar for side in bars for bar in side], sum(sizes))
         return STRUCTURES[name](sum(sizes))
+    n_upper = n_upper_effects(parts, predictors)
+    if n_upper and len(bars) == 2:
+        lower = [bar for side in bars for bar in side if bar.lower is not None]
+        own = sizes[: sum(1 for _ in itertools.takewhile(lambda end: end <= n_upper, itertools.accumulate(sizes)))]
+        joined = len(lower) == 2 and not any(bar.independent for bar in lower)
+        return BlockDiagonal((*own, sum(sizes) - n_upper) if joined else (*own, *(1,) * (sum(sizes) - n_upper)))
     if len(bars) == 2 and any(bar.independent for side in bars for bar in side):
         return BlockDiagonal((1,) * sum(sizes))
     if len(bars) == 2 and all(len(side) == 1 for side in bars):
         return BlockDiagonal((sum(sizes),))
     return BlockDiagonal(sizes)
+
+
+def n_upper_effects(parts: FormulaParts, predictors: Mapping[str, Predictor]) -> int:
+    """Random effects of the upper of two levels, which are the first; 0 where there is one level."""
+    if parts.lower_group is None:
+        return 0
+    return sum(name.endswith(f" | {parts.group}") for name in predictors["main"].random.names)
 
 
 def _check_structure(name: Any, bars: list[Bar], q: int) -> None:

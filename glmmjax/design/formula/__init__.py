@@ -2,6 +2,7 @@
 
 - ``tokens``: brackets, operators and names in a text
 - ``spellings``: what R's users write, as patsy reads it
+- ``levels``: groups of random effects: one cluster variable, or one nested in another
 - ``split``: the text of a formula in pieces that patsy can read
 - ``allow_list``: what may stand in a formula of unknown origin
 - ``transforms``: functions of R's formulas that patsy does not have

@@ -4,6 +4,8 @@ patsy reads ``(1 | id)`` as a bitwise or and gives no error, so everything with 
 ``cbind(...)``, which patsy does not know. A formula has this form, with ``random`` as an argument of its own or in bars:
 
     outcome ~ terms + offset(expression) + (terms | group) + (terms || group)
+
+A group is a column, ``school``; a column inside another, ``school:class``; or both, ``school/class``. ``levels`` has the rules.
 """
 
 from __future__ import annotations
@@ -11,7 +13,8 @@ from __future__ import annotations
 import dataclasses
 from typing import NamedTuple
 
-from glmmjax.design.formula.tokens import call_argument, names_in, read_tokens, split_at, unquoted_name
+from glmmjax.design.formula.levels import by_level, read_group
+from glmmjax.design.formula.tokens import call_argument, names_in, read_tokens, split_at
 from glmmjax.errors import ArgumentError, FormulaError
 
 __all__ = ["Bar", "FormulaParts", "RightSide", "split_formula", "split_right_side"]
@@ -28,11 +31,18 @@ class Bar:
     terms : right side in patsy's language, such as "time" (an intercept is implied) or "0 + x"
     group : column that identifies the clusters
     independent : written ``||``: no correlations inside the set
+    lower : column that identifies clusters inside those of ``group``, to which the effects belong; None for effects of ``group``
     """
 
     terms: str
     group: str
     independent: bool
+    lower: str | None = None
+
+    @property
+    def level(self) -> str:
+        """The level that the effects belong to: ``"school"``, ``"school:class"``."""
+        return self.group if self.lower is None else f"{self.group}:{self.lower}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,6 +74,11 @@ class FormulaParts:
     def group(self) -> str | None:
         """The cluster variable, None without random effects."""
         return next((bar.group for side in self.right_sides.values() for bar in side.bars), None)
+
+    @property
+    def lower_group(self) -> str | None:
+        """The column of the clusters inside clusters, None where there are none."""
+        return next((bar.lower for bar in self.right_sides["main"].bars if bar.lower is not None), None)
 
     @property
     def right_sides(self) -> dict[str, RightSide]:
@@ -124,8 +139,7 @@ def split_formula(
     given = {"random": random, "zi_fixed": zi_fixed, "zi_random": zi_random, "dispersion": dispersion}
     text = ", ".join([f"fixed={fixed!r}", *(f"{name}={value!r}" for name, value in given.items() if value is not None)])
     parts = FormulaParts(text, sides[0], _outcome_columns(sides[0], fixed), right.fixed, right.offsets, right.bars, zero, spread)
-    _check_one_group(tuple(bar for side in parts.right_sides.values() for bar in side.bars), text)
-    return parts
+    return by_level(parts)
 
 
 def split_right_side(text: str, formula: str) -> RightSide:
@@ -140,7 +154,7 @@ def split_right_side(text: str, formula: str) -> RightSide:
     for sign, term in _signed_terms(text, formula):
         bracketed, offset = call_argument(term, ""), call_argument(term, "offset")
         if sign == "+" and bracketed is not None and _has_bar(bracketed):
-            bars.append(_split_bar(bracketed, formula))
+            bars += _split_bar(bracketed, formula)
         elif sign == "+" and offset is not None:
             if len(split_at(offset, ",")) != 1 or not offset:
                 raise FormulaError(f"offset({offset}) in {formula!r} must hold one expression, such as offset(np.log(t)).")
@@ -166,7 +180,7 @@ def _with_random(right: RightSide, random: str | None, argument: str, formula: s
         return right
     if right.bars:
         raise FormulaError(f"{argument}={random!r} and the bar in {formula} both give random effects; keep one of them.")
-    return right._replace(bars=(_split_random(_clean(random, argument, "'~ 1 | id'"), argument),))
+    return right._replace(bars=tuple(_split_random(_clean(random, argument, "'~ 1 | id'"), argument)))
 
 
 def _clean(text: str, argument: str, example: str) -> str:
@@ -206,48 +220,28 @@ def _check_plain(term: str, formula: str) -> None:
         raise FormulaError(f"offset(...) in {formula!r} must be a term of the sum with a +, not a part of {term!r}.")
 
 
-def _split_random(text: str, argument: str) -> Bar:
+def _split_random(text: str, argument: str) -> list[Bar]:
     sides = split_at(text, "~")
     if len(sides) > 2 or (len(sides) == 2 and sides[0]):
         raise FormulaError(f"{argument}={text!r} must have the form '~ terms | group', without an outcome.")
     if call_argument(sides[-1], "") is not None and _has_bar(sides[-1]):
         inside = call_argument(sides[-1], "")
         raise FormulaError(f"{argument}={text!r} has brackets around the bar; write it without, {argument}='~ {inside}'.")
+    if len(split_at(sides[-1], "+")) > 1 and all(_has_bar(term) for term in split_at(sides[-1], "+")):
+        return [bar for term in split_at(sides[-1], "+") for bar in _split_bar(call_argument(term, "") or term, text)]
     if not _has_bar(sides[-1]):
         raise FormulaError(f"{argument}={text!r} has no cluster variable: {_HOW_RANDOM}.")
     return _split_bar(sides[-1], text)
 
 
-def _split_bar(text: str, formula: str) -> Bar:
-    """``terms | group`` or ``terms || group``."""
+def _split_bar(text: str, formula: str) -> list[Bar]:
+    """``terms | group`` or ``terms || group``; a group ``a/b`` makes a set of effects for each level."""
     pieces = split_at(text, "|")
     independent = len(pieces) == 3 and not pieces[1] and "||" in text
     if not (len(pieces) == 2 or independent) or not pieces[0] or not pieces[-1]:
         raise FormulaError(f"cannot read {text!r} in {formula!r}: write 'terms | group' or 'terms || group', such as (time | id).")
     _check_plain(pieces[0], formula)
-    return Bar(pieces[0], _group_column(pieces[-1], formula), independent)
-
-
-def _group_column(text: str, formula: str) -> str:
-    group = unquoted_name(text)
-    if group is not None:
-        return group
-    if any(len(split_at(text, operator)) > 1 for operator in "/:+*"):
-        raise FormulaError(
-            f"the cluster variable {text!r} in {formula!r} names more than one column, and one grouping factor is supported. "
-            "For clusters given by two columns together make one column, df['g12'] = df['g1'].astype(str) + '/' + "
-            "df['g2'].astype(str), and write | g12; for nested levels choose the level whose rows are dependent."
-        )
-    raise FormulaError(f"the cluster variable {text!r} in {formula!r} must be the name of one column, or Q('name with spaces').")
-
-
-def _check_one_group(bars: tuple[Bar, ...], text: str) -> None:
-    groups = list(dict.fromkeys(bar.group for bar in bars))
-    if len(groups) > 1:
-        raise FormulaError(
-            f"one grouping factor is supported, and {text} has {len(groups)}: {', '.join(map(repr, groups))}. "
-            "Keep the one whose rows are dependent, and put the other into the fixed effects, as C(name)."
-        )
+    return [Bar(pieces[0], group, independent, lower) for group, lower in read_group(pieces[-1], formula)]
 
 
 def _outcome_columns(outcome: str, formula: str) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 - ``grouping``: where each row stands in the padded blocks
 - ``split_clusters``: long clusters that take several lanes of a block
+- ``nesting``: where each row stands where clusters have clusters inside
 - ``new_values``: the blocks with other offsets, outcomes or weights
 - ``packing``: blocks in memory, as ``ClusterData``
 - ``row_table``: the columns row by row, from which other blocks are gathered

@@ -14,6 +14,7 @@ from glmmjax.design.columns.outcome import Outcome
 from glmmjax.design.columns.predictor import Predictor
 from glmmjax.design.layout.grouping import BucketLayout, Layout, pack
 from glmmjax.likelihood.clusters import Bucket, ClusterData, RowOrder
+from glmmjax.likelihood.levels import Levels
 
 __all__ = ["Columns", "cluster_data", "columns_of", "frame_of", "row_order"]
 
@@ -65,7 +66,7 @@ def frame_of(columns: list[np.ndarray], n_rows: int, sizes: tuple[int, ...]) -> 
     return frame
 
 
-def cluster_data(layout: Layout, columns: Columns, weight: np.ndarray, frame: np.ndarray) -> ClusterData:
+def cluster_data(layout: Layout, columns: Columns, weight: np.ndarray, frame: np.ndarray, levels: Levels | None = None) -> ClusterData:
     """Gather the rows into buckets. ``columns`` is emptied on the way, so that large data are not held twice."""
 
     def packed(sources: list[np.ndarray]) -> list[tuple[np.ndarray, ...]]:
@@ -87,6 +88,7 @@ def cluster_data(layout: Layout, columns: Columns, weight: np.ndarray, frame: np
             "cluster_weight": np.where(index.is_cluster, weight[index.clusters], 0.0),
             "frame": np.broadcast_to(frame, (len(index.is_cluster), *frame.shape)),
             "lane_clusters": None if index.lane_clusters is None else index.lane_clusters.astype(np.int32),
+            "levels": levels,
         }
         return Bucket(**arrays)
 

@@ -6,6 +6,7 @@ its M-step makes the mean of ``E[g(u) u']`` the identity. So the M-step for L ne
 
     D_new = L (I + (L'G + G'L) / (2 m)) L',   G = d log-likelihood / d L  (all entries),  m = sum of weights.
 
+Of two levels, m counts the clusters of the level that the effects belong to.
 For the normal prior, c = 1, this is the mean of ``E[b b']``; for others it is the usual reweighted step. This file does not know the law.
 The M-step for all other parameters is one Newton step on the expected complete-data log-likelihood, with the GLM's information
 (Dempster, Laird and Rubin 1977; Bock and Aitkin 1981).
@@ -33,14 +34,14 @@ def em_step(problem: Problem, start: Start, theta: Array, at: Evaluated) -> Arra
     step = step.at[layout.extra].set(jnp.clip(step[layout.extra], -1.0, 1.0))
     if layout.covariance.q:
         chol = layout.covariance.factor(theta[layout.random])
-        new = _next_factor(chol, at.chol_gradient, start.total_weight, jnp.array(layout.covariance.mask(), theta.dtype))
+        new = _next_factor(chol, at.chol_gradient, start.effect_weight, jnp.array(layout.covariance.mask(), theta.dtype))
         step = step.at[layout.random].set(layout.covariance.free(new) - theta[layout.random])
     return step
 
 
-def _next_factor(chol: Array, gradient: Array, total_weight: Array, mask: Array) -> Array:
+def _next_factor(chol: Array, gradient: Array, weight: Array, mask: Array) -> Array:
     q = chol.shape[0]
-    half = chol.T @ gradient / total_weight
+    half = mask * (chol.T @ gradient) / weight
     # quadrature error can push the bracket below 0, and a tenfold change of D in one step helps no fit
     values, vectors = jnp.linalg.eigh(jnp.eye(q, dtype=chol.dtype) + 0.5 * (half + half.T))
     root = chol @ (vectors * jnp.sqrt(jnp.clip(values, 0.1, 10.0)))

@@ -158,6 +158,7 @@ def _resume(problem: Problem, start: Start, end: NewtonState, ratio: Any) -> Beg
         information=ratio * start.information,
         moment_information=ratio * start.moment_information,
         total_weight=ratio * start.total_weight,
+        effect_weight=ratio * start.effect_weight,
     )
     state = first_order.init(problem, start, ())
     return Begun(start, first_order.with_metric(state, jnp.linalg.inv(-end.hessian) / ratio))

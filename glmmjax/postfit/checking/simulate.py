@@ -9,9 +9,11 @@ import dataclasses
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from glmmjax.design.levels import check_one_level
 from glmmjax.design.new_rows import NewRows, read_new_rows
 from glmmjax.errors import ArgumentError
 from glmmjax.estimation.objective import Problem
@@ -119,7 +121,8 @@ def drawn_parameters(fitted: FittedModel, n: int, seed: int, robust: bool | str 
 def _rows_and_effects(
     fitted: FittedModel, kind: str, newdata: Any, thetas: np.ndarray, settings: SimulationSettings
 ) -> tuple[NewRows, np.ndarray, Any]:
-    """Rows to simulate, the cluster of each, and random effects (n, q, m) in coordinates u; None for new ones.
+    """Rows to simulate, the cluster of each (n_rows,) or of each of its effects (q, n_rows), and random effects (n, q, m) in coordinates
+    u; None for new ones.
 
     ``thetas`` is (n, P), or (1, P) where all simulations have the same parameters.
     """
@@ -132,6 +135,9 @@ def _rows_and_effects(
     _check_size(n, len(rows.is_complete))
     if q == 0 or kind in ("new", "zero"):
         codes = np.arange(int(rows.is_complete.sum())) if rows.groups is None else rows.groups.codes
+        if rows.lower is not None:  # the number of the cluster that each effect of each row belongs to
+            n_upper = fitted.design.n_upper
+            codes = np.concatenate([np.tile(codes, (n_upper, 1)), np.tile(rows.lower.codes, (q - n_upper, 1))])
         is_new = q > 0 and kind == "new"
         return rows, codes, None if is_new else np.zeros((n, q, int(codes.max(initial=-1)) + 1))
     targets = targets_for(fitted, newdata)
@@ -140,6 +146,7 @@ def _rows_and_effects(
     codes = numbers[rows.is_complete]
     if kind == "mode":
         return rows, codes, np.broadcast_to(modes_of(fitted, targets).T, (n, q, len(targets.labels)))
+    check_one_level(fitted.design, "new_random_effects='posterior'")
     found = [_posterior_draws(fitted, source.clusters, thetas, settings, k) for k, source in enumerate(targets.sources)]
     starts = np.cumsum([0, *(draws.shape[-1] for draws in found)])
     joined = np.concatenate(found, axis=-1)
@@ -174,7 +181,7 @@ def _outcomes(problem: Problem, m: int, simulations: _Simulations, rows: ModelRo
         theta, u, (for_effects, for_outcome) = at[0], at[1], map(jax.random.wrap_key_data, at[2])
         params = problem.layout.params(theta)
         u = problem.prior.sample(for_effects, (q, m), theta.dtype) if u is None else u
-        eta = predictors_at(params, rows, u[:, codes])
+        eta = predictors_at(params, rows, u[:, codes] if codes.ndim == 1 else jnp.take_along_axis(u, codes, axis=1))
         drawn = problem.family.sample(for_outcome, y, eta[0], phi_of_rows(params, eta.shape[-1]), *eta[1:])
         return drawn[0] if isinstance(drawn, tuple) else drawn
 

@@ -8,6 +8,7 @@ import math
 import numpy as np
 
 from glmmjax.design.design import Design
+from glmmjax.design.levels import compared_names
 from glmmjax.errors import ArgumentError
 from glmmjax.fitted import FittedModel
 from glmmjax.postfit.inference.boundary_mixtures import LIMIT_NOTES, boundary_hint, mixture, mixture_note, n_limits
@@ -193,7 +194,7 @@ def _not_comparable(smaller: FittedModel, larger: FittedModel) -> str:
             return "No test: the rows of a stream are not kept, and by their names the fixed effects are not nested."
     elif any(not _is_spanned(*columns) for columns in _columns_by_predictor(smaller, larger)):
         return "No test: the models are not nested, because the fixed effects of the smaller one are no part of those of the larger one."
-    if not set(smaller.design.random_names) <= set(larger.design.random_names):
+    if not set(compared_names(smaller.design, larger.design)) <= set(compared_names(larger.design, smaller.design)):
         return "No test: the models are not nested, because the smaller one has random effects that the larger one lacks."
     return ""
 

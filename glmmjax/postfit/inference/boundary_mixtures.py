@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 
 from glmmjax.design.design import Design
+from glmmjax.design.levels import compared_names
 from glmmjax.errors import ArgumentError
 from glmmjax.estimation.family_limits import limit_parts
 from glmmjax.fitted import FittedModel
@@ -36,7 +37,8 @@ def n_limits(smaller: FittedModel, larger: FittedModel) -> int:
 
     0 where it is not the larger one at limits, or where they differ in their random effects, so that another parameter lies on a boundary.
     """
-    same_effects = smaller.design.random_names == larger.design.random_names and smaller.design.covariance == larger.design.covariance
+    same_names = compared_names(smaller.design, larger.design) == compared_names(larger.design, smaller.design)
+    same_effects = same_names and smaller.design.covariance == larger.design.covariance
     if not same_effects or smaller.is_singular:
         return 0
     ways = [limit for where, limit in limit_parts(larger.problem) if where.stop - where.start == 1]
@@ -48,15 +50,16 @@ def n_limits(smaller: FittedModel, larger: FittedModel) -> int:
     return 2 if is_second else 0
 
 
-def _blocks(design: Design) -> Blocks:
-    names = iter(design.random_names)
+def _blocks(design: Design, other: Design) -> Blocks:
+    names = iter(compared_names(design, other))
     return [frozenset(next(names) for _ in range(size)) for size in design.covariance.block_sizes]
 
 
 def boundary_hint(smaller: Design, larger: Design) -> str:
     """What is said of a plain chi-square test where variances are added; empty where none is."""
-    added = set(larger.random_names) - set(smaller.random_names)
-    if not added or set(smaller.random_names) - set(larger.random_names):
+    few, many = set(compared_names(smaller, larger)), set(compared_names(larger, smaller))
+    added = many - few
+    if not added or few - many:
         return ""
     return (
         f"The smaller model sets the variance of {', '.join(sorted(added))} to 0, on the boundary, where this chi-square p-value is too "
@@ -71,7 +74,7 @@ def mixture(smaller: FittedModel, larger: FittedModel) -> dict[int, float]:
     others: ``sum_j 2^-k C(k, j) chi2(j)``.
     """
     _check_mixture_applies(smaller, larger)
-    old, new = _blocks(smaller.design), _blocks(larger.design)
+    old, new = _blocks(smaller.design, larger.design), _blocks(larger.design, smaller.design)
     changed, gone = [block for block in new if block not in old], [block for block in old if block not in new]
     if not gone and changed and all(len(block) == 1 for block in changed):
         k = len(changed)
@@ -98,10 +101,10 @@ def _check_mixture_applies(smaller: FittedModel, larger: FittedModel) -> None:
             "boundary=True compares models that differ in their random effects only, and these differ in their fixed effects or family "
             f"too. Compare in two steps. {_USE_PLAIN}"
         )
-    if not set(a.random_names) < set(b.random_names):
+    if not set(compared_names(a, b)) < set(compared_names(b, a)):
         raise ArgumentError(
-            f"boundary=True: from random effects {_show(_blocks(a))} to {_show(_blocks(b))} no variance is added, so no null hypothesis "
-            "lies on the boundary (a covariance of 0 lies inside). Use boundary=False."
+            f"boundary=True: from random effects {_show(_blocks(a, b))} to {_show(_blocks(b, a))} no variance is added, so no null "
+            "hypothesis lies on the boundary (a covariance of 0 lies inside). Use boundary=False."
         )
     if smaller.is_singular:
         raise ArgumentError(

@@ -9,6 +9,7 @@
 - ``quantities``: The quantities that can be predicted, and the scales of their intervals
 - ``random_effects``: Modes, means and covariances of the random effects of each cluster
 - ``random_keys``: Keys of ``jax.random`` for many draws
+- ``nested_effects``: Those of two levels, from the curvature at the joint mode
 - ``row_blocks``: Rows to predict beside the blocks of clusters that inform them
 - ``rows``: The rows of a fit, and rows of new data, as the arrays that predictions take
 - ``subjects``: Rows to predict, their clusters, and the random effects of the clusters given outcomes

@@ -6,13 +6,15 @@ covariance of the distribution itself are by quadrature. Both are conditional on
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from glmmjax.design.design import Design
+from glmmjax.design.levels import check_one_level, effects_by_level
 from glmmjax.estimation.objective import Problem
 from glmmjax.fitted import FittedModel, padding_of
 from glmmjax.likelihood.clusters import Bucket, padded_rows, to_clusters
@@ -20,12 +22,15 @@ from glmmjax.likelihood.conditional import block_conditional, conditional_covari
 from glmmjax.likelihood.gauss_hermite import tensor_rule
 from glmmjax.likelihood.params import Params
 from glmmjax.postfit.prediction.jit_by_work import sized
+from glmmjax.postfit.prediction.nested_effects import nested_curvature
 from glmmjax.postfit.prediction.subjects import blocks_of_modes, posterior_points
 from glmmjax.postfit.uncertainty.link_intervals import normal_quantile
 
 __all__ = [
     "EffectIntervals",
+    "EffectLevel",
     "cluster_coefficients",
+    "levels_of_effects",
     "random_effects",
     "random_effects_covariance",
     "random_effects_intervals",
@@ -34,7 +39,7 @@ __all__ = [
 
 
 class EffectIntervals(NamedTuple):
-    """Random effects with intervals, (m, q) each, in the order of ``design.groups`` and ``design.random_names``.
+    """Random effects with intervals, (m, q) each, in the order of ``design.units`` and ``design.random_names``.
 
     Attributes
     ----------
@@ -50,8 +55,38 @@ class EffectIntervals(NamedTuple):
     upper: np.ndarray
 
 
+class EffectLevel(NamedTuple):
+    """A level of random effects.
+
+    Attributes
+    ----------
+    name : of the level
+    labels : pandas Index of its clusters
+    first : where these stand among ``design.units``, of which an upper cluster has several
+    place : places of its effects among all
+    effects : their names
+    """
+
+    name: str
+    labels: Any
+    first: Any
+    place: slice
+    effects: tuple[str, ...]
+
+
+def levels_of_effects(design: Design) -> list[EffectLevel]:
+    """The levels of random effects, the upper of two first."""
+    found = []
+    for name, (place, effects) in effects_by_level(design).items():
+        if design.lower is None or name != design.group_name:
+            found.append(EffectLevel(name, design.units, slice(None), place, effects))
+        else:
+            found.append(EffectLevel(name, design.groups, np.unique(design.lower.upper_of, return_index=True)[1], place, effects))
+    return found
+
+
 def random_effects(fitted: FittedModel) -> np.ndarray:
-    """(m, q) conditional modes b = L u, in the order of ``design.groups``."""
+    """(m, q) conditional modes b = L u, in the order of ``design.units``."""
     return fitted.modes @ fitted.params.chol.T
 
 
@@ -78,7 +113,7 @@ def random_effects_covariance(fitted: FittedModel, kind: str = "mode") -> np.nda
     RowsNotKeptError
         For a streamed fit.
     """
-    return _moments(fitted)[1 if kind == "mean" else 2]
+    return _moments(fitted)[1] if kind == "mean" else _curvature(fitted)
 
 
 def random_effects_intervals(fitted: FittedModel, kind: str = "mode", level: float = 0.95) -> EffectIntervals:
@@ -89,8 +124,7 @@ def random_effects_intervals(fitted: FittedModel, kind: str = "mode", level: flo
     RowsNotKeptError
         For a streamed fit.
     """
-    mean, covariance, curvature = _moments(fitted)
-    estimate, spread = (mean, covariance) if kind == "mean" else (random_effects(fitted), curvature)
+    estimate, spread = _moments(fitted)[:2] if kind == "mean" else (random_effects(fitted), _curvature(fitted))
     error = np.sqrt(np.maximum(np.diagonal(spread, axis1=1, axis2=2), 0.0))
     half = normal_quantile(level) * error
     return EffectIntervals(estimate, error, estimate - half, estimate + half)
@@ -110,8 +144,8 @@ def cluster_coefficients(fitted: FittedModel) -> tuple[np.ndarray, tuple[str, ..
         if not len(fixed):
             continue
         random = design.random_names[first : first + _n_effects(fitted, prefix)]
-        bare = [name.removeprefix("zi_") for name in random]
-        columns = [*fixed, *(name for name in bare if name not in fixed)]
+        bare = [name.removeprefix("zi_").partition(" | ")[0] if design.lower is not None else name.removeprefix("zi_") for name in random]
+        columns = [*fixed, *dict.fromkeys(name for name in bare if name not in fixed)]
         table = np.zeros((len(modes), len(columns)))
         table += np.concatenate([coefficients, np.zeros(len(columns) - len(fixed))])
         for k, name in enumerate(bare):
@@ -128,8 +162,14 @@ def _n_effects(fitted: FittedModel, prefix: str) -> int:
     return of_zero if prefix else len(fitted.design.random_names) - of_zero
 
 
+def _curvature(fitted: FittedModel) -> np.ndarray:
+    """(m, q, q) the covariances of b that the curvature at the modes gives."""
+    return _moments(fitted)[2] if fitted.design.lower is None else nested_curvature(fitted, fitted.design.lower)
+
+
 def _moments(fitted: FittedModel) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Posterior means (m, q) and covariances (m, q, q) of b, and the covariances that the curvature at the modes gives."""
+    check_one_level(fitted.design, "kind='mean'")
     clusters, (m, q) = fitted.design.clusters, fitted.modes.shape
     if q == 0:
         return np.zeros((m, 0)), np.zeros((m, 0, 0)), np.zeros((m, 0, 0))

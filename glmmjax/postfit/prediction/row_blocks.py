@@ -10,6 +10,7 @@ import numpy as np
 from jax import Array
 
 from glmmjax.design.layout.grouping import ladder
+from glmmjax.design.levels import check_one_level
 from glmmjax.estimation.factors import root_of
 from glmmjax.fitted import FittedModel, padding_of
 from glmmjax.likelihood.clusters import Bucket, Place, places_of_clusters
@@ -60,6 +61,7 @@ def rows_by_bucket(fitted: FittedModel, targets: Targets) -> Iterator[_Numbered]
     R is a step of a ladder of sizes, and a multiple of ``MOST_ROWS`` above that number. Searches start at coordinates u, b = L u, with the
     factor L of theta, ``layout.params(theta).chol``.
     """
+    check_one_level(fitted.design, "an interval around subject-specific predictions")
     layout, wide = fitted.problem.layout, padding_of(fitted)
     _, rotation = lower_factor(root_of(layout.covariance, fitted.theta[layout.random]))
     source_of, number_of = targets.source_of[targets.codes], targets.number_of[targets.codes]

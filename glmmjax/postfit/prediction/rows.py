@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from glmmjax.design.columns.groups import Groups
+from glmmjax.design.columns.groups import Groups, NestedGroups
 from glmmjax.design.design import Design
 from glmmjax.design.new_rows import NewRows, read_new_rows
 from glmmjax.fitted import FittedModel
@@ -70,7 +70,9 @@ def read_own_rows(fitted: FittedModel) -> NewRows:
         rows = jax.tree.map(np.asarray, own_rows(fitted))
     labels = fitted.design.row_labels
     groups = None if fitted.design.group_name is None else Groups(own_clusters(fitted), fitted.design.groups)
-    return NewRows(rows.X, rows.Z, rows.offset, own_outcome(fitted), groups, np.ones(len(labels), bool), labels)
+    own = fitted.design.lower
+    lower = None if own is None else NestedGroups(own.codes, own.labels, own.upper_of)
+    return NewRows(rows.X, rows.Z, rows.offset, own_outcome(fitted), groups, np.ones(len(labels), bool), labels, lower)
 
 
 def read_rows(fitted: FittedModel, newdata: Any, newdata2: Any, with_outcome: bool = False) -> NewRows:

@@ -12,11 +12,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from glmmjax.design.columns.groups import Groups
+from glmmjax.design.columns.groups import Groups, NestedGroups
 from glmmjax.design.columns.table import as_frame, show_label
 from glmmjax.design.design import in_memory
 from glmmjax.design.formula.tokens import names_in
 from glmmjax.design.layout.block_files import StreamedRows
+from glmmjax.design.levels import check_one_level, level_names
 from glmmjax.design.new_rows import NewRows, cluster_rows, read_new_rows
 from glmmjax.errors import ArgumentError
 from glmmjax.estimation.objective import Problem
@@ -150,6 +151,8 @@ def _targets(fitted: FittedModel, newdata: Any, newdata2: Any, with_outcome: boo
         rows = read_rows(fitted, newdata, newdata2, with_outcome)
         n = int(rows.is_complete.sum())
         return Targets(rows, np.arange(n), rows.labels[rows.is_complete], (), np.zeros(n, int), np.arange(n))
+    if design.lower is not None:
+        return _nested_targets(fitted, newdata, newdata2, with_outcome)
     if newdata is None:
         rows = read_own_rows(fitted)
         codes, labels = _groups(rows)
@@ -165,10 +168,25 @@ def _targets(fitted: FittedModel, newdata: Any, newdata2: Any, with_outcome: boo
             f"newdata2 has {_named(design, lost)} without a complete row in newdata, the history on which random effects are conditioned. "
             "Add rows with outcomes to newdata, or predict without random effects, kind='mean_subject' or kind='marginal'."
         )
-    source = (
-        Source(cluster_rows(history, fitted.options, fitted.design), None) if len(numbers) else Source(fitted.design.rows, fitted.modes)
-    )
+    source = Source(cluster_rows(history, fitted.options, design), None) if len(numbers) else Source(design.rows, fitted.modes)
     return Targets(rows, _groups(rows).codes, _groups(rows).labels, (source,), np.zeros(len(numbers), int), numbers)
+
+
+def _nested_targets(fitted: FittedModel, newdata: Any, newdata2: Any, with_outcome: bool) -> Targets:
+    """Targets of a fit with two levels: clusters of the lower level that the fit knows."""
+    design = fitted.design
+    if newdata2 is not None:
+        check_one_level(design, "newdata2")
+    rows = read_own_rows(fitted) if newdata is None else read_new_rows(design, newdata, with_outcome=with_outcome, with_groups=True)
+    codes, labels, _ = rows.lower or NestedGroups(np.zeros(0, int), design.units[:0], np.zeros(0, int))
+    numbers = design.units.get_indexer(labels)
+    if (numbers < 0).any():
+        first, name = ":".join(map(show_label, labels[int(np.argmax(numbers < 0))])), level_names(design)[1]
+        raise ArgumentError(
+            f"newdata has {(numbers < 0).sum()} clusters {name} that the fit does not know, the first {first}. Predict without random "
+            "effects, kind='mean_subject' or kind='marginal'."
+        )
+    return Targets(rows, codes, labels, (Source(design.rows, fitted.modes),), np.zeros(len(labels), int), numbers)
 
 
 def posterior_points(fitted: FittedModel) -> int:
@@ -267,6 +285,7 @@ def _selected(targets: Targets, by_source: list[np.ndarray]) -> np.ndarray:
 
 
 def _given(fitted: FittedModel, source: Source) -> Conditional:
+    check_one_level(fitted.design, "the distribution of random effects given outcomes")
     start = None if source.modes is None else blocks_of_modes(source.modes, source.clusters)
     wide = padding_of(fitted)
     return _conditional(wide.problem, posterior_points(fitted), wide.params(fitted.params), wide.clusters(source.clusters), start)

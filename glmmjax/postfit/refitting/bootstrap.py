@@ -20,12 +20,11 @@ from glmmjax.estimation.family_limits import away_from_limits
 from glmmjax.estimation.objective import Problem
 from glmmjax.estimation.refits import Changes, Origin, refit_all, with_outcomes, with_weights
 from glmmjax.estimation.xla.program import as_program
-from glmmjax.fitted import FittedModel, padding_of
+from glmmjax.fitted import FittedModel, modes_in_blocks, padding_of
 from glmmjax.likelihood.clusters import Bucket, on_all_lanes
 from glmmjax.likelihood.covariance import lower_factor
 from glmmjax.likelihood.model_rows import predictors_at
 from glmmjax.likelihood.params import Params
-from glmmjax.postfit.prediction.subjects import blocks_of_modes
 from glmmjax.postfit.refitting.wild import wild_draws
 from glmmjax.postfit.uncertainty.parameters import natural_values, reported, working_at
 from glmmjax.postfit.uncertainty.scores import cluster_weights_of
@@ -123,7 +122,7 @@ def origin_of(fitted: FittedModel) -> Origin:
     layout, clusters = fitted.problem.layout, fitted.design.clusters
     buckets = jax.tree.map(jnp.asarray, clusters.buckets)
     _, rotation = lower_factor(np.asarray(layout.covariance.factor(jnp.asarray(fitted.theta[layout.random]))))
-    starts = blocks_of_modes(fitted.modes @ rotation.T, clusters)
+    starts = modes_in_blocks(fitted.design, fitted.modes @ rotation.T)
     theta = away_from_limits(fitted.problem, fitted.theta, fitted.convergence.limits)
     return Origin(fitted.problem, fitted.options, fitted.quadrature, buckets, theta, fitted.information, starts)
 
@@ -189,12 +188,14 @@ def _draw(problem: Problem, theta: Array, buckets: tuple[Bucket, ...], seed: Arr
 
 
 def _draw_bucket(problem: Problem, params: Params, bucket: Bucket, key: Array) -> Any:
-    """The ``y`` of a bucket, with one draw of the random effects for each cluster."""
+    """The ``y`` of a bucket, with one draw of the random effects for each cluster that has them."""
     for_effects, for_outcomes = jax.random.split(key)
     family, (n_blocks, _, n_lanes) = problem.family, bucket.shape
     u = problem.prior.sample(for_effects, (n_blocks, params.chol.shape[0], n_lanes), params.beta.dtype)
     of_block = lambda block, u: predictors_at(params, block, u[:, None])  # noqa: E731
-    eta = jax.vmap(of_block, out_axes=1)(bucket, on_all_lanes(bucket, u))
+    n_shared = u.shape[1] if bucket.levels is None else bucket.levels.n_upper  # the others belong to the clusters on the lanes
+    u = jnp.concatenate([on_all_lanes(bucket, u[:, :n_shared]), u[:, n_shared:]], axis=1)
+    eta = jax.vmap(of_block, out_axes=1)(bucket, u)
     phi = jnp.asarray(params.phi, params.beta.dtype)
     phi = jnp.broadcast_to(phi.reshape(-1, 1, 1, 1), (len(phi), *bucket.shape))
     return family.sample(for_outcomes, bucket.y, eta[0], phi, *eta[1:])
