@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from glmmjax.design.stream.source import stream as stream
     from glmmjax.estimation.fit import fit_params as fit_params
     from glmmjax.estimation.many.fits import fit_params_many as fit_params_many
+    from glmmjax.likelihood.log_density import log_density as log_density
     from glmmjax.likelihood.marginal import cluster_log_likelihoods as cluster_log_likelihoods
     from glmmjax.likelihood.marginal import log_likelihood as log_likelihood
+    from glmmjax.likelihood.parameter_priors import Priors as Priors
     from glmmjax.likelihood.params import Params as Params
     from glmmjax.likelihood.sharding import shard_clusters as shard_clusters
     from glmmjax.loading import load as load
@@ -48,6 +50,7 @@ _HOMES = {
     "ManyFits": "results",
     "Options": "options",
     "Params": "likelihood.params",
+    "Priors": "likelihood.parameter_priors",
     "StudentTPenalty": "options",
     "anova": "results",
     "cluster_log_likelihoods": "likelihood.marginal",
@@ -60,6 +63,7 @@ _HOMES = {
     "fit_params": "estimation.fit",
     "fit_params_many": "estimation.many.fits",
     "load": "loading",
+    "log_density": "likelihood.log_density",
     "log_likelihood": "likelihood.marginal",
     "make_design": "design.builder",
     "marginal_loss": "neural.loss",
@@ -76,6 +80,7 @@ __all__ = [
     "NeuralMixedModel",
     "Options",
     "Params",
+    "Priors",
     "StudentTPenalty",
     "anova",
     "cluster_batches",
@@ -91,6 +96,7 @@ __all__ = [
     "fit_params",
     "fit_params_many",
     "load",
+    "log_density",
     "log_likelihood",
     "make_design",
     "marginal_loss",

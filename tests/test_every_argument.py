@@ -102,6 +102,7 @@ def sound(name: str, receivers: dict, argument: str = "") -> dict:
         "make_design": {key: value for key, value in MODEL.items() if key != "n_agq"},
         "log_likelihood": at,
         "cluster_log_likelihoods": at,
+        "log_density": at | {"priors": gj.Priors(sd=(1.0, 3.0))},
         "marginal_loss": {"predictor_values": np.zeros(48), "params": fit.params, "clusters": design, "family": "poisson", "n_agq": 3},
         "cluster_batches": {"design": design, "size": 3, "key": 0},
         "fit_params": {"clusters": design.clusters, "family": "poisson", "n_agq": 3, "init": fit.params},
