@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from glmmjax.results import anova as anova
     from glmmjax.results import compare_models as compare_models
     from glmmjax.results import pool as pool
+    from glmmjax.storage.predictors import load_predictor as load_predictor
 
 __version__ = "0.1.0"
 
@@ -63,6 +64,7 @@ _HOMES = {
     "fit_params": "estimation.fit",
     "fit_params_many": "estimation.many.fits",
     "load": "loading",
+    "load_predictor": "storage.predictors",
     "log_density": "likelihood.log_density",
     "log_likelihood": "likelihood.marginal",
     "make_design": "design.builder",
@@ -96,6 +98,7 @@ __all__ = [
     "fit_params",
     "fit_params_many",
     "load",
+    "load_predictor",
     "log_density",
     "log_likelihood",
     "make_design",

@@ -100,8 +100,9 @@ def _factor_density(chol: Array, priors: Priors, structure: Structure) -> Array:
     r"""Log density of the free entries of L: row r of length :math:`s_r` in polar coordinates, where :math:`K_{rr} = |L_{rr}| / s_r`.
 
     For row i of a block of k effects the density of the LKJ law in :math:`K_{i1}, ..., K_{i,i-1}` is
-    :math:`K_{ii}^{k - i + 2 \eta - 2} / Z_i`, and the volume element of the row is :math:`s^{i-1} K_{ii}^{-1}\, ds\, dK_{i1} ... dK_{i,i-1}`.
-    A factor 1/2 for each column shares the density among the signs of the diagonal.
+    :math:`K_{ii}^{k - i + 2 \eta - 2} / Z_i`, and the volume element of the row is
+    :math:`s^{i-1} K_{ii}^{-1}\, ds\, dK_{i1} ... dK_{i,i-1}`. A factor 1/2 for each column shares the density among the signs of the
+    diagonal.
     """
     scale, df = (jnp.asarray(number, chol.dtype) for number in priors.sd)
     shape = jnp.asarray(1.0 if priors.correlation is None else priors.correlation, chol.dtype).reshape(())
