@@ -12,7 +12,7 @@ from glmmjax.arguments import PATH, takes
 from glmmjax.errors import ArgumentError
 from glmmjax.fitted import FittedModel
 from glmmjax.postfit.prediction.dynamic_predictor import DynamicPredictor, DynamicRecord
-from glmmjax.postfit.prediction.dynamic_program import exported_predictor
+from glmmjax.postfit.prediction.dynamic_program import exported_predictor, symbolic_arguments
 from glmmjax.postfit.prediction.predict import IntervalSettings
 from glmmjax.storage.archive import FileKind, damaged, read_archive, write_archive
 
@@ -76,7 +76,9 @@ def load_predictor(path: str | os.PathLike[str]) -> DynamicPredictor:
     document, arrays = read_archive(path, PREDICTOR)
     try:
         program, covariance, frame = arrays
-        return DynamicPredictor(program.tobytes(), covariance, frame, _record(document["record"]))
+        predictor = DynamicPredictor(program.tobytes(), covariance, frame, _record(document["record"]))
+        _check(predictor, covariance, frame)
+        return predictor
     except ImportError:
         raise ArgumentError(
             "load_predictor needs the package flatbuffers, with which JAX reads programs; pip install flatbuffers."
@@ -84,6 +86,15 @@ def load_predictor(path: str | os.PathLike[str]) -> DynamicPredictor:
     except Exception as error:  # a damaged document or program can fail anywhere
         written, own = document.get("jax_version"), jax.__version__
         raise damaged(path, PREDICTOR, ValueError(f"{error} (written by jax {written}, read by {own})")) from None
+
+
+def _check(predictor: DynamicPredictor, covariance: np.ndarray, frame: np.ndarray) -> None:
+    """The program must take what the record promises."""
+    record, program = predictor.record, predictor.program
+    promised = [(str(leaf.shape), str(leaf.dtype)) for leaf in jax.tree.leaves(symbolic_arguments(record, len(covariance)))]
+    if promised != [(str(leaf.shape), str(leaf.dtype)) for leaf in program.in_avals] or frame.shape != (sum(record.n_random),) * 2:
+        raise ValueError("its program does not fit its record")
+    program.mlir_module()  # raises for a program that cannot be read
 
 
 def _record(found: dict[str, Any]) -> DynamicRecord:

@@ -101,12 +101,14 @@ class DynamicPredictor:
     Attributes
     ----------
     record : ``DynamicRecord``: names of columns, family, levels, settings
+    program : the ``jax.export.Exported`` that it calls
     """
 
     def __init__(self, program: bytes, covariance: np.ndarray, frame: np.ndarray, record: DynamicRecord):
         self.record = record
         self._covariance, self._frame = covariance, frame
-        self._call = jax.jit(export.deserialize(bytearray(program)).call, compiler_options=quick_to_compile("cpu"))
+        self.program = export.deserialize(bytearray(program))
+        self._call = jax.jit(self.program.call, compiler_options=quick_to_compile("cpu"))
 
     def __repr__(self) -> str:
         record = self.record
@@ -151,7 +153,7 @@ class DynamicPredictor:
         place = np.minimum(np.searchsorted(subjects, wanted), max(len(subjects) - 1, 0))
         lost = wanted if not len(subjects) else wanted[subjects[place] != wanted]
         if len(lost):
-            raise ArgumentError(f"future has subject {lost[0]}, which has no row in history; give it one, with its outcome.")
+            raise ArgumentError(f"future has subject {lost[0]:g}, which has no row in history; give it one, with its outcome.")
         found = np.full((3, len(after.is_complete)), np.nan)
         if len(wanted):
             with jax.enable_x64(True), jax.default_device(jax.local_devices(backend="cpu")[0]):

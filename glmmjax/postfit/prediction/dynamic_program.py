@@ -30,7 +30,7 @@ from glmmjax.postfit.prediction.row_blocks import BlockRows
 from glmmjax.postfit.prediction.subjects import posterior_points
 from glmmjax.postfit.uncertainty.link_intervals import normal_quantile
 
-__all__ = ["ExportedPredictor", "exported_predictor", "subject_rows"]
+__all__ = ["ExportedPredictor", "exported_predictor", "subject_rows", "symbolic_arguments"]
 
 
 class ExportedPredictor(NamedTuple):
@@ -73,7 +73,7 @@ def exported_predictor(fitted: FittedModel, settings: IntervalSettings) -> Expor
     with jax.enable_x64(True):
         program = jax.jit(functools.partial(_predictions, fitted, settings, _Known(covariance, frame)))
         try:
-            content = export.export(program, platforms=["cpu"])(*_shapes(record, len(fitted.theta), settings.n_draws)).serialize()
+            content = export.export(program, platforms=["cpu"])(*symbolic_arguments(record, len(fitted.theta))).serialize()
         except ImportError:
             raise ArgumentError(
                 "export_predictor needs the package flatbuffers, with which JAX writes programs; pip install flatbuffers."
@@ -130,8 +130,8 @@ def _check(fitted: FittedModel) -> None:
         )
     if fitted.design.group_name is None:
         raise ArgumentError(
-            "the model has no random effects, so that a history says nothing of its subject; predict with fit.predict(newdata), or fit with "
-            "random=."
+            "the model has no random effects, so that a history says nothing of its subject; predict with fit.predict(newdata), or fit "
+            "with random=."
         )
 
 
@@ -161,8 +161,8 @@ def _record(fitted: FittedModel, settings: IntervalSettings) -> DynamicRecord:
     )
 
 
-def _shapes(record: DynamicRecord, n_theta: int, n_draws: int) -> tuple[Any, ...]:
-    """The arguments of ``_predictions`` as symbolic shapes."""
+def symbolic_arguments(record: DynamicRecord, n_theta: int) -> tuple[Any, ...]:
+    """The arguments of the exported program, history, future and draws, as symbolic shapes."""
     blocks, width, lanes, rows = export.symbolic_shape("S, w, B, R", constraints=[f"R <= {MOST_ROWS_OF_OUTCOMES}"])
 
     def array(*shape: Any, dtype: Any = np.float64) -> jax.ShapeDtypeStruct:
@@ -184,12 +184,12 @@ def _shapes(record: DynamicRecord, n_theta: int, n_draws: int) -> tuple[Any, ...
         array(blocks, rows, dtype=np.int32),
         (array(blocks, rows),) * (record.n_outcomes if record.takes_trials else 0),
     )
-    draws = (array(n_draws, n_theta), array(2, dtype=np.int64)) if record.interval_for == "outcome" else ()
+    draws = (array(record.n_draws, n_theta), array(2, dtype=np.int64)) if record.interval_for == "outcome" else ()
     return history, future, draws
 
 
 def _predictions(fitted: FittedModel, settings: IntervalSettings, known: _Known, history: Any, future: Any, draws: Any) -> Array:
-    """(S, 3, R) predictions at the modes, lower and upper limits; see ``_shapes``."""
+    """(S, 3, R) predictions at the modes, lower and upper limits; see ``symbolic_arguments``."""
     problem, request, points = fitted.problem, request_of(fitted, "subject_specific", "response"), posterior_points(fitted)
     (covariance, frame), (y, x, z, offset, row_weight, cluster_weight) = known, history
     n_blocks, n_lanes = cluster_weight.shape
