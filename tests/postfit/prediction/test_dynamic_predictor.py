@@ -31,7 +31,8 @@ def agrees(fit, path, history, future, **settings):
     """The predictor of ``fit`` and ``predict`` give the same numbers; the predictor."""
     fit.export_predictor(path, **settings)
     predictor = gj.load_predictor(path)
-    found = predictor(*fit.predictor_rows(history, future), seed=5)
+    before, after = fit.predictor_rows(history, future)
+    found = predictor(before, after, seed=5)
     settings = {"interval": 0.95} | settings
     expected = fit.predict(history, future, "subject_specific", seed=5, **settings)
     for ours, column in zip(found, ("prediction", "lower", "upper"), strict=True):
@@ -62,10 +63,8 @@ def test_one_program_takes_histories_that_grow(intro_fit, intro_binomial, predic
     subject = intro_binomial[intro_binomial["id"] == 5].assign(id=-1)
     for n in (1, 3, 7):
         history, future = subject.iloc[:n], subject.iloc[n:]
-        rows = [
-            {k: None if v is None else np.asarray(v).tolist() for k, v in part._asdict().items()}
-            for part in intro_fit.predictor_rows(history, future)
-        ]
+        parts = [part._asdict().items() for part in intro_fit.predictor_rows(history, future)]
+        rows = [{name: None if values is None else values.tolist() for name, values in part} for part in parts]
         found = predictor(*json.loads(json.dumps(rows)))
         expected = intro_fit.predict(history, future, "subject_specific", interval=0.95)
         np.testing.assert_allclose(found.upper, expected["upper"], rtol=0, atol=1e-10)
@@ -75,16 +74,16 @@ def test_one_program_takes_histories_that_grow(intro_fit, intro_binomial, predic
 def test_intervals_of_outcomes_have_the_draws_of_predict(intro_fit, intro_binomial, tmp_path):
     history, future = halves(intro_binomial, "id", "time")
     found = agrees(intro_fit, tmp_path / "p", history, future, interval=0.8, interval_for="outcome", n_draws=200)
-    rows = intro_fit.predictor_rows(history, future)
+    before, after = intro_fit.predictor_rows(history, future)
     assert found.record.interval_for == "outcome"
-    np.testing.assert_array_equal(found(*rows, seed=1), found(*rows, seed=1))
+    np.testing.assert_array_equal(found(before, after, seed=1), found(before, after, seed=1))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("interval_for", ["mean", "outcome"])
 def test_shares_of_trials(tmp_path, interval_for):
     data = gj.datasets.load_cbpp().assign(visit=lambda d: d["period"].astype(int))
-    fit = gj.mixed_model("cbind(incidence, size - incidence) ~ visit", random="~ 1 | herd", data=data, family="binomial")
+    fit = gj.mixed_model("cbind(incidence, noninc) ~ visit", random="~ 1 | herd", data=data, family="binomial")
     predictor = agrees(fit, tmp_path / "p", *halves(data, "herd", "visit"), interval_for=interval_for)
     assert predictor.record.n_outcomes == 2
     assert predictor.record.takes_trials == (interval_for == "outcome")
@@ -135,9 +134,13 @@ def test_no_rows_to_predict_are_no_predictions(predictor):
     assert predictor(sound, SubjectRows(np.zeros(0), np.zeros((0, 5)))).mean.shape == (0,)
 
 
-def test_what_cannot_be_exported_is_refused_with_advice(no_effects_fit, intro_binomial, tmp_path):
+def test_a_model_without_random_effects_is_refused(no_effects_fit, tmp_path):
     with pytest.raises(ArgumentError, match="no random effects, so that a history says nothing"):
         no_effects_fit.export_predictor(tmp_path / "p")
+
+
+@pytest.mark.slow
+def test_a_fit_of_a_stream_is_refused(intro_binomial, tmp_path):
     stream = gj.mixed_model("y ~ time", random="~ 1 | id", data=gj.stream(lambda: iter([intro_binomial])), family="binomial")
     with pytest.raises(ArgumentError, match=r"a fit of a stream.*initial_values"):
         stream.export_predictor(tmp_path / "p")
