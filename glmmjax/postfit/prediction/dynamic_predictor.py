@@ -11,8 +11,9 @@ from jax import export
 
 from glmmjax.arguments import SEED, Judged, takes
 from glmmjax.design.columns.groups import Groups
-from glmmjax.design.layout.grouping import BucketLayout, group_rows
+from glmmjax.design.layout.grouping import group_rows
 from glmmjax.design.layout.packing import Columns, cluster_data
+from glmmjax.design.layout.plain_blocks import BlockSizes, has_lanes, plain_tuple, with_longer_clusters
 from glmmjax.design.new_rows import NewRows
 from glmmjax.errors import ArgumentError
 from glmmjax.estimation.xla.compiler_options import quick_to_compile
@@ -93,6 +94,11 @@ class DynamicRecord(NamedTuple):
     n_draws: int
     takes_trials: bool
     max_block_rows: int
+
+    @property
+    def sizes(self) -> BlockSizes:
+        """Numbers of columns."""
+        return BlockSizes(self.n_fixed, self.n_random, self.n_outcomes)
 
 
 class DynamicPredictor:
@@ -187,12 +193,12 @@ class DynamicPredictor:
     def _clusters(self, history: NewRows, codes: np.ndarray) -> ClusterData:
         groups = Groups(codes, np.unique(codes))
         layout = group_rows(groups.codes, len(groups.labels), self.record.max_block_rows)
-        if any(bucket.lane_clusters is not None for bucket in layout.buckets):
+        if has_lanes(layout):
             raise ArgumentError(
                 "history has subjects with very different numbers of rows, thousands in all, which this program does not take together; "
                 "call the predictor for those with long histories, and for the others."
             )
-        layout = layout._replace(buckets=tuple(_with_longer_histories(bucket) for bucket in layout.buckets))
+        layout = with_longer_clusters(layout, _rounded_up)  # histories that grow run one program
         columns = Columns(list(history.outcome), list(history.X), list(history.Z), [history.offset])
         return cluster_data(layout, columns, np.ones(len(groups.labels)), self._frame)
 
@@ -213,20 +219,11 @@ class DynamicPredictor:
                     f"future has {block.numbers.shape[1]:,} rows of subjects that are worked on together, and {MOST_ROWS_OF_OUTCOMES:,} "
                     "are allowed; call the predictor for fewer subjects or rows."
                 )
-            y = bucket.y if isinstance(bucket.y, tuple) else (bucket.y,)
-            history = (y, bucket.X, bucket.Z, bucket.offset, bucket.row_weight, bucket.cluster_weight)
             rows = (*block.arrays.rows, block.arrays.clusters, block.arrays.outcome if record.takes_trials else ())
             draws = () if moves is None else (moves, np.array([seed, k]))
-            block.put(self._call(history, tuple(rows), draws), found)
+            block.put(self._call(plain_tuple(bucket), tuple(rows), draws), found)
             k += 1
         return found
-
-
-def _with_longer_histories(bucket: BucketLayout) -> BucketLayout:
-    """Padded further, to 8, 16, 32, ... rows of a subject: calls with histories that grow run one program."""
-    more = _rounded_up(bucket.rows.shape[1]) - bucket.rows.shape[1]
-    longer = ((0, 0), (0, more), (0, 0))
-    return bucket._replace(rows=np.pad(bucket.rows, longer, "edge"), is_row=np.pad(bucket.is_row, longer))
 
 
 def _with_more_rows(block: NumberedRows) -> NumberedRows:

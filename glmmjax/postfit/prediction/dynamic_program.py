@@ -14,10 +14,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, export
 
+from glmmjax.design.layout.plain_blocks import bucket_of, plain_shapes
 from glmmjax.design.new_rows import NewRows, read_new_rows
 from glmmjax.errors import ArgumentError
 from glmmjax.fitted import FittedModel
-from glmmjax.likelihood.clusters import Bucket
 from glmmjax.likelihood.model_rows import ModelRows
 from glmmjax.likelihood.posterior import posterior
 from glmmjax.likelihood.rows import integrand
@@ -163,39 +163,29 @@ def _record(fitted: FittedModel, settings: IntervalSettings) -> DynamicRecord:
 
 def symbolic_arguments(record: DynamicRecord, n_theta: int) -> tuple[Any, ...]:
     """The arguments of the exported program, history, future and draws, as symbolic shapes."""
-    blocks, width, lanes, rows = export.symbolic_shape("S, w, B, R", constraints=[f"R <= {MOST_ROWS_OF_OUTCOMES}"])
+    *symbols, rows = export.symbolic_shape("S, w, B, R", constraints=[f"R <= {MOST_ROWS_OF_OUTCOMES}"])
 
-    def array(*shape: Any, dtype: Any = np.float64) -> jax.ShapeDtypeStruct:
+    def array(shape: tuple[Any, ...], dtype: Any = np.float64) -> jax.ShapeDtypeStruct:
         return jax.ShapeDtypeStruct(shape, dtype)
 
-    n_predictors = len(record.n_fixed)
-    history = (
-        (array(blocks, width, lanes),) * record.n_outcomes,
-        tuple(array(blocks, p, width, lanes) for p in record.n_fixed),
-        tuple(array(blocks, q, width, lanes) for q in record.n_random),
-        array(blocks, n_predictors, width, lanes),
-        array(blocks, width, lanes),
-        array(blocks, lanes),
-    )
+    blocks, n_predictors = symbols[0], len(record.n_fixed)
     future = (
-        tuple(array(blocks, p, rows) for p in record.n_fixed),
-        tuple(array(blocks, q, rows) for q in record.n_random),
-        array(blocks, n_predictors, rows),
-        array(blocks, rows, dtype=np.int32),
-        (array(blocks, rows),) * (record.n_outcomes if record.takes_trials else 0),
+        tuple(array((blocks, p, rows)) for p in record.n_fixed),
+        tuple(array((blocks, q, rows)) for q in record.n_random),
+        array((blocks, n_predictors, rows)),
+        array((blocks, rows), np.int32),
+        (array((blocks, rows)),) * (record.n_outcomes if record.takes_trials else 0),
     )
-    draws = (array(record.n_draws, n_theta), array(2, dtype=np.int64)) if record.interval_for == "outcome" else ()
-    return history, future, draws
+    draws = (array((record.n_draws, n_theta)), array((2,), np.int64)) if record.interval_for == "outcome" else ()
+    return plain_shapes(record.sizes, tuple(symbols), array), future, draws
 
 
 def _predictions(fitted: FittedModel, settings: IntervalSettings, known: _Known, history: Any, future: Any, draws: Any) -> Array:
     """(S, 3, R) predictions at the modes, lower and upper limits; see ``symbolic_arguments``."""
     problem, request, points = fitted.problem, request_of(fitted, "subject_specific", "response"), posterior_points(fitted)
-    (covariance, frame), (y, x, z, offset, row_weight, cluster_weight) = known, history
-    n_blocks, n_lanes = cluster_weight.shape
-    axes = jnp.broadcast_to(jnp.asarray(frame), (n_blocks, *frame.shape))
-    bucket = Bucket(y if len(y) > 1 else y[0], x, z, offset, row_weight, cluster_weight, None, axes)
-    start = jnp.zeros((n_blocks, len(frame), n_lanes), offset.dtype)
+    bucket = bucket_of(history, known.frame)
+    n_blocks, _, n_lanes = bucket.shape
+    start = jnp.zeros((n_blocks, len(known.frame), n_lanes), bucket.offset.dtype)
     blocks = BlockRows(bucket, start, ModelRows(*future[:3]), *future[3:])
     params, theta = jax.tree.map(jnp.asarray, fitted.params), jnp.asarray(fitted.theta)
 
@@ -205,9 +195,9 @@ def _predictions(fitted: FittedModel, settings: IntervalSettings, known: _Known,
 
     values = jax.lax.map(at_mode, blocks)
     if settings.interval_for == "outcome":
-        kind = DrawSettings(settings.n_draws, 0.5 - 0.5 * settings.level, len(y))
+        kind = DrawSettings(settings.n_draws, 0.5 - 0.5 * settings.level, len(history[0]))
         limits = quantiles_of_blocks(problem, points, kind, ThetaDraws(theta, draws[0]), draws[1], blocks)[:, :2]
         return jnp.concatenate([values, limits], axis=1)
-    mean, variance = moments_of_blocks(problem, points, request, theta, jnp.asarray(covariance), blocks)
+    mean, variance = moments_of_blocks(problem, points, request, theta, jnp.asarray(known.covariance), blocks)
     half, link = normal_quantile(settings.level) * jnp.sqrt(variance), interval_link(problem.family, request.quantity)
     return jnp.concatenate([values, link.inverse(mean - half), link.inverse(mean + half)], axis=1)
