@@ -150,7 +150,7 @@ class DynamicPredictor:
         >>> history = {"subject": [1, 1], "columns": [[1, 0, 0, 0, 1], [1, 0, 2, 0, 1]], "outcome": [[0], [1]]}
         >>> future = {"subject": [1], "columns": [[1, 0, 8, 0, 1]]}
         >>> predictor(history, future).mean.round(2)
-        array([0.61])
+        array([0.77])
         """
         before, codes = self._read("history", history, with_outcome=True)
         after, wanted = self._read("future", future, with_outcome=self.record.takes_trials)

@@ -1,6 +1,7 @@
 """Exported dynamic predictions: the numbers of ``predict``, from arrays alone, for sizes that the program was not written for."""
 
 import dataclasses
+import doctest
 import json
 
 import jax
@@ -11,7 +12,7 @@ import pytest
 import glmmjax as gj
 from glmmjax.errors import ArgumentError, StorageError
 from glmmjax.families.custom import Custom
-from glmmjax.postfit.prediction.dynamic_predictor import SubjectRows
+from glmmjax.postfit.prediction.dynamic_predictor import DynamicPredictor, SubjectRows
 from glmmjax.postfit.prediction.dynamic_program import exported_predictor
 from glmmjax.postfit.prediction.predict import IntervalSettings
 from glmmjax.storage.archive import read_archive, write_archive
@@ -127,6 +128,15 @@ def test_arrays_that_do_not_fit_are_refused(predictor, history, future, text):
     sound = {"subject": [1], "columns": [[1.0, 0.0, 1.0, 0.0, 1.0]]}
     with pytest.raises(ArgumentError, match=text):
         predictor({**sound, "outcome": [[1.0]], **history}, {**sound, **future})
+
+
+def test_the_example_of_the_call_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (test,) = doctest.DocTestFinder(recurse=False).find(DynamicPredictor.__call__, "call", globs={"gj": gj})
+    failures: list[str] = []
+    result = doctest.DocTestRunner().run(test, out=failures.append)
+    assert result.attempted > 0
+    assert result.failed == 0, "".join(failures)
 
 
 def test_no_rows_to_predict_are_no_predictions(predictor):
