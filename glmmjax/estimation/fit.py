@@ -104,7 +104,8 @@ def fit_params(
     params : Params
         The estimates, with a non-negative diagonal of ``chol``. Their derivatives in the leaves that ``log_likelihood`` names and in the
         numbers of ``penalty`` follow from the implicit function theorem, ``d theta = -H^-1 d(gradient)``, and are exact at a certified
-        maximum. Those in ``init`` are 0. Without a certificate there are none: NaN where the fit is traced, and an error where it is not.
+        maximum. Those in ``init`` are 0, and those in outcomes are taken as 0. Without a certificate there are none: NaN where the fit is
+        traced, and an error where it is not.
     info : FitInfo
         How the fit ended; no derivative is taken of it.
 
