@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from glmmjax.design.stream.source import stream as stream
     from glmmjax.estimation.fit import fit_params as fit_params
     from glmmjax.estimation.many.fits import fit_params_many as fit_params_many
+    from glmmjax.likelihood.log_density import log_density as log_density
     from glmmjax.likelihood.marginal import cluster_log_likelihoods as cluster_log_likelihoods
     from glmmjax.likelihood.marginal import log_likelihood as log_likelihood
+    from glmmjax.likelihood.parameter_priors import Priors as Priors
     from glmmjax.likelihood.params import Params as Params
     from glmmjax.likelihood.sharding import shard_clusters as shard_clusters
     from glmmjax.loading import load as load
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from glmmjax.results import permutation_test as permutation_test
     from glmmjax.results import pool as pool
     from glmmjax.results import power as power
+    from glmmjax.storage.predictors import load_predictor as load_predictor
 
 __version__ = "0.1.0"
 
@@ -51,6 +54,7 @@ _HOMES = {
     "ManyFits": "results",
     "Options": "options",
     "Params": "likelihood.params",
+    "Priors": "likelihood.parameter_priors",
     "StudentTPenalty": "options",
     "anova": "results",
     "cluster_log_likelihoods": "likelihood.marginal",
@@ -64,6 +68,8 @@ _HOMES = {
     "fit_params": "estimation.fit",
     "fit_params_many": "estimation.many.fits",
     "load": "loading",
+    "load_predictor": "storage.predictors",
+    "log_density": "likelihood.log_density",
     "log_likelihood": "likelihood.marginal",
     "make_design": "design.builder",
     "marginal_loss": "neural.loss",
@@ -82,6 +88,7 @@ __all__ = [
     "NeuralMixedModel",
     "Options",
     "Params",
+    "Priors",
     "StudentTPenalty",
     "anova",
     "cluster_batches",
@@ -98,6 +105,8 @@ __all__ = [
     "fit_params",
     "fit_params_many",
     "load",
+    "load_predictor",
+    "log_density",
     "log_likelihood",
     "make_design",
     "marginal_loss",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+from typing import Any
 
 from glmmjax.errors import ArgumentError
 from glmmjax.values import shown
@@ -69,7 +70,7 @@ class StudentTPenalty:
     ----------
     mean : centre of the t distribution of every penalised coefficient, on the scale of the coefficient.
     scale : its scale, > 0, in the same units.
-    df : its degrees of freedom, > 0.
+    df : its degrees of freedom, > 0. Each of the three is a number, or in ``fit_params`` a traced array of shape (), which is not checked.
     include_intercept : also penalise the intercept.
     joint : take the kernel of one multivariate t over ALL coefficients, intercept included and without its constant,
         ``-(df + p)/2 log(1 + sum(((beta - mean)/scale)^2)/df)``: what GLMMadaptive's ``penalized = TRUE`` adds.
@@ -85,18 +86,44 @@ class StudentTPenalty:
     StudentTPenalty(mean=0.0, scale=2.5, df=3.0, include_intercept=False, joint=False)
     """
 
-    mean: float = 0.0
-    scale: float = 1.0
-    df: float = 3.0
+    mean: Any = 0.0
+    scale: Any = 1.0
+    df: Any = 3.0
     include_intercept: bool = False
     joint: bool = False
 
     def __post_init__(self) -> None:
-        _check_positive("StudentTPenalty", "scale", self.scale)
-        _check_positive("StudentTPenalty", "df", self.df)
-        mean: object = self.mean
-        if not isinstance(mean, float | int) or not abs(mean) <= sys.float_info.max:
+        for name in ("mean", "scale", "df"):
+            object.__setattr__(self, name, _plain(getattr(self, name)))
+        for name in ("scale", "df"):
+            if not _is_traced(getattr(self, name)):
+                _check_positive("StudentTPenalty", name, getattr(self, name))
+        mean = self.mean
+        if not _is_traced(mean) and not (isinstance(mean, float | int) and abs(mean) <= sys.float_info.max):
             raise ArgumentError(f"StudentTPenalty(mean={shown(self.mean)}) must be a finite number.")
+
+    @property
+    def is_traced(self) -> bool:
+        """Whether one of its numbers is traced, so that it is known when a program runs and not before."""
+        return any(map(_is_traced, (self.mean, self.scale, self.df)))
+
+
+def _plain(value: Any) -> Any:
+    """The number in an array of shape (); anything else, a traced array too, as it is."""
+    if isinstance(value, float | int) or not _is_array_of_one_number(value):
+        return value
+    try:
+        return float(value)
+    except TypeError:  # what JAX raises for a traced array
+        return value
+
+
+def _is_traced(value: Any) -> bool:
+    return not isinstance(value, float | int) and _is_array_of_one_number(value)
+
+
+def _is_array_of_one_number(value: Any) -> bool:
+    return getattr(value, "shape", None) == () and getattr(getattr(value, "dtype", None), "kind", "") in "fiu"
 
 
 def _check_positive(owner: str, name: str, value: object) -> None:

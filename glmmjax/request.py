@@ -13,6 +13,7 @@ from glmmjax.arguments import Judged, Kind, check_arguments
 from glmmjax.design import MODEL, ModelArguments, Stream
 from glmmjax.devices import resolve_devices
 from glmmjax.errors import ArgumentError
+from glmmjax.estimation.penalty import known_penalty
 from glmmjax.estimation.xla.forks import refuse_fork
 from glmmjax.initial_values import named_values
 from glmmjax.likelihood.gauss_hermite import check_n_agq
@@ -95,7 +96,7 @@ class FitRequest(ModelArguments):
         if not isinstance(self.penalized, bool | StudentTPenalty):
             raise ArgumentError(f"penalized={shown(self.penalized)} must be {FIT['penalized'].allowed}.")
         if isinstance(self.penalized, StudentTPenalty):
-            return self.penalized
+            return known_penalty("penalized", self.penalized)
         return StudentTPenalty() if self.penalized else None
 
     @functools.cached_property

@@ -65,6 +65,7 @@ OUTSIDE: dict[str, set[str]] = {
     "likelihood/population": {"jax", "numpy"},
     "likelihood/covariance": {"jax", "numpy"},
     "likelihood/structure": {"jax", "numpy"},
+    "likelihood/parameter_priors": {"jax", "numpy"},
     "design": {"jax", "numpy", "pandas", "patsy"},
     "design/formula/transforms": {"numpy", "pandas", "patsy", "scipy"},
     "design/stream/source": {"pandas", "pyarrow"},

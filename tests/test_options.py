@@ -41,7 +41,7 @@ def test_default_points_keep_the_number_of_nodes_in_reach():
     assert all(default_n_agq(q) ** q <= 1000 for q in range(20))
 
 
-@pytest.mark.parametrize("record", [gj.Options, gj.Params, gj.StudentTPenalty], ids=lambda record: record.__name__)
+@pytest.mark.parametrize("record", [gj.Options, gj.Params, gj.Priors, gj.StudentTPenalty], ids=lambda record: record.__name__)
 def test_the_examples_of_records_run(record):
     (test,) = doctest.DocTestFinder(recurse=False).find(record, record.__name__, globs={"gj": gj})
     failures: list[str] = []

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import glmmjax as gj
-from glmmjax.estimation.penalty import log_penalty
+from glmmjax.estimation.penalty import log_penalty, penalty_numbers
 from glmmjax.likelihood.gauss_hermite import padded_rule
 from glmmjax.likelihood.marginal import log_likelihood_by_rule
 from glmmjax.postfit.uncertainty.vcov import standard_errors
@@ -103,7 +103,8 @@ def is_whole(peer, fit):
 
 def penalized(case, beta, D, n_agq, phi, gamma):
     with jax.enable_x64(True):
-        penalty = float(log_penalty(jnp.asarray(beta), case.penalty, (False,) * len(beta)))
+        numbers = penalty_numbers(case.penalty, float)
+        penalty = float(log_penalty(jnp.asarray(beta), numbers, case.penalty, (False,) * len(beta)))
     return log_likelihood(case.name, beta, D, n_agq, phi, gamma) + penalty
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,8 +12,10 @@ from jax import Array
 from glmmjax.arguments import Flags, InstanceOf, Judged, Maybe, takes
 from glmmjax.errors import ArgumentError
 from glmmjax.estimation.ascent import ascend
+from glmmjax.estimation.convergence import Code
 from glmmjax.estimation.evaluators.one_program import OneProgram
 from glmmjax.estimation.objective import FitSettings, Integral, Problem, evaluate, fit_settings
+from glmmjax.estimation.penalty import penalty_form, penalty_numbers
 from glmmjax.estimation.phases import first_order
 from glmmjax.estimation.starting_values import starting_values
 from glmmjax.families.base import Family
@@ -33,6 +35,13 @@ from glmmjax.options import Options, StudentTPenalty
 __all__ = ["FitInfo", "fit_params", "problem_of_clusters"]
 
 _DEFAULT_OPTIONS = Options()
+
+
+class _Data(NamedTuple):
+    """What estimates are differentiated in."""
+
+    buckets: tuple[Bucket, ...]
+    penalty: Array  # (3,) numbers of the penalty
 
 
 class FitInfo(NamedTuple):
@@ -89,21 +98,23 @@ def fit_params(
     options : ``Options``.
     n_agq : quadrature points per random effect; 1 is Laplace's method.
     covariance : the structure of D, ``design.covariance``; unstructured when not given.
-    penalty : Student's t densities on the fixed effects, or None.
+    penalty : Student's t densities on the fixed effects, or None. Its mean, scale and df may be traced, and must then be what it asks for.
     is_intercept : (p,) True for the coefficient that a penalty spares.
 
     Returns
     -------
     params : Params
-        The estimates, with a non-negative diagonal of ``chol``. Their derivatives in the floating-point leaves of ``clusters`` follow from
-        the implicit function theorem, ``d theta = -H^-1 d(gradient)``, and are exact at a certified maximum.
+        The estimates, with a non-negative diagonal of ``chol``. Their derivatives in the leaves that ``log_likelihood`` names and in the
+        numbers of ``penalty`` follow from the implicit function theorem, ``d theta = -H^-1 d(gradient)``, and are exact at a certified
+        maximum. Those in ``init`` are 0, and those in outcomes are taken as 0. Without a certificate there are none: NaN where the fit is
+        traced, and an error where it is not.
     info : FitInfo
         How the fit ended; no derivative is taken of it.
 
     Raises
     ------
     ArgumentError
-        For clusters, shapes, family, penalty or ``n_agq`` that do not fit.
+        For clusters, shapes, family, penalty or ``n_agq`` that do not fit, and for derivatives at an end without a certificate.
 
     Examples
     --------
@@ -120,9 +131,10 @@ def fit_params(
     layout = problem.layout
     fixed = jax.lax.stop_gradient(clusters.buckets)
     initial = None if init is None else _initial(layout, init, fixed, problem.family)
-    theta, info = _maximise(fit_settings(problem, options), n_agq, fixed, initial)
-    params = layout.params(_attach_derivative(problem, n_agq, jax.lax.stop_gradient(theta), info.hessian, clusters.buckets))
-    return params._replace(chol=canonical(params.chol)), jax.lax.stop_gradient(info)
+    data = _Data(clusters.buckets, penalty_numbers(penalty, clusters.buckets[0].offset.dtype))
+    theta, info = jax.lax.stop_gradient(_maximise(fit_settings(problem, options), n_agq, jax.lax.stop_gradient(data), initial))
+    params = layout.params(_attach_derivative(problem, n_agq, theta, info, data))
+    return params._replace(chol=canonical(params.chol)), info
 
 
 def problem_of_clusters(
@@ -132,7 +144,7 @@ def problem_of_clusters(
     covariance: Structure | None,
     is_intercept: tuple[bool, ...],
 ) -> Problem:
-    """What a fit of ``clusters`` maximises, from the arguments of ``fit_params``.
+    """What a fit of ``clusters`` maximises, from the arguments of ``fit_params``; of the penalty its form, without its numbers.
 
     Raises
     ------
@@ -152,7 +164,7 @@ def problem_of_clusters(
     layout = layout_of(resolved, predictor_sizes(clusters), structure)
     if is_intercept and len(is_intercept) != layout.p:
         raise ArgumentError(f"is_intercept has {len(is_intercept)} entries, and there are {layout.p} fixed effects.")
-    return Problem(resolved, layout, penalty, is_intercept or (False,) * layout.p, law_of(levels))
+    return Problem(resolved, layout, penalty_form(penalty), is_intercept or (False,) * layout.p, law_of(levels))
 
 
 def _initial(layout: Theta, init: Params, buckets: tuple[Bucket, ...], family: Family) -> Array:
@@ -163,10 +175,10 @@ def _initial(layout: Theta, init: Params, buckets: tuple[Bucket, ...], family: F
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
-def _maximise(settings: FitSettings, n_agq: int, buckets: tuple[Bucket, ...], initial: Array | None) -> tuple[Array, FitInfo]:
-    problem = settings.problem
+def _maximise(settings: FitSettings, n_agq: int, data: _Data, initial: Array | None) -> tuple[Array, FitInfo]:
+    problem, buckets = settings.problem, data.buckets
     rule = Quadrature(n_agq).fixed(problem.layout.covariance.q, problem.prior)
-    start = starting_values(problem, buckets)
+    start = starting_values(problem, buckets)._replace(penalty=data.penalty)
     if initial is not None:
         start = start._replace(theta=initial)
     last = ascend(OneProgram(settings, Integral(buckets, rule)), first_order.begin(problem, start, buckets))
@@ -176,17 +188,38 @@ def _maximise(settings: FitSettings, n_agq: int, buckets: tuple[Bucket, ...], in
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
-def _attach_derivative(problem: Problem, n_agq: int, theta: Array, hessian: Array, buckets: Any) -> Array:
+def _attach_derivative(problem: Problem, n_agq: int, theta: Array, info: FitInfo, data: _Data) -> Array:
     """``theta`` itself, with the derivative in the data that the implicit function theorem gives."""
-    del problem, n_agq, hessian, buckets
+    del problem, n_agq, info, data
     return theta
 
 
 @_attach_derivative.defjvp
 def _attach_derivative_jvp(problem, n_agq, primals, tangents):
-    theta, hessian, buckets = primals
+    theta, info, data = primals
+    is_certified = _certified(info.code)
+    _, change = jax.jvp(lambda data: _gradient(problem, n_agq, theta, data), (data,), (tangents[2],))
+    return theta, jnp.where(is_certified, 1.0, jnp.nan) * jnp.linalg.solve(-info.hessian, change)
+
+
+# compiled once for eager callers too
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _gradient(problem: Problem, n_agq: int, theta: Array, data: _Data) -> Array:
     q = problem.layout.covariance.q
-    rule = Quadrature(n_agq).fixed(q, problem.prior)
-    gradient = lambda data: evaluate(problem, theta, data, rule, start_modes(data, q)).gradient  # noqa: E731
-    _, change = jax.jvp(gradient, (buckets,), (tangents[2],))
-    return theta, jnp.linalg.solve(-hessian, change)
+    integral = Integral(data.buckets, Quadrature(n_agq).fixed(q, problem.prior))
+    return evaluate(problem, theta, integral, start_modes(data.buckets, q), data.penalty).gradient
+
+
+def _certified(code: Array) -> Array:
+    """() bool: whether there is a derivative; refused at once where the end of the fit is known.
+
+    Raises
+    ------
+    ArgumentError
+    """
+    if not isinstance(code, jax.core.Tracer) and not Code(int(code)).is_certified:
+        raise ArgumentError(
+            f"fit_params: estimates have no derivative, because the fit has no certificate of a maximum ({Code(int(code)).name}). "
+            f"{Code(int(code)).text} Under jit such a derivative is NaN."
+        )
+    return jnp.isin(code, jnp.array([int(one) for one in Code if one.is_certified]))

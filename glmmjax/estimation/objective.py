@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from glmmjax.estimation.penalty import log_penalty
+from glmmjax.estimation.penalty import log_penalty, penalty_numbers
 from glmmjax.families.base import Family
 from glmmjax.likelihood.block_sums import Modes, Span, block_value_and_gradient, sum_over_blocks, value_and_gradient
 from glmmjax.likelihood.clusters import Bucket
@@ -42,7 +42,7 @@ class Problem:
     ----------
     family : density of the outcome
     layout : where parameters stand in theta
-    penalty : on the fixed effects, None for none
+    penalty : on the fixed effects, None for none; a fit may take its numbers from elsewhere, see ``penalised``
     is_intercept : (p,) True for the coefficient that a penalty spares; () without a penalty
     prior : law of the random effects
     """
@@ -112,9 +112,10 @@ def choose(condition: Array, new: Evaluated, old: Evaluated) -> Evaluated:
     return jax.tree.map(lambda a, b: jnp.where(condition, a, b), new, old)
 
 
-def evaluate(problem: Problem, theta: Array, buckets: tuple[Bucket, ...], rule: Rule, modes: Modes) -> Evaluated:
-    """Value and exact gradient of the objective; the search for modes starts at ``modes``."""
-    return penalised(problem, theta, likelihood_with_gradient(problem, theta, buckets, rule, modes), all_real(problem))[0]
+def evaluate(problem: Problem, theta: Array, integral: Integral, modes: Modes, penalty: Array | None = None) -> Evaluated:
+    """Value and exact gradient of the objective; the search for modes starts at ``modes``; ``penalty``: see ``penalised``."""
+    found = likelihood_with_gradient(problem, theta, integral.buckets, integral.rule, modes)
+    return penalised(problem, theta, found, all_real(problem), penalty)[0]
 
 
 def evaluate_with_hessian(
@@ -160,25 +161,25 @@ def all_real(problem: Problem) -> Array:
     return jnp.ones(problem.layout.size, bool)
 
 
-def penalised(problem: Problem, theta: Array, found: tuple[Evaluated, Any], is_real: Array) -> tuple[Evaluated, Any]:
+def penalised(
+    problem: Problem, theta: Array, found: tuple[Evaluated, Any], is_real: Array, penalty: Array | None = None
+) -> tuple[Evaluated, Any]:
     """The objective from the log-likelihood of all clusters, and its Hessian where that is given.
 
-    ``is_real`` (P,) is False for padding of theta, where the slopes are 0: it becomes a unit of its own in the negative Hessian.
+    Parameters
+    ----------
+    is_real : (P,) False for padding of theta, where the slopes are 0: it becomes a unit of its own in the negative Hessian.
+    penalty : (3,) numbers of the penalty, in place of those of ``problem.penalty``.
     """
     at, hessian = found
-    fixed = problem.layout.fixed
-    penalty, slope = jax.value_and_grad(log_penalty)(theta[fixed], problem.penalty, problem.is_intercept, is_real[fixed])
-    at = at._replace(value=at.log_likelihood + penalty, gradient=at.gradient.at[fixed].add(slope))
+    fixed, size = problem.layout.fixed, problem.layout.size
+    numbers = penalty_numbers(problem.penalty, theta.dtype) if penalty is None else penalty
+    arguments = (theta[fixed], numbers, problem.penalty, problem.is_intercept, is_real[fixed])
+    value, slope = jax.value_and_grad(log_penalty)(*arguments)
+    at = at._replace(value=at.log_likelihood + value, gradient=at.gradient.at[fixed].add(slope))
     if hessian is None:
         return at, None
-    hessian = hessian + _penalty_hessian(problem, theta, is_real) - jnp.diag((~is_real).astype(theta.dtype))
+    if problem.penalty is not None:
+        hessian = hessian + jnp.zeros((size, size), theta.dtype).at[fixed, fixed].set(jax.hessian(log_penalty)(*arguments))
+    hessian = hessian - jnp.diag((~is_real).astype(theta.dtype))
     return at, 0.5 * (hessian + hessian.T)  # rounding leaves some asymmetry
-
-
-def _penalty_hessian(problem: Problem, theta: Array, is_real: Array) -> Array:
-    """(P, P)"""
-    fixed, size = problem.layout.fixed, problem.layout.size
-    if problem.penalty is None:
-        return jnp.zeros((size, size), theta.dtype)
-    block = jax.hessian(log_penalty)(theta[fixed], problem.penalty, problem.is_intercept, is_real[fixed])
-    return jnp.zeros((size, size), theta.dtype).at[fixed, fixed].set(block)

@@ -19,6 +19,7 @@ from glmmjax.estimation.glm import fit_glm, row_terms, weighted_deviation
 from glmmjax.estimation.levels import by_level
 from glmmjax.estimation.linear_algebra import solve_positive
 from glmmjax.estimation.objective import Problem, all_real
+from glmmjax.estimation.penalty import penalty_numbers
 from glmmjax.likelihood.clusters import Bucket, on_all_lanes
 from glmmjax.likelihood.model_rows import predictors_at
 from glmmjax.likelihood.rows import observed_of, over_lanes
@@ -47,6 +48,7 @@ class Start(NamedTuple):
     effect_reach : (q,) ``reach`` for the random effects
     span : (2, P) smallest and largest change of a predictor that has a limit when a coefficient moves by 1; 1 for everything else
     is_real : (P,) bool: False for padding of theta, which stays at 0
+    penalty : (3,) mean, scale and degrees of freedom of the penalty on the fixed effects; not read without one
     """
 
     theta: Array
@@ -60,6 +62,7 @@ class Start(NamedTuple):
     effect_reach: Array
     span: Array
     is_real: Array
+    penalty: Array
 
 
 class _Clusters(NamedTuple):
@@ -110,7 +113,8 @@ def starting_values(problem: Problem, buckets: tuple[Bucket, ...], is_real: Arra
     reach, effect_reach = _reach(problem, buckets, _units(spread, weight))
     own = reach * _left_by_others(problem, buckets)
     scales = (jnp.where(is_real, reach, 1.0), jnp.where(is_real, own, 1.0), effect_reach, jnp.where(is_real, _span(problem, buckets), 1.0))
-    return Start(theta, fallback, working.information, working.reliability, total_weight, effect_weight, *scales, is_real)
+    penalty = penalty_numbers(problem.penalty, theta.dtype)
+    return Start(theta, fallback, working.information, working.reliability, total_weight, effect_weight, *scales, is_real, penalty)
 
 
 def predictor_spread(problem: Problem, buckets: tuple[Bucket, ...]) -> Array:

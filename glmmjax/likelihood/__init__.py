@@ -34,6 +34,7 @@ What uses it:
 
 - ``block_sums``: the sum over all blocks with its gradient; this file and the next are the only ones that batch over clusters
 - ``marginal``: the same sum as public functions
+- ``parameter_priors``, ``log_density``: prior densities of the parameters, and their posterior as a potential for samplers
 - ``conditional``: random effects given outcomes
 - ``population``: averages over the law of the random effects
 """

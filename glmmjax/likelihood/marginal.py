@@ -25,14 +25,16 @@ from glmmjax.likelihood.rule import Rule
 from glmmjax.likelihood.sharding import CLUSTERS, MESH, over_blocks, plain_mesh, sum_over_devices
 
 __all__ = [
+    "POINT",
     "cluster_log_likelihoods",
     "cluster_log_likelihoods_by_rule",
     "in_ambient_precision",
     "log_likelihood",
     "log_likelihood_by_rule",
+    "point",
 ]
 
-_POINT = {
+POINT = {
     "params": InstanceOf(Params, "a Params, such as that of a fit"),
     "clusters": CLUSTERS,
     "family": Judged("the name of a family, or a family object"),
@@ -40,7 +42,7 @@ _POINT = {
 }
 
 
-@takes(**_POINT, mesh=Maybe(MESH))
+@takes(**POINT, mesh=Maybe(MESH))
 def log_likelihood(params: Params, clusters: ClusterData, family: str | Family, n_agq: int = 11, mesh: Mesh | None = None) -> Array:
     r"""Marginal log-likelihood by adaptive Gauss-Hermite quadrature.
 
@@ -81,7 +83,7 @@ def log_likelihood(params: Params, clusters: ClusterData, family: str | Family, 
     >>> f"{gj.log_likelihood(params, design.clusters, 'binomial'):.2f}"
     '-374.57'
     """
-    arguments = _arguments(params, clusters, family, n_agq)
+    arguments = point(params, clusters, family, n_agq)
     return _log_likelihood(*arguments) if mesh is None else _log_likelihood_on_mesh(*arguments, _mesh_for(clusters, mesh))
 
 
@@ -97,7 +99,7 @@ def log_likelihood_by_rule(params: Params, clusters: ClusterData, family: Family
     return total
 
 
-@takes(**_POINT)
+@takes(**POINT)
 def cluster_log_likelihoods(params: Params, clusters: ClusterData, family: str | Family, n_agq: int = 11) -> Array:
     """Log marginal likelihood of each cluster, by the quadrature of ``log_likelihood``.
 
@@ -125,7 +127,7 @@ def cluster_log_likelihoods(params: Params, clusters: ClusterData, family: str |
     >>> [f"{value:.2f}" for value in values[:3]]
     ['-2.88', '-3.22', '-5.59']
     """
-    return _cluster_log_likelihoods(*_arguments(params, clusters, family, n_agq))
+    return _cluster_log_likelihoods(*point(params, clusters, family, n_agq))
 
 
 # compiled once for eager callers too; inside another program they become part of it
@@ -171,7 +173,7 @@ def in_ambient_precision(tree: Any) -> Any:
     return jax.tree.map(convert, tree)
 
 
-def _arguments(params: Params, clusters: ClusterData, family: str | Family, n_agq: int) -> tuple[Params, ClusterData, Family, int]:
+def point(params: Params, clusters: ClusterData, family: str | Family, n_agq: int) -> tuple[Params, ClusterData, Family, int]:
     """The arguments of a public function, checked; parameters take the dtype of the data."""
     clusters = in_ambient_precision(clusters)
     dtype = clusters.buckets[0].cluster_weight.dtype

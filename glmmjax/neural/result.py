@@ -197,7 +197,7 @@ class NeuralFit:
         except OSError as error:
             why = error.strerror or error
             raise StorageError(f"save({str(place)!r}): the folder cannot be made ({why}); give another one.") from None
-        with replacing(place / _NETWORK) as file:
+        with replacing(place / _NETWORK, f"save({str(place)!r})") as file:
             np.savez(file, *jax.tree.leaves(self.network))
         self.mixed_model.save(place / _MODEL)
 

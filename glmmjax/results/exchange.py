@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from glmmjax.arguments import FLAG, LEVEL, PATH, TABLE, Maybe, OneOf, takes
+from glmmjax.arguments import FLAG, LEVEL, PATH, TABLE, Maybe, OneOf, Whole, takes
 from glmmjax.fitted import FittedModel
 from glmmjax.marginaleffects_adapter import marginaleffects_model
 from glmmjax.postfit.population.marginal_means import MEAN_KINDS
-from glmmjax.postfit.prediction.predict import KINDS
+from glmmjax.postfit.prediction.dynamic_predictor import SubjectRows
+from glmmjax.postfit.prediction.dynamic_program import subject_rows
+from glmmjax.postfit.prediction.predict import KINDS, IntervalSettings
 from glmmjax.postfit.uncertainty.sandwich import ROBUST
-from glmmjax.storage import save_fit
+from glmmjax.storage import save_fit, save_predictor
 from glmmjax.tables import paper
 from glmmjax.tables import tidy as tables
 
@@ -195,3 +197,72 @@ class Exchange:
         <MixedModelResults: binomial(logit), y ~ sex * time, ~ 1 | id; 800 rows in 100 clusters, log-likelihood -374.5197, converged>
         """
         save_fit(self.fitted_model, path)
+
+    @takes(path=PATH, interval=LEVEL, interval_for=OneOf("mean", "outcome"), robust=ROBUST, n_draws=Whole(100, 10**6))
+    def export_predictor(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        interval: float = 0.95,
+        interval_for: str = "mean",
+        robust: bool | str = False,
+        n_draws: int = 1000,
+    ) -> None:
+        """Write dynamic predictions for new subjects to a file that ``glmmjax.load_predictor(path)`` runs without data and formulas.
+
+        The file is a zip of a program, as ``jax.export`` writes it, and JSON of its columns, outcome, family and versions. It computes
+        ``predict(newdata, newdata2, "subject_specific", interval=...)`` on the CPU, for any number of subjects, history rows and future
+        rows, up to 1,024 future rows of subjects that are worked on together (some 2,000 history rows). It has the estimates and no data.
+
+        Parameters
+        ----------
+        path : name of the file, such as ``"visits.glmmpred"``. A file of that name is replaced.
+        interval : level of the intervals.
+        interval_for, robust, n_draws : as in ``predict``.
+
+        Raises
+        ------
+        ArgumentError
+            For a model without random effects, a fit of a stream, estimates without a covariance, a family of your own whose functions
+            JAX cannot export, and without the package flatbuffers.
+        StorageError
+            Where the file cannot be written; one that was there stays as it was.
+
+        Examples
+        --------
+        >>> fit = gj.mixed_model("y ~ sex * time", random="~ 1 | id", data=gj.datasets.load_intro_binomial(), family="binomial")
+        >>> fit.export_predictor("visits.glmmpred", interval=0.9)
+        >>> gj.load_predictor("visits.glmmpred").record.level
+        0.9
+        """
+        save_predictor(self.fitted_model, path, IntervalSettings(interval, interval_for, robust, 0, n_draws))
+
+    @takes(newdata=TABLE, newdata2=TABLE)
+    def predictor_rows(self, newdata: Any, newdata2: Any) -> tuple[SubjectRows, SubjectRows]:
+        """A history and the rows to predict as the arrays that an exported predictor takes.
+
+        Parameters
+        ----------
+        newdata : rows of the history, with outcomes, as in ``predict``.
+        newdata2 : rows to predict, of subjects that have a history.
+
+        Returns
+        -------
+        history, future : SubjectRows
+            ``subject`` (n,) numbers, ``columns`` (n, C) of the model matrices, ``offset`` (n, E), ``outcome`` (n, K), or None where it is
+            not needed. Rows of the history with missing values are left out; those of ``newdata2`` are NaN.
+
+        Raises
+        ------
+        ArgumentError, DesignError, FormulaError, OutcomeError
+            As ``predict`` does.
+
+        Examples
+        --------
+        >>> data = gj.datasets.load_intro_binomial()
+        >>> fit = gj.mixed_model("y ~ sex * time", random="~ 1 | id", data=data, family="binomial")
+        >>> history, future = fit.predictor_rows(data[data.time < 10], data[data.time >= 10])
+        >>> future.columns[0].round(2).tolist()
+        [1.0, 0.0, 12.91, 0.0, 1.0]
+        """
+        return subject_rows(self.fitted_model, newdata, newdata2)

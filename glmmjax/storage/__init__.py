@@ -1,9 +1,10 @@
-"""Fits in files: a versioned zip of JSON and arrays, from which the design is built again and the numbers are put back.
+"""Fits and predictors in files: a versioned zip of JSON and arrays, from which the design is built again and the numbers are put back.
 
 No code is written, and none is run when a file is read.
 
 - ``fits``: the record of a fit
 - ``streamed``: the design of a fit whose rows were never in memory
+- ``predictors``: dynamic predictions as an exported program
 - ``archive``: the file
 - ``values``, ``columns``, ``families``: plain values, tables and families as JSON with arrays
 - ``fingerprint``: whether a design that was built again is the one that was fitted
@@ -11,3 +12,4 @@ No code is written, and none is run when a file is read.
 
 from glmmjax.storage.fits import read_fit as read_fit
 from glmmjax.storage.fits import save_fit as save_fit
+from glmmjax.storage.predictors import save_predictor as save_predictor

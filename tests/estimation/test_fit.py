@@ -19,7 +19,7 @@ from glmmjax.estimation.judgement import judged
 from glmmjax.estimation.maximum import Asked
 from glmmjax.estimation.objective import Evaluated, Integral, Problem, evaluate, fit_settings
 from glmmjax.estimation.padding import Padding
-from glmmjax.estimation.penalty import log_penalty
+from glmmjax.estimation.penalty import log_penalty, penalty_numbers
 from glmmjax.estimation.phases import newton
 from glmmjax.estimation.phases.quasi_newton import updated_metric
 from glmmjax.estimation.search_space import SearchSpace
@@ -184,7 +184,8 @@ def test_penalty_is_the_t_density(penalty):
         terms = scipy.stats.t.logpdf(scaled, penalty.df) - np.log(penalty.scale)
         expected = terms.sum() if penalty.include_intercept else terms[1:].sum()
     with jax.enable_x64(True):
-        assert float(log_penalty(jnp.asarray(beta), penalty, (True, False, False))) == pytest.approx(expected, rel=1e-12)
+        found = log_penalty(jnp.asarray(beta), penalty_numbers(penalty, float), penalty, (True, False, False))
+        assert float(found) == pytest.approx(expected, rel=1e-12)
 
 
 def test_is_singular_sees_rank_and_scale():
@@ -256,11 +257,11 @@ def test_objective_gradient_includes_the_penalty(design):
     with jax.enable_x64(True):
         theta = jnp.array([0.2, -0.4, 0.8])
         _, state = RUN.begin(problem, design.clusters.buckets, given_theta(problem, np.asarray(theta)))
-        at = jax.jit(evaluate, static_argnums=0)(problem, theta, design.clusters.buckets, padded_rule(5, 1), state.at.modes)
+        at = jax.jit(evaluate, static_argnums=0)(problem, theta, Integral(design.clusters.buckets, padded_rule(5, 1)), state.at.modes)
 
         def penalised(t):
             value = gj.log_likelihood(problem.layout.params(t), design.clusters, Binomial(), 5)
-            return value + log_penalty(t[:2], problem.penalty, problem.is_intercept)
+            return value + log_penalty(t[:2], penalty_numbers(problem.penalty, float), problem.penalty, problem.is_intercept)
 
         np.testing.assert_allclose(at.gradient, jax.grad(penalised)(theta), rtol=1e-9)
     assert float(at.value) < float(at.log_likelihood)

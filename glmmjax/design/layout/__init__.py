@@ -5,6 +5,7 @@
 - ``nesting``: where each row stands where clusters have clusters inside
 - ``new_values``: the blocks with other offsets, outcomes or weights
 - ``packing``: blocks in memory, as ``ClusterData``
+- ``plain_blocks``: blocks as plain tuples, for exported programs
 - ``row_table``: the columns row by row, from which other blocks are gathered
 - ``block_files``: blocks on disk
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -16,6 +17,7 @@ from glmmjax.estimation.many.ends import Ends, in_order
 from glmmjax.estimation.many.in_flight import Rows
 from glmmjax.estimation.many.programs import VARYING, BatchKind, batch_kind, own_values
 from glmmjax.estimation.objective import FitSettings, fit_settings
+from glmmjax.estimation.penalty import known_penalty
 from glmmjax.estimation.search_columns import SearchColumns, search_columns
 from glmmjax.estimation.xla.compiler_options import platform_in_force
 from glmmjax.families.base import Family
@@ -129,6 +131,7 @@ def fit_params_many(
     varying, n = _varying(clusters.buckets)
     one = clusters._replace(buckets=_of_fit(clusters.buckets, varying, 0))
     problem = problem_of_clusters(one, family, penalty, covariance, is_intercept)
+    problem = dataclasses.replace(problem, penalty=known_penalty("penalty", penalty))
     data = BatchData(fit_settings(problem, options), one.buckets, varying)
     rule = RuleOfBatch(Quadrature(check_n_agq(n_agq)), is_exact=True)
     return _as_arrays(

@@ -103,7 +103,7 @@ def progress(s: FirstOrderState) -> tuple[str, int]:
 def step(settings: FitSettings, start: Start, s: FirstOrderState, found: tuple[Evaluated, None]) -> tuple[FirstOrderState, Info]:
     """The next state, from the log-likelihood ``found`` at the proposed point."""
     problem, options, theta = settings.problem, settings.options, s.theta + s.proposal
-    new, _ = penalised(problem, theta, found, start.is_real)
+    new, _ = penalised(problem, theta, found, start.is_real, start.penalty)
     is_first = jnp.isneginf(s.at.value)
     enough = jnp.where(s.in_em, new.value >= s.at.value, is_sufficient(s.at.value, new.value, s.slope))
     accepted = jnp.isfinite(new.value) & jnp.all(jnp.isfinite(new.gradient)) & (enough | is_first)

@@ -99,7 +99,7 @@ def progress(s: NewtonState) -> tuple[str, int]:
 def step(settings: FitSettings, start: Start, s: NewtonState, found: tuple[Evaluated, Array]) -> tuple[NewtonState, Info]:
     """The next state, from the log-likelihood and the Hessian ``found`` at the proposed point."""
     options, theta = settings.options, s.theta + s.proposal
-    new, hessian = penalised(settings.problem, theta, found, start.is_real)
+    new, hessian = penalised(settings.problem, theta, found, start.is_real, start.penalty)
     finite = jnp.isfinite(new.value) & jnp.all(jnp.isfinite(hessian))
     slack = 1e4 * jnp.finfo(theta.dtype).eps * (1.0 + jnp.abs(s.at.value))
     accepted = finite & (new.value >= s.at.value - slack)

@@ -1,6 +1,8 @@
 """Predictions of means, outcomes and random effects, and the rows and clusters that they belong to.
 
 - ``discrete``: Probabilities of single values of a discrete outcome, from the family's log density
+- ``dynamic_predictor``: An exported program of dynamic predictions, called with arrays
+- ``dynamic_program``: Dynamic predictions as one program of arrays, and its export
 - ``jit_by_work``: Compilation by the amount of work: fast compiling for small predictions, fast programs for large ones
 - ``posterior_draws``: Draws of random effects from their distribution given outcomes
 - ``predict``: Predictions of rows at the estimates

@@ -35,7 +35,7 @@ from glmmjax.postfit.prediction.t_proposals import log_weight, t_draws
 from glmmjax.postfit.uncertainty.parameter_draws import normal_draws
 from glmmjax.values import check_size
 
-__all__ = ["Quantiles", "flat_quantiles", "subject_quantiles"]
+__all__ = ["DrawSettings", "Quantiles", "ThetaDraws", "flat_quantiles", "quantiles_of_blocks", "subject_quantiles"]
 
 _WORK_OF_DRAW = 25  # a draw of an outcome takes as long as this many densities
 
@@ -55,7 +55,7 @@ class Quantiles(NamedTuple):
     deviation: np.ndarray
 
 
-class _Draws(NamedTuple):
+class DrawSettings(NamedTuple):
     """Number of draws, and the tail probability on each side. Static."""
 
     n: int
@@ -63,7 +63,7 @@ class _Draws(NamedTuple):
     n_columns: int  # of the outcome
 
 
-class _ThetaDraws(NamedTuple):
+class ThetaDraws(NamedTuple):
     """Draws of theta around the estimates."""
 
     centre: Any  # (P,) the estimates
@@ -104,18 +104,18 @@ def flat_quantiles(fitted: FittedModel, request: Request, rows: NewRows, covaria
         return Quantiles(*np.asarray(found).swapaxes(0, 1).reshape(3, -1)[:, :n_rows])
 
 
-def _draws(fitted: FittedModel, settings: IntervalSettings) -> _Draws:
-    return _Draws(settings.n_draws, 0.5 - 0.5 * settings.level, len(fitted.design.formula.outcome_columns))
+def _draws(fitted: FittedModel, settings: IntervalSettings) -> DrawSettings:
+    return DrawSettings(settings.n_draws, 0.5 - 0.5 * settings.level, len(fitted.design.formula.outcome_columns))
 
 
-def _theta_draws(fitted: FittedModel, covariance: np.ndarray, settings: IntervalSettings) -> _ThetaDraws:
+def _theta_draws(fitted: FittedModel, covariance: np.ndarray, settings: IntervalSettings) -> ThetaDraws:
     check_size(f"n_draws={settings.n_draws:,}", (settings.n_draws, len(fitted.theta) + MOST_ROWS), "a few thousand draws are enough")
     moves = normal_draws(covariance, settings.n_draws, np.random.default_rng(settings.seed))
     wide = padding_of(fitted)
-    return _ThetaDraws(wide.vector(fitted.theta), wide.vector(moves))
+    return ThetaDraws(wide.vector(fitted.theta), wide.vector(moves))
 
 
-def _flat(problem: Problem, request: Request, draws: _Draws, thetas: _ThetaDraws, seed: Array, chunks: tuple[ModelRows, Any]) -> Array:
+def _flat(problem: Problem, request: Request, draws: DrawSettings, thetas: ThetaDraws, seed: Array, chunks: tuple[ModelRows, Any]) -> Array:
     """(S, 3, R) summaries of chunks of rows. A chunk has rows and their outcome columns."""
     params = jax.vmap(problem.layout.params)(thetas.centre + thetas.moves)
 
@@ -131,8 +131,8 @@ def _flat(problem: Problem, request: Request, draws: _Draws, thetas: _ThetaDraws
     return jax.lax.map(of_chunk, (jax.random.split(jax.random.key(seed), len(chunks[0].offset)), *chunks))
 
 
-def _of_subjects(problem: Problem, n_points: int, draws: _Draws, thetas: _ThetaDraws, seed: Array, blocks: BlockRows) -> Array:
-    """(S, 3, R); ``seed`` holds the seed and the number of the bucket."""
+def quantiles_of_blocks(problem: Problem, n_points: int, draws: DrawSettings, thetas: ThetaDraws, seed: Array, blocks: BlockRows) -> Array:
+    """(S, 3, R) summaries of rows to predict; ``seed`` holds the seed and the number of the bucket."""
     key = jax.random.fold_in(jax.random.key(seed[0]), seed[1])
     params = jax.vmap(problem.layout.params)(thetas.centre + thetas.moves)
 
@@ -152,13 +152,13 @@ def _of_subjects(problem: Problem, n_points: int, draws: _Draws, thetas: _ThetaD
         found = jax.lax.map(of_part, (jax.random.split(for_y, n_parts), *parts))
         return jnp.moveaxis(found, 0, 1).reshape(3, width)
 
-    return jax.lax.map(of_block, (blocks, jax.random.split(key, len(blocks.clusters))))
+    return jax.lax.map(of_block, (blocks, jax.random.split(key, blocks.clusters.shape[0])))
 
 
-_flat_quantiles, _subject_quantiles = sized(_flat, (0, 1, 2)), sized(_of_subjects, (0, 1, 2))
+_flat_quantiles, _subject_quantiles = sized(_flat, (0, 1, 2)), sized(quantiles_of_blocks, (0, 1, 2))
 
 
-def _effects(problem: Problem, n_points: int, draws: _Draws, thetas: _ThetaDraws, key: Array, block: BlockRows) -> Array:
+def _effects(problem: Problem, n_points: int, draws: DrawSettings, thetas: ThetaDraws, key: Array, block: BlockRows) -> Array:
     """(M, q, B) draws of b of the clusters of a block, moved with theta."""
     q = problem.layout.covariance.q
     rule = tensor_rule(n_points, q, problem.prior)
@@ -189,7 +189,7 @@ def _resampled(weights: Array, level: Array) -> Array:
     return jnp.minimum(chosen, n - 1)
 
 
-def _outcomes(family: Family, draws: _Draws, key: Array, params: Params, given: _Given) -> Array:
+def _outcomes(family: Family, draws: DrawSettings, key: Array, params: Params, given: _Given) -> Array:
     """(M, R) outcomes drawn at M parameter vectors and random effects (M, q, R); with trials, the shares of successes."""
     (rows, b, y), n = given, len(params.beta)
     width = rows.offset.shape[-1]
@@ -206,7 +206,7 @@ def _outcomes(family: Family, draws: _Draws, key: Array, params: Params, given: 
     return drawn[0] / (drawn[0] + drawn[1]) if y else drawn[0]
 
 
-def _summary(draws: _Draws, values: Array) -> Array:
+def _summary(draws: DrawSettings, values: Array) -> Array:
     """(3, R) lower and upper quantiles, each the nearest draw outside of it, and standard deviations of the values (M, R)."""
     ordered = jnp.sort(values, axis=0)
     last = draws.n - 1

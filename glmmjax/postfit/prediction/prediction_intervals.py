@@ -44,7 +44,16 @@ from glmmjax.postfit.uncertainty.delta_method import with_jacobian
 from glmmjax.postfit.uncertainty.link_intervals import normal_quantile
 from glmmjax.postfit.uncertainty.vcov import covariance_of_functions
 
-__all__ = ["IntervalPredictions", "Moments", "flat_moments", "known_covariance", "predict_with_intervals", "subject_moments"]
+__all__ = [
+    "IntervalPredictions",
+    "Moments",
+    "flat_moments",
+    "has_trials",
+    "known_covariance",
+    "moments_of_blocks",
+    "predict_with_intervals",
+    "subject_moments",
+]
 
 
 class IntervalPredictions(NamedTuple):
@@ -104,7 +113,7 @@ def predict_with_intervals(
             "with kind='mean_subject', 'subject_specific' or 'marginal', or interval_for='mean'."
         )
     known = known_covariance(fitted, settings.robust, with_random=request.effects != "none")
-    rows, targets = rows_of(fitted, request, newdata, newdata2, with_outcome=of_outcome and _has_trials(fitted))
+    rows, targets = rows_of(fitted, request, newdata, newdata2, with_outcome=of_outcome and has_trials(fitted))
     values = values_of(fitted, request, rows, targets)
     if of_outcome:
         found = (
@@ -160,10 +169,10 @@ def _flat(problem: Problem, request: Request, theta: Array, covariance: Array, r
     return jnp.moveaxis(found[0], 0, 1), jnp.moveaxis(found[1], 0, 1)
 
 
-def _of_subjects(
+def moments_of_blocks(
     problem: Problem, n_points: int, request: Request, theta: Array, covariance: Array, blocks: BlockRows
 ) -> tuple[Array, Array]:
-    """(S, O, R) each."""
+    """(S, O, R) each: means and variances of rows to predict."""
     rule = tensor_rule(n_points, problem.layout.covariance.q, problem.prior)
 
     def of_block(block: BlockRows) -> tuple[Array, Array]:
@@ -178,7 +187,7 @@ def _of_subjects(
     return jax.lax.map(of_block, blocks)
 
 
-_flat_moments, _subject_moments = sized(_flat, (0, 1)), sized(_of_subjects, (0, 1, 2))
+_flat_moments, _subject_moments = sized(_flat, (0, 1)), sized(moments_of_blocks, (0, 1, 2))
 
 
 def _expectations(
@@ -251,6 +260,6 @@ def known_covariance(fitted: FittedModel, robust: bool | str, with_random: bool 
     return np.nan_to_num(found)
 
 
-def _has_trials(fitted: FittedModel) -> bool:
+def has_trials(fitted: FittedModel) -> bool:
     """Whether the outcome is a number of successes, so that its share needs a number of trials."""
     return len(fitted.design.formula.outcome_columns) == 2 and fitted.problem.family.has_trials

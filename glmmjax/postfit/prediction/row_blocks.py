@@ -11,6 +11,7 @@ from jax import Array
 
 from glmmjax.design.layout.grouping import ladder
 from glmmjax.design.levels import check_one_level
+from glmmjax.design.new_rows import NewRows
 from glmmjax.estimation.factors import root_of
 from glmmjax.fitted import FittedModel, padding_of
 from glmmjax.likelihood.clusters import Bucket, Place, places_of_clusters
@@ -18,7 +19,7 @@ from glmmjax.likelihood.covariance import lower_factor
 from glmmjax.likelihood.model_rows import ModelRows
 from glmmjax.postfit.prediction.subjects import Targets, blocks_of_modes
 
-__all__ = ["MOST_ROWS", "BlockRows", "rows_by_bucket"]
+__all__ = ["MOST_ROWS", "BlockRows", "NumberedRows", "rows_by_bucket", "rows_of_bucket"]
 
 MOST_ROWS = 1024  # most rows that are worked on together where each has many draws
 _STEPS = 8  # sizes of arrays between two powers of two
@@ -43,7 +44,7 @@ class BlockRows(NamedTuple):
     outcome: tuple[Any, ...]
 
 
-class _Numbered(NamedTuple):
+class NumberedRows(NamedTuple):
     """A bucket with the numbers of its rows, which stay on the host."""
 
     arrays: BlockRows
@@ -55,7 +56,7 @@ class _Numbered(NamedTuple):
         into[:, self.numbers[is_row]] = np.moveaxis(np.asarray(found), 1, 0)[:, is_row]
 
 
-def rows_by_bucket(fitted: FittedModel, targets: Targets) -> Iterator[_Numbered]:
+def rows_by_bucket(fitted: FittedModel, targets: Targets) -> Iterator[NumberedRows]:
     """The rows of the targets with padded columns, for every bucket that has any; call it inside ``jax.enable_x64(True)``.
 
     R is a step of a ladder of sizes, and a multiple of ``MOST_ROWS`` above that number. Searches start at coordinates u, b = L u, with the
@@ -73,12 +74,13 @@ def rows_by_bucket(fitted: FittedModel, targets: Targets) -> Iterator[_Numbered]
         for b, (bucket, start) in enumerate(zip(source.clusters.buckets, blocks_of_modes(modes, source.clusters), strict=True)):
             inside = places.bucket == b
             if inside.any():
-                found = _block_rows(targets, bucket, start, members[inside], Place(*(leaf[inside] for leaf in places)))
+                found = rows_of_bucket(targets.rows, bucket, start, members[inside], Place(*(leaf[inside] for leaf in places)))
                 (padded,), rows = wide.buckets((bucket,)), wide.rows(found.arrays.rows)
                 yield found._replace(arrays=found.arrays._replace(bucket=padded, rows=rows))
 
 
-def _block_rows(targets: Targets, bucket: Bucket, start: Array, members: np.ndarray, places: Place) -> _Numbered:
+def rows_of_bucket(rows: NewRows, bucket: Bucket, start: Any, members: np.ndarray, places: Place) -> NumberedRows:
+    """The ``rows`` with the numbers ``members`` beside the blocks of a bucket that has their clusters at ``places``."""
     n_blocks, order = bucket.shape[0], np.lexsort((places.in_block, places.block))
     block = places.block[order]
     counts = np.bincount(block, minlength=n_blocks)
@@ -93,6 +95,5 @@ def _block_rows(targets: Targets, bucket: Bucket, start: Array, members: np.ndar
     def gathered(leaf: Any) -> np.ndarray:
         return np.moveaxis(np.asarray(leaf)[..., index], -2, 0)
 
-    rows = targets.rows
     model = ModelRows(*jax.tree.map(gathered, (rows.X, rows.Z, rows.offset)))
-    return _Numbered(BlockRows(bucket, start, model, clusters, tuple(gathered(y) for y in rows.outcome)), numbers)
+    return NumberedRows(BlockRows(bucket, start, model, clusters, tuple(gathered(y) for y in rows.outcome)), numbers)
