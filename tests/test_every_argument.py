@@ -69,6 +69,16 @@ MODEL = {"fixed": "y ~ x + sex", "random": "~ 1 | id", "data": rows(), "family":
 MANY = MODEL | {"fixed": "~ x + sex", "outcomes": np.random.default_rng(1).poisson(2.0, size=(48, 3))}
 
 
+NETWORK = {
+    "apply": lambda weights, x: x @ weights["slope"],
+    "init_params": {"slope": np.zeros(1, "float32")},
+    "data": rows(),
+    "inputs": rows()[["z"]].to_numpy("float32"),
+    "epochs": 1,
+    "batch": 6,
+}
+
+
 @pytest.fixture(autouse=True)
 def _folders_as_before():
     """A hostile value that is a path is a folder from then on, for JAX's own cache too."""
@@ -90,6 +100,8 @@ def receivers():
     made = [fit, fit.bootstrap(2), fit.influence(), fit.marginal_coefs(), fit.quantile_residuals(20), fit.summary()]
     made += [gj.fit_many(**MANY), gj.permutation_test(fit, "x", 3), gj.cross_validate(fit), gj.power(fit, {"x": 0.5}, n_sim=2)]
     made += [gj.make_design(**{name: value for name, value in MODEL.items() if name != "n_agq"})]
+    network = gj.NeuralMixedModel("y ~ x + sex", "~ 1 | id", "poisson", n_agq=11)
+    made += [network, network.fit(**NETWORK)]
     return {type(one).__name__: one for one in made}
 
 
@@ -124,6 +136,11 @@ def sound(name: str, receivers: dict, argument: str = "") -> dict:
         "Design.with_outcome": {"values": np.ones(48)},
         "Design.with_outcomes": {"values": np.ones((2, 48))},
         "Design.with_weights": {"values": np.ones(12)},
+        "NeuralMixedModel.fit": NETWORK,
+        "NeuralFit.network_output": {"inputs": NETWORK["inputs"]},
+        "NeuralFit.predict": {"newdata": rows(), "inputs": NETWORK["inputs"]},
+        "NeuralFit.score": {"newdata": rows(), "inputs": NETWORK["inputs"]},
+        "NeuralFit.save": {"folder": "network"},
         "ManyFits.anova": {"other": receivers["ManyFits"]},
         "ManyFits.nth": {"number": 0},
         "ManyFits.to_parquet": {"path": "many.parquet"},

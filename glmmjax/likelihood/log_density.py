@@ -14,7 +14,7 @@ from glmmjax.arguments import InstanceOf, Judged, Maybe, takes
 from glmmjax.errors import ArgumentError
 from glmmjax.families.base import Family
 from glmmjax.likelihood.clusters import ClusterData
-from glmmjax.likelihood.covariance import unstructured
+from glmmjax.likelihood.covariance import of_levels
 from glmmjax.likelihood.marginal import POINT, log_likelihood, point
 from glmmjax.likelihood.parameter_priors import Priors, check_priors, log_prior
 from glmmjax.likelihood.params import Params
@@ -80,7 +80,7 @@ def log_density(
     """
     params, clusters, family, n_agq = point(params, clusters, family, n_agq)
     q = params.chol.shape[0]
-    structure = unstructured(q) if covariance is None else covariance
+    structure = of_levels(q, clusters.buckets[0].levels) if covariance is None else covariance
     if structure.entries is None or structure.q != q:
         raise ArgumentError(
             f"covariance={shown(covariance)} must be an unstructured or diagonal one of {q} random effects, design.covariance; for "

@@ -25,10 +25,16 @@ def output_of(apply: Callable[..., Any], network: Any, inputs: Any, *key: Any) -
     Raises
     ------
     ArgumentError
-        For a network that gives another shape.
+        For a network that fails, or gives another shape.
     """
     n = len(jax.tree.leaves(inputs)[0])
-    given = apply(network, inputs, *key)
+    try:
+        given = apply(network, inputs, *key)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise ArgumentError(
+            f"apply fails with these weights, {n} rows of inputs{' and a key' if key else ''}: {type(error).__name__}: {error}. Try it alone, "
+            "apply(init_params, inputs)."
+        ) from error
     if not hasattr(given, "dtype"):
         raise ArgumentError(f"apply gives {shown(given)}; it must give an array with a value, or a row of features, for each of {n} rows.")
     found = jnp.asarray(given)

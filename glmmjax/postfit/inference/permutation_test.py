@@ -19,6 +19,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from glmmjax.design.levels import check_one_level
 from glmmjax.design.permuted_columns import PermutedColumns, permuted_columns, strata_of_rows
 from glmmjax.errors import ArgumentError
 from glmmjax.estimation.maximise import maximise
@@ -98,6 +99,7 @@ def permutation_test(fitted: FittedModel, term: str, settings: PermutationSettin
         For a streamed fit.
     """
     n = settings.n_permutations
+    check_one_level(fitted.design, "permutation_test")
     check_is_maximum(fitted, "permutation_test")
     if settings.statistic == "likelihood_ratio":
         check_unpenalised("fit", fitted)

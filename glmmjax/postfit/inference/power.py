@@ -18,6 +18,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from glmmjax.design.levels import check_one_level
 from glmmjax.errors import ArgumentError
 from glmmjax.estimation.family_limits import away_from_limits
 from glmmjax.estimation.refits import Origin, Refits, refit_all, with_data_sets
@@ -106,6 +107,7 @@ def power(fitted: FittedModel, effects: Any, sizes: Any, settings: PowerSettings
     RowsNotKeptError
         For a streamed fit.
     """
+    check_one_level(fitted.design, "power")
     check_is_maximum(fitted, "power")
     if settings.test == "likelihood_ratio":
         check_unpenalised("fit", fitted)

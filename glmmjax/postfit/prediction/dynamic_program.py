@@ -15,6 +15,7 @@ import numpy as np
 from jax import Array, export
 
 from glmmjax.design.layout.plain_blocks import bucket_of, plain_shapes
+from glmmjax.design.levels import check_one_level
 from glmmjax.design.new_rows import NewRows, read_new_rows
 from glmmjax.errors import ArgumentError
 from glmmjax.fitted import FittedModel
@@ -123,6 +124,7 @@ def _in_full(part: np.ndarray, is_complete: np.ndarray) -> np.ndarray:
 
 
 def _check(fitted: FittedModel) -> None:
+    check_one_level(fitted.design, "export_predictor")
     if fitted.design.is_streamed:
         raise ArgumentError(
             "a fit of a stream has no rows in memory, along whose columns nodes are placed; fit a table in memory, with these estimates as "
