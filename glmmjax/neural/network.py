@@ -32,7 +32,7 @@ def output_of(apply: Callable[..., Any], network: Any, inputs: Any, *key: Any) -
         given = apply(network, inputs, *key)
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise ArgumentError(
-            f"apply fails with these weights, {n} rows of inputs{' and a key' if key else ''}: {type(error).__name__}: {error}. Try it alone, "
+            f"apply fails with these weights and {n} rows of inputs: {type(error).__name__}: {error}. Try it alone, "
             "apply(init_params, inputs)."
         ) from error
     if not hasattr(given, "dtype"):
