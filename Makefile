@@ -12,7 +12,7 @@ demo: $(VENV)/.installed  ## fit the introductory examples and print their summa
 test: $(VENV)/.installed  ## the tests that take seconds, in two processes
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
-test-slow: $(VENV)/.installed  ## the tests that take minutes, each file in a process of its own
+test-slow: $(VENV)/.installed  ## the tests that take minutes, two folders at a time, each in a process of its own
 	$(BIN)/python tests/run_slow.py
 
 stress: $(VENV)/.installed  ## 2,000 simulated data sets, hostile inputs, and R beside it; STRESS="--seed 2 --n 300" and more: --help
