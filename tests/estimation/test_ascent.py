@@ -58,7 +58,7 @@ def test_every_step_is_reported_in_the_order_of_the_phases(expected):
     assert list(dict.fromkeys(name for name, _ in told)) == ["EM", "quasi-Newton", "Newton"]
 
 
-@pytest.mark.parametrize("where", ["cores", "mesh", "a program of its own"])
+@pytest.mark.parametrize("where", ["cores", *(pytest.param(name, marks=pytest.mark.slow) for name in ("mesh", "a program of its own"))])
 def test_every_evaluator_takes_the_same_steps(settings_and_integral, expected, where):
     settings, integral = settings_and_integral
     expected, _ = expected
