@@ -58,7 +58,7 @@ def test_every_step_is_reported_in_the_order_of_the_phases(expected):
     assert list(dict.fromkeys(name for name, _ in told)) == ["EM", "quasi-Newton", "Newton"]
 
 
-@pytest.mark.parametrize("where", ["cores", "mesh", "a program of its own"])
+@pytest.mark.parametrize("where", ["cores", *(pytest.param(name, marks=pytest.mark.slow) for name in ("mesh", "a program of its own"))])
 def test_every_evaluator_takes_the_same_steps(settings_and_integral, expected, where):
     settings, integral = settings_and_integral
     expected, _ = expected
@@ -88,9 +88,13 @@ def test_every_evaluator_takes_the_same_steps(settings_and_integral, expected, w
 def test_a_batch_of_other_weights_ends_where_single_ascents_end(settings_and_integral, expected):
     settings, integral = settings_and_integral
     last, _ = expected
+
+    def weighted(buckets, weights):
+        return tuple(bucket._replace(cluster_weight=weight) for bucket, weight in zip(buckets, weights, strict=True))
+
     with jax.enable_x64(True):
         values = tuple(np.stack([bucket.cluster_weight, 2.0 * bucket.cluster_weight]) for bucket in integral.buckets)
-        found = ascend_in_batch(settings, "cluster_weight", last.begun, integral, values)
+        found = ascend_in_batch(settings, weighted, last.begun, integral, values)
     np.testing.assert_allclose(found.theta, np.stack([last.newton.theta] * 2), rtol=1e-6, atol=1e-7)
     np.testing.assert_allclose(found.log_likelihood, np.array([1.0, 2.0]) * float(last.newton.at.log_likelihood), rtol=1e-9)
 

@@ -56,8 +56,8 @@ def fitted(data, fixed, random="~ 1 | id", family="binomial", **others):
         ("grouped ~ x + z", {}, Code.CONVERGED),
         ("alone ~ x + z", {}, Code.CONVERGED_ON_BOUNDARY),
         ("separated ~ x + z", {}, Code.DIVERGING),
-        ("grouped ~ x + z", {"penalized": StudentTPenalty(mean=1.0, scale=0.5)}, Code.CONVERGED),
-        ("count ~ x + z", EVERY_PART, Code.CONVERGED),
+        pytest.param("grouped ~ x + z", {"penalized": StudentTPenalty(mean=1.0, scale=0.5)}, Code.CONVERGED, marks=pytest.mark.slow),
+        pytest.param("count ~ x + z", EVERY_PART, Code.CONVERGED, marks=pytest.mark.slow),
     ],
     ids=["plain", "singular", "separated", "penalty", "every part"],
 )

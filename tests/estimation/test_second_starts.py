@@ -64,14 +64,25 @@ def estimates(fit):
     return np.concatenate([fit.params.beta, fit.params.chol[0], fit.params.gamma])
 
 
-@pytest.mark.parametrize("columns", [pytest.param(RARE, id="rare", marks=pytest.mark.slow), pytest.param(MANY, id="many")])
-def test_extra_zeros_and_a_variance_that_makes_zeros(columns):
+SOME = ((0.1, -2.0), (5.0, 1.0))  # deviation and gamma, where the reference begins
+EACH = (*SOME, (0.1, 1.0), (2.0, -2.0), (2.0, 1.0), (5.0, -2.0))
+
+
+@pytest.mark.parametrize(
+    ("columns", "begin"),
+    [
+        pytest.param(MANY, SOME, id="many"),
+        pytest.param(MANY, EACH, id="many, from each", marks=pytest.mark.slow),
+        pytest.param(RARE, EACH, id="rare, from each", marks=pytest.mark.slow),
+    ],
+)
+def test_extra_zeros_and_a_variance_that_makes_zeros(columns, begin):
     data = frame(*columns)
     fit = gj.mixed_model("y ~ x + w", random="~ 1 | id", data=data, family="zero_inflated_poisson", zi_fixed="~ 1")
     found = estimates(fit)
     assert fit.converged
     assert fit.llf == pytest.approx(integral(found, data), abs=1e-3)
-    starts = [found, *(np.array([0.0, 0.0, 0.0, deviation, gamma]) for deviation in (0.1, 2.0, 5.0) for gamma in (-2.0, 1.0))]
+    starts = [found, *(np.array([0.0, 0.0, 0.0, *place]) for place in begin)]
     searches = [optimize.minimize(lambda v: -integral(v, data), start, method="Nelder-Mead", options={"maxiter": 1500}) for start in starts]
     assert fit.llf > -min(search.fun for search in searches) - 1e-3
     # the data are ones that need a second start: the maximum that a fit by one rule comes to has no variance, and is lower

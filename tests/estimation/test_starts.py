@@ -63,7 +63,13 @@ def test_a_start_is_of_the_size_of_the_data(seed):
     assert np.all((deviations > 0.05) & (deviations < 2.0 * SD))
 
 
-@pytest.mark.parametrize(("data", "family"), [(negative_binomial_counts(), "negative_binomial"), (student_t_in_thousands(), "student_t")])
+WITHOUT_START = [
+    pytest.param(negative_binomial_counts(), "negative_binomial", marks=pytest.mark.slow),  # the tests of starts below fit the same data
+    pytest.param(student_t_in_thousands(), "student_t"),
+]
+
+
+@pytest.mark.parametrize(("data", "family"), WITHOUT_START)
 def test_data_without_a_finite_start_are_fitted(data, family):
     fit = gj.mixed_model("y ~ x", random="~ 1 | id", data=data, family=family)
     assert fit.converged
@@ -102,6 +108,7 @@ def test_values_without_a_log_likelihood_are_replaced():
     assert fit.llf == pytest.approx(expected.llf, abs=1e-6)
 
 
+@pytest.mark.slow  # three ascents of a family whose starts are made by hand
 def test_two_dispersed_starts_come_before_a_fit_is_not_finite(monkeypatch):
     """The first ascent is made to fail; the second one ends where a fit does."""
     from glmmjax.estimation import maximise as module
@@ -110,7 +117,8 @@ def test_two_dispersed_starts_come_before_a_fit_is_not_finite(monkeypatch):
         problem, buckets, _ = started(negative_binomial_counts(), "negative_binomial")
         expected = maximise(problem, Options(), buckets, Quadrature(7))
         space = search_space(problem, buckets, 7)
-        first, second = dispersed(space.problem, starting_values(space.problem, space.buckets(buckets), jnp.asarray(space.is_real)))
+        start = jax.jit(starting_values, static_argnums=0)(space.problem, space.buckets(buckets), jnp.asarray(space.is_real))
+        first, second = dispersed(space.problem, start)
         assert np.isfinite(first).all()
         assert np.isfinite(second).all()
         begun_at, ascend = [], module.ascend

@@ -55,8 +55,8 @@ def _is_same_search(other, plain, jacobian: float = 0.0):
 CASES: list[Any] = [
     ("binomial", "~ 1 | group", {}),
     ("binomial", "~ time | group", {}),
-    ("binomial", "~ time + other | group", {}),
-    ("poisson", "~ time | group", {}),
+    pytest.param("binomial", "~ time + other | group", {}, marks=pytest.mark.slow),
+    pytest.param("poisson", "~ time | group", {}, marks=pytest.mark.slow),
     pytest.param("zero_inflated_poisson", "~ time | group", {"zi_fixed": "~ 1"}, marks=pytest.mark.slow),
 ]
 
@@ -83,8 +83,8 @@ def test_the_origin_of_a_covariate_changes_its_coefficients_only(family, random,
         ("~ 1 | group", "unstructured"),
         ("~ 0 + time | group", "unstructured"),
         ("~ time | group", "unstructured"),
-        ("~ time | group", "diagonal"),
-        ("~ time + other | group", "unstructured"),
+        pytest.param("~ time | group", "diagonal", marks=pytest.mark.slow),
+        pytest.param("~ time + other | group", "unstructured", marks=pytest.mark.slow),
     ],
 )
 def test_the_unit_of_a_covariate_changes_its_coefficient_only(random, covariance, unit):
@@ -98,7 +98,10 @@ def test_the_unit_of_a_covariate_changes_its_coefficient_only(random, covariance
 
 @pytest.mark.parametrize(
     ("family", "unit"),
-    [*(("gaussian", unit) for unit in (1e-5, 1e5, 1e10)), pytest.param("student_t", 1e5, marks=pytest.mark.slow), ("gamma", 1e5)],
+    [
+        *(("gaussian", unit) for unit in (1e-5, 1e5, 1e10)),
+        *(pytest.param(name, 1e5, marks=pytest.mark.slow) for name in ("student_t", "gamma")),
+    ],
 )
 def test_the_unit_of_the_outcome_changes_no_verdict(family, unit):
     data = _data(family)
@@ -113,7 +116,10 @@ def test_the_unit_of_the_outcome_changes_no_verdict(family, unit):
         np.testing.assert_allclose(np.asarray(scaled.params.chol) / unit, plain.params.chol, rtol=1e-4)
 
 
-@pytest.mark.parametrize(("random", "covariance"), [("~ 0 + time | group", "unstructured"), ("~ time | group", "diagonal")])
+@pytest.mark.parametrize(
+    ("random", "covariance"),
+    [pytest.param("~ 0 + time | group", "unstructured", marks=pytest.mark.slow), ("~ time | group", "diagonal")],
+)
 def test_effects_that_cannot_be_shifted_keep_their_model(random, covariance):
     """Without a covariance to take it up, another origin is another model. It is found, at the price of any model."""
     data = _data("poisson")
@@ -133,6 +139,7 @@ def test_refits_of_a_shifted_covariate_are_the_same_refits():
     np.testing.assert_allclose(moved.random_effects["time"], plain.random_effects["time"], rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_search_in_the_columns_of_the_data_has_the_same_verdict():
     """With a penalty, in a batch and in the pure layer: an intercept that is known to 1,800 only is none that runs off."""
     rng = np.random.default_rng(3)

@@ -8,13 +8,17 @@ import pytest
 import glmmjax as gj
 from glmmjax.estimation.convergence import Code
 from glmmjax.estimation.xla.compiler_options import platform_in_force, run_once
+from glmmjax.families import ConwayMaxwellPoisson
 from glmmjax.likelihood.params import Theta
 from tests.families.cases.simulated import BY_CLASS, parameters, simulated
 
 pytestmark = pytest.mark.usefixtures("compile_quickly")
 
 IN_SECONDS = ("gaussian",)  # the others take minutes to compile together
-CASES = [pytest.param(row, id=name, marks=() if name in IN_SECONDS else pytest.mark.slow) for name, row in BY_CLASS.items()]
+# of 200 terms a fit takes minutes; the largest count here is near 40, and the part of the law beyond 59 is below 1e-9
+SHORTER = {"conway_maxwell_poisson": ConwayMaxwellPoisson(n_terms=60)}
+ROWS = {name: row._replace(family=SHORTER.get(name, row.family)) for name, row in BY_CLASS.items()}
+CASES = [pytest.param(row, id=name, marks=() if name in IN_SECONDS else pytest.mark.slow) for name, row in ROWS.items()]
 N_SEEDS, N_CLUSTERS, CLUSTER_SIZE = 5, 300, 8
 CONVERGED = [int(Code.CONVERGED), int(Code.CONVERGED_ON_BOUNDARY)]
 

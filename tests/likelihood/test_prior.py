@@ -132,7 +132,7 @@ def test_the_rule_has_the_moments_of_the_law():
     np.testing.assert_allclose([weights.sum(), *weights @ z, *weights @ z**2, *weights @ z**4], [1, 0, 0, 1, 1, 3, 3], atol=1e-12)
 
 
-@pytest.mark.parametrize(("q", "n_agq"), [(1, 5), *(pytest.param(*case, marks=pytest.mark.slow) for case in ((1, 1), (2, 1), (2, 5)))])
+@pytest.mark.parametrize(("q", "n_agq"), [(1, 5), pytest.param(2, 1, marks=pytest.mark.slow)])
 def test_doubling_the_law_is_doubling_the_factor(q, n_agq):
     """N(0, 4 I) with L has the likelihood of N(0, I) with 2 L: value, gradient and, at few points too, Hessian."""
     design, _ = design_of(q)
@@ -151,10 +151,9 @@ def test_doubling_the_law_is_doubling_the_factor(q, n_agq):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["wide", "logistic"])
-def test_the_gradient_of_a_fit_is_that_of_the_public_function(name):
-    """Block by block, with a padded rule and a traced number of nodes; its derivative is the Hessian."""
-    (prior, _), (design, _), family = PRIORS[name], design_of(2), gj.families.Binomial()
+def test_the_gradient_of_a_fit_is_that_of_the_public_function():
+    """Block by block, with a padded rule and a traced number of nodes; its derivative is the Hessian. The law has no linear gradient."""
+    (prior, _), (design, _), family = PRIORS["logistic"], design_of(2), gj.families.Binomial()
     buckets, rule = design.clusters.buckets, padded_rule(3, 2, prior)
 
     def blockwise(beta, chol):

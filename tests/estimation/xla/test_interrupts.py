@@ -18,8 +18,9 @@ from glmmjax.estimation.xla.precompile import precompile
 from glmmjax.estimation.xla.program import Program
 
 SCRIPT = textwrap.dedent("""
-    import signal, sys, time
+    import gc, signal, sys, time
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a process in the background may begin without
+    gc.disable()  # Python ignores what is raised in a callback of the collector, and JAX has one: an interrupt in there is lost for good
     import numpy as np
     import glmmjax as gj
 

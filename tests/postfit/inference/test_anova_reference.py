@@ -15,10 +15,10 @@ FAST = {"o01-o02": ("intro_fit", "diagonal_fit"), "o02-o03": ("diagonal_fit", "s
 def assert_is_the_stored_test(name, fit0, fit1):
     found, expected = gj.anova(fit0, fit1), STORED[name]
     if fit0.fitted_model.problem.family != fit1.fitted_model.problem.family:
-        # the smaller model is a limit of the larger one and no special case of it, and R's p-value has no such distribution
-        assert found.statistic is None
-        assert "No test: the families or links differ" in " ".join(str(found).split())
-        assert 2 * (fit1.llf - fit0.llf) == pytest.approx(expected["LRT"], abs=1e-3)
+        # the smaller model is a limit of the larger one: half of R's p-value, which takes no notice of it (Self & Liang 1987)
+        assert expected["df"] == found.comparison.df == 1
+        assert found.statistic == pytest.approx(expected["LRT"], abs=1e-3)
+        assert found.p_value == pytest.approx(0.5 * chi2.sf(found.statistic, 1), rel=1e-9)
         return
     # the engine's maxima are to 1e-4 or so, and so are ours
     off = 1e-3 + sum(map(error_by_axes, (fit0, fit1)))
@@ -43,4 +43,6 @@ def test_ratios_of_the_introductory_models(name, request):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in STORED if name not in FAST])
 def test_ratios_of_other_cases(name):
-    assert_is_the_stored_test(name, *(gj.mixed_model(**load_case(case).arguments) for case in name.split("-")))
+    cases = [load_case(case) for case in name.split("-")]
+    options = gj.Options(quadrature_limit=0.05)  # the engine's number of points is 8e-4 away from the integral of o51
+    assert_is_the_stored_test(name, *(gj.mixed_model(**case.arguments, n_agq=case.n_agq, options=options) for case in cases))
