@@ -68,6 +68,7 @@ def test_ways_to_write_two_levels(fit, data):
         assert gj.mixed_model(fixed, random=random, data=data, family="binomial").llf == pytest.approx(fit.llf, abs=1e-9)
 
 
+@pytest.mark.slow
 def test_the_pure_layer_fits_the_same(fit, data):
     with jax.enable_x64(True):
         design = gj.make_design("y ~ x", random="~ 1 | school/class", data=data, family="binomial")
@@ -193,6 +194,9 @@ REFUSED = {
     "a history": lambda fit, data: fit.predict(data.head(3), data.tail(3), kind="subject_specific"),
     "posterior means": lambda fit, data: fit.random_effects_table(kind="mean"),
     "posterior draws": lambda fit, data: fit.simulate(2, new_random_effects="posterior"),
+    "permutations": lambda fit, data: gj.permutation_test(fit, "x", 9),
+    "power": lambda fit, data: gj.power(fit, {"x": 0.5}, n_sim=2),
+    "a predictor": lambda fit, data: fit.export_predictor("never.glmmpred"),
     "batches": lambda fit, data: next(gj.cluster_batches(fit.fitted_model.design, 4, jax.random.key(1))),
 }
 
@@ -207,6 +211,33 @@ def test_what_needs_one_level_says_so(fit, data, what):
 def test_an_unknown_class_is_named(fit, data):
     with pytest.raises(ArgumentError, match=r"1 clusters school:class that the fit does not know, the first 0:'new'"):
         fit.predict(data.head(1).assign(**{"class": "new"}), kind="subject_specific")
+
+
+def test_a_fit_for_each_level_of_a_column_has_one_level_of_effects(data):
+    with pytest.raises(ArgumentError, match=r"by='part' is for one level of random effects.*fit each level of 'part' with mixed_model"):
+        gj.fit_many("y ~ x", "~ 1 | school/class", data=data.assign(part=1), by="part", family="binomial")
+
+
+@pytest.mark.slow
+def test_many_outcomes_are_fitted_as_single_ones(fit, data):
+    outcomes = np.column_stack([data["y"], 1 - data["y"]])
+    many = gj.fit_many("~ x", "~ 1 | school/class", data=data, outcomes=outcomes, family="binomial")
+    assert many.converged.all()
+    np.testing.assert_allclose(many.llf, fit.llf, atol=2e-6)
+    np.testing.assert_allclose(many.fe_params.to_numpy(), np.outer([1.0, -1.0], fit.fe_params), atol=1e-3)
+    np.testing.assert_allclose(many[0].cov_re["school"], fit.cov_re["school"], rtol=1e-3)
+
+
+@pytest.mark.slow
+def test_a_fold_is_scored_by_a_fit_without_it(fit, data):
+    found = gj.cross_validate(fit, folds=3, seed=1)
+    held = found.folds.index[found.folds == found.folds.iloc[0]]
+    rest = fit.update(data=data[~data["school"].isin(held)], n_agq=fit.fitted_model.n_agq)
+    with jax.enable_x64(True):
+        design = gj.make_design("y ~ x", random="~ 1 | school/class", data=data[data["school"].isin(held)], family="binomial")
+        values = gj.cluster_log_likelihoods(rest.params, design.clusters, "binomial", rest.fitted_model.n_agq)
+    expected = pd.Series(np.asarray(values), index=design.groups)[held]
+    np.testing.assert_allclose(found.log_scores.loc[held].iloc[:, 0], expected, atol=2e-4)
 
 
 def test_a_stream_has_one_level(data):

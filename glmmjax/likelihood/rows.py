@@ -107,7 +107,16 @@ class Integrand:
 
 
 def integrand(params: Params, block: Bucket, family: Family, prior: Prior = STANDARD_NORMAL) -> Integrand:
-    """The integrand of a block at ``params``."""
+    """The integrand of a block at ``params``.
+
+    Raises
+    ------
+    ValueError
+        Where block and law do not agree on the levels of random effects: the integral would be that of another model.
+    """
+    n_upper = 0 if block.levels is None else block.levels.n_upper
+    if n_upper != prior.n_upper:
+        raise ValueError(f"the clusters have {n_upper} random effects of an upper level, and the law has {prior.n_upper}")
     return Integrand(family, prior, predictors_of(params, block, family), observed_of(block), _turn_of(params, block))
 
 

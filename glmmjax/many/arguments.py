@@ -67,6 +67,10 @@ def many_arguments(request: FitRequest, outcomes: Any, by: str | None) -> ManyAr
     if (outcomes is None) == (by is None):
         raise ArgumentError("give either outcomes=, a column for each fit, or by=, the column of data whose levels have a fit each.")
     data = as_frame(request.data)
+    if by is not None and request.formula.lower_group is not None:
+        raise ArgumentError(
+            f"by={by!r} is for one level of random effects, and {request.formula.text} has two; fit each level of {by!r} with mixed_model."
+        )
     if by is not None:
         return _by_level(request, data, by)
     _check_no_outcome(request.fixed)
