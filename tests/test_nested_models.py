@@ -126,6 +126,7 @@ def test_predictions_at_both_levels(fit, data):
     averaged = scipy.special.expit(fixed.to_numpy()[:, None] + spread * z) @ (w / w.sum())
     np.testing.assert_allclose(fit.predict(rows, kind="marginal"), averaged, atol=1e-8)
     np.testing.assert_allclose(fit.icc()["adjusted"], spread**2 / (spread**2 + np.pi**2 / 3.0), rtol=1e-9)
+    np.testing.assert_allclose(fit.icc()["school"], deviations(fit)[0] ** 2 / (spread**2 + np.pi**2 / 3.0), rtol=1e-9)
 
 
 def _covariances(values: np.ndarray, data: pd.DataFrame) -> tuple[float, float]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from glmmjax.arguments import Maybe, Number, OneOf, takes
 from glmmjax.families.observation_variance import APPROXIMATIONS
 from glmmjax.fitted import FittedModel
-from glmmjax.postfit.population.variance_shares import variances
+from glmmjax.postfit.population.variance_shares import upper_variance, variances
 from glmmjax.tables import population as tables
 
 if TYPE_CHECKING:
@@ -83,7 +83,8 @@ class VarianceShares:
         Returns
         -------
         Series
-            ``adjusted`` and ``unadjusted``. ``attrs["variances"]`` holds the three parts by name.
+            ``adjusted`` and ``unadjusted``. Of two levels, also the correlation of two rows of an upper cluster in different lower ones, by
+            the name of the upper level. ``attrs["variances"]`` holds the three parts by name.
 
         Raises
         ------
@@ -100,4 +101,4 @@ class VarianceShares:
         >>> fit.icc().round(3).to_dict()
         {'adjusted': 0.565, 'unadjusted': 0.432}
         """
-        return tables.icc_series(variances(self.fitted_model, approximation, mean, needs_random=True))
+        return tables.icc_series(variances(self.fitted_model, approximation, mean, needs_random=True), upper_variance(self.fitted_model))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -98,9 +100,11 @@ def r2_series(parts: Variances) -> pd.Series:
     return _shares({"marginal": parts.fixed / total, "conditional": (parts.fixed + parts.random) / total}, parts, "r2")
 
 
-def icc_series(parts: Variances) -> pd.Series:
-    """Adjusted and unadjusted intraclass correlation."""
-    return _shares({"adjusted": parts.random / (parts.random + parts.residual), "unadjusted": parts.random / sum(parts)}, parts, "icc")
+def icc_series(parts: Variances, of_levels: Mapping[str, float] = MappingProxyType({})) -> pd.Series:
+    """Adjusted and unadjusted intraclass correlation, and the adjusted one of single levels, whose variances are ``of_levels``."""
+    total = parts.random + parts.residual
+    shares = {level: value / total for level, value in of_levels.items()}
+    return _shares({"adjusted": parts.random / total, "unadjusted": parts.random / sum(parts), **shares}, parts, "icc")
 
 
 def _shares(values: dict[str, float], parts: Variances, name: str) -> pd.Series:

@@ -16,6 +16,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from glmmjax.design.levels import level_names
+from glmmjax.design.new_rows import NewRows
 from glmmjax.errors import ArgumentError
 from glmmjax.families.observation_variance import observation_variance
 from glmmjax.fitted import FittedModel
@@ -24,7 +26,7 @@ from glmmjax.postfit.prediction.rows import own_clusters, own_outcome, read_own_
 from glmmjax.postfit.uncertainty.natural_phi import natural_phi
 from glmmjax.postfit.uncertainty.random_covariance import random_covariance
 
-__all__ = ["Variances", "variances"]
+__all__ = ["Variances", "upper_variance", "variances"]
 
 
 class Variances(NamedTuple):
@@ -73,5 +75,18 @@ def variances(fitted: FittedModel, approximation: str, mean: float | None, needs
     residual = observation_variance(family, phi, at, approximation)
     fixed = fitted.params.beta @ rows.X[0]
     between = (weights * (fixed - np.average(fixed, weights=weights)) ** 2).sum() / (weights.sum() - 1.0)
-    spread = np.einsum("in,ij,jn->n", rows.Z[0], random_covariance(fitted), rows.Z[0])
-    return Variances(float(between), float(np.average(spread, weights=weights)), float(residual))
+    return Variances(float(between), _of_effects(fitted, rows, weights, len(rows.Z[0])), float(residual))
+
+
+def upper_variance(fitted: FittedModel) -> dict[str, float]:
+    """The variance of the random effects of the upper of two levels, mean over the rows, by the name of the level; empty for one level."""
+    if fitted.design.lower is None:
+        return {}
+    weights = cluster_weights(fitted.design.clusters)[own_clusters(fitted)]
+    return {level_names(fitted.design)[0]: _of_effects(fitted, read_own_rows(fitted), weights, fitted.design.n_upper)}
+
+
+def _of_effects(fitted: FittedModel, rows: NewRows, weights: np.ndarray, n: int) -> float:
+    """The variance of the first ``n`` random effects, mean over the rows."""
+    z = rows.Z[0][:n]
+    return float(np.average(np.einsum("in,ij,jn->n", z, random_covariance(fitted)[: len(z), : len(z)], z), weights=weights))
