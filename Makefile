@@ -9,10 +9,10 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 demo: $(VENV)/.installed  ## fit the introductory examples and print their summaries and comparisons
 	$(BIN)/python -m glmmjax demo
 
-test: $(VENV)/.installed  ## the tests that take seconds, in two processes: some 15 minutes on two cores
+test: $(VENV)/.installed  ## the tests that take seconds, in two processes
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
-test-slow: $(VENV)/.installed  ## the tests that take minutes, two folders at a time, each in a process of its own: some 28 minutes
+test-slow: $(VENV)/.installed  ## the tests that take minutes, two folders at a time, each in a process of its own
 	$(BIN)/python tests/run_slow.py
 
 stress: $(VENV)/.installed  ## 2,000 simulated data sets, hostile inputs, and R beside it; STRESS="--seed 2 --n 300" and more: --help
