@@ -150,7 +150,7 @@ def load_immunisation() -> pd.DataFrame:
     >>> gj.datasets.load_immunisation()[["mom", "comm", "immun", "kid2p", "rural"]].head(2)
        mom  comm immun kid2p rural
     0    2     1     Y     Y     N
-    1  185    36     N     N     N
+    1  185    36     N     Y     N
     """
     yes = ("N", "Y")
     levels = {"ord": ("01", "23", "46", "7p"), "ethn": ("L", "N", "S"), "momEd": ("N", "P", "S"), "husEd": ("N", "P", "S", "U")}

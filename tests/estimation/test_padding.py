@@ -14,7 +14,7 @@ from glmmjax.estimation import padding as module
 from glmmjax.estimation.convergence import Code
 from glmmjax.estimation.objective import Problem
 from glmmjax.estimation.padding import column_class, padding
-from glmmjax.estimation.penalty import log_penalty
+from glmmjax.estimation.penalty import log_penalty, penalty_numbers
 from glmmjax.families import Binomial, ZeroInflatedNegativeBinomial
 from glmmjax.likelihood.covariance import unstructured
 from glmmjax.likelihood.params import Theta
@@ -128,8 +128,9 @@ def test_a_part_that_a_model_does_not_have_gets_no_columns():
 def test_a_penalty_does_not_count_padding(penalty):
     beta, padded = np.array([0.5, -1.0]), np.array([0.5, -1.0, 0.0, 0.0])
     with jax.enable_x64(True):
-        expected, slope = jax.value_and_grad(log_penalty)(beta, penalty, (True, False))
-        found, padded_slope = jax.value_and_grad(log_penalty)(padded, penalty, (True, False, False, False), np.arange(4) < 2)
+        numbers = penalty_numbers(penalty, float)
+        expected, slope = jax.value_and_grad(log_penalty)(beta, numbers, penalty, (True, False))
+        found, padded_slope = jax.value_and_grad(log_penalty)(padded, numbers, penalty, (True, False, False, False), np.arange(4) < 2)
     np.testing.assert_allclose(found, expected, rtol=1e-14)
     np.testing.assert_allclose(padded_slope, [*slope, 0.0, 0.0], rtol=1e-14)
 
