@@ -7,7 +7,7 @@ import pytest
 import scipy.special
 
 import glmmjax as gj
-from glmmjax.errors import ArgumentError, FormulaError
+from glmmjax.errors import ArgumentError, DesignError, FormulaError
 from glmmjax.postfit.refitting.bootstrap import simulated_outcomes
 
 N_SCHOOLS, N_CLASSES, N_PUPILS = 30, 4, 5
@@ -239,6 +239,16 @@ def test_a_fold_is_scored_by_a_fit_without_it(fit, data):
         values = gj.cluster_log_likelihoods(rest.params, design.clusters, "binomial", rest.fitted_model.n_agq)
     expected = pd.Series(np.asarray(values), index=design.groups)[held]
     np.testing.assert_allclose(found.log_scores.loc[held].iloc[:, 0], expected, atol=2e-4)
+
+
+def test_a_class_in_each_school_is_no_second_level(data):
+    with pytest.raises(DesignError, match=r"each school has one only only.*keep one level, \| school"):
+        gj.mixed_model("y ~ x", "~ 1 | school/only", data=data.assign(only=1), family="binomial")
+
+
+def test_the_dot_stands_for_no_cluster_variable(data):
+    fit = gj.mixed_model("y ~ .", "~ 1 | school/class", data=data, family="binomial")
+    assert list(fit.fe_params.index) == ["Intercept", "x"]
 
 
 def test_a_stream_has_one_level(data):

@@ -192,7 +192,7 @@ def build_design(given: ModelArguments, env: Any, options: Options | None = None
     if formula.lower_group is None:
         layout, lower, levels = group_rows(groups.codes, n_groups, most_rows), None, None
     else:
-        inside = nested_groups(groups, table.frame[formula.lower_group], formula.lower_group)
+        inside = nested_groups(groups, table.frame[formula.lower_group], formula.lower_group, is_fitted=True)
         layout, lanes = nest_rows(inside.codes, inside.upper_of, most_rows)
         levels = Levels(columns.n_upper)
         lower = LowerLevel(inside.labels, inside.upper_of, np.bincount(inside.codes), lanes, inside.codes)

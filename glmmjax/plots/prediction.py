@@ -43,7 +43,7 @@ def plot_random_effects(
     ax = axes(ax, figsize=(7.0, 4.0))
     _draw(ax, estimate, lower, upper)
     if len(order) <= _MOST_LABELS:
-        labels = [":".join(map(str, label)) if isinstance(label, tuple) else str(label) for label in clusters[order]]
+        labels = [":".join(map(str, label)) if clusters.nlevels > 1 else str(label) for label in clusters[order]]
         ax.set_xticks(np.arange(1, len(order) + 1), labels, rotation=90 if max(map(len, labels)) > 2 else 0)
         ax.set_xlabel(f"{group}, by size of the effect")
     else:

@@ -25,9 +25,9 @@ def random_effects_table(fitted: FittedModel, kind: str = "mode", level: float =
     parts = []
     for at in levels_of_effects(design):
         labels = at.labels.repeat(len(at.effects))
-        keys, effects = [labels], list(at.effects) * len(at.labels)
-        if design.lower is not None:
-            keys = [[at.name] * len(labels), *zip(*(label if isinstance(label, tuple) else (label, "") for label in labels), strict=True)]
+        keys, effects = [labels.get_level_values(k) for k in range(labels.nlevels)], list(at.effects) * len(at.labels)
+        if design.lower is not None:  # an upper cluster has no label of the lower level
+            keys = [[at.name] * len(labels), *keys, *[[""] * len(labels)] * (2 - labels.nlevels)]
         names = [*(["level"] if design.lower is not None else []), *cluster_columns(design), "effect"]
         index = pd.MultiIndex.from_arrays([*keys, effects], names=names)
         columns = {name: getattr(found, name)[at.first, at.place].ravel() for name in found._fields}

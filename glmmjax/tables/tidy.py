@@ -5,6 +5,7 @@ Column names are those of broom and broom.mixed, so that tables of different pac
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -128,8 +129,8 @@ def _random_values(fitted: FittedModel, conf_int: bool, level: float) -> pd.Data
     values, errors = random_effects(fitted), np.sqrt(np.diagonal(random_effects_covariance(fitted), axis1=1, axis2=2))
     columns: dict[str, Any] = {
         "effect": "ran_vals",
-        "group": [at.name for at in levels for _ in range(len(at.labels) * len(at.effects))],
-        "level": [label for at in levels for label in at.labels.repeat(len(at.effects))],
+        "group": np.repeat([at.name for at in levels], [len(at.labels) * len(at.effects) for at in levels]),
+        "level": functools.reduce(pd.Index.append, [at.labels.repeat(len(at.effects)) for at in levels]),
         "term": [name for at in levels for name in at.effects * len(at.labels)],
         "estimate": np.concatenate([values[at.first, at.place].ravel() for at in levels]),
         "std.error": np.concatenate([errors[at.first, at.place].ravel() for at in levels]),

@@ -78,20 +78,25 @@ def number_clusters(labels: pd.Series | pd.Index, name: str | None) -> Groups:
     return Groups(codes, pd.Index(first, name=name, tupleize_cols=False))
 
 
-def nested_groups(upper: Groups, lower: pd.Series, name: str | None) -> NestedGroups:
+def nested_groups(upper: Groups, lower: pd.Series, name: str | None, is_fitted: bool = False) -> NestedGroups:
     """The clusters inside the clusters ``upper``: the pairs of labels that occur. A label may occur in several upper clusters.
 
     Raises
     ------
     DesignError
-        When a value cannot be hashed.
+        When a value cannot be hashed; of rows that a model is fitted to, when two levels are one, whose variances no data can tell apart.
     """
     inner = number_clusters(lower, name)
     pairs, first, codes = np.unique(upper.codes * len(inner.labels) + inner.codes, return_index=True, return_inverse=True)
     order = np.argsort(first)  # by first appearance
     codes, pairs = np.argsort(order)[codes], pairs[order]
     upper_of, inner_of = np.divmod(pairs, len(inner.labels))
-    labels = pd.MultiIndex.from_arrays([upper.labels[upper_of], inner.labels[inner_of]], names=[upper.labels.name, name])
+    outer = upper.labels.name
+    if is_fitted and len(pairs) == len(upper.labels):
+        raise DesignError(
+            f"each {outer} has one {name} only, so that no data can tell the variances of both levels apart; keep one level, | {outer}."
+        )
+    labels = pd.MultiIndex.from_arrays([upper.labels[upper_of], inner.labels[inner_of]], names=[outer, name])
     return NestedGroups(codes, labels, upper_of)
 
 

@@ -28,10 +28,10 @@ def read_group(text: str, formula: str) -> list[tuple[str, str | None]]:
     if single is not None:
         return [(single, None)]
     for operator in "/:":
-        names = [unquoted_name(part) for part in split_at(text, operator)]
-        if len(names) == 2 and None not in names and names[0] != names[1]:
+        names = [name for name in map(unquoted_name, split_at(text, operator)) if name is not None]
+        if len(names) == len(set(names)) == len(split_at(text, operator)) == 2:
             upper, lower = names
-            return [(upper, None), (upper, lower)] if operator == "/" else [(upper, lower)]  # type: ignore[list-item]  # no None is left
+            return [(upper, None), (upper, lower)] if operator == "/" else [(upper, lower)]
     if any(len(split_at(text, operator)) > 1 for operator in "/:+*"):
         raise FormulaError(
             f"the cluster variable {text!r} in {formula!r} is neither one column nor one nested in another. {_HOW} For clusters given by "

@@ -123,12 +123,12 @@ def _is_in_call(operator: str, text: str) -> bool:
 
 
 def _named_elsewhere(texts: Mapping[str, Any]) -> set[str]:
-    """The outcome's columns and the cluster variable."""
+    """The outcome's columns and the cluster variables."""
     parts = split_formula(
         **{name: _DOT.sub(lambda m: m[1] or "1", text) if isinstance(text, str) else text for name, text in texts.items()}
     )
     named = {name.text for column in parts.outcome_columns for name in names_in(column)}
-    return named if parts.group is None else {*named, parts.group}
+    return named | {name for name in (parts.group, parts.lower_group) if name is not None}
 
 
 def _name(column: str) -> str:

@@ -135,7 +135,10 @@ def cross_validation(fits: Sequence[FittedModel], names: Sequence[str], settings
     converged = np.stack([one.converged for one in held])
     counted = np.asarray(converged.all(axis=0))[fold_of]
     if counted.sum() < 2:
-        raise ArgumentError("cross_validate: without hardly any fold do all fits have a certified maximum; fit simpler models.")
+        raise ArgumentError(
+            "cross_validate: without most of the folds a fit has no certified maximum, and fewer than two clusters are left to score; fit "
+            "simpler models, or take more folds."
+        )
     scores = tuple(_score(name, kind, one, counted) for kind in settings.scores for name, one in zip(names, held, strict=True))
     return CrossValidation(
         scores=scores,
