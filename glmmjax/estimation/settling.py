@@ -19,6 +19,7 @@ __all__ = ["SAME", "settled"]
 _STILL = 1e-3  # standard errors: where a finer rule moves no estimate by more, the Hessian by the coarser one serves as well
 _MOST_NODES = 7_000  # of a rule that is taken of itself
 _GAUSS_HERMITE_STEPS = 2  # finer rules of this kind; where a posterior is skewed, more of them do not settle either
+_NESTED_STEPS = 4  # of two levels, which have no other method
 _TRAPEZOIDS = {1: (31, 47, 95), 2: (21, 31, 47)}  # points of the rules that come after them, by the number of effects
 SAME = 1e-6  # difference of log-likelihoods of one maximum
 
@@ -67,7 +68,7 @@ def _refined(found: Settled, ends: list[Settled], options: Options, report: Repo
             return best
         confirmed = _confirmed(best, options) if quadrature == best.quadrature.finer(q) else None
         # one value costs a fraction of a fit: a rule that has not settled where the ascent ended is not worth one if another method follows
-        is_last_resort = quadrature is rules[-1] and not (best.is_certified and q in _TRAPEZOIDS)
+        is_last_resort = quadrature is rules[-1] and not (best.is_certified and _trapezoids(found))
         if confirmed is not None:
             best = confirmed
         elif is_last_resort or abs(value(quadrature.finer(q)) - value(quadrature)) < options.quadrature_tolerance:
@@ -78,19 +79,23 @@ def _refined(found: Settled, ends: list[Settled], options: Options, report: Repo
 def _gauss_hermite(found: Settled, q: int, max_agq: int) -> list[Quadrature]:
     """Finer rules, in the order in which they are tried; where nothing is finite, another method finds nothing."""
     quadrature, rules = found.quadrature, []
-    for _ in range(0 if found.code is Code.NOT_FINITE else _GAUSS_HERMITE_STEPS):
+    steps = _NESTED_STEPS if found.whole.settings.problem.prior.n_upper else _GAUSS_HERMITE_STEPS
+    for _ in range(0 if found.code is Code.NOT_FINITE else steps):
         quadrature = Quadrature(min(quadrature.finer(q).n_points, max_agq))
         if found.quadrature.n_points < quadrature.n_points and quadrature.n_points**q <= _MOST_NODES:
             rules.append(quadrature)
     return rules
 
 
+def _trapezoids(found: Settled) -> tuple[int, ...]:
+    """Points of the trapezoidal rules for the model; none where their bounds, those of one level, do not apply."""
+    return () if found.whole.settings.problem.prior.n_upper else _TRAPEZOIDS.get(n_effects(found.whole), ())
+
+
 def _by_trapezoids(found: Settled, ends: list[Settled], options: Options, report: Report) -> Settled:
     """The maximum by the first trapezoidal rule that settles; each begins where the one before has ended."""
-    if found.whole.settings.problem.prior.n_upper:  # its bounds are those of one level
-        return found
     best, near = found, found
-    ladder = [Quadrature(n, TRAPEZOID) for n in _TRAPEZOIDS.get(n_effects(found.whole), ()) if n <= options.max_agq]
+    ladder = [Quadrature(n, TRAPEZOID) for n in _trapezoids(found) if n <= options.max_agq]
     for quadrature in ladder:
         if is_settled(best.judgement, options):
             break
