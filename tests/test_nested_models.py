@@ -257,6 +257,20 @@ def test_a_stream_has_one_level(data):
 
 
 @pytest.mark.slow
+def test_rules_are_refined_until_they_settle():
+    rng = np.random.default_rng(14)
+    school, class_, x = np.repeat(np.arange(20), 16), np.tile(np.repeat(np.arange(8), 2), 20), rng.normal(size=320)
+    y = rng.poisson(np.exp(0.3 + 0.5 * x + 2.0 * rng.normal(size=(20, 8))[school, class_]))
+    frame = pd.DataFrame({"y": y, "x": x, "school": school, "class": class_})
+    coarse = gj.mixed_model("y ~ x", "~ 1 | school/class", data=frame, family="poisson", n_agq=5, options=gj.Options(quadrature_limit=1.0))
+    assert abs(coarse.convergence.quadrature_error) > 1e-2
+    fit = gj.mixed_model("y ~ x", "~ 1 | school/class", data=frame, family="poisson", options=gj.Options(quadrature_tolerance=1e-7))
+    assert fit.converged
+    assert fit.fitted_model.n_agq > 25
+    assert abs(fit.convergence.quadrature_error) < 1e-7
+
+
+@pytest.mark.slow
 def test_zero_parts_have_effects_of_the_lower_level():
     rng = np.random.default_rng(8)
     frame = pd.DataFrame({"school": np.repeat(np.arange(40), 20), "class": np.tile(np.repeat(np.arange(5), 4), 40)})
