@@ -17,9 +17,9 @@ from glmmjax.likelihood.clusters import from_clusters, to_clusters
 from glmmjax.likelihood.covariance import lower_factor
 from glmmjax.likelihood.params import Params, layout_of
 from glmmjax.likelihood.prior import StandardNormal
-from glmmjax.likelihood.quadrature import Quadrature
+from glmmjax.likelihood.quadrature import GAUSS_HERMITE, METHODS, Quadrature
 from glmmjax.options import Options, StudentTPenalty
-from glmmjax.request import FitRequest
+from glmmjax.request import FitRequest, RuleRequest
 
 __all__ = ["FittedModel", "fitted_model", "has_same_parameters", "modes_in_blocks", "padding_of", "problem_of"]
 
@@ -60,6 +60,11 @@ class FittedModel:
     request: FitRequest
 
     @property
+    def rule(self) -> RuleRequest:
+        """The rule that was asked for."""
+        return self.request.rule_for(self.design.factors)
+
+    @property
     def n_agq(self) -> int:
         """Quadrature points per random effect."""
         return self.quadrature.n_points
@@ -69,7 +74,7 @@ def problem_of(design: Design, penalty: StudentTPenalty | None) -> Problem:
     """The static part of a fit of ``design``."""
     layout = layout_of(design.family, design.predictor_sizes, design.covariance)
     is_intercept = tuple(name == "Intercept" for name in design.fixed_names) if penalty else ()
-    return Problem(design.family, layout, penalty, is_intercept, StandardNormal(design.n_upper))
+    return Problem(design.family, layout, penalty, is_intercept, StandardNormal(design.n_upper, bool(design.factors)))
 
 
 def padding_of(fitted: FittedModel) -> Padding:
@@ -79,7 +84,7 @@ def padding_of(fitted: FittedModel) -> Padding:
 
 def fitted_model(request: FitRequest, design: Design, problem: Problem, maximum: Maximum) -> FittedModel:
     """The record of a fit, with the lower factor of D and its diagonal non-negative, whatever root of D was fitted."""
-    layout, structure = problem.layout, design.covariance
+    layout, structure, method = problem.layout, design.covariance, maximum.convergence.method
     theta, hessian = maximum.theta, maximum.hessian
     root = root_of(structure, theta[layout.random])
     chol, rotation = lower_factor(root)
@@ -91,7 +96,7 @@ def fitted_model(request: FitRequest, design: Design, problem: Problem, maximum:
         design=design,
         problem=problem,
         options=request.options,
-        quadrature=Quadrature(maximum.convergence.n_agq, maximum.convergence.method),
+        quadrature=Quadrature(maximum.convergence.n_agq, method if method in METHODS else GAUSS_HERMITE),
         theta=theta,
         params=Params(*parts),
         information=-hessian,

@@ -49,6 +49,7 @@ def mixed_model(
     covariance: str | None = None,
     penalized: bool | StudentTPenalty = False,
     n_agq: int | str | None = None,
+    correction: str | None = None,
     initial_values: Params | Mapping[str, Any] | None = None,
     options: Options = _DEFAULTS,
     devices: Any = None,
@@ -61,7 +62,7 @@ def mixed_model(
     fixed : outcome and fixed effects, ``"y ~ sex * time"``; random effects may stand in it as ``+ (time | id)``. Two outcome
         columns are ``cbind(successes, failures)``; ``offset(np.log(t))`` may be among the terms.
     random : random effects and cluster variable, ``"~ time | id"``, or ``"~ time || id"`` for independent ones. Two levels, one nested in
-        the other, are ``"~ 1 | school/class"``. None when the formula has them, else the model has none.
+        the other, are ``"~ 1 | school/class"``; crossed factors are ``"(1 | item) + (1 | person)"``. None when the formula has them, else the model has none.
     data : DataFrame, or a dict of columns, or ``glmmjax.stream(...)`` for data larger than memory. Rows with a missing value in a used
         column are dropped and counted.
     family : ``"binomial"``, ``"poisson"``, or a family object such as ``glmmjax.families.Binomial(link="probit")``.
@@ -80,7 +81,9 @@ def mixed_model(
         or a ``StudentTPenalty``.
     n_agq : quadrature points per random effect, 1 is Laplace's method; exactly this rule is used. None (or ``"auto"``) begins with 11 for
         one or two random effects, 7 for three, 5, 3 and 1 for four, five and more, and takes finer rules until the log-likelihood moves by
-        less than ``options.quadrature_tolerance`` and no estimate by more than .02 standard errors.
+        less than ``options.quadrature_tolerance`` and no estimate by more than .02 standard errors. Crossed factors take 1.
+    correction : for crossed factors ``"importance"``, which maximises the log-likelihood by importance sampling, with ``options.n_draws``
+        draws; None (default) maximises that by Laplace's method. ``fit.convergence.laplace_error`` is the error of the latter.
     initial_values : a ``Params``, or a dict of ``beta`` (p,) and ``D`` (q, q), with ``phi`` (free scale) and ``gamma`` where the
         model has them; found from the data when not given.
     options : ``Options``.
@@ -121,7 +124,7 @@ def mixed_model(
     request = FitRequest(
         fixed=fixed, random=random, data=data, family=family, weights=weights, offset=offset, zi_fixed=zi_fixed, zi_random=zi_random,
         zi_offset=zi_offset, dispersion=dispersion, covariance=covariance, penalized=penalized, n_agq=n_agq,
-        initial_values=initial_values, options=options, devices=devices, progress=progress,
+        correction=correction, initial_values=initial_values, options=options, devices=devices, progress=progress,
     )  # fmt: skip
     return fit_of(request, caller_namespace())
 
@@ -165,17 +168,19 @@ def maximised(design: Design, request: FitRequest, previous: FittedModel | None,
     q = design.covariance.q
     # where a pass over the rows shows that there is no maximum, no finer rule is asked for one
     is_separated = blocks is None and problem.penalty is None and by_one_column(problem.family, design.clusters.buckets) is not None
-    quadrature, is_exact = request.rule.quadrature(q, design.n_upper), request.rule.is_exact or is_separated
+    rule = request.rule_for(design.factors)
+    quadrature, is_exact = rule.quadrature(q, design.n_upper), rule.is_exact or is_separated
     place = placement(request.mesh, None if blocks is not None else quadrature.n_points**q * padded_rows(design.clusters.buckets))
     if place.device is not None:
         design = dataclasses.replace(design, rows=jax.device_put(design.rows, place.device))
     with Watch(request.progress) as watch, on_device(place.device):
-        rule: Any = {"quadrature": quadrature, "is_exact": is_exact}
+        by: Any = {"quadrature": quadrature, "is_exact": is_exact}
         if blocks is None:
             run: Any = {"monitor": watch.report, "every_step": watch.is_shown, "mesh": place.mesh}
-            maximum = maximise(problem, request.options, design.clusters.buckets, initial=initial, **rule, **run)
+            run["is_corrected"] = request.correction is not None
+            maximum = maximise(problem, request.options, design.clusters.buckets, initial=initial, **by, **run)
         else:
-            maximum = maximise_streamed(problem, request.options, blocks, initial=initial, **rule, monitor=watch.report)
+            maximum = maximise_streamed(problem, request.options, blocks, initial=initial, **by, monitor=watch.report)
     maximum = maximum._replace(convergence=dataclasses.replace(maximum.convergence, device=place.text))
     request = dataclasses.replace(request, devices=portable(request.devices))  # a fit can be pickled
     return explained(fitted_model(request, design, problem, maximum), is_separated)
@@ -189,7 +194,7 @@ def _warn(fitted: FittedModel) -> None:
             f"quadrature error {found.quadrature_error:.2g})"
         )
         warn_caller(text, ConvergenceWarning)
-    elif not fitted.request.rule.is_exact and not is_settled(Judgement(found.quadrature_error, found.largest_shift), fitted.options):
+    elif not fitted.rule.is_exact and not is_settled(Judgement(found.quadrature_error, found.largest_shift), fitted.options):
         text = (
             f"No rule has settled: with {fitted.n_agq} points the log-likelihood still moves by {found.quadrature_error:.2g}, and an "
             f"estimate by {found.largest_shift:.2g} standard errors, when {found.finer_n_agq} are taken. "

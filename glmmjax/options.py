@@ -28,6 +28,8 @@ class Options:
     quadrature_tolerance : a fit without ``n_agq`` takes finer rules until the log-likelihood moves by less.
     quadrature_limit : a fit is not converged when a finer rule moves its log-likelihood by this or more.
     max_agq : the largest number of points per dimension that a fit without ``n_agq`` tries.
+    n_draws : draws of ``correction="importance"``, an even number; half of them are the mirror images of the others.
+    seed : of these draws, and of those that tell the error of Laplace's method for crossed factors.
 
     Raises
     ------
@@ -51,9 +53,11 @@ class Options:
     quadrature_tolerance: float = 1e-4
     quadrature_limit: float = 0.01
     max_agq: int = 101
+    n_draws: int = 1000
+    seed: int = 0
 
     def __post_init__(self) -> None:
-        least = {"n_em": 0, "n_quasi_newton": 0, "n_newton": 0, "max_block_rows": 1, "max_agq": 1}
+        least = {"n_em": 0, "n_quasi_newton": 0, "n_newton": 0, "max_block_rows": 1, "max_agq": 1, "n_draws": 2, "seed": 0}
         for name, smallest in least.items():
             value = getattr(self, name)
             if not isinstance(value, int) or value < smallest:
@@ -133,7 +137,7 @@ def _check_positive(owner: str, name: str, value: object) -> None:
 
 def compiled_options(options: Options) -> Options:
     """``options`` with those at their defaults that no compiled program reads, so that a change of them compiles nothing."""
-    unread, defaults = ("max_block_rows", "quadrature_tolerance", "quadrature_limit", "max_agq"), Options()
+    unread, defaults = ("max_block_rows", "quadrature_tolerance", "quadrature_limit", "max_agq", "n_draws", "seed"), Options()
     return dataclasses.replace(options, **{name: getattr(defaults, name) for name in unread})
 
 

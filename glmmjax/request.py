@@ -9,7 +9,7 @@ from typing import Any
 
 from jax.sharding import Mesh
 
-from glmmjax.arguments import Judged, Kind, check_arguments
+from glmmjax.arguments import Judged, Kind, Maybe, OneOf, check_arguments
 from glmmjax.design import MODEL, ModelArguments, Stream
 from glmmjax.devices import resolve_devices
 from glmmjax.errors import ArgumentError
@@ -29,6 +29,7 @@ FIT: dict[str, Kind] = {
     **MODEL,
     "penalized": Judged("True, False, or a StudentTPenalty(mean, scale, df)"),
     "n_agq": Judged("None, or a whole number of points"),
+    "correction": Maybe(OneOf("importance")),
     "initial_values": Judged("None, a Params, or a dict of them by name"),
     "options": Judged("a glmmjax.Options, such as Options(n_newton=30)"),
     "devices": Judged("None, the name or number of devices, or a list of them"),
@@ -80,6 +81,7 @@ class FitRequest(ModelArguments):
 
     penalized: bool | StudentTPenalty = False
     n_agq: int | str | None = None
+    correction: str | None = None
     initial_values: Params | Mapping[str, Any] | None = None
     options: Options = dataclasses.field(default_factory=Options)
     devices: Any = None
@@ -105,6 +107,30 @@ class FitRequest(ModelArguments):
         if self.n_agq is None or (isinstance(self.n_agq, str) and self.n_agq == "auto"):
             return RuleRequest()
         return RuleRequest(check_n_agq(self.n_agq))
+
+    def rule_for(self, factors: tuple[Any, ...]) -> RuleRequest:
+        """The rule for a design with these crossed factors, which have Laplace's method alone.
+
+        Raises
+        ------
+        ArgumentError
+            For another number of points, and for several devices.
+        """
+        if not factors:
+            if self.correction is not None:
+                raise ArgumentError(
+                    f"correction={shown(self.correction)} is for crossed factors, which take Laplace's method. This model has one grouping "
+                    "factor or nested ones, and quadrature; leave correction out."
+                )
+            return self.rule
+        if self.rule.n_points not in (None, 1):
+            raise ArgumentError(
+                f"n_agq={shown(self.n_agq)} is for one grouping factor, or two nested ones. Crossed factors take Laplace's method, n_agq=1 or "
+                "None, whose error fit.laplace_error() estimates, and which correction='importance' takes out."
+            )
+        if self.mesh is not None:
+            raise ArgumentError(f"devices={shown(self.devices)} share clusters, and crossed factors make none; leave devices out.")
+        return RuleRequest(1)
 
     @functools.cached_property
     def mesh(self) -> Mesh | None:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from glmmjax.arguments import InstanceOf, Maybe, takes
 from glmmjax.design.arguments import MODEL, ModelArguments
+from glmmjax.design.columns.factors import number_factors
 from glmmjax.design.columns.groups import Groups, as_numbers, cluster_weights, nested_groups, number_clusters, offset_values, weights_column
 from glmmjax.design.columns.outcome import check_outcome_columns, levels_used, read_outcome
 from glmmjax.design.columns.predictor import predictor_from
@@ -23,11 +24,12 @@ from glmmjax.design.formula.matrices import caller_namespace, evaluate, formula_
 from glmmjax.design.formula.split import FormulaParts
 from glmmjax.design.formula.tokens import names_in
 from glmmjax.design.layout.block_files import BlockFiles, StreamedRows
+from glmmjax.design.layout.crossing import cross_rows, crossed_factors
 from glmmjax.design.layout.grouping import group_rows
 from glmmjax.design.layout.nesting import LowerLevel, nest_rows
 from glmmjax.design.layout.packing import Columns, cluster_data, columns_of, frame_of, row_order
 from glmmjax.design.stream.blocks import StreamModel, scan_stream, written_blocks
-from glmmjax.errors import DesignWarning, FormulaError, warn_caller
+from glmmjax.errors import DesignError, DesignWarning, FormulaError, warn_caller
 from glmmjax.families import Family
 from glmmjax.likelihood.clusters import ClusterData
 from glmmjax.likelihood.levels import Levels
@@ -181,6 +183,8 @@ def build_design(given: ModelArguments, env: Any, options: Options | None = None
     check_outcome_columns(formula, family)
     used = _used_rows(given, formula_namespace(env))
     columns, arrays = _columns(given, used)
+    if formula.factors:
+        return _crossed_design(given, used.table, columns, arrays)
     table, weights = used.table, given.weights
     groups = (
         number_clusters(table.frame[formula.group], formula.group) if formula.group else Groups(np.arange(len(table.labels)), table.labels)
@@ -203,12 +207,25 @@ def build_design(given: ModelArguments, env: Any, options: Options | None = None
     return dataclasses.replace(design, lower=lower)
 
 
+def _crossed_design(given: ModelArguments, table: Table, columns: _ModelColumns, arrays: Columns) -> Design:
+    """The design of crossed factors: all rows in one block."""
+    if given.weights is not None:
+        raise DesignError("weights= is for clusters, and crossed factors have none; leave weights out.")
+    factors = number_factors(given.formula.factors, table.frame)
+    sizes = [sum(name.endswith(f" | {factor.name}") for name in columns.random_names) for factor in factors]
+    n, levels = len(table.labels), crossed_factors(factors, sizes)
+    frame = frame_of(arrays.Z, n, columns.covariance.basis_sizes)
+    layout, labels = cross_rows(n), RowLabels(table.labels, np.ones(n, int), table.labels, table.n_dropped)
+    clusters = cluster_data(layout, arrays, np.ones(n), frame, levels)
+    return dataclasses.replace(_design(given.formula, columns, labels, clusters, row_order(layout)), factors=factors)
+
+
 def streamed_design(given: ModelArguments, env: Any, options: Options) -> AbstractContextManager[tuple[Design, BlockFiles]]:
     """The design of a stream, and its rows in files that exist until the context ends."""
-    if given.formula.lower_group is not None:
+    if given.formula.lower_group is not None or given.formula.factors:
         raise FormulaError(
-            f"{given.formula.text} has two levels of random effects, which a stream cannot have: its rows are read one cluster after the "
-            f"other. Fit a DataFrame, or keep one level, | {given.formula.group}."
+            f"{given.formula.text} has several grouping factors, which a stream cannot have: its rows are read one cluster after the "
+            f"other. Fit a DataFrame, or keep one factor, | {given.formula.bars[0].group}."
         )
     model = scan_stream(given, formula_namespace(env))
     _warn_of_clusters(given.formula, len(model.scan.labels), model.scan.n_rows)
@@ -269,7 +286,7 @@ def _used_rows(given: ModelArguments, namespace: Mapping[str, Any]) -> _UsedRows
     formula, data = given.formula, as_frame(given.data)
     variables = find_columns(formula.expressions, data, namespace, formula.text)
     columns = dict(variables)
-    for group in (name for name in (formula.group, formula.lower_group) if name is not None):
+    for group in formula.cluster_columns:
         if group not in data.columns:
             raise FormulaError(describe_unknown(group, data, f"{formula.text} as cluster variable"))
         columns[group] = column_of(data, group)

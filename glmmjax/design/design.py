@@ -12,6 +12,7 @@ from glmmjax.arguments import Judged, Text, takes
 from glmmjax.design.columns.recipe import Recipe
 from glmmjax.design.formula.split import FormulaParts
 from glmmjax.design.layout.block_files import StreamedRows
+from glmmjax.design.layout.crossing import Factor
 from glmmjax.design.layout.nesting import LowerLevel
 from glmmjax.design.layout.new_values import with_many_outcomes, with_new_offset, with_new_outcome, with_new_weights
 from glmmjax.errors import ArgumentError, RowsNotKeptError
@@ -49,6 +50,7 @@ class Design:
     recipe : what makes the same columns of other rows
     n_upper : random effects of the upper of two levels, which are the first; 0 where there is one level
     lower : the clusters inside ``groups``; None where there is one level
+    factors : crossed factors, whose rows are clusters of one row each; () where there are none
     """
 
     rows: ClusterData | StreamedRows
@@ -70,6 +72,7 @@ class Design:
     recipe: Recipe
     n_upper: int = 0
     lower: LowerLevel | None = None
+    factors: tuple[Factor, ...] = ()
 
     @property
     def clusters(self) -> ClusterData:
@@ -94,7 +97,7 @@ class Design:
 
     @property
     def group_name(self) -> str | None:
-        """The cluster variable, None without random effects."""
+        """The cluster variable, None without random effects and for crossed factors."""
         return self.formula.group
 
     @property

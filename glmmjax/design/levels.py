@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from glmmjax.design.design import Design
 from glmmjax.errors import ArgumentError
+from glmmjax.likelihood.levels import CrossedFactors
 
-__all__ = ["check_one_level", "cluster_columns", "compared_names", "effects_by_level", "level_names"]
+__all__ = ["check_one_level", "cluster_columns", "compared_names", "crossed_of", "effects_by_level", "has_levels", "level_names"]
 
 
 def level_names(design: Design) -> tuple[str, ...]:
@@ -15,32 +16,60 @@ def level_names(design: Design) -> tuple[str, ...]:
 
 def cluster_columns(design: Design) -> tuple[str, ...]:
     """The columns that identify clusters, those of the upper level first."""
-    return tuple(name for name in (design.formula.group, design.formula.lower_group) if name is not None)
+    return design.formula.cluster_columns
 
 
 def effects_by_level(design: Design) -> dict[str, tuple[slice, tuple[str, ...]]]:
     """For each level the places of its effects among all, and their names without the level."""
-    if design.lower is None:
+    if not has_levels(design):
         return {name: (slice(None), design.random_names) for name in level_names(design)}
-    places = (slice(design.n_upper), slice(design.n_upper, None))
+    if design.factors:
+        places = crossed_of(design).effects
+    else:
+        places = (slice(design.n_upper), slice(design.n_upper, None))
     bare = tuple(name.rpartition(" | ")[0] for name in design.random_names)
     return {name: (place, bare[place]) for name, place in zip(level_names(design), places, strict=True)}
 
 
+def has_levels(design: Design) -> bool:
+    """Whether random effects belong to several grouping factors, nested or crossed."""
+    return design.lower is not None or bool(design.factors)
+
+
+def crossed_of(design: Design) -> CrossedFactors:
+    """The arrays of the crossed factors of a design.
+
+    Raises
+    ------
+    ValueError
+        For a design without them.
+    """
+    found = design.clusters.buckets[0].levels
+    if not isinstance(found, CrossedFactors):
+        raise ValueError("the design has no crossed factors")
+    return found
+
+
 def compared_names(design: Design, other: Design) -> tuple[str, ...]:
     """``random_names`` of ``design`` for a comparison with ``other``: each with its level where one of them has two."""
-    if design.lower is not None or other.lower is None:
+    if has_levels(design) or not has_levels(other):
         return design.random_names
     return tuple(f"{name} | {design.group_name}" for name in design.random_names)
 
 
 def check_one_level(design: Design, what: str) -> None:
-    """Refuse ``what`` for two levels of random effects.
+    """Refuse ``what`` for several grouping factors.
 
     Raises
     ------
     ArgumentError
     """
+    if design.factors:
+        raise ArgumentError(
+            f"{what} needs one grouping factor, and this model has {len(design.factors)} crossed ones, {', '.join(level_names(design))}. "
+            "Predictions at the conditional modes or without random effects, random_effects, simulate, bootstrap(kind='parametric'), "
+            "and tests and intervals of the estimates take crossed factors."
+        )
     if design.lower is not None:
         upper, lower = level_names(design)
         raise ArgumentError(

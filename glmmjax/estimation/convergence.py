@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import math
+from typing import NamedTuple
 
 import jax.numpy as jnp
 from jax import Array
@@ -104,6 +105,23 @@ _TEXTS = {
 }
 
 
+class LaplaceError(NamedTuple):
+    """The error of Laplace's method for crossed factors, by importance sampling.
+
+    Attributes
+    ----------
+    value : log-likelihood by importance sampling minus that by Laplace's method, at the estimates
+    std_error : its Monte Carlo standard error
+    effective_draws : draws that the unequal weights are worth; where they are few beside ``n_draws``, neither number can be trusted
+    n_draws : draws made, in antithetic pairs
+    """
+
+    value: float
+    std_error: float
+    effective_draws: float
+    n_draws: int
+
+
 @dataclasses.dataclass(frozen=True)
 class Convergence:
     """The record of how a fit ended, ``fit.convergence``.
@@ -125,6 +143,7 @@ class Convergence:
     method : how the random effects are integrated over
     largest_shift : the largest change of an estimate that the finer rule asks for, in standard errors
     limits : positions in theta of parameters that have run off to a limit of the family; they have no standard errors
+    laplace_error : for crossed factors the error of Laplace's method, a ``LaplaceError``; None for all other models
     device : where the fit ran: "cpu", "4 x cpu", "2 processes, 8 x gpu"
     """
 
@@ -142,6 +161,7 @@ class Convergence:
     method: str = GAUSS_HERMITE
     largest_shift: float = math.nan
     limits: tuple[int, ...] = ()
+    laplace_error: LaplaceError | None = None
     device: str = ""
 
     @property

@@ -44,7 +44,7 @@ class Judgement(NamedTuple):
 
     Attributes
     ----------
-    error : their log-likelihood minus the reported one; NaN where a rule has no value
+    error : their log-likelihood minus the reported one; NaN where a rule has no value, or there is none
     shift : the largest change of an estimate that they ask for, in standard errors
     step : (P,) the change that they ask for; empty where it is not known
     finest : the objective there by the last of them; None where it is not known
@@ -116,6 +116,8 @@ def judgement(whole: Evaluator, last: End, quadrature: Quadrature, rules: Sequen
     problem = whole.settings.problem
     if rules is None:
         rules = quadrature.judges(problem.layout.covariance.q, problem.prior)
+    if not rules:
+        return Judgement(np.nan, np.nan)
     found = [whole.by_rule(last, rule, _phase(quadrature)) for rule in rules]
     reported = float(last.newton.at.log_likelihood)
     values = [reported, *(float(at.log_likelihood) if np.isfinite(at.value) else np.nan for at in found)]

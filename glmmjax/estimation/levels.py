@@ -1,16 +1,22 @@
-"""Each of two levels of random effects as a model of its own, without the other: what starting values are made of."""
+"""Each of several grouping factors as a model of its own, without the others: what starting values are made of."""
 
 from __future__ import annotations
 
 import dataclasses
+import itertools
+
+import jax.numpy as jnp
+from jax import Array
 
 from glmmjax.estimation.objective import Problem
 from glmmjax.likelihood.clusters import Bucket
 from glmmjax.likelihood.covariance import BlockDiagonal
+from glmmjax.likelihood.crossed import crossed_levels
+from glmmjax.likelihood.levels import CrossedFactors
 from glmmjax.likelihood.prior import STANDARD_NORMAL
 from glmmjax.likelihood.split_levels import lower_level, upper_level
 
-__all__ = ["by_level"]
+__all__ = ["by_factor", "by_level"]
 
 
 def by_level(
@@ -27,3 +33,22 @@ def by_level(
 
     problems = (of_sizes(sizes[:first]), of_sizes(sizes[first:]))
     return problems, (tuple(upper_level(b, n_upper) for b in buckets), tuple(lower_level(b, n_upper) for b in buckets))
+
+
+def by_factor(problem: Problem, buckets: tuple[Bucket, ...]) -> list[tuple[Problem, tuple[Bucket, ...], Array]]:
+    """The model of each of several crossed factors, its data, and the weight (q_k,) of the levels that have draws of its effects."""
+    (bucket,), found = buckets, []
+    factors = crossed_levels(bucket)
+    for where, n, codes, rows in zip(factors.effects, factors.n_effects, factors.codes, factors.first_rows, strict=True):
+        own = CrossedFactors((n,), 0, (codes,), (rows,), None)
+        layout = dataclasses.replace(problem.layout, covariance=BlockDiagonal(_sizes_within(problem.layout.covariance.block_sizes, where)))
+        z = (bucket.Z[0][:, where], *bucket.Z[1:])
+        data = bucket._replace(Z=z, frame=None, levels=own)
+        found.append((dataclasses.replace(problem, layout=layout, prior=STANDARD_NORMAL), (data,), jnp.full(n, float(rows.shape[-1]))))
+    return found
+
+
+def _sizes_within(sizes: tuple[int, ...], where: slice) -> tuple[int, ...]:
+    """Those of the blocks that stand between the ends of ``where``."""
+    ends = list(itertools.accumulate(sizes))
+    return tuple(size for size, end in zip(sizes, ends, strict=True) if where.start < end <= where.stop)

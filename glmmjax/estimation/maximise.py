@@ -9,9 +9,11 @@ from jax.sharding import Mesh
 
 from glmmjax.estimation.ascent import ascend
 from glmmjax.estimation.convergence import Code
+from glmmjax.estimation.crossed import corrected, with_laplace_error
 from glmmjax.estimation.evaluators.choice import Data, in_memory, is_small, on_disk, on_mesh, small
 from glmmjax.estimation.evaluators.disk import Blocks, Replaced
 from glmmjax.estimation.evaluators.evaluator import End
+from glmmjax.estimation.evaluators.one_program import OneProgram
 from glmmjax.estimation.family_limits import close_to_limits, limit_parts, near_limits, on_host, slopes_outwards, without_slope
 from glmmjax.estimation.judgement import judged
 from glmmjax.estimation.maximum import Asked, Maximum, Monitor, maximum
@@ -38,18 +40,21 @@ def maximise(
     monitor: Monitor | None = None,
     every_step: bool = False,
     mesh: Mesh | None = None,
+    is_corrected: bool = False,
 ) -> Maximum:
     """Maximise the penalised log-likelihood from ``initial`` (P,), or from starting values of its own.
 
     The rule is ``quadrature``; without ``is_exact``, a finer one where that has not settled. Runs under the precision of ``buckets``.
     ``monitor`` is called whenever compiled code comes back: after every step with ``every_step`` or on large data, after a phase otherwise.
-    With ``mesh`` its devices share the blocks, whatever the size of the data.
+    With ``mesh`` its devices share the blocks, whatever the size of the data. ``is_corrected`` maximises the log-likelihood of crossed
+    factors by importance sampling, from the maximum by Laplace's method.
     """
     space = search_space(problem, buckets, quadrature.n_points)
     buckets = space.buckets(buckets)
     settings = fit_settings(space.problem, options)
     integral = Integral(buckets, quadrature.padded(problem.layout.covariance.q, problem.prior))
-    fits_one_program = is_small(problem, buckets, quadrature.n_points)
+    # the one block of crossed factors cannot be shared out
+    fits_one_program = problem.prior.is_crossed or is_small(problem, buckets, quadrature.n_points)
     if mesh is not None:
         data = on_mesh(settings, integral, mesh, fits_one_program)
     elif fits_one_program:
@@ -57,7 +62,8 @@ def maximise(
     else:
         data = in_memory(settings, integral)
     start = None if initial is None else space.theta(initial)
-    return _maximise(Asked(options, quadrature, is_exact, start, monitor), data._replace(is_real=space.is_real), space)
+    asked = Asked(options, quadrature, is_exact, start, monitor, is_corrected)
+    return _maximise(asked, data._replace(is_real=space.is_real), space)
 
 
 def maximise_streamed(
@@ -86,11 +92,15 @@ def _maximise(asked: Asked, data: Data, space: SearchSpace) -> Maximum:
         data.whole.precompile(data.begin_with)
         last, n_on_sample = _climb(asked, data)
         found = judged(data.whole, last, asked.quadrature)
-        if not asked.is_exact:
+        error = None
+        if isinstance(data.whole, OneProgram) and data.whole.settings.problem.prior.is_crossed:
+            judge = corrected if asked.is_corrected else with_laplace_error
+            found, error = judge(data.whole, found, asked)
+        elif not asked.is_exact:
             found = settled(data, found, asked.options, asked.report)
     finally:
         data.close()
-    return maximum(asked, found, found.whole.modes(found.last), n_on_sample, space)
+    return maximum(asked, found, found.whole.modes(found.last), n_on_sample, space, error)
 
 
 def _climb(asked: Asked, data: Data) -> tuple[End, int]:

@@ -7,14 +7,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from glmmjax.estimation.convergence import Code, Convergence
+from glmmjax.estimation.convergence import Code, Convergence, LaplaceError
 from glmmjax.estimation.factors import has_lost_rank, root_of
 from glmmjax.estimation.family_limits import at_limits, limit_parts, on_host
 from glmmjax.estimation.judgement import Settled
 from glmmjax.estimation.phases.phase import Phase
 from glmmjax.estimation.search_space import SearchSpace
 from glmmjax.families.base import Limit
-from glmmjax.likelihood.quadrature import Quadrature
+from glmmjax.likelihood.quadrature import IMPORTANCE, LAPLACE, Quadrature
 from glmmjax.options import Options
 
 __all__ = ["Asked", "Maximum", "Monitor", "Progress", "maximum"]
@@ -73,6 +73,7 @@ class Asked(NamedTuple):
     is_exact : whether to keep exactly this rule; False: a finer one where it has not settled
     initial : (P,) free vector to start from, None for starting values from the data
     monitor : called with a ``Progress`` between steps; None for no call
+    is_corrected : whether the error of Laplace's method for crossed factors is taken out
     """
 
     options: Options
@@ -80,6 +81,7 @@ class Asked(NamedTuple):
     is_exact: bool
     initial: np.ndarray | None
     monitor: Monitor | None
+    is_corrected: bool = False
 
     def report(self, phase: Phase, state: Any) -> None:
         """Tell the monitor where a phase stands."""
@@ -88,7 +90,9 @@ class Asked(NamedTuple):
             self.monitor(Progress(*phase.progress(state), float(state.at.log_likelihood), gradient_norm))
 
 
-def maximum(asked: Asked, found: Settled, modes: tuple[np.ndarray, ...], n_on_sample: int, space: SearchSpace) -> Maximum:
+def maximum(
+    asked: Asked, found: Settled, modes: tuple[np.ndarray, ...], n_on_sample: int, space: SearchSpace, of_laplace: LaplaceError | None = None
+) -> Maximum:
     """The record of a fit, in the coordinates of the data, which ``space`` gives from those of the search."""
     newton, quadrature, (error, shift, *_) = found.last.newton, found.quadrature, found.judgement
     at, (n_em, n_quasi_newton, n_newton) = newton.at, found.n_evaluations
@@ -106,8 +110,9 @@ def maximum(asked: Asked, found: Settled, modes: tuple[np.ndarray, ...], n_on_sa
         n_agq=quadrature.n_points,
         finer_n_agq=quadrature.finer(at.chol_gradient.shape[0]).n_points,
         n_on_sample=n_on_sample,
-        method=quadrature.method,
+        method=quadrature.method if of_laplace is None else (IMPORTANCE if asked.is_corrected else LAPLACE),
         largest_shift=shift,
+        laplace_error=of_laplace,
         limits=space.padding.cut_positions(tuple(k for where, _ in limits for k in range(where.start, where.stop))),
     )
     return Maximum(theta, hessian, float(at.log_likelihood), float(at.value), modes, convergence, _is_singular(found, code))

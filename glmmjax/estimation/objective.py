@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -147,13 +149,24 @@ def likelihood_with_hessian(
             return layout.gradient(theta, found[0][1]), found
 
         # differentiated block by block, because JAX would trace a block several times through the loop over blocks
-        hessian, (first, mode, error) = jax.jacfwd(gradient, has_aux=True)(theta)
+        columns = _one_by_one if problem.prior.is_crossed else functools.partial(jax.jacfwd, has_aux=True)
+        hessian, (first, mode, error) = columns(gradient)(theta)
         return (*first, hessian), mode, error
 
     params, size = layout.params(theta), layout.size
     zero = (jnp.zeros((), theta.dtype), jax.tree.map(jnp.zeros_like, params), jnp.zeros((size, size), theta.dtype))
     (value, slope, hessian), modes, error = sum_over_blocks(of_block, zero, buckets, modes, spans)
     return Evaluated(value, layout.gradient(theta, slope), value, slope.chol, modes, error), hessian
+
+
+def _one_by_one(gradient: Callable[[Array], tuple[Array, Any]]) -> Callable[[Array], tuple[Array, Any]]:
+    """``jacfwd`` with an auxiliary result, a column after the other: each holds dense matrices of all levels of a factor."""
+
+    def hessian(theta: Array) -> tuple[Array, Any]:
+        _, along, aux = jax.linearize(gradient, theta, has_aux=True)
+        return jax.lax.map(along, jnp.eye(len(theta), dtype=theta.dtype)).T, aux
+
+    return hessian
 
 
 def all_real(problem: Problem) -> Array:

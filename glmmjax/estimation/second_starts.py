@@ -14,7 +14,8 @@ from glmmjax.estimation.convergence import SINGULAR, Code
 from glmmjax.estimation.factors import free_of, root_of
 from glmmjax.estimation.judgement import Settled, is_still
 from glmmjax.estimation.objective import Problem
-from glmmjax.estimation.starting_values import SMALL, Start
+from glmmjax.estimation.starting_values import Start
+from glmmjax.estimation.working_model import SMALL
 from glmmjax.likelihood.params import Theta
 
 __all__ = ["dispersed", "second_starts", "with_full_rank"]

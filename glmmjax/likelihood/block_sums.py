@@ -15,7 +15,9 @@ from jax import Array
 from glmmjax.families.base import Family
 from glmmjax.likelihood.adaptive import integrate, integrate_with_slopes
 from glmmjax.likelihood.clusters import Bucket
-from glmmjax.likelihood.levels import NestedRule
+from glmmjax.likelihood.crossed import crossed_value_and_gradient, crossed_values
+from glmmjax.likelihood.crossed_importance import importance_value_and_gradient
+from glmmjax.likelihood.levels import CrossedRule, ImportanceRule, NestedRule
 from glmmjax.likelihood.nested import nested_value_and_gradient, nested_values
 from glmmjax.likelihood.params import Params
 from glmmjax.likelihood.posterior import Posterior, posterior
@@ -34,6 +36,7 @@ __all__ = [
     "value_and_gradient",
 ]
 
+AnyRule = Rule | NestedRule | CrossedRule | ImportanceRule
 Modes = tuple[Array, ...]  # one (S, q, B) array for each bucket
 
 
@@ -117,7 +120,7 @@ def sum_over_blocks(
 
 
 def block_value_and_gradient(
-    params: Params, block: Bucket, start: Array, family: Family, rule: Rule | NestedRule, prior: Prior = STANDARD_NORMAL
+    params: Params, block: Bucket, start: Array, family: Family, rule: AnyRule, prior: Prior = STANDARD_NORMAL
 ) -> tuple[tuple[Array, Params], Array, Array]:
     """Weighted log-likelihood of a block, its gradient, its modes and their largest error.
 
@@ -126,6 +129,10 @@ def block_value_and_gradient(
     """
     if isinstance(rule, NestedRule):
         return nested_value_and_gradient(params, block, start, family, rule, prior)
+    if isinstance(rule, CrossedRule):
+        return crossed_value_and_gradient(params, block, start, family, prior)
+    if isinstance(rule, ImportanceRule):
+        return importance_value_and_gradient(params, block, start, family, rule, prior)
 
     def prepare(params: Params) -> tuple[tuple[Predictors, NodePlacement, Array], Posterior]:
         f = integrand(params, block, family, prior)
@@ -148,10 +155,12 @@ def start_modes(buckets: tuple[Bucket, ...], q: int) -> Modes:
     return tuple(jnp.zeros((b.cluster_weight.shape[0], q, b.cluster_weight.shape[1]), b.cluster_weight.dtype) for b in buckets)
 
 
-def block_values(params: Params, block: Bucket, family: Family, rule: Rule | NestedRule, prior: Prior = STANDARD_NORMAL) -> Array:
+def block_values(params: Params, block: Bucket, family: Family, rule: AnyRule, prior: Prior = STANDARD_NORMAL) -> Array:
     """(B,) log marginal likelihoods of a block."""
     if isinstance(rule, NestedRule):
         return nested_values(params, block, family, rule, prior)
+    if isinstance(rule, CrossedRule):
+        return crossed_values(params, block, family, prior)
     f = integrand(params, block, family, prior)
     start = jnp.zeros((params.chol.shape[-1], block.cluster_weight.shape[-1]), f.x.eta.dtype)
     return integrate(f, rule.place(f, posterior(f, start)), rule) + log_base(f)

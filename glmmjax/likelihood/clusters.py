@@ -23,7 +23,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from glmmjax.likelihood.levels import Levels
+from glmmjax.likelihood.levels import CrossedFactors, Levels
 
 __all__ = [
     "Bucket",
@@ -71,7 +71,8 @@ class Bucket(NamedTuple):
     frame : (S, q, q) upper triangular, the same for every block: ``frame' frame`` is the mean of ``z z'`` over all rows of the data, with
         0 between predictors, and between sets of effects that the structure of D keeps apart. It says along which axes nodes are placed.
         None for the axes of the random effects themselves.
-    levels : which random effects belong to clusters, and which to the clusters inside them, one on each lane; None for one level
+    levels : which random effects belong to clusters, and which to the clusters inside them, one on each lane; or the levels of crossed
+        factors; None for one level
     """
 
     y: Any
@@ -82,7 +83,7 @@ class Bucket(NamedTuple):
     cluster_weight: Array
     lane_clusters: Array | None = None
     frame: Array | None = None
-    levels: Levels | None = None
+    levels: Levels | CrossedFactors | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from glmmjax.likelihood.levels import Levels
+from glmmjax.likelihood.levels import CrossedFactors, Levels
 from glmmjax.likelihood.structure import Structure
 
 __all__ = [
@@ -202,8 +202,10 @@ STRUCTURES: dict[str, Callable[[int], Structure]] = {
 }
 
 
-def of_levels(q: int, levels: Levels | None) -> BlockDiagonal:
-    """All variances free, and all covariances of effects of the same level."""
+def of_levels(q: int, levels: Levels | CrossedFactors | None) -> BlockDiagonal:
+    """All variances free, and all covariances of effects of the same level, or factor."""
+    if isinstance(levels, CrossedFactors):
+        return BlockDiagonal(levels.n_effects)
     return unstructured(q) if levels is None else BlockDiagonal((levels.n_upper, q - levels.n_upper))
 
 

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from glmmjax.likelihood.levels import Levels
+from glmmjax.likelihood.levels import CrossedFactors, Levels
 from glmmjax.likelihood.small_matrices import Matrix, symmetric
 
 __all__ = ["STANDARD_NORMAL", "Prior", "StandardNormal", "law_of"]
@@ -32,9 +32,11 @@ class Prior(abc.ABC):
     ----------
     n_upper : how many of the random effects, the first of u, belong to a cluster as a whole; each cluster inside it has draws of its own
         of the others. 0 where clusters have no clusters inside.
+    is_crossed : whether the random effects belong to levels of crossed factors.
     """
 
     n_upper: int = 0
+    is_crossed: bool = False
 
     has_linear_gradient: ClassVar[bool] = False  # whether it is a matrix times u; moments of the nodes then give sums over nodes
     reach: ClassVar[float]  # along one axis, the density is below 1e-15 of its peak further from 0 than this
@@ -90,6 +92,6 @@ class StandardNormal(Prior):
 STANDARD_NORMAL = StandardNormal()
 
 
-def law_of(levels: Levels | None) -> StandardNormal:
+def law_of(levels: Levels | CrossedFactors | None) -> StandardNormal:
     """The law of the random effects of data whose buckets have these ``levels``."""
-    return STANDARD_NORMAL if levels is None else StandardNormal(levels.n_upper)
+    return STANDARD_NORMAL if levels is None else StandardNormal(levels.n_upper, isinstance(levels, CrossedFactors))

@@ -9,14 +9,18 @@ import dataclasses
 from collections.abc import Callable
 from typing import NamedTuple, cast
 
+import numpy as np
+
 from glmmjax.likelihood import gauss_hermite, trapezoid
-from glmmjax.likelihood.levels import NestedRule
+from glmmjax.likelihood.levels import CrossedRule, NestedRule
 from glmmjax.likelihood.prior import STANDARD_NORMAL, Prior
 from glmmjax.likelihood.rule import Rule
 
-__all__ = ["GAUSS_HERMITE", "METHODS", "TRAPEZOID", "Method", "Quadrature"]
+__all__ = ["GAUSS_HERMITE", "IMPORTANCE", "LAPLACE", "METHODS", "TRAPEZOID", "Method", "Quadrature"]
 
 GAUSS_HERMITE = "adaptive Gauss-Hermite quadrature rule"
+LAPLACE = "Laplace's method for the random effects of all levels together"
+IMPORTANCE = "Laplace's method, corrected by importance sampling"
 TRAPEZOID = "trapezoidal rule between bounds where the log joint has fallen by a cut"
 
 
@@ -65,7 +69,9 @@ class Quadrature:
         return self._by_level(METHODS[self.method].padded, q, prior)
 
     def judges(self, q: int, prior: Prior = STANDARD_NORMAL) -> tuple[Rule, ...]:
-        """The rules that judge this one, each finer than the one before."""
+        """The rules that judge this one, each finer than the one before; none for crossed factors, which have no finer rule."""
+        if prior.is_crossed:
+            return ()
         if not prior.n_upper:
             return METHODS[self.method].judges(self.n_points, q, prior)
         of_levels = (METHODS[self.method].judges(self.n_points, size, prior) for size in (prior.n_upper, q - prior.n_upper))
@@ -77,6 +83,8 @@ class Quadrature:
 
     def _by_level(self, make: Callable[[int, int, Prior], Rule], q: int, prior: Prior) -> Rule:
         """A rule for all random effects, or a pair of them for those of two levels."""
+        if prior.is_crossed:
+            return cast(Rule, CrossedRule(np.ones((), np.int32)))
         if not prior.n_upper:
             return make(self.n_points, q, prior)
         # it goes where a rule goes: only the integral of a block looks into it

@@ -17,6 +17,7 @@ from jax import Array
 
 from glmmjax.families.base import Family
 from glmmjax.likelihood.clusters import Bucket
+from glmmjax.likelihood.levels import CrossedFactors
 from glmmjax.likelihood.model_rows import predictors_at, random_columns
 from glmmjax.likelihood.params import Params
 from glmmjax.likelihood.prior import STANDARD_NORMAL, Prior
@@ -117,6 +118,8 @@ def integrand(params: Params, block: Bucket, family: Family, prior: Prior = STAN
     n_upper = 0 if block.levels is None else block.levels.n_upper
     if n_upper != prior.n_upper:
         raise ValueError(f"the clusters have {n_upper} random effects of an upper level, and the law has {prior.n_upper}")
+    if isinstance(block.levels, CrossedFactors) or prior.is_crossed:
+        raise ValueError("the random effects of crossed factors have no integral cluster by cluster")
     return Integrand(family, prior, predictors_of(params, block, family), observed_of(block), _turn_of(params, block))
 
 

@@ -18,7 +18,7 @@ from glmmjax.request import FIT, FitRequest
 __all__ = ["MANY", "ManyArguments", "many_arguments"]
 
 MANY: dict[str, Kind] = {
-    **{name: kind for name, kind in FIT.items() if name not in ("initial_values", "devices")},
+    **{name: kind for name, kind in FIT.items() if name not in ("initial_values", "devices", "correction")},
     "outcomes": Judged("None, or a DataFrame or matrix with a column for each fit"),
     "by": Maybe(Text("the name of a column whose levels have a fit each")),
 }

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 
 from glmmjax.design.levels import level_names
-from glmmjax.estimation.convergence import Convergence
+from glmmjax.estimation.convergence import Convergence, LaplaceError
 from glmmjax.estimation.family_limits import limit_parts
 from glmmjax.families.base import Family
 from glmmjax.fitted import FittedModel
-from glmmjax.likelihood.quadrature import TRAPEZOID
+from glmmjax.likelihood.quadrature import IMPORTANCE, TRAPEZOID
 from glmmjax.options import Options, StudentTPenalty
 from glmmjax.postfit.inference.information_criteria import n_groups, n_rows
 from glmmjax.postfit.uncertainty.random_covariance import LostEffect, lost_effects, spread
@@ -24,6 +24,8 @@ from glmmjax.tables.text import UNDEFINED, Section, coefficient_texts, number_te
 
 __all__ = ["one_line", "summary"]
 
+_FEWEST_EFFECTIVE = 20.0  # draws below which an importance sample tells nothing reliable
+_TOO_FEW = "The draws are worth too few to trust this number; take more, options=Options(n_draws=10_000)."
 _SINGULAR_NOTE = "On this boundary StdDev and Corr have no standard errors, and those of the fixed effects hold for a matrix of this rank."
 
 
@@ -83,6 +85,8 @@ def _data_section(fitted: FittedModel) -> Section:
     lines = [f"Number of Observations: {n_rows(fitted)}"]
     if design.group_name is not None:
         lines.append(f"Number of Groups: {n_groups(fitted)} ({design.group_name}, {_range(design.cluster_sizes)} rows each)")
+    for factor in design.factors:
+        lines.append(f"Number of Levels: {len(factor.labels)} ({factor.name}, {_range(factor.sizes)} rows each)")
     if design.lower is not None:
         lines.append(f"Number of Groups inside: {len(design.units)} ({level_names(design)[1]}, {_range(design.lower.sizes)} rows each)")
     if design.n_dropped:
@@ -140,7 +144,7 @@ def _singular_notes(fitted: FittedModel) -> tuple[str, ...]:
         return ()
     reasons = "; ".join(_lost_text(fitted, lost) for lost in lost_effects(fitted))
     notes = (f"The matrix is singular: {reasons}.", _SINGULAR_NOTE)
-    if not fitted.request.rule.is_exact or abs(fitted.convergence.quadrature_error) < fitted.options.quadrature_tolerance:
+    if not fitted.rule.is_exact or abs(fitted.convergence.quadrature_error) < fitted.options.quadrature_tolerance:
         return notes
     return (*notes, f"The rule of {fitted.n_agq} points is not settled here and may have made it so: leave n_agq out.")
 
@@ -187,13 +191,27 @@ def _limit_notes(fitted: FittedModel, part: slice) -> tuple[str, ...]:
 
 
 def _integration_section(fitted: FittedModel) -> Section:
-    convergence, q, is_exact = fitted.convergence, len(fitted.design.random_names), fitted.request.rule.is_exact
+    if fitted.convergence.laplace_error is not None:
+        return _laplace_section(fitted, fitted.convergence.laplace_error)
+    convergence, q, is_exact = fitted.convergence, len(fitted.design.random_names), fitted.rule.is_exact
     error, tolerance = convergence.quadrature_error, fitted.options.quadrature_tolerance
     lines = (
         f"method: {convergence.method}" + (" (Laplace's method)" if fitted.n_agq == 1 else ""),
         f"quadrature points: {fitted.n_agq}" + (f" per random effect, {fitted.n_agq**q} in all" if q > 1 else ""),
         f"quadrature error: {error:.1e} ({_judges_text(convergence)})",
         *([] if abs(error) < tolerance or not is_exact else [f"without n_agq, finer rules are taken until it is below {tolerance:.0e}"]),
+    )
+    return Section("Integration", lines)
+
+
+def _laplace_section(fitted: FittedModel, error: LaplaceError) -> Section:
+    """Of crossed factors: the method, and the error of Laplace's."""
+    is_corrected = fitted.convergence.method == IMPORTANCE
+    lines = (
+        f"method: {fitted.convergence.method}",
+        f"error of Laplace's method: {error.value:.3f} in log.Lik{', which is taken out' if is_corrected else ''} (Monte Carlo standard error "
+        f"{error.std_error:.1g}; {error.n_draws} draws, worth {error.effective_draws:.0f})",
+        *([_TOO_FEW] if error.effective_draws < _FEWEST_EFFECTIVE else []),
     )
     return Section("Integration", lines)
 

@@ -152,8 +152,8 @@ def _random_effects(bars: tuple[Bar, ...], matrices: list[MatrixOf], frame: pd.D
         if not part.names:
             raise FormulaError(f"{formula}: the random effects {bar.terms!r} have no columns; write 1 for a random intercept.")
         sizes += [1] * len(part.names) if bar.independent else [len(part.names)]
-    is_nested = any(bar.lower is not None for bar in bars)
-    levels = [f" | {bar.level}" if is_nested else "" for bar in bars]
+    has_levels = any(bar.lower is not None for bar in bars) or len({bar.level for bar in bars}) > 1
+    levels = [f" | {bar.level}" if has_levels else "" for bar in bars]
     names = tuple(name + level for part, level in zip(parts, levels, strict=True) for name in part.names)
     repeated = next((name for k, name in enumerate(names) if name in names[:k]), None)
     if repeated is not None:

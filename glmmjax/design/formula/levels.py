@@ -1,9 +1,9 @@
-"""Groups of random effects: one cluster variable, or two of which one is nested in the other. Pure text, no tables."""
+"""Groups of random effects: one cluster variable, two of which one is nested in the other, or several that are crossed. Pure text."""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from glmmjax.design.formula.tokens import split_at, unquoted_name
 from glmmjax.errors import FormulaError
@@ -11,7 +11,7 @@ from glmmjax.errors import FormulaError
 if TYPE_CHECKING:
     from glmmjax.design.formula.split import Bar, FormulaParts
 
-__all__ = ["by_level", "read_group"]
+__all__ = ["by_level", "is_crossed", "read_group"]
 
 _HOW = "For classes nested in schools write | school/class, or (time | school) + (1 | school:class)."
 
@@ -40,49 +40,78 @@ def read_group(text: str, formula: str) -> list[tuple[str, str | None]]:
     raise FormulaError(f"the cluster variable {text!r} in {formula!r} must be the name of one column, or Q('name with spaces').")
 
 
+def is_crossed(bars: tuple[Bar, ...]) -> bool:
+    """Whether the sets of random effects belong to several factors that are not one level nested in another, both with effects."""
+    levels = {bar.columns for bar in bars}
+    return len(levels) > 1 and not _is_nested(levels)
+
+
+def _is_nested(levels: set[tuple[str, ...]]) -> bool:
+    """Whether the levels are ``a``, and ``a:b`` or ``b:a``."""
+    upper, lower = min(levels, key=len), max(levels, key=len)
+    return len(levels) == 2 and len(upper) == 1 and len(lower) == 2 and upper[0] in lower
+
+
 def by_level(parts: FormulaParts) -> FormulaParts:
-    """``parts`` with the effects of the upper level first, where there are two.
+    """``parts`` with the effects of one level side by side: those of the upper level first where one is nested in the other.
 
     Raises
     ------
     FormulaError
-        For groups that are not one column, or one nested in another.
+        For a zero part or levels that the model cannot have.
     """
-    bars = [bar for side in parts.right_sides.values() for bar in side.bars]
-    uppers = list(dict.fromkeys(bar.group for bar in bars if bar.lower is None))
-    pairs = list(dict.fromkeys(frozenset((bar.group, bar.lower)) for bar in bars if bar.lower is not None))
-    if not pairs:
-        _check_one_group(uppers, parts.text)
+    bars = tuple(_one_spelling([bar for side in parts.right_sides.values() for bar in side.bars]))
+    levels = {bar.columns for bar in bars}
+    if len(levels) == 1:
+        if len(min(levels)) == 2:
+            raise FormulaError(
+                f"{parts.text} has the group {bars[0].level!r} alone. {_HOW} For one level given by two columns make one column, "
+                "df['g12'] = df['g1'].astype(str) + '/' + df['g2'].astype(str), and write | g12."
+            )
         return parts
-    if len(pairs) > 1 or len(uppers) != 1 or uppers[0] not in pairs[0]:
-        levels = ", ".join(repr(level) for level in dict.fromkeys(bar.level for bar in bars))
+    main = tuple(_one_spelling(list(parts.bars)))
+    if is_crossed(bars):
+        return _crossed(parts, main)
+    return _nested(parts, min(levels, key=len)[0], main) if levels else parts
+
+
+def _one_spelling(bars: list[Bar]) -> list[Bar]:
+    """``class:school`` as ``school:class``, if that or ``school`` comes first."""
+    seen: list[tuple[str, ...]] = []
+    singles = {bar.group for bar in bars if bar.lower is None}
+    found = []
+    for bar in bars:
+        turned = dataclasses.replace(bar, group=bar.lower, lower=bar.group) if bar.lower is not None else bar
+        bar = turned if turned.columns in seen or (turned.group in singles and bar.group not in singles) else bar
+        seen.append(bar.columns)
+        found.append(bar)
+    return found
+
+
+def _crossed(parts: FormulaParts, main: tuple[Bar, ...]) -> FormulaParts:
+    if parts.zero is not None and parts.zero.bars:
         raise FormulaError(
-            f"{parts.text} has the groups {levels}; random effects may have one grouping factor, or two levels of which one is nested in "
-            f"the other, both with effects of their own. {_HOW} For one level given by two columns make one column, "
-            "df['g12'] = df['g1'].astype(str) + '/' + df['g2'].astype(str), and write | g12."
+            f"{parts.text}: the zero part of a model with crossed factors has no random effects; leave zi_random out, or keep one factor."
         )
-    (lower,) = pairs[0] - {uppers[0]}
-    main = _ordered(parts.bars, uppers[0], lower)
-    zero = parts.zero and parts.zero._replace(bars=_ordered(parts.zero.bars, uppers[0], lower))
+    order = list(dict.fromkeys(bar.level for bar in main))
+    return dataclasses.replace(parts, bars=tuple(sorted(main, key=lambda bar: order.index(bar.level))))
+
+
+def _nested(parts: FormulaParts, upper: str, bars: tuple[Bar, ...]) -> FormulaParts:
+    """The model of two levels, one nested in the other."""
+    main = _upper_first(bars)
+    zero = parts.zero and parts.zero._replace(bars=_upper_first(tuple(_one_spelling([*bars, *parts.zero.bars])[len(bars) :])))
+    pair = next(bar for bar in (*main, *(zero.bars if zero else ())) if bar.lower is not None)
     if zero is not None and any(bar.lower is None for bar in zero.bars):
         raise FormulaError(
-            f"{parts.text}: random effects of the zero part belong to the lower of two levels; write zi_random='~ 1 | {uppers[0]}:{lower}'."
+            f"{parts.text}: random effects of the zero part belong to the lower of two levels; write zi_random='~ 1 | {pair.group}:{pair.lower}'."
         )
     if not any(bar.lower for bar in main):
-        raise FormulaError(f"{parts.text}: the main part has no effects of {uppers[0]}:{lower}; add (1 | {uppers[0]}:{lower}).")
+        raise FormulaError(f"{parts.text}: the main part has no effects of {pair.level}; add (1 | {pair.level}).")
+    if all(bar.lower for bar in main):
+        raise FormulaError(f"{parts.text}: the main part has no effects of {upper}; add (1 | {upper}).")
     return dataclasses.replace(parts, bars=main, zero=zero)
 
 
-def _ordered(bars: tuple[Bar, ...], upper: str, lower: Any) -> tuple[Bar, ...]:
-    """Effects of the upper level, then those of the lower one, whichever way round its columns were written."""
-    named = [dataclasses.replace(bar, group=upper, lower=lower) if bar.lower else bar for bar in bars]
-    return tuple(sorted(named, key=lambda bar: bar.lower is not None))
-
-
-def _check_one_group(groups: list[str], text: str) -> None:
-    if len(groups) > 1:
-        raise FormulaError(
-            f"{text} has {len(groups)} grouping factors: {', '.join(map(repr, groups))}. One of them may be nested in the other: "
-            f"write | {groups[0]}/{groups[1]} if each {groups[1]} belongs to one {groups[0]}. For crossed factors keep the one with "
-            "more levels, and put the other into the fixed effects, as C(name)."
-        )
+def _upper_first(bars: tuple[Bar, ...]) -> tuple[Bar, ...]:
+    return tuple(sorted(bars, key=lambda bar: bar.lower is not None))

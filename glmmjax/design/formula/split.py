@@ -5,7 +5,8 @@ patsy reads ``(1 | id)`` as a bitwise or and gives no error, so everything with 
 
     outcome ~ terms + offset(expression) + (terms | group) + (terms || group)
 
-A group is a column, ``school``; a column inside another, ``school:class``; or both, ``school/class``. ``levels`` has the rules.
+A group is a column, ``school``; a column inside another, ``school:class``; or both, ``school/class``. Groups of which neither is inside the
+other are crossed, as ``(1 | item) + (1 | person)``. ``levels`` has the rules.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 import dataclasses
 from typing import NamedTuple
 
-from glmmjax.design.formula.levels import by_level, read_group
+from glmmjax.design.formula.levels import by_level, is_crossed, read_group
 from glmmjax.design.formula.tokens import call_argument, names_in, read_tokens, split_at
 from glmmjax.errors import ArgumentError, FormulaError
 
@@ -42,7 +43,12 @@ class Bar:
     @property
     def level(self) -> str:
         """The level that the effects belong to: ``"school"``, ``"school:class"``."""
-        return self.group if self.lower is None else f"{self.group}:{self.lower}"
+        return ":".join(self.columns)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns whose values identify a cluster of the level."""
+        return (self.group,) if self.lower is None else (self.group, self.lower)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,13 +77,28 @@ class FormulaParts:
     dispersion: RightSide | None = None
 
     @property
+    def factors(self) -> dict[str, tuple[str, ...]]:
+        """The columns that identify the levels of each of several crossed factors, by the factor's name; empty where factors are not crossed."""
+        found = {bar.level: bar.columns for bar in self.bars}
+        return found if is_crossed(self.bars) else {}
+
+    @property
     def group(self) -> str | None:
-        """The cluster variable, None without random effects."""
+        """The cluster variable, None without random effects and for crossed factors."""
+        if self.factors:
+            return None
         return next((bar.group for side in self.right_sides.values() for bar in side.bars), None)
+
+    @property
+    def cluster_columns(self) -> tuple[str, ...]:
+        """The columns that identify clusters, those of the upper of two levels first."""
+        return tuple(dict.fromkeys(name for side in self.right_sides.values() for bar in side.bars for name in bar.columns))
 
     @property
     def lower_group(self) -> str | None:
         """The column of the clusters inside clusters, None where there are none."""
+        if self.factors:
+            return None
         return next((bar.lower for bar in self.right_sides["main"].bars if bar.lower is not None), None)
 
     @property

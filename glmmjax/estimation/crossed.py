@@ -1,0 +1,123 @@
+"""Crossed factors after Laplace's method: its error by importance sampling, and the maximum of the corrected log-likelihood."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import numpy as np
+from jax import Array
+
+from glmmjax.estimation.ascent import ascend_again
+from glmmjax.estimation.convergence import LaplaceError
+from glmmjax.estimation.evaluators.one_program import OneProgram
+from glmmjax.estimation.judgement import Judgement, Settled, added
+from glmmjax.estimation.maximum import Asked
+from glmmjax.estimation.objective import Problem
+from glmmjax.estimation.sequence import FIRST_ORDER
+from glmmjax.estimation.xla.program import as_program
+from glmmjax.likelihood.clusters import Bucket, padded_rows
+from glmmjax.likelihood.crossed import crossed_levels
+from glmmjax.likelihood.crossed_importance import importance_rule, importance_weights
+from glmmjax.likelihood.crossed_modes import from_levels
+from glmmjax.likelihood.levels import ImportanceRule
+
+__all__ = ["corrected", "with_laplace_error"]
+
+_POINTS = {1: 11, 2: 7}  # for each level of the factor that is eliminated, by the number of its effects; 5 for more
+_ERROR_DRAWS = 400  # draws that tell the error of Laplace's method, fewer on large data
+_ERROR_WORK = 100_000_000  # rows x nodes x draws that this may take
+_FEWEST_DRAWS = 40
+_ENOUGH = 5  # draws for each effect from which on their covariance is made exact
+_ROUNDS = 6  # of draws around a maximum, each from where the one before has ended
+_STILL = 0.01  # standard errors: a round that moves no estimate by more is the last
+
+
+def with_laplace_error(whole: OneProgram, found: Settled, asked: Asked) -> tuple[Settled, LaplaceError]:
+    """The end of an ascent by Laplace's method, with the error of its log-likelihood there."""
+    problem, bucket = whole.settings.problem, whole.integral.buckets[0]
+    nodes = _nodes(bucket) ** crossed_levels(bucket).n_effects[crossed_levels(bucket).eliminated]
+    n = int(np.clip(_ERROR_WORK // (padded_rows([bucket]) * nodes), _FEWEST_DRAWS, _ERROR_DRAWS))
+    newton = found.last.newton
+    if not np.isfinite(float(newton.at.value)):
+        return found, LaplaceError(np.nan, np.nan, 0.0, n)
+    rule, _ = _drawn(problem, _nodes(bucket), newton.theta, bucket, newton.at.modes[0], _pairs(bucket, n, asked.options.seed))
+    error = _error(_weights(problem, newton.theta, bucket, rule), float(newton.at.log_likelihood))
+    return found._replace(judgement=Judgement(error.value, np.nan)), error
+
+
+def corrected(whole: OneProgram, found: Settled, asked: Asked) -> tuple[Settled, LaplaceError]:
+    """The maximum of the log-likelihood by importance sampling, from that by Laplace's method.
+
+    The draws come from the normal approximation at a maximum, and are made again from where the search by them has ended, by the same
+    random numbers.
+    """
+    problem, bucket = whole.settings.problem, whole.integral.buckets[0]
+    z, modes = _pairs(bucket, asked.options.n_draws, asked.options.seed), found.last.newton.at.modes[0]
+    last, counts = found.last, found.n_evaluations
+    for _ in range(_ROUNDS):
+        before = np.asarray(last.newton.theta)
+        rule, modes = _drawn(problem, _nodes(bucket), last.newton.theta, bucket, modes, z)
+        last = ascend_again(whole.with_rule(rule), last, None, asked.report)
+        counts = added(counts, (0, 0, last.newton.n_newton))
+        if not _has_moved(before, last.newton):
+            break
+    # the modes, and the log-likelihood by Laplace's method, at the end
+    rule, modes = _drawn(problem, _nodes(bucket), last.newton.theta, bucket, modes, z)
+    at_end = whole.by_rule(last, whole.integral.rule, FIRST_ORDER)
+    error = _error(_weights(problem, last.newton.theta, bucket, rule), float(at_end.log_likelihood))
+    at = last.newton.at._replace(modes=(modes,))
+    last = last._replace(newton=last.newton._replace(at=at))
+    return found._replace(last=last, n_evaluations=counts, judgement=Judgement(0.0, np.nan)), error
+
+
+def _has_moved(before: np.ndarray, newton: Any) -> bool:
+    """Whether a search has moved an estimate by more than Monte Carlo error is worth."""
+    information = -np.asarray(newton.hessian)
+    errors = np.sqrt(np.abs(np.diagonal(np.linalg.pinv(information))))
+    return bool(np.any(np.abs(np.asarray(newton.theta) - before) > _STILL * errors))
+
+
+def _nodes(bucket: Bucket) -> int:
+    factors = crossed_levels(bucket)
+    return _POINTS.get(factors.n_effects[factors.eliminated], 5)
+
+
+def _pairs(bucket: Bucket, n: int, seed: int) -> np.ndarray:
+    """(n, N) standard normal numbers, the second half the negative of the first; N effects of all factors but the eliminated one."""
+    factors = crossed_levels(bucket)
+    sizes = [q * levels for q, levels in zip(factors.n_effects, factors.n_levels, strict=True)]
+    z = np.random.default_rng(seed).normal(size=(max(n // 2, 1), sum(sizes) - sizes[factors.eliminated]))
+    if len(z) >= _ENOUGH * z.shape[1]:  # the sample has the covariance of the law, which takes most of the Monte Carlo error out
+        values, vectors = np.linalg.eigh(z.T @ z / len(z))
+        z = z @ (vectors / np.sqrt(values)) @ vectors.T
+    return np.concatenate([z, -z])
+
+
+def _error(log_weights: Array, by_laplace: float) -> LaplaceError:
+    """The log of the mean weight beside Laplace's value, with the standard error that the pairs of draws show."""
+    values = np.asarray(log_weights)
+    largest = values.max()
+    weights = np.exp(values - largest)
+    pairs, total = weights.reshape(2, -1).mean(0), weights.sum()
+    spread = pairs.std(ddof=1) / pairs.mean() / np.sqrt(len(pairs)) if len(pairs) > 1 else np.nan
+    value = float(np.log(weights.mean()) + largest - by_laplace)
+    return LaplaceError(value, float(spread), float(total**2 / (weights**2).sum()), len(values))
+
+
+@as_program((0, 1))
+def _drawn(problem: Problem, n_points: int, theta: Array, bucket: Bucket, modes: Array, z: Array) -> tuple[ImportanceRule, Array]:
+    """Draws around the mode at ``theta``, and the modes (1, q, n) there."""
+    block = _only_block(bucket)
+    params = problem.layout.params(theta)
+    rule, peak = importance_rule(params, block, modes[0], problem.family, problem.prior, z, n_points)
+    return rule, from_levels(crossed_levels(block), peak.mode)[None]
+
+
+@as_program(0)
+def _weights(problem: Problem, theta: Array, bucket: Bucket, rule: ImportanceRule) -> Array:
+    return importance_weights(problem.layout.params(theta), _only_block(bucket), problem.family, problem.prior, rule)
+
+
+def _only_block(bucket: Bucket) -> Bucket:
+    return jax.tree.map(lambda leaf: leaf[0], bucket)
