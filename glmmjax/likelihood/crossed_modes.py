@@ -12,7 +12,7 @@ and ``log|H| = sum_a log|H_aa| + log|S|``. The cost is that of one dense Cholesk
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+import itertools
 from typing import NamedTuple
 
 import jax
@@ -20,13 +20,15 @@ import jax.numpy as jnp
 from jax import Array
 
 from glmmjax.likelihood.levels import CrossedFactors
-from glmmjax.likelihood.modes import NewtonStep, search
 from glmmjax.likelihood.prior import Prior
 from glmmjax.likelihood.row_derivatives import RowDerivatives, cut_off, row_derivatives
 from glmmjax.likelihood.rows import Integrand, Predictors
 from glmmjax.likelihood.small_matrices import Matrix, cholesky, inverse_transpose, symmetric
 
 __all__ = ["CrossedPeak", "Curvature", "curvature_at", "find_crossed_peak", "from_levels", "inverse_of", "log_det", "sums_by_level", "to_levels"]
+
+_MAX_STEPS = 200
+_FAST = 0.05  # of the squared length of a step: where the next one is shorter, the factor of H is kept
 
 _Effects = tuple[Array, ...]  # (q_k, n_levels) for each factor
 
@@ -63,6 +65,18 @@ class Curvature(NamedTuple):
     schur: Array
 
 
+class _Search(NamedTuple):
+    """A search for the mode; a trial is accepted when h does not fall."""
+
+    mode: _Effects  # last accepted point
+    value: Array  # () h there
+    step: _Effects  # proposed step from it
+    size: Array  # () squared length of the step in posterior standard deviations
+    factored: Curvature  # H of this point or one before, with the Cholesky factor of S in its place
+    n_trials: Array  # ()
+    is_still: Array  # () bool: rounding keeps the steps from becoming smaller
+
+
 def to_levels(factors: CrossedFactors, on_lanes: Array) -> _Effects:
     """(q_k, n_levels) for each factor, from values (q, n) that stand on the rows."""
     return tuple(on_lanes[where][:, rows] for where, rows in zip(factors.effects, factors.first_rows, strict=True))
@@ -86,8 +100,17 @@ def find_crossed_peak(f: Integrand, factors: CrossedFactors, start: Array) -> tu
 
 @jax.custom_jvp
 def _mode(f: Integrand, factors: CrossedFactors, start: _Effects) -> _Effects:
-    flat = search(lambda u: _newton(f, factors, u), jnp.concatenate([values.ravel() for values in start])[:, None])
-    return _split(factors, flat[:, 0])
+    """The mode, by Newton steps that keep the factor of H as long as they come nearer fast: a step then costs one pass over the rows."""
+    tolerance, unknown = jnp.finfo(f.x.eta.dtype).eps ** 1.25, jnp.array(jnp.inf, f.x.eta.dtype)
+
+    def unfinished(s: _Search) -> Array:
+        return (s.n_trials < _MAX_STEPS) & (s.size > tolerance) & ~s.is_still
+
+    still = jax.tree.map(jnp.zeros_like, start)
+    none = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(lambda: _factored_at(f, factors, start)))
+    first = _Search(start, -unknown, still, unknown, none, jnp.zeros((), jnp.int32), jnp.array(False))
+    last = jax.lax.while_loop(unfinished, lambda s: _trial(f, factors, s), first)
+    return _plus(last.mode, last.step)
 
 
 @_mode.defjvp
@@ -104,25 +127,50 @@ def _mode_jvp(primals, tangents):
     return mode, _solve(f.x.zl[0, :, 0], factors, curvature_at(f, factors, rows), change)
 
 
-def _newton(f: Integrand, factors: CrossedFactors, flat: Array) -> NewtonStep:
-    """Newton's step at ``flat`` (K, 1), the effects of all levels one after the other."""
-    effects = _split(factors, flat[:, 0])
-    rows = row_derivatives(f, from_levels(factors, effects))
-    gradient = _gradient(f, factors, rows, effects)
+def _trial(f: Integrand, factors: CrossedFactors, s: _Search) -> _Search:
+    """Move to the proposed point and propose a step from there, or shorten the step."""
+    there = _plus(s.mode, s.step)
+    rows = row_derivatives(f, from_levels(factors, there))
+    value, gradient = rows.value.sum() + _log_prior(f.prior, there), _gradient(f, factors, rows, there)
+    slack = 100.0 * jnp.finfo(value.dtype).eps * (1.0 + jnp.abs(s.value))
+    step, size = _step(f, factors, s.factored, gradient)
+    # so close to the mode, rounding in a sum of large terms can hide the rise of h
+    good = ((value >= s.value - slack) | (s.size < 1e-3)) & jnp.isfinite(value) | (s.n_trials == 0)
+    is_slow = ~(size < _FAST * s.size) & (s.size > 1e-16) | (s.n_trials == 0)
+    renew = lambda: (lambda found: (found, *_step(f, factors, found, gradient)))(_factored(f, factors, rows))  # noqa: E731
+    factored, step, size = jax.lax.cond(good & is_slow, renew, lambda: (s.factored, step, size))
+    chosen = _Search(there, value, step, size, factored, s.n_trials + 1, ~(size < s.size) & (size < 1e-14))
+    shorter = s._replace(step=jax.tree.map(lambda leaf: 0.25 * leaf, s.step), n_trials=s.n_trials + 1)
+    return jax.tree.map(lambda a, b: jnp.where(good, a, b), chosen, shorter)
 
-    def step(rows: RowDerivatives) -> _Effects:
+
+def _step(f: Integrand, factors: CrossedFactors, factored: Curvature, gradient: _Effects) -> tuple[_Effects, Array]:
+    """``H^-1`` times the gradient, and its squared length in posterior standard deviations; ``schur`` of ``factored`` is a Cholesky factor."""
+    solved = lambda b: jax.scipy.linalg.cho_solve((factored.schur, True), b)  # noqa: E731
+    step = _solve(f.x.zl[0, :, 0], factors, factored, gradient, solved)
+    return step, _product(step, gradient)
+
+
+def _factored_at(f: Integrand, factors: CrossedFactors, effects: _Effects) -> Curvature:
+    return _factored(f, factors, row_derivatives(f, from_levels(factors, effects)))
+
+
+def _factored(f: Integrand, factors: CrossedFactors, rows: RowDerivatives) -> Curvature:
+    """H with the Cholesky factor of S in its place; where that is not positive definite, by curvatures of rows cut off at 0."""
+
+    def by(rows: RowDerivatives) -> Curvature:
         found = curvature_at(f, factors, rows)
-        factor = jnp.linalg.cholesky(found.schur)
-        solved = lambda b: jax.scipy.linalg.cho_solve((factor, True), b)  # noqa: E731
-        return _solve(f.x.zl[0, :, 0], factors, found, gradient, solved)
+        return found._replace(schur=jnp.linalg.cholesky(found.schur))
 
-    found = step(rows)
-    if not f.family.is_log_concave:
-        is_good = jnp.isfinite(_product(found, gradient)) & (_product(found, gradient) >= 0.0)
-        found = jax.lax.cond(is_good, lambda: found, lambda: step(rows._replace(curvature=cut_off(rows.curvature))))
-    value = rows.value.sum() + _log_prior(f.prior, effects)
-    joined = jnp.concatenate([values.ravel() for values in found])[:, None]
-    return NewtonStep(value[None], joined, _product(found, gradient)[None])
+    exact = by(rows)
+    if f.family.is_log_concave:
+        return exact
+    is_good = jnp.isfinite(jnp.diagonal(exact.schur).sum() + exact.log_det)
+    return jax.lax.cond(is_good, lambda: exact, lambda: by(rows._replace(curvature=cut_off(rows.curvature))))
+
+
+def _plus(a: _Effects, b: _Effects) -> _Effects:
+    return tuple(one + other for one, other in zip(a, b, strict=True))
 
 
 def curvature_at(f: Integrand, factors: CrossedFactors, rows: RowDerivatives) -> Curvature:
@@ -156,29 +204,35 @@ def _schur(zl: Array, factors: CrossedFactors, weight: Array, half: Array) -> Ar
     columns, places = _dense_columns(zl, factors)
     size = _dense_size(factors)
 
-    def scattered(first: Sequence[Array], second: Sequence[Array], values: Array) -> Array:
-        """(N, N) sums of ``values`` times a column of each side, at the places of both."""
+    def scattered(first: list[Array], second: list[Array], to: list[Array], by: list[Array]) -> Array:
+        """(N, N) sums of products of a column of each side, at the places of both."""
         total = jnp.zeros(size * size, zl.dtype)
-        for (z, at), (other, to) in ((a, b) for a in first for b in second):
-            total = total + jax.ops.segment_sum(values * z * other, at * size + to, size * size)
+        for (one, row), (other, column) in itertools.product(zip(first, to, strict=True), zip(second, by, strict=True)):
+            total = total + jax.ops.segment_sum(one * other, row * size + column, size * size)
         return total.reshape(size, size)
 
-    lanes = list(zip(columns, places, strict=True))
-    total = jnp.eye(size, dtype=zl.dtype) + scattered(lanes, lanes, weight)
-    if factors.pairs is None:
-        levels, codes = factors.n_levels[factors.eliminated], factors.codes[factors.eliminated]
-        for one in half:
-            flat = jnp.zeros(levels * size, zl.dtype)
-            for z, at in lanes:
-                flat = flat + jax.ops.segment_sum(weight * one * z, codes * size + at, levels * size)
-            table = flat.reshape(levels, size)
-            total = total - jnp.matmul(table.T, table, precision="highest")
-        return total
-    own = scattered(lanes, lanes, weight * weight * (half * half).sum(0))
-    i, j = factors.pairs
-    left, right = [(z[i], at[i]) for z, at in lanes], [(z[j], at[j]) for z, at in lanes]
-    others = scattered(left, right, weight[i] * weight[j] * (half[:, i] * half[:, j]).sum(0))
-    return total - own - others - others.T
+    total = jnp.eye(size, dtype=zl.dtype) + scattered([weight * z for z in columns], columns, places, places)
+    for of_effect in half:  # one term for each effect of a level that is eliminated
+        own = [weight * of_effect * z for z in columns]
+        if factors.pairs is None:
+            total = total - _dense_product(own, places, factors, size)
+        else:
+            i, j = factors.pairs
+            across = scattered(
+                [values[i] for values in own], [values[j] for values in own], [at[i] for at in places], [at[j] for at in places]
+            )
+            total = total - scattered(own, own, places, places) - across - across.T
+    return total
+
+
+def _dense_product(own: list[Array], places: list[Array], factors: CrossedFactors, size: int) -> Array:
+    """(N, N) ``M' M`` for the table M (n_levels, N) of sums of ``own`` over the rows of each level and place."""
+    n_levels, codes = factors.n_levels[factors.eliminated], factors.codes[factors.eliminated]
+    flat = jnp.zeros(n_levels * size, own[0].dtype)
+    for values, at in zip(own, places, strict=True):
+        flat = flat + jax.ops.segment_sum(values, codes * size + at, n_levels * size)
+    table = flat.reshape(n_levels, size)
+    return jnp.matmul(table.T, table, precision="highest")
 
 
 def _dense_columns(zl: Array, factors: CrossedFactors) -> tuple[list[Array], list[Array]]:
@@ -246,15 +300,6 @@ def _log_prior(prior: Prior, effects: _Effects) -> Array:
 
 def _product(a: _Effects, b: _Effects) -> Array:
     return sum((one * other).sum() for one, other in zip(a, b, strict=True))
-
-
-def _split(factors: CrossedFactors, flat: Array) -> _Effects:
-    """The effects of each factor, from those of all one after the other."""
-    found, first = [], 0
-    for q, n in zip(factors.n_effects, factors.n_levels, strict=True):
-        found.append(flat[first : first + q * n].reshape(q, n))
-        first += q * n
-    return tuple(found)
 
 
 @jax.custom_jvp
