@@ -62,7 +62,8 @@ def mixed_model(
     fixed : outcome and fixed effects, ``"y ~ sex * time"``; random effects may stand in it as ``+ (time | id)``. Two outcome
         columns are ``cbind(successes, failures)``; ``offset(np.log(t))`` may be among the terms.
     random : random effects and cluster variable, ``"~ time | id"``, or ``"~ time || id"`` for independent ones. Two levels, one nested in
-        the other, are ``"~ 1 | school/class"``; crossed factors are ``"(1 | item) + (1 | person)"``. None when the formula has them, else the model has none.
+        the other, are ``"~ 1 | school/class"``; crossed factors are ``"(1 | item) + (1 | person)"``. None when the formula has them, else
+        the model has none.
     data : DataFrame, or a dict of columns, or ``glmmjax.stream(...)`` for data larger than memory. Rows with a missing value in a used
         column are dropped and counted.
     family : ``"binomial"``, ``"poisson"``, or a family object such as ``glmmjax.families.Binomial(link="probit")``.

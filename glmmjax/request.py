@@ -125,8 +125,8 @@ class FitRequest(ModelArguments):
             return self.rule
         if self.rule.n_points not in (None, 1):
             raise ArgumentError(
-                f"n_agq={shown(self.n_agq)} is for one grouping factor, or two nested ones. Crossed factors take Laplace's method, n_agq=1 or "
-                "None, whose error fit.laplace_error() estimates, and which correction='importance' takes out."
+                f"n_agq={shown(self.n_agq)} is for one grouping factor, or two nested ones. Crossed factors take Laplace's method, "
+                "n_agq=1, whose error is in fit.convergence.laplace_error; correction='importance' takes it out."
             )
         if self.mesh is not None:
             raise ArgumentError(f"devices={shown(self.devices)} share clusters, and crossed factors make none; leave devices out.")

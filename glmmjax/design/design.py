@@ -9,10 +9,10 @@ import jax
 import numpy as np
 
 from glmmjax.arguments import Judged, Text, takes
+from glmmjax.design.columns.factors import Factor
 from glmmjax.design.columns.recipe import Recipe
 from glmmjax.design.formula.split import FormulaParts
 from glmmjax.design.layout.block_files import StreamedRows
-from glmmjax.design.layout.crossing import Factor
 from glmmjax.design.layout.nesting import LowerLevel
 from glmmjax.design.layout.new_values import with_many_outcomes, with_new_offset, with_new_outcome, with_new_weights
 from glmmjax.errors import ArgumentError, RowsNotKeptError

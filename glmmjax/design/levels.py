@@ -6,7 +6,16 @@ from glmmjax.design.design import Design
 from glmmjax.errors import ArgumentError
 from glmmjax.likelihood.levels import CrossedFactors
 
-__all__ = ["check_one_level", "cluster_columns", "compared_names", "crossed_of", "effects_by_level", "has_levels", "level_names"]
+__all__ = [
+    "check_has_clusters",
+    "check_one_level",
+    "cluster_columns",
+    "compared_names",
+    "crossed_of",
+    "effects_by_level",
+    "has_levels",
+    "level_names",
+]
 
 
 def level_names(design: Design) -> tuple[str, ...]:
@@ -55,6 +64,17 @@ def compared_names(design: Design, other: Design) -> tuple[str, ...]:
     if has_levels(design) or not has_levels(other):
         return design.random_names
     return tuple(f"{name} | {design.group_name}" for name in design.random_names)
+
+
+def check_has_clusters(design: Design, what: str) -> None:
+    """Refuse ``what`` for crossed factors, whose rows belong to no clusters that are independent of each other.
+
+    Raises
+    ------
+    ArgumentError
+    """
+    if design.factors:
+        check_one_level(design, what)
 
 
 def check_one_level(design: Design, what: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from glmmjax.design.columns.factors import numbers_in
 from glmmjax.design.columns.groups import Groups, NestedGroups, as_numbers, nested_groups, number_clusters
 from glmmjax.design.columns.outcome import Outcome, read_part_of_outcome
 from glmmjax.design.columns.predictors import without_intercept
@@ -35,6 +36,7 @@ class NewRows(NamedTuple):
     outcome : (n,) for each outcome column; () when it was not asked for
     groups : clusters in order of first appearance; None when they were not asked for, and in a model without random effects
     lower : the clusters inside them, of a model with two levels
+    factors : (n,) for each crossed factor: the level of each row; levels that the fit does not know have numbers beyond its own
     is_complete : (all rows,) bool: which rows of the new data these are
     labels : (all rows,) labels of the rows of the new data
     """
@@ -47,6 +49,7 @@ class NewRows(NamedTuple):
     is_complete: np.ndarray
     labels: pd.Index
     lower: NestedGroups | None = None
+    factors: tuple[np.ndarray, ...] = ()
 
 
 def read_new_rows(
@@ -69,7 +72,8 @@ def read_new_rows(
     offsets = {kind: _offset(data, name, argument, kind) for kind, name in recipe.offsets.items()}
     groups = _column(data, parts.group, argument, text) if with_groups and parts.group is not None else None
     inside = None if groups is None or parts.lower_group is None else _column(data, parts.lower_group, argument, text)
-    extra = [values for values in (*offsets.values(), groups, inside) if values is not None]
+    of_factors = {name: _column(data, name, argument, text) for names in parts.factors.values() for name in names if with_groups}
+    extra = [values for values in (*offsets.values(), groups, inside, *of_factors.values()) if values is not None]
     is_complete = ~np.logical_or.reduce([np.zeros(len(data), bool), *(np.asarray(pd.isna(c)) for c in (*columns.values(), *extra))])
     frame = _frame(columns, is_complete, recipe.levels, data.index, argument)
     labels = data.index[is_complete]
@@ -87,6 +91,7 @@ def read_new_rows(
         groups=clusters,
         is_complete=is_complete,
         labels=data.index,
+        factors=tuple(numbers_in(factor, of_factors, is_complete) for factor in design.factors if with_groups),
         lower=None if clusters is None or inside is None else nested_groups(clusters, pd.Series(inside)[is_complete], parts.lower_group),
     )
 

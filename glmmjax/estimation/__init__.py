@@ -7,7 +7,8 @@ From the lowest up; each imports only those before it:
 - ``objective``: what estimation maximises, as a function of the free vector theta
 - ``padding``: columns padded up to classes of sizes, so that other terms compile nothing
 - ``glm``: the model without random effects, where the search for starting values begins
-- ``levels``: each of two levels of random effects as a model of its own
+- ``levels``: each of several grouping factors as a model of its own
+- ``working_model``: D from the residuals of the model without random effects
 - ``starting_values``: starting values from the data alone
 - ``phases/``: which step to take: EM, quasi-Newton, Newton
 - ``family_limits``: a maximum where an extra parameter runs off and the family becomes a simpler one
@@ -23,6 +24,7 @@ From the lowest up; each imports only those before it:
 - ``maximum``: what a fit from Python is asked for and gives back, and how its end is judged
 - ``second_starts``: other places from which a fit is begun once more, where the end of its ascent gives reason to doubt it
 - ``settling``: the search for a rule that has settled, and for a higher maximum
+- ``crossed``: the error of Laplace's method for crossed factors, and the maximum without it
 - ``maximise``: a fit from Python: starting values, a sample where the data are large, the ascent
 - ``factors``: The factor of D at an estimate, with the derivative of D there, as one program
 - ``fit``: a whole fit as one pure function

@@ -17,10 +17,11 @@ from glmmjax.estimation.objective import Problem
 from glmmjax.estimation.sequence import FIRST_ORDER
 from glmmjax.estimation.xla.program import as_program
 from glmmjax.likelihood.clusters import Bucket, padded_rows
-from glmmjax.likelihood.crossed import crossed_levels
+from glmmjax.likelihood.crossed import crossed_integrand, crossed_levels
 from glmmjax.likelihood.crossed_importance import importance_rule, importance_weights
 from glmmjax.likelihood.crossed_modes import from_levels
-from glmmjax.likelihood.levels import ImportanceRule
+from glmmjax.likelihood.levels import CrossedFactors, ImportanceRule
+from glmmjax.likelihood.rows import Integrand
 
 __all__ = ["corrected", "with_laplace_error"]
 
@@ -108,16 +109,16 @@ def _error(log_weights: Array, by_laplace: float) -> LaplaceError:
 @as_program((0, 1))
 def _drawn(problem: Problem, n_points: int, theta: Array, bucket: Bucket, modes: Array, z: Array) -> tuple[ImportanceRule, Array]:
     """Draws around the mode at ``theta``, and the modes (1, q, n) there."""
-    block = _only_block(bucket)
-    params = problem.layout.params(theta)
-    rule, peak = importance_rule(params, block, modes[0], problem.family, problem.prior, z, n_points)
-    return rule, from_levels(crossed_levels(block), peak.mode)[None]
+    f, factors = _at(problem, theta, bucket)
+    rule, peak = importance_rule(f, factors, modes[0], z, n_points)
+    return rule, from_levels(factors, peak.mode)[None]
 
 
 @as_program(0)
 def _weights(problem: Problem, theta: Array, bucket: Bucket, rule: ImportanceRule) -> Array:
-    return importance_weights(problem.layout.params(theta), _only_block(bucket), problem.family, problem.prior, rule)
+    return importance_weights(*_at(problem, theta, bucket), rule)
 
 
-def _only_block(bucket: Bucket) -> Bucket:
-    return jax.tree.map(lambda leaf: leaf[0], bucket)
+def _at(problem: Problem, theta: Array, bucket: Bucket) -> tuple[Integrand, CrossedFactors]:
+    block = jax.tree.map(lambda leaf: leaf[0], bucket)
+    return crossed_integrand(problem.layout.params(theta), block, problem.family, problem.prior), crossed_levels(block)

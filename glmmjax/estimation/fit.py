@@ -24,7 +24,7 @@ from glmmjax.likelihood.block_sums import start_modes
 from glmmjax.likelihood.clusters import Bucket, ClusterData
 from glmmjax.likelihood.covariance import canonical, of_levels
 from glmmjax.likelihood.gauss_hermite import check_n_agq
-from glmmjax.likelihood.marginal import in_ambient_precision
+from glmmjax.likelihood.marginal import check_rule, in_ambient_precision
 from glmmjax.likelihood.params import Params, Theta, check_shapes, layout_of, predictor_sizes
 from glmmjax.likelihood.prior import law_of
 from glmmjax.likelihood.quadrature import Quadrature
@@ -127,6 +127,7 @@ def fit_params(
     (0, '-374.5197')
     """
     n_agq, clusters = check_n_agq(n_agq), in_ambient_precision(clusters)
+    check_rule(clusters, n_agq)
     problem = problem_of_clusters(clusters, family, penalty, covariance, is_intercept)
     layout = problem.layout
     fixed = jax.lax.stop_gradient(clusters.buckets)

@@ -37,7 +37,8 @@ def by_level(
 
 def by_factor(problem: Problem, buckets: tuple[Bucket, ...]) -> list[tuple[Problem, tuple[Bucket, ...], Array]]:
     """The model of each of several crossed factors, its data, and the weight (q_k,) of the levels that have draws of its effects."""
-    (bucket,), found = buckets, []
+    (bucket,) = buckets
+    found: list[tuple[Problem, tuple[Bucket, ...], Array]] = []
     factors = crossed_levels(bucket)
     for where, n, codes, rows in zip(factors.effects, factors.n_effects, factors.codes, factors.first_rows, strict=True):
         own = CrossedFactors((n,), 0, (codes,), (rows,), None)

@@ -91,7 +91,12 @@ class Asked(NamedTuple):
 
 
 def maximum(
-    asked: Asked, found: Settled, modes: tuple[np.ndarray, ...], n_on_sample: int, space: SearchSpace, of_laplace: LaplaceError | None = None
+    asked: Asked,
+    found: Settled,
+    modes: tuple[np.ndarray, ...],
+    n_on_sample: int,
+    space: SearchSpace,
+    of_laplace: LaplaceError | None = None,
 ) -> Maximum:
     """The record of a fit, in the coordinates of the data, which ``space`` gives from those of the search."""
     newton, quadrature, (error, shift, *_) = found.last.newton, found.quadrature, found.judgement

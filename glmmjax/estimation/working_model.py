@@ -73,7 +73,7 @@ class WorkingModel(NamedTuple):
 def fit_levels(
     problem: Problem, buckets: tuple[Bucket, ...], glm: Array, information: Array, spread: Array
 ) -> tuple[WorkingModel, Array, Array, Array]:
-    """``_fit_working_model``: D and the shift by it, a small D, mean weights of rows; and the weight (q,) of the clusters that have draws of each random effect.
+    """The working model, a small D, and mean weights of rows; and the weight (q,) of the clusters that have draws of each random effect.
 
     Of two levels each is fitted without the other: the lower one takes the variance of both, and gives up half of it. Shift and
     information are those of the lower one, to which most of the variance within a cluster belongs.
@@ -219,7 +219,7 @@ def _cluster_statistics(problem: Problem, bucket: Bucket, glm: Array) -> _Cluste
         zs, zwz, xwz, w, n_rows = (over_lanes(observed, sums) for sums in (zs, zwz, xwz, rows.weight.sum(1), block.row_weight.sum(0)))
         if isinstance(block.levels, CrossedFactors):  # each lane is a row, which belongs to a level
             summed = [_by_level(sums, block.levels) for sums in (zs, zwz, xwz, w, n_rows)]
-            return _Clusters(*summed[:3], jnp.ones_like(summed[-1]), *summed[3:])
+            return _Clusters(summed[0], summed[1], summed[2], jnp.ones_like(summed[4]), summed[3], summed[4])
         return _Clusters(zs, zwz, xwz, block.cluster_weight, w, n_rows)
 
     # (S, ..., B) -> (..., S * B)

@@ -4,7 +4,7 @@ The data and the model:
 
 - ``clusters``: the data layout, and the only conversions between rows, clusters and blocks
 - ``sharding``: blocks over devices
-- ``levels``: two levels of clusters, and the pair of rules that integrate over them
+- ``levels``: nested and crossed factors, and the rules that integrate over them
 - ``split_levels``: each of them as clusters of one level
 - ``params``: the parameters, and the free vector theta
 - ``structure``: what every covariance structure answers
@@ -29,6 +29,13 @@ Two levels of clusters:
 
 - ``joint_modes``: modes of both levels together
 - ``nested``: the integral of a block of them
+
+Crossed factors, whose rows are one block:
+
+- ``crossed_curvature``: the negative Hessian of the log joint in the random effects of all levels, and its inverse
+- ``crossed_modes``: the mode of all random effects together
+- ``crossed``: Laplace's approximation
+- ``crossed_importance``: the integral by importance sampling
 
 What uses it:
 

@@ -155,7 +155,9 @@ def start_modes(buckets: tuple[Bucket, ...], q: int) -> Modes:
     return tuple(jnp.zeros((b.cluster_weight.shape[0], q, b.cluster_weight.shape[1]), b.cluster_weight.dtype) for b in buckets)
 
 
-def block_values(params: Params, block: Bucket, family: Family, rule: AnyRule, prior: Prior = STANDARD_NORMAL) -> Array:
+def block_values(
+    params: Params, block: Bucket, family: Family, rule: Rule | NestedRule | CrossedRule, prior: Prior = STANDARD_NORMAL
+) -> Array:
     """(B,) log marginal likelihoods of a block."""
     if isinstance(rule, NestedRule):
         return nested_values(params, block, family, rule, prior)

@@ -71,8 +71,7 @@ class Bucket(NamedTuple):
     frame : (S, q, q) upper triangular, the same for every block: ``frame' frame`` is the mean of ``z z'`` over all rows of the data, with
         0 between predictors, and between sets of effects that the structure of D keeps apart. It says along which axes nodes are placed.
         None for the axes of the random effects themselves.
-    levels : which random effects belong to clusters, and which to the clusters inside them, one on each lane; or the levels of crossed
-        factors; None for one level
+    levels : which random effects belong to clusters, and which to those inside them; or the levels of crossed factors; None for one level
     """
 
     y: Any

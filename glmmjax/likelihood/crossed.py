@@ -17,13 +17,14 @@ from jax import Array
 
 from glmmjax.families.base import Family
 from glmmjax.likelihood.clusters import Bucket
-from glmmjax.likelihood.crossed_modes import CrossedPeak, Curvature, find_crossed_peak, from_levels, log_det
+from glmmjax.likelihood.crossed_curvature import level_covariances, log_det
+from glmmjax.likelihood.crossed_modes import CrossedPeak, find_crossed_peak, from_levels
 from glmmjax.likelihood.levels import CrossedFactors
 from glmmjax.likelihood.params import Params
 from glmmjax.likelihood.prior import Prior
 from glmmjax.likelihood.rows import Integrand, log_base, observed_of, predictors_of
 
-__all__ = ["crossed_integrand", "crossed_levels", "crossed_peak", "crossed_value_and_gradient", "crossed_values"]
+__all__ = ["crossed_covariance", "crossed_integrand", "crossed_levels", "crossed_value_and_gradient", "crossed_values"]
 
 
 def crossed_value_and_gradient(
@@ -46,9 +47,10 @@ def crossed_values(params: Params, block: Bucket, family: Family, prior: Prior) 
     return jnp.zeros(block.shape[-1], total.dtype).at[0].set(total)
 
 
-def crossed_peak(params: Params, block: Bucket, start: Array, family: Family, prior: Prior) -> tuple[CrossedPeak, Curvature]:
-    """The mode of all random effects, and the curvature there; the search begins at ``start`` (q, n)."""
-    return find_crossed_peak(crossed_integrand(params, block, family, prior), crossed_levels(block), start)
+def crossed_covariance(params: Params, block: Bucket, start: Array, family: Family, prior: Prior) -> tuple[Array, ...]:
+    """(q_k, q_k, n_levels) covariance of the spherical random effects of each level of each factor given the outcomes."""
+    f, factors = crossed_integrand(params, block, family, prior), crossed_levels(block)
+    return level_covariances(f, factors, find_crossed_peak(f, factors, start)[1])
 
 
 def _value(params: Params, block: Bucket, start: Array, family: Family, prior: Prior) -> tuple[Array, CrossedPeak]:

@@ -21,8 +21,9 @@ from jax import Array
 
 from glmmjax.families.base import Family
 from glmmjax.likelihood.clusters import Bucket
-from glmmjax.likelihood.crossed import crossed_integrand, crossed_levels, crossed_peak
-from glmmjax.likelihood.crossed_modes import CrossedPeak, sums_by_level
+from glmmjax.likelihood.crossed import crossed_integrand, crossed_levels
+from glmmjax.likelihood.crossed_curvature import sums_by_level
+from glmmjax.likelihood.crossed_modes import CrossedPeak, find_crossed_peak
 from glmmjax.likelihood.gauss_hermite import tensor_rule
 from glmmjax.likelihood.levels import CrossedFactors, ImportanceRule
 from glmmjax.likelihood.modes import NewtonStep, search
@@ -35,36 +36,33 @@ from glmmjax.likelihood.small_matrices import Matrix, cholesky, inverse_transpos
 __all__ = ["importance_rule", "importance_value_and_gradient", "importance_weights"]
 
 
-def importance_rule(
-    params: Params, block: Bucket, start: Array, family: Family, prior: Prior, z: Array, n_points: int
-) -> tuple[ImportanceRule, CrossedPeak]:
-    """Draws around the mode at ``params``, and the mode; ``z`` (draws, N) are standard normal numbers.
+def importance_rule(f: Integrand, factors: CrossedFactors, start: Array, z: Array, n_points: int) -> tuple[ImportanceRule, CrossedPeak]:
+    """Draws around the mode, and the mode; ``z`` (draws, N) are standard normal numbers.
 
     The search for the mode begins at ``start`` (q, n); ``n_points`` integrate each level of the factor that is eliminated.
     """
-    factors = crossed_levels(block)
-    peak, found = crossed_peak(params, block, start, family, prior)
+    peak, found = find_crossed_peak(f, factors, start)
     others = jnp.concatenate([values.ravel() for k, values in enumerate(peak.mode) if k != factors.eliminated])
     root = jnp.linalg.cholesky(found.schur)
     draws = others + jax.scipy.linalg.solve_triangular(root.T, z.T, lower=False).T
     log_q = jnp.log(jnp.diagonal(root)).sum() - 0.5 * (z * z).sum(1) - 0.5 * z.shape[1] * math.log(2.0 * math.pi)
-    rule = tensor_rule(n_points, factors.n_effects[factors.eliminated], prior)
+    rule = tensor_rule(n_points, factors.n_effects[factors.eliminated], f.prior)
     return ImportanceRule(draws, log_q, jnp.asarray(rule.nodes), jnp.asarray(rule.log_weights)), peak
 
 
-def importance_weights(params: Params, block: Bucket, family: Family, prior: Prior, rule: ImportanceRule) -> Array:
+def importance_weights(f: Integrand, factors: CrossedFactors, rule: ImportanceRule) -> Array:
     """(draws,) log of the terms whose mean is the likelihood."""
-    one = lambda draw: _log_term(params, block, family, prior, rule, *draw)  # noqa: E731
-    return jax.lax.map(one, (rule.draws, rule.log_q))
+    return jax.lax.map(lambda draw: _log_term(f, factors, rule, *draw), (rule.draws, rule.log_q))
 
 
 def importance_value_and_gradient(
     params: Params, block: Bucket, start: Array, family: Family, rule: ImportanceRule, prior: Prior
 ) -> tuple[tuple[Array, Params], Array, Array]:
     """Log-likelihood and gradient as ``block_value_and_gradient``, of the draws of ``rule``; the modes come back as they were."""
+    factors = crossed_levels(block)
 
     def one(draw: tuple[Array, Array]) -> tuple[Array, Params]:
-        return jax.value_and_grad(lambda params: _log_term(params, block, family, prior, rule, *draw))(params)
+        return jax.value_and_grad(lambda params: _log_term(crossed_integrand(params, block, family, prior), factors, rule, *draw))(params)
 
     terms, slopes = jax.lax.map(one, (rule.draws, rule.log_q))
     weight = jax.nn.softmax(terms)
@@ -72,16 +70,15 @@ def importance_value_and_gradient(
     return (jax.nn.logsumexp(terms) - math.log(len(terms)), gradient), start, jnp.zeros((), terms.dtype)
 
 
-def _log_term(params: Params, block: Bucket, family: Family, prior: Prior, rule: ImportanceRule, draw: Array, log_q: Array) -> Array:
+def _log_term(f: Integrand, factors: CrossedFactors, rule: ImportanceRule, draw: Array, log_q: Array) -> Array:
     """() log of ``p(v) prod_a I_a(v) / q(v)`` at a draw v (N,)."""
-    f, factors, own = crossed_integrand(params, block, family, prior), crossed_levels(block), crossed_levels(block).eliminated
-    eta, of_v, first = f.x.eta, jnp.zeros((), draw.dtype), 0
+    eta, of_v, first, own = f.x.eta, jnp.zeros((), draw.dtype), 0, factors.eliminated
     for k, (q, n) in enumerate(zip(factors.n_effects, factors.n_levels, strict=True)):
         if k != own:
             v = draw[first : first + q * n].reshape(q, n)
             first += q * n
             eta = eta.at[0, 0].add((f.x.zl[0, factors.effects[k], 0] * v[:, factors.codes[k]]).sum(0))
-            of_v = of_v + prior.log_density(v).sum() + prior.log_constant(q) * n
+            of_v = of_v + f.prior.log_density(v).sum() + f.prior.log_constant(q) * n
     left = dataclasses.replace(f, x=Predictors(eta, f.x.zl[:, factors.effects[own]], f.x.phi))
     return _integrals(left, factors, rule).sum() + log_base(left).sum() + of_v - log_q
 
@@ -110,7 +107,9 @@ def _placement(f: Integrand, codes: Array, n_levels: int) -> tuple[Array, Array,
     def curvature(u: Array) -> tuple[Array, Array, Matrix]:
         rows, zl = row_derivatives(f, u[:, codes]), f.x.zl[0, :, 0]
         second = rows.curvature if f.family.is_log_concave else cut_off(rows.curvature)
-        sums = {(a, b): sums_by_level(-second[0][0] * zl[a] * zl[b], codes, n_levels)[0] + float(a == b) for a in range(q) for b in range(a + 1)}
+        sums = {
+            (a, b): sums_by_level(-second[0][0] * zl[a] * zl[b], codes, n_levels)[0] + float(a == b) for a in range(q) for b in range(a + 1)
+        }
         value = sums_by_level(rows.value, codes, n_levels)[0] + f.prior.log_density(u)
         return value, sums_by_level(zl * rows.score[0], codes, n_levels) - f.prior.negative_gradient(u), cholesky(symmetric(sums, q))
 

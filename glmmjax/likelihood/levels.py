@@ -80,14 +80,7 @@ class CrossedFactors:
 
 
 class CrossedRule(NamedTuple):
-    """Laplace's approximation over the random effects of all levels together.
-
-    Attributes
-    ----------
-    count : 1, the number of its nodes
-    """
-
-    count: Any
+    """Laplace's approximation over the random effects of all levels together; it has no nodes to choose."""
 
 
 class ImportanceRule(NamedTuple):
@@ -105,8 +98,3 @@ class ImportanceRule(NamedTuple):
     log_q: Any
     nodes: Any
     log_weights: Any
-
-    @property
-    def count(self) -> int:
-        """Number of nodes in use."""
-        return len(self.log_weights)

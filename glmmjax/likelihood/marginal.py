@@ -18,14 +18,17 @@ from glmmjax.likelihood.block_sums import block_values
 from glmmjax.likelihood.clusters import ClusterData, to_clusters
 from glmmjax.likelihood.covariance import unstructured
 from glmmjax.likelihood.gauss_hermite import check_n_agq
+from glmmjax.likelihood.levels import CrossedFactors
 from glmmjax.likelihood.params import Params, check_shapes, layout_of, predictor_sizes
 from glmmjax.likelihood.prior import STANDARD_NORMAL, Prior, law_of
 from glmmjax.likelihood.quadrature import Quadrature
 from glmmjax.likelihood.rule import Rule
 from glmmjax.likelihood.sharding import CLUSTERS, MESH, over_blocks, plain_mesh, sum_over_devices
+from glmmjax.values import shown
 
 __all__ = [
     "POINT",
+    "check_rule",
     "cluster_log_likelihoods",
     "cluster_log_likelihoods_by_rule",
     "in_ambient_precision",
@@ -127,6 +130,8 @@ def cluster_log_likelihoods(params: Params, clusters: ClusterData, family: str |
     >>> [f"{value:.2f}" for value in values[:3]]
     ['-2.88', '-3.22', '-5.59']
     """
+    if isinstance(clusters.buckets[0].levels, CrossedFactors):
+        raise ArgumentError("clusters: the rows of crossed factors belong to no clusters that are independent; take log_likelihood.")
     return _cluster_log_likelihoods(*point(params, clusters, family, n_agq))
 
 
@@ -181,7 +186,19 @@ def point(params: Params, clusters: ClusterData, family: str | Family, n_agq: in
     family, q = resolve_family(family), sum(z.shape[1] for z in clusters.buckets[0].Z)
     layout = layout_of(family, predictor_sizes(clusters), unstructured(q))
     check_shapes(params, layout, "params", family)
+    check_rule(clusters, n_agq)
     return params, clusters, family, check_n_agq(n_agq)
+
+
+def check_rule(clusters: ClusterData, n_agq: int) -> None:
+    """Refuse a number of points that crossed factors cannot have.
+
+    Raises
+    ------
+    ArgumentError
+    """
+    if isinstance(clusters.buckets[0].levels, CrossedFactors) and n_agq != 1:
+        raise ArgumentError(f"n_agq={shown(n_agq)}: crossed factors take Laplace's method, n_agq=1.")
 
 
 def _mesh_for(clusters: ClusterData, mesh: Mesh) -> Mesh:

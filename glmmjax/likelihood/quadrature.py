@@ -9,8 +9,6 @@ import dataclasses
 from collections.abc import Callable
 from typing import NamedTuple, cast
 
-import numpy as np
-
 from glmmjax.likelihood import gauss_hermite, trapezoid
 from glmmjax.likelihood.levels import CrossedRule, NestedRule
 from glmmjax.likelihood.prior import STANDARD_NORMAL, Prior
@@ -84,7 +82,7 @@ class Quadrature:
     def _by_level(self, make: Callable[[int, int, Prior], Rule], q: int, prior: Prior) -> Rule:
         """A rule for all random effects, or a pair of them for those of two levels."""
         if prior.is_crossed:
-            return cast(Rule, CrossedRule(np.ones((), np.int32)))
+            return cast(Rule, CrossedRule())
         if not prior.n_upper:
             return make(self.n_points, q, prior)
         # it goes where a rule goes: only the integral of a block looks into it

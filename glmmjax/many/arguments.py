@@ -80,8 +80,17 @@ def many_arguments(request: FitRequest, outcomes: Any, by: str | None) -> ManyAr
         name += "_"
     request = dataclasses.replace(_with_numbered_rows(request, data), fixed=f"{name} {request.fixed.strip()}")
     request.check()
+    _check_not_crossed(request)
     _check_one_column(request)
     return ManyArguments(request, found, name)
+
+
+def _check_not_crossed(request: FitRequest) -> None:
+    if request.formula.factors:
+        raise ArgumentError(
+            f"{request.formula.text} has crossed factors, {', '.join(request.formula.factors)}, which fit_many does not take; keep one, "
+            "or fit each outcome by mixed_model."
+        )
 
 
 def _check_no_outcome(fixed: str) -> None:
@@ -102,6 +111,7 @@ def _by_level(request: FitRequest, data: Any, by: str) -> ManyArguments:
         raise ArgumentError(f"by={by!r} has no level: the column is missing in each of the {len(data)} rows.")
     request = _with_numbered_rows(request, data)
     request.check()
+    _check_not_crossed(request)
     return ManyArguments(dataclasses.replace(request, **request.spelled_out(by)), NO_OUTCOMES, by=by)
 
 

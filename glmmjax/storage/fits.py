@@ -21,7 +21,7 @@ from glmmjax.design.columns.table import as_frame, column_of
 from glmmjax.design.formula.allow_list import check_code, check_formula
 from glmmjax.design.levels import cluster_columns
 from glmmjax.errors import ArgumentError, DesignError, DesignWarning, FormulaError, GlmmError, StorageError
-from glmmjax.estimation.convergence import Code, Convergence
+from glmmjax.estimation.convergence import Code, Convergence, LaplaceError
 from glmmjax.fitted import FittedModel, problem_of
 from glmmjax.request import FitRequest
 from glmmjax.storage.archive import read_archive, write_archive
@@ -113,11 +113,10 @@ def _fitted(document: dict[str, Any], arrays: Arrays, family: Any, env: Mapping[
         env = {}
     estimates = {name: decode(value, arrays) for name, value in document["estimates"].items()}
     design = decode_streamed(streamed, request, env, arrays) if streamed else _design(request, env, estimates["options"])
-    ended = document["convergence"]
     fitted = FittedModel(
         design=design,
         problem=problem_of(design, decode(document["penalty"], arrays)),
-        convergence=Convergence(**{**ended, "code": Code[ended["code"]], "limits": tuple(ended.get("limits", ()))}),
+        convergence=_convergence(document["convergence"]),
         request=request,
         **estimates,
     )
@@ -130,6 +129,12 @@ def _fitted(document: dict[str, Any], arrays: Arrays, family: Any, env: Mapping[
             "else here than it did for the fit. Define it as it was, and load again."
         )
     return fitted
+
+
+def _convergence(ended: dict[str, Any]) -> Convergence:
+    error = ended.get("laplace_error")
+    special = {"code": Code[ended["code"]], "limits": tuple(ended.get("limits", ())), "laplace_error": error and LaplaceError(*error)}
+    return Convergence(**{**ended, **special})
 
 
 def _check_code(document: Mapping[str, Any], request: FitRequest, arrays: Arrays) -> None:

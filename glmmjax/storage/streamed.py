@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 
 from glmmjax.design import Design, ModelArguments, StreamedRows
-from glmmjax.design.builder import KeptOfStream, RowLabels, stored_design
+from glmmjax.design.builder import stored_design
+from glmmjax.design.kept import KeptOfStream, RowLabels
 from glmmjax.errors import RowsNotKeptError
 from glmmjax.likelihood.covariance import STRUCTURES, BlockDiagonal
 from glmmjax.storage.columns import decode_index, encode_index

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from glmmjax.design.levels import cluster_columns
+from glmmjax.design.levels import check_has_clusters, cluster_columns, has_levels
 from glmmjax.fitted import FittedModel
 from glmmjax.postfit.checking.residuals import residuals
 from glmmjax.postfit.prediction.predict import IntervalSettings, predict
@@ -24,15 +24,23 @@ def random_effects_table(fitted: FittedModel, kind: str = "mode", level: float =
     found, design = random_effects_intervals(fitted, kind, level), fitted.design
     parts = []
     for at in levels_of_effects(design):
-        labels = at.labels.repeat(len(at.effects))
+        labels = _texts(at.labels).repeat(len(at.effects)) if design.factors else at.labels.repeat(len(at.effects))
         keys, effects = [labels.get_level_values(k) for k in range(labels.nlevels)], list(at.effects) * len(at.labels)
         if design.lower is not None:  # an upper cluster has no label of the lower level
             keys = [[at.name] * len(labels), *keys, *[[""] * len(labels)] * (2 - labels.nlevels)]
-        names = [*(["level"] if design.lower is not None else []), *cluster_columns(design), "effect"]
+        if design.factors:
+            keys = [[at.name] * len(labels), *keys]
+        columns_of_labels = ("cluster",) if design.factors else cluster_columns(design)
+        names = [*(["level"] if has_levels(design) else []), *columns_of_labels, "effect"]
         index = pd.MultiIndex.from_arrays([*keys, effects], names=names)
         columns = {name: getattr(found, name)[at.first, at.place].ravel() for name in found._fields}
         parts.append(pd.DataFrame(columns, index=index))
     return pd.concat(parts) if parts else _no_effects(found)
+
+
+def _texts(labels: pd.Index) -> pd.Index:
+    """Labels of a factor, one text for those of two columns."""
+    return labels if labels.nlevels == 1 else labels.map(lambda pair: ":".join(map(str, pair)))
 
 
 def _no_effects(found: EffectIntervals) -> pd.DataFrame:
@@ -42,6 +50,7 @@ def _no_effects(found: EffectIntervals) -> pd.DataFrame:
 
 def cluster_coefs_frame(fitted: FittedModel) -> pd.DataFrame:
     """Coefficients of the clusters, one row a cluster, one column a coefficient."""
+    check_has_clusters(fitted.design, "cluster_coefs")
     values, names = cluster_coefficients(fitted)
     return pd.DataFrame(values, index=fitted.design.units, columns=list(names))
 

@@ -85,8 +85,7 @@ def _data_section(fitted: FittedModel) -> Section:
     lines = [f"Number of Observations: {n_rows(fitted)}"]
     if design.group_name is not None:
         lines.append(f"Number of Groups: {n_groups(fitted)} ({design.group_name}, {_range(design.cluster_sizes)} rows each)")
-    for factor in design.factors:
-        lines.append(f"Number of Levels: {len(factor.labels)} ({factor.name}, {_range(factor.sizes)} rows each)")
+    lines += [f"Number of Levels: {len(factor.labels)} ({factor.name}, {_range(factor.sizes)} rows each)" for factor in design.factors]
     if design.lower is not None:
         lines.append(f"Number of Groups inside: {len(design.units)} ({level_names(design)[1]}, {_range(design.lower.sizes)} rows each)")
     if design.n_dropped:
@@ -209,8 +208,8 @@ def _laplace_section(fitted: FittedModel, error: LaplaceError) -> Section:
     is_corrected = fitted.convergence.method == IMPORTANCE
     lines = (
         f"method: {fitted.convergence.method}",
-        f"error of Laplace's method: {error.value:.3f} in log.Lik{', which is taken out' if is_corrected else ''} (Monte Carlo standard error "
-        f"{error.std_error:.1g}; {error.n_draws} draws, worth {error.effective_draws:.0f})",
+        f"error of Laplace's method: {error.value:.3f} in log.Lik{', which is taken out' if is_corrected else ''} "
+        f"(Monte Carlo standard error {error.std_error:.1g}; {error.n_draws} draws, worth {error.effective_draws:.0f})",
         *([_TOO_FEW] if error.effective_draws < _FEWEST_EFFECTIVE else []),
     )
     return Section("Integration", lines)

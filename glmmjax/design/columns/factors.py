@@ -4,16 +4,42 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from glmmjax.design.columns.groups import Groups, nested_groups, number_clusters
-from glmmjax.design.layout.crossing import Factor
 from glmmjax.errors import DesignError, DesignWarning, warn_caller
 
-__all__ = ["number_factors", "numbers_in"]
+__all__ = ["Factor", "number_factors", "numbers_in"]
+
+
+class Factor(NamedTuple):
+    """One of several crossed factors of a design.
+
+    Attributes
+    ----------
+    name : such as ``"item"``, or ``"school:class"`` for a level that two columns give together
+    columns : names of its columns in the data
+    labels : (n_levels,) pandas Index, a MultiIndex for two columns, in order of first appearance
+    codes : (n,) numpy int, the level of each row used, in the caller's order
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    labels: Any
+    codes: Any
+
+    @property
+    def first_rows(self) -> np.ndarray:
+        """(n_levels,) the first row of each level."""
+        return np.unique(self.codes, return_index=True)[1]
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """(n_levels,) rows of each level."""
+        return np.bincount(self.codes)
 
 
 def number_factors(columns: Mapping[str, tuple[str, ...]], frame: pd.DataFrame) -> tuple[Factor, ...]:
@@ -41,10 +67,16 @@ def number_factors(columns: Mapping[str, tuple[str, ...]], frame: pd.DataFrame) 
     return factors
 
 
-def numbers_in(factor: Factor, frame: Mapping[str, Any]) -> np.ndarray:
-    """(n,) the level of ``factor`` that each row of other data has; -1 for levels that it does not know."""
-    values = [pd.Index(pd.Series(frame[name])) for name in factor.columns]
-    return factor.labels.get_indexer(values[0] if len(values) == 1 else pd.MultiIndex.from_arrays(values))
+def numbers_in(factor: Factor, columns: Mapping[str, Any], is_used: np.ndarray) -> np.ndarray:
+    """(n,) the level of ``factor`` that each row used of other data has; those that it does not know are numbered after its own."""
+    values = [number_clusters(pd.Series(columns[name])[is_used], name) for name in factor.columns]
+    labels = [found.labels[found.codes] for found in values]
+    index = labels[0] if len(labels) == 1 else pd.MultiIndex.from_arrays(labels)
+    codes, distinct = pd.factorize(index)
+    known = factor.labels.get_indexer(distinct)
+    is_new = known < 0
+    known[is_new] = len(factor.labels) + np.arange(is_new.sum())
+    return known[codes]
 
 
 def _factor(name: str, columns: tuple[str, ...], frame: pd.DataFrame) -> Factor:

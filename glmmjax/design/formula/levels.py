@@ -90,8 +90,10 @@ def _one_spelling(bars: list[Bar]) -> list[Bar]:
 
 def _crossed(parts: FormulaParts, main: tuple[Bar, ...]) -> FormulaParts:
     if parts.zero is not None and parts.zero.bars:
+        factors = ", ".join(repr(level) for level in dict.fromkeys(bar.level for bar in (*main, *parts.zero.bars)))
         raise FormulaError(
-            f"{parts.text}: the zero part of a model with crossed factors has no random effects; leave zi_random out, or keep one factor."
+            f"{parts.text} has the grouping factors {factors}: with several of them the zero part has no random effects. Leave zi_random "
+            "out, or keep one factor in both parts."
         )
     order = list(dict.fromkeys(bar.level for bar in main))
     return dataclasses.replace(parts, bars=tuple(sorted(main, key=lambda bar: order.index(bar.level))))
@@ -104,7 +106,7 @@ def _nested(parts: FormulaParts, upper: str, bars: tuple[Bar, ...]) -> FormulaPa
     pair = next(bar for bar in (*main, *(zero.bars if zero else ())) if bar.lower is not None)
     if zero is not None and any(bar.lower is None for bar in zero.bars):
         raise FormulaError(
-            f"{parts.text}: random effects of the zero part belong to the lower of two levels; write zi_random='~ 1 | {pair.group}:{pair.lower}'."
+            f"{parts.text}: random effects of the zero part belong to the lower of two levels; write zi_random='~ 1 | {pair.level}'."
         )
     if not any(bar.lower for bar in main):
         raise FormulaError(f"{parts.text}: the main part has no effects of {pair.level}; add (1 | {pair.level}).")

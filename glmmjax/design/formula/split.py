@@ -78,7 +78,7 @@ class FormulaParts:
 
     @property
     def factors(self) -> dict[str, tuple[str, ...]]:
-        """The columns that identify the levels of each of several crossed factors, by the factor's name; empty where factors are not crossed."""
+        """The columns that identify the levels of each of several crossed factors, by name; empty where factors are not crossed."""
         found = {bar.level: bar.columns for bar in self.bars}
         return found if is_crossed(self.bars) else {}
 

@@ -3,45 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from glmmjax.design.columns.factors import Factor
 from glmmjax.design.layout.grouping import BucketLayout, Layout
 from glmmjax.errors import DesignError
 from glmmjax.likelihood.levels import CrossedFactors
 
-__all__ = ["Factor", "cross_rows", "crossed_factors"]
+__all__ = ["cross_rows", "crossed_factors"]
 
 _MOST_EFFECTS = 10_000  # of the dense part; it takes some ten matrices of that size, 8 GB
 _PAIR_COST = 30.0  # operations of a dense product that take the time of one pair of rows
-
-
-class Factor(NamedTuple):
-    """One of several crossed factors of a design.
-
-    Attributes
-    ----------
-    name : such as ``"item"``, or ``"school:class"`` for a level that two columns give together
-    columns : names of its columns in the data
-    labels : (n_levels,) pandas Index, a MultiIndex for two columns, in order of first appearance
-    codes : (n,) numpy int, the level of each row used, in the caller's order
-    """
-
-    name: str
-    columns: tuple[str, ...]
-    labels: Any
-    codes: Any
-
-    @property
-    def first_rows(self) -> np.ndarray:
-        """(n_levels,) the first row of each level."""
-        return np.unique(self.codes, return_index=True)[1]
-
-    @property
-    def sizes(self) -> np.ndarray:
-        """(n_levels,) rows of each level."""
-        return np.bincount(self.codes)
 
 
 def cross_rows(n: int) -> Layout:

@@ -14,7 +14,7 @@ from glmmjax.design.columns.outcome import Outcome
 from glmmjax.design.columns.predictor import Predictor
 from glmmjax.design.layout.grouping import BucketLayout, Layout, pack
 from glmmjax.likelihood.clusters import Bucket, ClusterData, RowOrder
-from glmmjax.likelihood.levels import Levels
+from glmmjax.likelihood.levels import CrossedFactors, Levels
 
 __all__ = ["Columns", "cluster_data", "columns_of", "frame_of", "row_order"]
 
@@ -66,7 +66,9 @@ def frame_of(columns: list[np.ndarray], n_rows: int, sizes: tuple[int, ...]) -> 
     return frame
 
 
-def cluster_data(layout: Layout, columns: Columns, weight: np.ndarray, frame: np.ndarray, levels: Levels | None = None) -> ClusterData:
+def cluster_data(
+    layout: Layout, columns: Columns, weight: np.ndarray, frame: np.ndarray, levels: Levels | CrossedFactors | None = None
+) -> ClusterData:
     """Gather the rows into buckets. ``columns`` is emptied on the way, so that large data are not held twice."""
 
     def packed(sources: list[np.ndarray]) -> list[tuple[np.ndarray, ...]]:

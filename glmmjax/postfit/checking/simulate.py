@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from glmmjax.design.levels import check_one_level
+from glmmjax.design.levels import check_one_level, crossed_of
 from glmmjax.design.new_rows import NewRows, read_new_rows
 from glmmjax.errors import ArgumentError
 from glmmjax.estimation.objective import Problem
@@ -138,6 +138,9 @@ def _rows_and_effects(
         if rows.lower is not None:  # the number of the cluster that each effect of each row belongs to
             n_upper = fitted.design.n_upper
             codes = np.concatenate([np.tile(codes, (n_upper, 1)), np.tile(rows.lower.codes, (q - n_upper, 1))])
+        if rows.factors:
+            places = crossed_of(fitted.design).n_effects
+            codes = np.concatenate([np.tile(own, (k, 1)) for own, k in zip(rows.factors, places, strict=True)])
         is_new = q > 0 and kind == "new"
         return rows, codes, None if is_new else np.zeros((n, q, int(codes.max(initial=-1)) + 1))
     targets = targets_for(fitted, newdata)

@@ -117,6 +117,7 @@ def compare(fit0: FittedModel, fit1: FittedModel, boundary: bool = False, names:
     statistic = 2.0 * (rows[1].log_likelihood - rows[0].log_likelihood)
     problem = _not_comparable(smaller[1], larger[1]) or _no_test(statistic, df)
     notes += [problem, *(_certificate_note(name, fit) for name, fit in (smaller, larger))]
+    notes += [_laplace_note(name, fit) for name, fit in (smaller, larger)]
     texts = tuple(note for note in notes if note)
     if problem:
         return Comparison(rows[0], rows[1], None, None, None, {}, texts)
@@ -162,6 +163,11 @@ def check_same_data(first: tuple[str, FittedModel], second: tuple[str, FittedMod
         raise ArgumentError(f"{name0} ({a.outcome_name}) and {name1} ({b.outcome_name}) have different outcomes. {advice}")
     if a.group_name and b.group_name and not (a.group_name == b.group_name and a.groups.equals(b.groups)):
         raise ArgumentError(f"{name0} (by {a.group_name!r}) and {name1} (by {b.group_name!r}) have different clusters. {advice}")
+    if fit0.request.correction != fit1.request.correction and a.factors and b.factors:
+        raise ArgumentError(
+            f"{name0} has correction={fit0.request.correction!r} and {name1} has correction={fit1.request.correction!r}: one "
+            "log-likelihood holds the error of Laplace's method and the other does not. Fit both the same way."
+        )
     if weights_digest(a) != weights_digest(b):
         raise ArgumentError(f"{name0} and {name1} have different cluster weights; likelihoods with different weights cannot be compared.")
 
@@ -173,6 +179,16 @@ def _bic_note(smaller: FittedModel, larger: FittedModel, n: int) -> str:
 
 def _certificate_note(name: str, fit: FittedModel) -> str:
     return "" if fit.convergence.has_converged else f"{name} did not converge, and its log-likelihood may be too low."
+
+
+def _laplace_note(name: str, fit: FittedModel) -> str:
+    """What the error of a log-likelihood by Laplace's method is."""
+    error = fit.convergence.laplace_error
+    if error is None or fit.request.correction is not None:
+        return ""
+    return (
+        f"The log-likelihood of {name} is by Laplace's method, and off by about {error.value:.2f}; correction='importance' takes that out."
+    )
 
 
 def _not_comparable(smaller: FittedModel, larger: FittedModel) -> str:

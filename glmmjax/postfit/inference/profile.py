@@ -19,6 +19,7 @@ from glmmjax.estimation.xla.compiler_options import platform_in_force
 from glmmjax.fitted import FittedModel, padding_of
 from glmmjax.likelihood.block_sums import start_modes
 from glmmjax.postfit.inference.profile_search import Setting, Side, searches
+from glmmjax.postfit.refitting.bootstrap import check_not_corrected
 from glmmjax.postfit.uncertainty.link_intervals import normal_quantile
 from glmmjax.postfit.uncertainty.parameters import Reported, estimates, natural_values
 from glmmjax.postfit.uncertainty.random_covariance import spread
@@ -46,6 +47,7 @@ def profile_limits(fitted: FittedModel, parameters: Reported, chosen: np.ndarray
     ConvergenceWarning
         Naming the parameters whose limits were not found.
     """
+    check_not_corrected(fitted, "method='profile'")
     target = fitted.objective - 0.5 * normal_quantile(level) ** 2
     known = estimates(fitted, parameters)
     scale = _scale(fitted)

@@ -32,6 +32,7 @@ from glmmjax.likelihood.clusters import Bucket, from_rows
 from glmmjax.likelihood.params import Theta
 from glmmjax.likelihood.rule import Rule
 from glmmjax.postfit.prediction.rows import own_rows
+from glmmjax.postfit.refitting.bootstrap import check_not_corrected
 from glmmjax.postfit.uncertainty.p_values import chi_square_tail
 from glmmjax.postfit.uncertainty.vcov import theta_covariance
 
@@ -90,6 +91,7 @@ def score_test(fitted: FittedModel, terms: Any, part: str = "fixed", env: Mappin
 
 def _kind(fitted: FittedModel, part: str) -> str:
     """The predictor that ``part`` stands for."""
+    check_not_corrected(fitted, "score_test")
     present = fitted.design.formula.right_sides
     if _PARTS.get(part) not in present:
         allowed = ", ".join(repr(name) for name, kind in _PARTS.items() if kind in present)

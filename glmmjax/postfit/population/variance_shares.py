@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from glmmjax.design.levels import level_names
+from glmmjax.design.levels import crossed_of, level_names
 from glmmjax.design.new_rows import NewRows
 from glmmjax.errors import ArgumentError
 from glmmjax.families.observation_variance import observation_variance
@@ -79,11 +79,22 @@ def variances(fitted: FittedModel, approximation: str, mean: float | None, needs
 
 
 def upper_variance(fitted: FittedModel) -> dict[str, float]:
-    """The variance of the random effects of the upper of two levels, mean over the rows, by the name of the level; empty for one level."""
+    """The variance of the random effects of the upper of two levels, or of each crossed factor, by name; mean over the rows. Empty for one
+    level.
+    """
+    if fitted.design.factors:
+        return _factor_variances(fitted)
     if fitted.design.lower is None:
         return {}
     weights = cluster_weights(fitted.design.clusters)[own_clusters(fitted)]
     return {level_names(fitted.design)[0]: _of_effects(fitted, read_own_rows(fitted), weights, fitted.design.n_upper)}
+
+
+def _factor_variances(fitted: FittedModel) -> dict[str, float]:
+    """The variance of the random effects of each crossed factor, mean over the rows."""
+    z, d, places = read_own_rows(fitted).Z[0], random_covariance(fitted), crossed_of(fitted.design).effects
+    names = level_names(fitted.design)
+    return {name: float(np.einsum("in,ij,jn->n", z[at], d[at, at], z[at]).mean()) for name, at in zip(names, places, strict=True)}
 
 
 def _of_effects(fitted: FittedModel, rows: NewRows, weights: np.ndarray, n: int) -> float:

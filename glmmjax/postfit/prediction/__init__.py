@@ -12,8 +12,11 @@
 - ``random_effects``: Modes, means and covariances of the random effects of each cluster
 - ``random_keys``: Keys of ``jax.random`` for many draws
 - ``nested_effects``: Those of two levels, from the curvature at the joint mode
+- ``crossed_effects``: Those of crossed factors
 - ``row_blocks``: Rows to predict beside the blocks of clusters that inform them
 - ``rows``: The rows of a fit, and rows of new data, as the arrays that predictions take
 - ``subjects``: Rows to predict, their clusters, and the random effects of the clusters given outcomes
+- ``targets``: What is predicted: rows, and clusters with outcomes
+- ``targets_of_levels``: The same for nested and crossed factors, whose random effects are those that the fit knows
 - ``t_proposals``: Candidates for random effects given outcomes, and their weights
 """

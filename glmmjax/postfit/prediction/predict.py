@@ -22,7 +22,8 @@ from glmmjax.likelihood.params import Params
 from glmmjax.likelihood.population import population_average
 from glmmjax.postfit.prediction.quantities import interval_link, values_at
 from glmmjax.postfit.prediction.rows import in_all_rows, read_rows
-from glmmjax.postfit.prediction.subjects import Targets, modes_of, targets_for
+from glmmjax.postfit.prediction.subjects import modes_of, targets_for
+from glmmjax.postfit.prediction.targets import Targets
 
 __all__ = [
     "KINDS",
@@ -125,7 +126,7 @@ def request_of(fitted: FittedModel, kind: str, scale: str) -> Request:
             f"{family.name}; choose scale='response', which is a probability for 0/1 outcomes and zero parts, or 'link'."
         )
     effects = {"mean_subject": "none", "zero_part": "none", "marginal": "population"}.get(kind, "subject")
-    if effects == "subject" and fitted.design.group_name is None:
+    if effects == "subject" and not fitted.design.random_names:
         effects = "none"
     if scale == "probability":
         return Request(effects, "probabilities", False)

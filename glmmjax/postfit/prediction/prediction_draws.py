@@ -30,8 +30,9 @@ from glmmjax.likelihood.rows import from_first_lane, integrand
 from glmmjax.postfit.prediction.jit_by_work import sized
 from glmmjax.postfit.prediction.predict import IntervalSettings, Request, in_chunks
 from glmmjax.postfit.prediction.row_blocks import MOST_ROWS, BlockRows, rows_by_bucket
-from glmmjax.postfit.prediction.subjects import Targets, posterior_points
+from glmmjax.postfit.prediction.subjects import posterior_points
 from glmmjax.postfit.prediction.t_proposals import log_weight, t_draws
+from glmmjax.postfit.prediction.targets import Targets
 from glmmjax.postfit.uncertainty.parameter_draws import normal_draws
 from glmmjax.values import check_size
 

@@ -39,7 +39,8 @@ from glmmjax.postfit.prediction.prediction_draws import flat_quantiles, subject_
 from glmmjax.postfit.prediction.quantities import interval_link, n_values, values_at
 from glmmjax.postfit.prediction.row_blocks import BlockRows, rows_by_bucket
 from glmmjax.postfit.prediction.rows import in_all_rows
-from glmmjax.postfit.prediction.subjects import Targets, posterior_points
+from glmmjax.postfit.prediction.subjects import posterior_points
+from glmmjax.postfit.prediction.targets import Targets
 from glmmjax.postfit.uncertainty.delta_method import with_jacobian
 from glmmjax.postfit.uncertainty.link_intervals import normal_quantile
 from glmmjax.postfit.uncertainty.vcov import covariance_of_functions

@@ -14,13 +14,14 @@ import numpy as np
 from jax import Array
 
 from glmmjax.design.design import Design
-from glmmjax.design.levels import check_one_level, effects_by_level
+from glmmjax.design.levels import check_one_level, effects_by_level, has_levels
 from glmmjax.estimation.objective import Problem
 from glmmjax.fitted import FittedModel, padding_of
 from glmmjax.likelihood.clusters import Bucket, padded_rows, to_clusters
 from glmmjax.likelihood.conditional import block_conditional, conditional_covariances, conditional_means
 from glmmjax.likelihood.gauss_hermite import tensor_rule
 from glmmjax.likelihood.params import Params
+from glmmjax.postfit.prediction.crossed_effects import crossed_covariances
 from glmmjax.postfit.prediction.jit_by_work import sized
 from glmmjax.postfit.prediction.nested_effects import nested_curvature
 from glmmjax.postfit.prediction.subjects import blocks_of_modes, posterior_points
@@ -77,6 +78,9 @@ class EffectLevel(NamedTuple):
 def levels_of_effects(design: Design) -> list[EffectLevel]:
     """The levels of random effects, the upper of two first."""
     found = []
+    if design.factors:
+        places = effects_by_level(design).values()
+        return [EffectLevel(f.name, f.labels, f.first_rows, *own) for f, own in zip(design.factors, places, strict=True)]
     for name, (place, effects) in effects_by_level(design).items():
         if design.lower is None or name != design.group_name:
             found.append(EffectLevel(name, design.units, slice(None), place, effects))
@@ -144,7 +148,7 @@ def cluster_coefficients(fitted: FittedModel) -> tuple[np.ndarray, tuple[str, ..
         if not len(fixed):
             continue
         random = design.random_names[first : first + _n_effects(fitted, prefix)]
-        bare = [name.removeprefix("zi_").partition(" | ")[0] if design.lower is not None else name.removeprefix("zi_") for name in random]
+        bare = [name.removeprefix("zi_").partition(" | ")[0] if has_levels(design) else name.removeprefix("zi_") for name in random]
         columns = [*fixed, *dict.fromkeys(name for name in bare if name not in fixed)]
         table = np.zeros((len(modes), len(columns)))
         table += np.concatenate([coefficients, np.zeros(len(columns) - len(fixed))])
@@ -164,6 +168,8 @@ def _n_effects(fitted: FittedModel, prefix: str) -> int:
 
 def _curvature(fitted: FittedModel) -> np.ndarray:
     """(m, q, q) the covariances of b that the curvature at the modes gives."""
+    if fitted.design.factors:
+        return crossed_covariances(fitted)
     return _moments(fitted)[2] if fitted.design.lower is None else nested_curvature(fitted, fitted.design.lower)
 
 

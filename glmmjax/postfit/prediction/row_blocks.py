@@ -17,7 +17,8 @@ from glmmjax.fitted import FittedModel, padding_of
 from glmmjax.likelihood.clusters import Bucket, Place, places_of_clusters
 from glmmjax.likelihood.covariance import lower_factor
 from glmmjax.likelihood.model_rows import ModelRows
-from glmmjax.postfit.prediction.subjects import Targets, blocks_of_modes
+from glmmjax.postfit.prediction.subjects import blocks_of_modes
+from glmmjax.postfit.prediction.targets import Targets
 
 __all__ = ["MOST_ROWS", "BlockRows", "NumberedRows", "rows_by_bucket", "rows_of_bucket"]
 

@@ -72,7 +72,8 @@ def read_own_rows(fitted: FittedModel) -> NewRows:
     groups = None if fitted.design.group_name is None else Groups(own_clusters(fitted), fitted.design.groups)
     own = fitted.design.lower
     lower = None if own is None else NestedGroups(own.codes, own.labels, own.upper_of)
-    return NewRows(rows.X, rows.Z, rows.offset, own_outcome(fitted), groups, np.ones(len(labels), bool), labels, lower)
+    factors = tuple(factor.codes for factor in fitted.design.factors)
+    return NewRows(rows.X, rows.Z, rows.offset, own_outcome(fitted), groups, np.ones(len(labels), bool), labels, lower, factors)
 
 
 def read_rows(fitted: FittedModel, newdata: Any, newdata2: Any, with_outcome: bool = False) -> NewRows:

@@ -12,12 +12,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from glmmjax.design.columns.groups import Groups, NestedGroups
+from glmmjax.design.columns.groups import Groups
 from glmmjax.design.columns.table import as_frame, show_label
-from glmmjax.design.design import in_memory
 from glmmjax.design.formula.tokens import names_in
-from glmmjax.design.layout.block_files import StreamedRows
-from glmmjax.design.levels import check_one_level, level_names
+from glmmjax.design.levels import check_one_level
 from glmmjax.design.new_rows import NewRows, cluster_rows, read_new_rows
 from glmmjax.errors import ArgumentError
 from glmmjax.estimation.objective import Problem
@@ -32,11 +30,11 @@ from glmmjax.likelihood.posterior import posterior
 from glmmjax.likelihood.rows import integrand
 from glmmjax.likelihood.rule import Rule
 from glmmjax.postfit.prediction.rows import read_own_rows, read_rows
+from glmmjax.postfit.prediction.targets import Source, Targets
+from glmmjax.postfit.prediction.targets_of_levels import crossed_targets, nested_targets
 
 __all__ = [
-    "Source",
     "Subjects",
-    "Targets",
     "blocks_of_modes",
     "modes_of",
     "posterior_points",
@@ -46,45 +44,6 @@ __all__ = [
 ]
 
 _LARGE_FIT = 50_000  # rows; a smaller fit conditions on all clusters, because that reuses its arrays and compiled programs
-
-
-class Source(NamedTuple):
-    """Clusters with outcomes that random effects are conditioned on.
-
-    Attributes
-    ----------
-    rows : their rows, with outcomes
-    modes : (m, q) conditional modes in coordinates u, b = L u; None where no search has been made
-    """
-
-    rows: ClusterData | StreamedRows
-    modes: np.ndarray | None
-
-    @property
-    def clusters(self) -> ClusterData:
-        """The rows, which must be in memory."""
-        return in_memory(self.rows)
-
-
-class Targets(NamedTuple):
-    """Rows to predict, and the outcomes that their ``m`` clusters are conditioned on.
-
-    Attributes
-    ----------
-    rows : rows to predict
-    codes : (n,) cluster of each row
-    labels : (m,) pandas Index: labels of the clusters, in the order of first appearance in the rows
-    sources : clusters with outcomes
-    source_of : (m,) number of the source that has the cluster
-    number_of : (m,) number of the cluster in its source
-    """
-
-    rows: NewRows
-    codes: np.ndarray
-    labels: Any
-    sources: tuple[Source, ...]
-    source_of: np.ndarray
-    number_of: np.ndarray
 
 
 class Subjects(NamedTuple):
@@ -147,12 +106,14 @@ def _targets(fitted: FittedModel, newdata: Any, newdata2: Any, with_outcome: boo
         raise ArgumentError(
             "newdata2 holds the rows to predict after a history, and newdata=None is no history; pass the history as newdata."
         )
+    if design.factors:
+        return crossed_targets(fitted, newdata, newdata2, with_outcome)
     if design.group_name is None:
         rows = read_rows(fitted, newdata, newdata2, with_outcome)
         n = int(rows.is_complete.sum())
         return Targets(rows, np.arange(n), rows.labels[rows.is_complete], (), np.zeros(n, int), np.arange(n))
     if design.lower is not None:
-        return _nested_targets(fitted, newdata, newdata2, with_outcome)
+        return nested_targets(fitted, newdata, newdata2, with_outcome)
     if newdata is None:
         rows = read_own_rows(fitted)
         codes, labels = _groups(rows)
@@ -170,23 +131,6 @@ def _targets(fitted: FittedModel, newdata: Any, newdata2: Any, with_outcome: boo
         )
     source = Source(cluster_rows(history, fitted.options, design), None) if len(numbers) else Source(design.rows, fitted.modes)
     return Targets(rows, _groups(rows).codes, _groups(rows).labels, (source,), np.zeros(len(numbers), int), numbers)
-
-
-def _nested_targets(fitted: FittedModel, newdata: Any, newdata2: Any, with_outcome: bool) -> Targets:
-    """Targets of a fit with two levels: clusters of the lower level that the fit knows."""
-    design = fitted.design
-    if newdata2 is not None:
-        check_one_level(design, "newdata2")
-    rows = read_own_rows(fitted) if newdata is None else read_new_rows(design, newdata, with_outcome=with_outcome, with_groups=True)
-    codes, labels, _ = rows.lower or NestedGroups(np.zeros(0, int), design.units[:0], np.zeros(0, int))
-    numbers = design.units.get_indexer(labels)
-    if (numbers < 0).any():
-        first, name = ":".join(map(show_label, labels[int(np.argmax(numbers < 0))])), level_names(design)[1]
-        raise ArgumentError(
-            f"newdata has {(numbers < 0).sum()} clusters {name} that the fit does not know, the first {first}. Predict without random "
-            "effects, kind='mean_subject' or kind='marginal'."
-        )
-    return Targets(rows, codes, labels, (Source(design.rows, fitted.modes),), np.zeros(len(labels), int), numbers)
 
 
 def posterior_points(fitted: FittedModel) -> int:

@@ -23,6 +23,7 @@ from glmmjax.estimation.xla.program import as_program
 from glmmjax.fitted import FittedModel, modes_in_blocks, padding_of
 from glmmjax.likelihood.clusters import Bucket, on_all_lanes
 from glmmjax.likelihood.covariance import lower_factor
+from glmmjax.likelihood.levels import CrossedFactors
 from glmmjax.likelihood.model_rows import predictors_at
 from glmmjax.likelihood.params import Params
 from glmmjax.postfit.refitting.wild import wild_draws
@@ -35,6 +36,7 @@ __all__ = [
     "Bootstrap",
     "bootstrap",
     "check_is_maximum",
+    "check_not_corrected",
     "origin_of",
     "reported_values",
     "simulated_outcomes",
@@ -134,9 +136,24 @@ def check_is_maximum(fitted: FittedModel, what: str) -> None:
     ------
     ArgumentError
     """
+    check_not_corrected(fitted, what)
     found = fitted.convergence
     if not found.has_converged and found.code is not Code.QUADRATURE_NOT_SETTLED:
         raise ArgumentError(f"{what} refits the model from its estimates, and these are not known to be a maximum: {found.message}")
+
+
+def check_not_corrected(fitted: FittedModel, what: str) -> None:
+    """Refuse a fit whose log-likelihood is that of an importance sample.
+
+    Raises
+    ------
+    ArgumentError
+    """
+    if fitted.request.correction is not None:
+        raise ArgumentError(
+            f"{what} fits the model again by Laplace's method, and the estimates have correction={fitted.request.correction!r}; take "
+            "fit.update(correction=None)."
+        )
 
 
 def reported_values(fitted: FittedModel, theta: np.ndarray) -> np.ndarray:
@@ -193,9 +210,17 @@ def _draw_bucket(problem: Problem, params: Params, bucket: Bucket, key: Array) -
     family, (n_blocks, _, n_lanes) = problem.family, bucket.shape
     u = problem.prior.sample(for_effects, (n_blocks, params.chol.shape[0], n_lanes), params.beta.dtype)
     of_block = lambda block, u: predictors_at(params, block, u[:, None])  # noqa: E731
-    n_shared = u.shape[1] if bucket.levels is None else bucket.levels.n_upper  # the others belong to the clusters on the lanes
-    u = jnp.concatenate([on_all_lanes(bucket, u[:, :n_shared]), u[:, n_shared:]], axis=1)
-    eta = jax.vmap(of_block, out_axes=1)(bucket, u)
+    eta = jax.vmap(of_block, out_axes=1)(bucket, _on_lanes(bucket, u))
     phi = jnp.asarray(params.phi, params.beta.dtype)
     phi = jnp.broadcast_to(phi.reshape(-1, 1, 1, 1), (len(phi), *bucket.shape))
     return family.sample(for_outcomes, bucket.y, eta[0], phi, *eta[1:])
+
+
+def _on_lanes(bucket: Bucket, u: Array) -> Array:
+    """(S, q, B) random effects of every lane, from draws (S, q, B): a cluster, or a level of a crossed factor, has one of each."""
+    levels = bucket.levels
+    if isinstance(levels, CrossedFactors):
+        firsts = [jnp.take_along_axis(rows, codes, axis=1) for rows, codes in zip(levels.first_rows, levels.codes, strict=True)]
+        return jnp.concatenate([jnp.take_along_axis(u[:, own], at[:, None], 2) for own, at in zip(levels.effects, firsts, strict=True)], 1)
+    n_shared = u.shape[1] if levels is None else levels.n_upper  # the others belong to the clusters on the lanes
+    return jnp.concatenate([on_all_lanes(bucket, u[:, :n_shared]), u[:, n_shared:]], axis=1)

@@ -13,6 +13,7 @@ import jax
 import numpy as np
 from jax import Array
 
+from glmmjax.design.levels import check_has_clusters
 from glmmjax.estimation.objective import Problem
 from glmmjax.estimation.padding import Padding
 from glmmjax.estimation.xla.program import as_program
@@ -43,10 +44,12 @@ def cluster_hessians(fitted: FittedModel) -> np.ndarray:
 
 def cluster_weights_of(fitted: FittedModel) -> np.ndarray:
     """(m,) weights of the clusters in the order of ``design.groups``."""
+    check_has_clusters(fitted.design, "a result that compares clusters, or leaves some of them out,")
     return cluster_weights(fitted.design.clusters)
 
 
 def _of_clusters(program: Any, fitted: FittedModel, wide: Padding) -> np.ndarray:
+    check_has_clusters(fitted.design, "the log-likelihood of each cluster, on which robust errors, influence and score tests rest,")
     likelihood = dataclasses.replace(wide.problem, penalty=None, is_intercept=())  # one program with and without a penalty
     with jax.enable_x64(True):
         return np.asarray(program(likelihood, fitted.quadrature, wide.vector(fitted.theta), wide.clusters(fitted.design.clusters)))

@@ -35,10 +35,7 @@ def test_effects_of_the_levels_may_differ():
     ("fixed", "random", "text"),
     [
         ("y ~ x", "~ 1 | a/b/c", r"neither one column nor one nested in another\. For classes nested in schools write \| school/class"),
-        ("y ~ x", "~ 1 | a:b", r"both with effects of their own.*df\['g12'\] = "),
-        ("y ~ x + (1 | a) + (1 | b)", None, r"2 grouping factors: 'a', 'b'\..*write \| a/b if each b belongs to one a"),
-        ("y ~ x + (1 | a) + (1 | a:b) + (1 | a:c)", None, r"has the groups 'a', 'a:b', 'a:c'"),
-        ("y ~ x + (1 | c) + (1 | a:b)", None, r"has the groups 'c', 'a:b'"),
+        ("y ~ x", "~ 1 | a:b", r"has the group 'a:b' alone.*df\['g12'\] = "),
         ("y ~ x", "~ 1 | a/a", "neither one column"),
     ],
 )
@@ -54,3 +51,27 @@ def test_a_zero_part_has_effects_of_the_lower_level_only():
         split_formula(**given, zi_random="~ 1 | a")
     with pytest.raises(FormulaError, match=r"the main part has no effects of a:b; add \(1 \| a:b\)"):
         split_formula("y ~ x", "~ 1 | a", zi_fixed="~ 1", zi_random="~ 1 | a:b")
+
+
+@pytest.mark.parametrize(
+    ("random", "factors"),
+    [
+        ("(1 | a) + (1 | b)", {"a": ("a",), "b": ("b",)}),
+        ("(1 | b) + (x | a) + (0 + z | b)", {"b": ("b",), "a": ("a",)}),
+        ("(1 | a) + (1 | a:b) + (1 | c)", {"a": ("a",), "a:b": ("a", "b"), "c": ("c",)}),
+        ("(1 | b:a) + (1 | a) + (1 | c)", {"a:b": ("a", "b"), "a": ("a",), "c": ("c",)}),
+        ("(1 | c) + (1 | a:b)", {"c": ("c",), "a:b": ("a", "b")}),
+    ],
+)
+def test_other_groups_are_crossed(random, factors):
+    parts = split_formula("y ~ x", random)
+    assert parts.factors == factors
+    assert parts.group is None
+    assert parts.lower_group is None
+    levels = [bar.level for bar in parts.bars]
+    assert levels == sorted(levels, key=list(factors).index)  # effects of a factor side by side
+
+
+def test_nested_levels_are_not_crossed():
+    assert split_formula("y ~ x", "~ 1 | a/b").factors == {}
+    assert split_formula("y ~ x", "(1 | b:a) + (1 | a)").lower_group == "b"
