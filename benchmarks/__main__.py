@@ -119,6 +119,12 @@ def _levels(options: Options) -> None:
     print_levels(10 if options.quick else 100)
 
 
+def _crossed(options: Options) -> None:
+    from benchmarks.crossed import print_crossed
+
+    print_crossed(options.quick)
+
+
 def _neural(options: Options) -> None:
     from benchmarks.neural import print_neural
 
@@ -151,6 +157,7 @@ _PARTS: dict[str, Callable[[Options], None]] = {
     "coverage": _coverage,
     "many": _many,
     "levels": _levels,
+    "crossed": _crossed,
     "neural": _neural,
     "gpu": _gpu,
 }

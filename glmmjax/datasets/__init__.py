@@ -7,7 +7,7 @@ from importlib import resources
 
 import pandas as pd
 
-__all__ = ["load_bacteria", "load_cbpp", "load_epil", "load_immunisation", "load_intro_binomial", "load_intro_poisson"]
+__all__ = ["load_bacteria", "load_cbpp", "load_epil", "load_immunisation", "load_intro_binomial", "load_intro_poisson", "load_salamander"]
 
 _SEX = {"sex": ("male", "female")}
 
@@ -155,6 +155,30 @@ def load_immunisation() -> pd.DataFrame:
     yes = ("N", "Y")
     levels = {"ord": ("01", "23", "46", "7p"), "ethn": ("L", "N", "S"), "momEd": ("N", "P", "S"), "husEd": ("N", "P", "S", "U")}
     return _read("immunisation", {**dict.fromkeys(("immun", "kid2p", "mom25p", "momWork", "rural"), yes), **levels})
+
+
+def load_salamander() -> pd.DataFrame:
+    """Matings of 60 female and 60 male salamanders of two populations, each animal with six partners.
+
+    Returns
+    -------
+    DataFrame
+        (360, 5): ``season`` (Summer, Fall), ``cross``, the populations of female and male (R for Rough Butt, W for White Side: RR, RW, WR,
+        WW), numbers of the animals ``female`` and ``male``, and ``mate``, 1 where they mated.
+
+    References
+    ----------
+    McCullagh and Nelder (1989), Generalized Linear Models, second edition, section 14.5; as ``salamander`` in the repository of the R
+    package lme4. Licence: lme4 is GPL (>= 2); these are the recorded outcomes.
+
+    Examples
+    --------
+    >>> gj.datasets.load_salamander().head(2)
+       season cross  female  male  mate
+    0  Summer    RR       1     1     1
+    1  Summer    RW       1    14     1
+    """
+    return _read("salamander", {"season": ("Summer", "Fall"), "cross": ("RR", "RW", "WR", "WW")})
 
 
 def _read(name: str, factors: Mapping[str, tuple[str, ...]]) -> pd.DataFrame:
