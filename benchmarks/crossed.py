@@ -1,7 +1,7 @@
 """Crossed factors beside lme4, glmmTMB and GPBoost: salamanders, and 73,421 ratings of 1,128 lecturers by 2,972 students.
 
-``insteval.csv.gz`` has the ratings ``y`` (1 to 5) of lecturers ``d`` by students ``s``, as ``InstEval`` in the R package lme4; the outcome here
-is whether a rating is 4 or 5.
+``insteval.csv.gz`` has the ratings ``y`` (1 to 5) of lecturers ``d`` by students ``s``, as ``InstEval`` in the R package lme4. The outcome
+here is whether a rating is 4 or 5.
 """
 
 from __future__ import annotations
