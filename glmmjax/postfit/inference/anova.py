@@ -201,6 +201,11 @@ def _not_comparable(smaller: FittedModel, larger: FittedModel) -> str:
         return f"No test: the families or links differ ({family_text(smaller)} and {family_text(larger)}), so the models are not nested."
     with_effects = [fit for fit in (smaller, larger) if fit.design.random_names]
     if len({fit.quadrature for fit in with_effects}) > 1 and not all(map(_is_settled, with_effects)):
+        if smaller.design.factors or larger.design.factors:
+            return (
+                "No test: one log-likelihood is by Laplace's method, and the other by quadrature. Refit the model of crossed factors with "
+                "correction='importance', or the other with n_agq=1."
+            )
         return (
             f"No test: the log-likelihoods are by {smaller.n_agq} and {larger.n_agq} points, and differ by the "
             "rules too. Refit without n_agq, so that both are by rules that have settled."
