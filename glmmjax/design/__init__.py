@@ -19,6 +19,8 @@ Files above them:
 - ``added_terms``: columns that terms would add to a fitted model
 - ``permuted_columns``: the columns of a fitted model when the values of a covariate are exchanged
 - ``outcomes``: many outcomes of one design
+- ``outcome_checks``: these outcomes, checked one by one
+- ``own_numbers``: offsets and weights of which each of many fits has its own
 - ``hypotheses``: linear hypotheses on named coefficients
 """
 

@@ -1,10 +1,8 @@
-"""Many outcomes of one design: read from any container, some at a time, and checked one by one.
-
-What is wrong with one outcome is a text of its own and stops no other; what is wrong with all of them is an error.
-"""
+"""Many outcomes of one design, read from any container, some at a time. An outcome may have several columns, as ``cbind`` makes them."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -12,21 +10,17 @@ import numpy as np
 import pandas as pd
 from pandas.api import types as dtypes
 
-from glmmjax.design.columns.outcome import check_support, check_varies, read_outcome
 from glmmjax.design.columns.table import as_frame
-from glmmjax.design.formula.split import FormulaParts
-from glmmjax.errors import ArgumentError, GlmmError, OutcomeError
-from glmmjax.families import Family
+from glmmjax.errors import ArgumentError
 from glmmjax.values import shown
 
 __all__ = [
     "NO_OUTCOMES",
-    "Checked",
     "OutcomeBlock",
     "OutcomeParts",
     "OutcomeTable",
     "Outcomes",
-    "checked_outcomes",
+    "aligned_table",
     "filled",
     "names_of_fits",
     "read_outcomes",
@@ -34,7 +28,8 @@ __all__ = [
 
 _ALLOWED = (
     "a DataFrame or a matrix (NumPy, or SciPy's sparse ones) with a row for each row of data and a column for each fit, "
-    "or an iterator that gives such parts, some columns each"
+    "a tuple of such tables for an outcome in several columns, such as (successes, failures), or an iterator or list of such parts, some "
+    "fits each"
 )
 
 
@@ -44,38 +39,26 @@ class OutcomeBlock(NamedTuple):
     Attributes
     ----------
     labels : (r,) names of the fits
-    values : (r, N) numbers, NaN where missing
-    columns : outcomes that are no numbers, by position; their ``values`` are NaN
+    values : (C, r, N) numbers of the C columns of each outcome, NaN where missing
+    columns : by position, the C columns of outcomes that are no numbers; their ``values`` are NaN
     """
 
     labels: list[Any]
     values: np.ndarray
-    columns: dict[int, Any]
+    columns: dict[int, tuple[Any, ...]]
 
     def one(self, k: int) -> OutcomeBlock:
         """The outcome at a position."""
-        return OutcomeBlock(self.labels[k : k + 1], self.values[k : k + 1], {0: self.columns[k]} if k in self.columns else {})
+        return OutcomeBlock(self.labels[k : k + 1], self.values[:, k : k + 1], {0: self.columns[k]} if k in self.columns else {})
 
-    def column(self, k: int) -> Any:
-        """The outcome at a position as a column of a table."""
-        return self.columns.get(k, self.values[k])
+    def outcome(self, k: int) -> tuple[Any, ...]:
+        """The outcome at a position as the columns of a table."""
+        return self.columns.get(k, tuple(self.values[:, k]))
 
     def chosen(self, rows: np.ndarray) -> OutcomeBlock:
         """The outcomes in some rows of the data."""
-        return OutcomeBlock(self.labels, self.values[:, rows], {k: column[rows] for k, column in self.columns.items()})
-
-
-class Checked(NamedTuple):
-    """Outcomes that have been read.
-
-    Attributes
-    ----------
-    values : (r, n) numbers that the family works with, NaN where missing
-    problems : what is wrong with an outcome, by position
-    """
-
-    values: np.ndarray
-    problems: dict[int, str]
+        columns = {k: tuple(column[rows] for column in outcome) for k, outcome in self.columns.items()}
+        return OutcomeBlock(self.labels, self.values[:, :, rows], columns)
 
 
 class OutcomeTable(NamedTuple):
@@ -83,23 +66,28 @@ class OutcomeTable(NamedTuple):
 
     Attributes
     ----------
-    table : DataFrame, array, or sparse matrix by columns: a column for each outcome
+    tables : (C,) DataFrames, arrays, or sparse matrices by columns, one for each column of an outcome: a column for each fit
     """
 
-    table: Any
+    tables: tuple[Any, ...]
 
     @property
     def n(self) -> int | None:
         """Number of outcomes."""
-        return self.table.shape[1]
+        return self.tables[0].shape[1]
+
+    @property
+    def n_columns(self) -> int | None:
+        """Columns of an outcome."""
+        return len(self.tables)
 
     def blocks(self, size: int) -> Iterator[OutcomeBlock]:
         """The outcomes, ``size`` at a time."""
-        return _of_table(self.table, 0, size)
+        return _of_tables(self.tables, 0, size)
 
     def one(self, k: int) -> OutcomeBlock:
         """The outcome with a number."""
-        return _block(self.table, slice(k, k + 1), 0)
+        return _block(self.tables, slice(k, k + 1), 0)
 
 
 class OutcomeParts(NamedTuple):
@@ -107,12 +95,14 @@ class OutcomeParts(NamedTuple):
 
     Attributes
     ----------
-    parts : iterator of tables
+    parts : iterator of tables, or of tuples of them
     data : rows of the model
+    n_columns : columns of an outcome, None where there is none
     """
 
     parts: Iterator[Any]
     data: pd.DataFrame
+    n_columns: int | None
 
     @property
     def n(self) -> int | None:
@@ -123,13 +113,17 @@ class OutcomeParts(NamedTuple):
         """The outcomes, at most ``size`` at a time."""
         first = 0
         for part in self.parts:
-            table = _table(part, self.data)
-            yield from _of_table(table, first, size)
-            first += table.shape[1]
+            tables = _tables(part, self.data)
+            if len(tables) != self.n_columns:
+                raise ArgumentError(
+                    f"outcomes has a part in {len(tables)} column(s) after one in {self.n_columns}; all of them must be alike."
+                )
+            yield from _of_tables(tables, first, size)
+            first += tables[0].shape[1]
 
 
 Outcomes = OutcomeTable | OutcomeParts
-NO_OUTCOMES = OutcomeTable(np.zeros((0, 0)))
+NO_OUTCOMES = OutcomeTable((np.zeros((0, 0)),))
 
 
 def read_outcomes(outcomes: Any, data: pd.DataFrame) -> Outcomes:
@@ -141,18 +135,20 @@ def read_outcomes(outcomes: Any, data: pd.DataFrame) -> Outcomes:
         For something that holds no columns of numbers, another number of rows, another index, and no outcomes at all.
     """
     if _is_parts(outcomes):
-        return OutcomeParts(iter(outcomes), data)
-    table = _table(outcomes, data)
-    if not table.shape[1]:
+        parts = iter(outcomes)
+        first = list(itertools.islice(parts, 1))
+        return OutcomeParts(itertools.chain(first, parts), data, len(_tables(first[0], data)) if first else None)
+    tables = _tables(outcomes, data)
+    if not tables[0].shape[1]:
         raise ArgumentError(f"outcomes={shown(outcomes)} has no column; give {_ALLOWED}.")
-    return OutcomeTable(table)
+    return OutcomeTable(tables)
 
 
-def filled(column: Any) -> Any:
-    """An outcome without missing values: the first one known in their place."""
-    values = pd.Series(column).reset_index(drop=True)
-    known = values.notna()
-    return values.where(known, values[known].iloc[0]).array if known.any() else values.array
+def filled(outcome: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The columns of an outcome without missing values: those of the first row known in their place."""
+    columns = [pd.Series(column).reset_index(drop=True) for column in outcome]
+    known = np.logical_and.reduce([column.notna().to_numpy() for column in columns])
+    return tuple(column.where(known, column[known].iloc[0]).array if known.any() else column.array for column in columns)
 
 
 def names_of_fits(labels: list[Any]) -> pd.Index:
@@ -160,69 +156,51 @@ def names_of_fits(labels: list[Any]) -> pd.Index:
     return pd.Index(labels, name="fit", tupleize_cols=False)
 
 
-def checked_outcomes(block: OutcomeBlock, formula: FormulaParts, family: Family, levels: tuple[Any, ...] = ()) -> Checked:
-    """The outcomes as the numbers that the family works with.
+def aligned_table(table: pd.DataFrame, data: pd.DataFrame, argument: str = "outcomes") -> pd.DataFrame:
+    """The rows of a table in the order of data, by their labels.
 
-    Parameters
-    ----------
-    levels : those of an ordinal outcome, which all outcomes must have.
+    Raises
+    ------
+    ArgumentError
+        For another index.
     """
-    values, problems = np.array(block.values, float), {}
-    columns = block.columns if not family.is_ordinal else dict(enumerate(block.values)) | block.columns
-    for k, column in columns.items():
-        try:
-            values[k] = _as_numbers(column, _named(formula, block.labels[k]), family, levels)
-        except GlmmError as error:
-            values[k], problems[k] = np.nan, str(error)
-    missing = np.isnan(values)
-    for k in np.flatnonzero(missing.all(axis=1)).tolist():
-        problems.setdefault(k, f"the outcome {block.labels[k]!r} is missing in every row that the model uses.")
-    known = values[np.arange(len(values)), np.argmin(missing, axis=1)]  # a value of each outcome, where it has one
-    filled = np.where(missing, known[:, None], values)
-    wrong = ~(np.isfinite(filled) & np.asarray(family.in_support(filled))).all(axis=1)
-    is_constant = family.is_binary & (filled.min(axis=1, initial=np.inf) == filled.max(axis=1, initial=-np.inf))
-    for k in np.flatnonzero((wrong | is_constant) & ~missing.all(axis=1)).tolist():
-        problems.setdefault(k, _problem(values[k][~missing[k]], np.flatnonzero(~missing[k]), _named(formula, block.labels[k]), family))
-    return Checked(values, problems)
-
-
-def _problem(values: np.ndarray, rows: np.ndarray, formula: FormulaParts, family: Family) -> str:
-    """What ``mixed_model`` would say of an outcome."""
-    labels = pd.Index(rows)
-    try:
-        if not np.isfinite(values).all():
-            k = int(np.flatnonzero(~np.isfinite(values))[0])
-            return f"the outcome {formula.outcome!r} is {values[k]} in row {labels[k]}; every value must be finite."
-        outcome = read_outcome((values,), formula, family, labels)
-        check_support(outcome.columns, formula.outcome, family, labels)
-        check_varies(outcome, values.min(), values.max(), formula, family)
-    except GlmmError as error:
-        return str(error)
-    return f"the outcome {formula.outcome!r} is outside the support of the {family.name} family: {family.support}."
-
-
-def _as_numbers(column: Any, formula: FormulaParts, family: Family, levels: tuple[Any, ...]) -> np.ndarray:
-    """(n,) an outcome that is no column of numbers, such as one of two levels."""
-    known = ~np.asarray(pd.isna(column))
-    found = np.full(len(known), np.nan)
-    if known.any():
-        kept = pd.Series(column)[known].reset_index(drop=True).array
-        outcome = read_outcome((kept,), formula, family, pd.RangeIndex(int(known.sum())))
-        if levels and outcome.levels != levels:
-            raise OutcomeError(f"{family.name}: the outcome {formula.outcome!r} has other levels than those before it; fit it by itself.")
-        found[known] = outcome.columns[0]
-    return found
-
-
-def _named(formula: FormulaParts, label: Any) -> FormulaParts:
-    """The formula with an outcome by its own name, for messages."""
-    return FormulaParts(**{**vars(formula), "outcome": str(label), "outcome_columns": (str(label),)})
+    if table.index.equals(data.index) or len(table) != len(data):
+        return table
+    if table.index.is_unique and data.index.isin(table.index).all() and data.index.is_unique:
+        return table.loc[data.index]
+    raise ArgumentError(f"{argument} have another index than data; pass {argument}.to_numpy() to match rows by position.")
 
 
 def _is_parts(outcomes: Any) -> bool:
     if hasattr(outcomes, "__next__"):
         return True
-    return isinstance(outcomes, list | tuple) and len(outcomes) > 0 and all(getattr(part, "ndim", 0) == 2 for part in outcomes)
+    return isinstance(outcomes, list) and len(outcomes) > 0 and all(_is_table(part) or _is_columns(part) for part in outcomes)
+
+
+def _is_table(part: Any) -> bool:
+    return getattr(part, "ndim", 0) == 2
+
+
+def _is_columns(outcomes: Any) -> bool:
+    """Whether this is a tuple of tables, one for each column of an outcome."""
+    return isinstance(outcomes, tuple) and len(outcomes) > 0 and all(map(_is_table, outcomes))
+
+
+def _tables(outcomes: Any, data: pd.DataFrame) -> tuple[Any, ...]:
+    """One table for each column of an outcome."""
+    tables = tuple(_table(one, data) for one in (outcomes if _is_columns(outcomes) else (outcomes,)))
+    first = tables[0]
+    for table in tables[1:]:
+        if table.shape != first.shape:
+            raise ArgumentError(
+                f"outcomes has tables of {first.shape[1]} and of {table.shape[1]} columns; all tables of a tuple must have one size, "
+                "because the columns of an outcome stand at the same place of each."
+            )
+        if isinstance(table, pd.DataFrame) and isinstance(first, pd.DataFrame) and not table.columns.equals(first.columns):
+            raise ArgumentError(
+                "outcomes has tables whose columns have other names, or another order; give the columns of all the same names."
+            )
+    return tables
 
 
 def _table(outcomes: Any, data: pd.DataFrame) -> Any:
@@ -230,9 +208,10 @@ def _table(outcomes: Any, data: pd.DataFrame) -> Any:
     if hasattr(outcomes, "tocsc"):
         table = outcomes.tocsc()
     elif isinstance(outcomes, pd.DataFrame):
-        table = _aligned(outcomes, data)
+        table = aligned_table(outcomes, data)
     elif isinstance(outcomes, dict | pd.Series):
-        table = _aligned(as_frame(outcomes, "outcomes"), data) if isinstance(outcomes, pd.Series) else as_frame(outcomes, "outcomes")
+        table = as_frame(outcomes, "outcomes")
+        table = aligned_table(table, data) if isinstance(outcomes, pd.Series) else table
     else:
         table = _matrix(outcomes)
     if table.shape[0] != len(data):
@@ -253,30 +232,31 @@ def _matrix(outcomes: Any) -> np.ndarray:
     return table
 
 
-def _aligned(outcomes: pd.DataFrame, data: pd.DataFrame) -> pd.DataFrame:
-    """The rows in the order of data, by their labels."""
-    if outcomes.index.equals(data.index) or len(outcomes) != len(data):
-        return outcomes
-    if outcomes.index.is_unique and data.index.isin(outcomes.index).all() and data.index.is_unique:
-        return outcomes.loc[data.index]
-    raise ArgumentError("outcomes have another index than data; pass outcomes.to_numpy() to match rows by position.")
+def _of_tables(tables: tuple[Any, ...], first: int, size: int) -> Iterator[OutcomeBlock]:
+    for start in range(0, tables[0].shape[1], size):
+        yield _block(tables, slice(start, min(start + size, tables[0].shape[1])), first)
 
 
-def _of_table(table: Any, first: int, size: int) -> Iterator[OutcomeBlock]:
-    for start in range(0, table.shape[1], size):
-        yield _block(table, slice(start, min(start + size, table.shape[1])), first)
+def _block(tables: tuple[Any, ...], chosen: slice, first: int) -> OutcomeBlock:
+    """Some columns of the tables, of which the first is number ``first``."""
+    parts = [_part(table, chosen, first) for table in tables]
+    values = np.stack([values for _, values, _ in parts])
+    odd = sorted(set().union(*(columns for _, _, columns in parts)))
+    columns = {k: tuple(own.get(k, numbers[k]) for _, numbers, own in parts) for k in odd}
+    values[:, odd] = np.nan
+    return OutcomeBlock(parts[0][0], values, columns)
 
 
-def _block(table: Any, chosen: slice, first: int) -> OutcomeBlock:
-    """Some columns of a table, of which the first is number ``first``."""
+def _part(table: Any, chosen: slice, first: int) -> tuple[list[Any], np.ndarray, dict[int, Any]]:
+    """Labels, (r, N) numbers, and by position the columns of one table that are no numbers."""
     if isinstance(table, pd.DataFrame):
         part = table.iloc[:, chosen]
         is_number = np.array([dtypes.is_numeric_dtype(dtype) and not dtypes.is_bool_dtype(dtype) for dtype in part.dtypes], bool)
         values = np.full((part.shape[1], len(part)), np.nan)
         values[is_number] = part.loc[:, is_number].to_numpy(float, na_value=np.nan).T
-        return OutcomeBlock(list(part.columns), values, {k: part.iloc[:, k].array for k in np.flatnonzero(~is_number).tolist()})
+        return list(part.columns), values, {k: part.iloc[:, k].array for k in np.flatnonzero(~is_number).tolist()}
     dense = table[:, chosen].toarray() if hasattr(table, "toarray") else table[:, chosen]
     labels = list(range(first + chosen.start, first + chosen.stop))
     if dense.dtype.kind == "b":
-        return OutcomeBlock(labels, np.full(dense.T.shape, np.nan), dict(enumerate(dense.T)))
-    return OutcomeBlock(labels, np.array(dense.T, float), {})
+        return labels, np.full(dense.T.shape, np.nan), dict(enumerate(dense.T))
+    return labels, np.array(dense.T, float), {}

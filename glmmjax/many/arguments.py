@@ -10,15 +10,19 @@ import numpy as np
 from glmmjax.arguments import Judged, Kind, Maybe, Text
 from glmmjax.design import ModelArguments
 from glmmjax.design.columns.groups import offset_values
-from glmmjax.design.columns.table import as_frame, column_of, describe_unknown
+from glmmjax.design.columns.table import as_frame, column_of, describe_unknown, with_columns
 from glmmjax.design.outcomes import NO_OUTCOMES, Outcomes, read_outcomes
+from glmmjax.design.own_numbers import OwnNumbers, has_own, own_offsets
 from glmmjax.errors import ArgumentError
 from glmmjax.request import FIT, FitRequest
+from glmmjax.values import shown
 
 __all__ = ["MANY", "ManyArguments", "many_arguments"]
 
 MANY: dict[str, Kind] = {
     **{name: kind for name, kind in FIT.items() if name not in ("initial_values", "devices", "correction")},
+    "weights": Judged("None, the name of a column, one number for each cluster, or a table of such columns, one for each fit"),
+    "offset": Judged("None, the name of a column, one number for each row, or a table of such columns, one for each fit"),
     "outcomes": Judged("None, or a DataFrame or matrix with a column for each fit"),
     "by": Maybe(Text("the name of a column whose levels have a fit each")),
 }
@@ -32,26 +36,32 @@ class ManyArguments:
     ----------
     request : the model of every fit; its formula names the outcome ``outcome``, and its data have numbered rows and no such column
     outcomes : what differs
-    outcome : name of the outcome, which is that of no column
+    outcome : name of the outcome, of which no column has the name
     by : the column whose levels have a fit each; None where outcomes differ
+    offset : offsets of which each fit has its own, None where there are none
+    weights : weights likewise, as they were given
     """
 
     request: FitRequest
     outcomes: Outcomes
     outcome: str = ""
     by: str | None = None
+    offset: OwnNumbers | None = None
+    weights: Any = None
 
-    def of_fit(self, label: Any, values: Any, **changes: Any) -> FitRequest:
-        """The request of one fit with its outcome, under its own name where that can stand in a formula."""
+    def of_fit(self, label: Any, outcome: tuple[Any, ...], **changes: Any) -> FitRequest:
+        """The request of one fit with the columns of its outcome, under its own name where that can stand in a formula."""
         data, text = self.request.data, str(label)
-        name = text if text.isidentifier() and text not in data.columns else self.outcome
-        data = data.assign(**{name: values})
-        return dataclasses.replace(self.request, fixed=f"{name} {self.right_side}", data=data, **changes)
+        names, left = _outcome_names(text, len(outcome))
+        if not text.isidentifier() or data.columns.isin(names).any():
+            names, left = _outcome_names(self.outcome, len(outcome))
+        data = with_columns(data, dict(zip(names, outcome, strict=True)))
+        return dataclasses.replace(self.request, **{"fixed": f"{left} {self.right_side}", "data": data, **changes})
 
     @property
     def right_side(self) -> str:
         """The formula from the tilde on."""
-        return self.request.fixed[len(self.outcome) :].strip()
+        return self.request.fixed[self.request.fixed.index("~") :]
 
 
 def many_arguments(request: FitRequest, outcomes: Any, by: str | None) -> ManyArguments:
@@ -76,13 +86,27 @@ def many_arguments(request: FitRequest, outcomes: Any, by: str | None) -> ManyAr
     _check_no_outcome(request.fixed)
     found = read_outcomes(outcomes, data)
     name = "outcome"
-    while name in data.columns or name in request.fixed:
+    while name in request.fixed or data.columns.isin(_outcome_names(name, found.n_columns or 1)[0]).any():
         name += "_"
-    request = dataclasses.replace(_with_numbered_rows(request, data), fixed=f"{name} {request.fixed.strip()}")
+    own: dict[str, Any] = {}
+    if has_own(request.offset):
+        own["offset"], request = own_offsets(request.offset, data, found.n), dataclasses.replace(request, offset=None)
+    if has_own(request.weights):
+        own["weights"], request = request.weights, dataclasses.replace(request, weights=None)
+    left = _outcome_names(name, found.n_columns or 1)[1]
+    request = dataclasses.replace(_with_numbered_rows(request, data), fixed=f"{left} {request.fixed.strip()}")
     request.check()
     _check_not_crossed(request)
-    _check_one_column(request)
-    return ManyArguments(request, found, name)
+    _check_columns(request, found.n_columns)
+    return ManyArguments(request, found, name, **own)
+
+
+def _outcome_names(name: str, n_columns: int) -> tuple[tuple[str, ...], str]:
+    """Names of the columns of an outcome, and the left side of a formula."""
+    if n_columns == 1:
+        return (name,), name
+    names = tuple(f"{name}_{j + 1}" for j in range(n_columns))
+    return names, f"cbind({', '.join(names)})"
 
 
 def _check_not_crossed(request: FitRequest) -> None:
@@ -109,6 +133,12 @@ def _by_level(request: FitRequest, data: Any, by: str) -> ManyArguments:
     column_of(data, by)
     if data[by].isna().all():
         raise ArgumentError(f"by={by!r} has no level: the column is missing in each of the {len(data)} rows.")
+    for argument in ("offset", "weights"):
+        if has_own(getattr(request, argument)):
+            raise ArgumentError(
+                f"{argument}={shown(getattr(request, argument))} has a column for each fit, and by={by!r} takes fits from the rows of "
+                "data; give the name of a column of data."
+            )
     request = _with_numbered_rows(request, data)
     request.check()
     _check_not_crossed(request)
@@ -127,10 +157,11 @@ def _by_position(name: str, offset: Any, data: Any) -> Any:
     return offset if offset is None or isinstance(offset, str) else np.asarray(offset_values(offset, data, name), float)
 
 
-def _check_one_column(given: ModelArguments) -> None:
+def _check_columns(given: ModelArguments, n_columns: int | None) -> None:
     family = given.resolved_family
-    if 1 not in family.outcome_columns:
+    if n_columns is not None and n_columns not in family.outcome_columns:
+        ways = {1: "a table", 2: "a tuple of two tables, such as (successes, failures)", 3: "a tuple of three tables"}
         raise ArgumentError(
-            f"family={family.name!r} takes outcomes in {family.outcome_columns[0]} columns, and outcomes have one for each fit; "
-            "fit such models one by one, with mixed_model."
+            f"family={family.name!r} takes outcomes in {' or '.join(map(str, family.outcome_columns))} column(s), and outcomes have "
+            f"{n_columns}: give {' or '.join(ways[n] for n in family.outcome_columns)}, with a column for each fit."
         )

@@ -51,13 +51,18 @@ def fit_many(
     random : random effects and cluster variable, ``"~ time | id"``.
     data : DataFrame, or a dict of columns, with everything but the outcomes. Rows with a missing value in a used column are dropped.
     outcomes : a row for each row of ``data`` and a column for each fit: a DataFrame (matched by its index, with the names of the fits), a
-        NumPy array, or one of SciPy's sparse matrices; or an iterator that gives such parts, some columns each, which are not kept. A
-        missing outcome takes its row out of that fit.
+        NumPy array, or one of SciPy's sparse matrices. An outcome in two columns is a tuple of two such tables, ``(successes, failures)``.
+        A list or an iterator gives parts, some fits each; those of an iterator are not kept. A missing outcome takes its row out of that
+        fit.
     by : in the place of ``outcomes``, the column of ``data`` whose levels have a fit each, of the outcome that ``fixed`` names; rows in
         which it is missing are in no fit. Levels, means and knots in the formula are those of all rows. Data sets of similar size share
         their programs.
-    family : as in ``mixed_model``, with an outcome in one column.
-    weights, offset, zi_fixed, zi_random, zi_offset, dispersion, covariance, penalized, n_agq, options : as in ``mixed_model``.
+    family : as in ``mixed_model``.
+    weights : as in ``mixed_model``, or with a column for each fit: (m, R) numbers, the clusters in order of first appearance in the rows
+        used, or a DataFrame with the labels of the clusters in its index.
+    offset : as in ``mixed_model``, or with a column for each fit: (N, R) numbers, on the scale of the linear predictor. The columns of a
+        DataFrame, here and for ``weights``, have the names of the fits. A missing offset takes its row out of that fit.
+    zi_fixed, zi_random, zi_offset, dispersion, covariance, penalized, n_agq, options : as in ``mixed_model``.
     progress : True shows one updating line, a function is called with a record of fits done, certified and failed.
 
     Returns

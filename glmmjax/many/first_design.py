@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from glmmjax.design import Design, build_design
-from glmmjax.design.outcomes import OutcomeBlock, checked_outcomes, filled
+from glmmjax.design.outcome_checks import checked_outcomes
+from glmmjax.design.outcomes import OutcomeBlock, filled
 from glmmjax.errors import ArgumentError, OutcomeError
 from glmmjax.many.arguments import ManyArguments
 
@@ -32,7 +33,7 @@ def design_of_first(given: ManyArguments, blocks: Iterator[OutcomeBlock], env: M
     _, problems = checked_outcomes(block, given.request.formula, given.request.resolved_family)
     wrong: Any = next(iter(problems.values()), "")
     for k in [k for k in range(len(block.labels)) if k not in problems][:_MOST_TRIED]:
-        request = given.of_fit(given.outcome, filled(block.column(k)))
+        request = given.of_fit(given.outcome, filled(block.outcome(k)))
         try:
             return build_design(request, env, request.options), itertools.chain([block], blocks)
         except OutcomeError as error:

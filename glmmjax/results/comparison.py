@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, overload
 
-from glmmjax.arguments import COUNT, FLAG, SEED, InstanceOf, Judged, OneOf, takes
+from glmmjax.arguments import COUNT, FLAG, SEED, InstanceOf, Judged, Maybe, OneOf, takes
 from glmmjax.errors import ArgumentError, DesignWarning, warn_caller
 from glmmjax.postfit.inference.anova import Comparison, compare
 from glmmjax.postfit.inference.model_comparison import ModelTable, compare_all
 from glmmjax.postfit.inference.simulated_null import NULLS, compare_by_simulation
+from glmmjax.results.many import ManyFits
+from glmmjax.results.many_plots import ADJUST
 from glmmjax.results.mixed_model import MixedModelResults
 from glmmjax.tables import inference as tables
 from glmmjax.tables.page import Summary
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AnovaResults", "ModelComparison", "anova", "compare_models", "named_fits"]
 
-_FIT = InstanceOf(MixedModelResults, "a fit, as mixed_model returns it")
+_FIT = InstanceOf((MixedModelResults, ManyFits), "a fit, as mixed_model returns it, or many, as fit_many returns them")
 
 
 class AnovaResults:
@@ -55,15 +57,33 @@ class AnovaResults:
         return tables.anova_html(self.comparison)
 
 
-@takes(fit0=_FIT, fit1=_FIT, boundary=FLAG, null=OneOf(NULLS), n=COUNT, seed=SEED)
+@overload
 def anova(
-    fit0: MixedModelResults, fit1: MixedModelResults, *, boundary: bool = False, null: str = "chi2", n: int = 500, seed: int = 0
-) -> AnovaResults:
-    """Compare two nested fits of the same data by a likelihood-ratio test, AIC and BIC.
+    fit0: MixedModelResults,
+    fit1: MixedModelResults,
+    *,
+    boundary: bool = ...,
+    null: str = ...,
+    n: int = ...,
+    seed: int = ...,
+    adjust: None = ...,
+) -> AnovaResults: ...
+
+
+@overload
+def anova(fit0: ManyFits, fit1: ManyFits, *, boundary: bool = ..., adjust: str | None = ...) -> pd.DataFrame: ...
+
+
+@takes(fit0=_FIT, fit1=_FIT, boundary=FLAG, null=OneOf(NULLS), n=COUNT, seed=SEED, adjust=Maybe(ADJUST))
+def anova(
+    fit0: Any, fit1: Any, *, boundary: bool = False, null: str = "chi2", n: int = 500, seed: int = 0, adjust: str | None = None
+) -> AnovaResults | pd.DataFrame:
+    """Compare two nested fits of the same data by a likelihood-ratio test, AIC and BIC; of many fits, each with its own.
 
     Parameters
     ----------
-    fit0, fit1 : results of ``mixed_model``, in either order; one of them may have no random effects.
+    fit0, fit1 : results of ``mixed_model``, in either order; one of them may have no random effects. Or two results of ``fit_many`` of the
+        same outcomes.
     boundary : take the p-value from the chi-bar-square mixture that holds when the smaller model sets variances to 0, on the
         boundary of the parameter space. For one more random effect correlated with r others that is
         ``1/2 chi2(r) + 1/2 chi2(r + 1)``. The plain chi-square p-value is too large there. Where the smaller model is the larger one
@@ -74,17 +94,20 @@ def anova(
         small samples. Its smallest value is 1 / (n + 1).
     n : number of simulated data sets.
     seed : whole number >= 0; the same seed gives the same data sets.
+    adjust : for many fits, how p-values are adjusted over them, as in ``ManyFits.tidy``; ``"fdr_bh"`` when None.
 
     Returns
     -------
     AnovaResults
         ``table`` has one row a fit; ``statistic`` and ``p_value`` are those of the test, None where the fits allow none.
+    DataFrame
+        For many fits: that of ``ManyFits.anova``, one test a row.
 
     Raises
     ------
     ArgumentError
         For arguments that are no fits, fits of different data, a penalised fit, and a ``boundary`` test that no known mixture covers; for
-        ``null="simulated"`` with ``boundary``, fits without certificate, or a family that cannot be simulated from.
+        ``null="simulated"`` with ``boundary``, fits without certificate, or a family that cannot be simulated from, or many fits.
     RowsNotKeptError
         For ``null="simulated"`` and streamed fits.
 
@@ -102,11 +125,23 @@ def anova(
     fit0  757.58  768.00  -374.79
     fit1  759.04  772.07  -374.52  0.54  1  0.4614
     """
+    if isinstance(fit0, ManyFits) or isinstance(fit1, ManyFits):
+        return _anova_of_many(fit0, fit1, boundary, null, adjust)
+    if adjust is not None:
+        raise ArgumentError(f"adjust={shown(adjust)} is for many fits, which have many p-values; leave it out for two fits.")
     if null == "chi2":
         return AnovaResults(compare(fit0.fitted_model, fit1.fitted_model, boundary))
     if boundary:
         raise ArgumentError("boundary=True is for null='chi2': a simulated null distribution needs no mixture. Leave boundary out.")
     return AnovaResults(compare_by_simulation(fit0.fitted_model, fit1.fitted_model, n, seed))
+
+
+def _anova_of_many(fit0: Any, fit1: Any, boundary: bool, null: str, adjust: str | None) -> pd.DataFrame:
+    if not (isinstance(fit0, ManyFits) and isinstance(fit1, ManyFits)):
+        raise ArgumentError("fit0 and fit1 must both be single fits, or both many; many[name] is a single one.")
+    if null != "chi2":
+        raise ArgumentError(f"null={null!r} is for two single fits; take anova(many0[name], many1[name], null={null!r}) for some of them.")
+    return fit1.anova(fit0, boundary, "fdr_bh" if adjust is None else adjust)
 
 
 class ModelComparison:

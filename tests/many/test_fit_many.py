@@ -105,7 +105,21 @@ def test_models_of_other_outcomes_are_not_compared():
     """Of the same names, and with as many rows."""
     data, counts = design_rows(), outcomes("poisson", 2)
     larger, smaller = (gj.fit_many(fixed, None, data=data, outcomes=counts, family="poisson") for fixed in ("~ x", "~ 1"))
-    assert larger.anova(smaller)["statistic"].notna().all()
+    found = gj.anova(smaller, larger, adjust="holm")
+    pd.testing.assert_frame_equal(found, larger.anova(smaller, adjust="holm"))
+    assert list(found["df"]) == [1, 1]
+    single_test = gj.anova(smaller["gene1"], larger["gene1"])
+    assert found["statistic"].iloc[1] == pytest.approx(single_test.statistic, abs=1e-7)
+    assert found["p_value"].iloc[1] == pytest.approx(single_test.p_value, rel=1e-6)
+    pd.testing.assert_frame_equal(gj.anova(smaller, larger), larger.anova(smaller))
+    cases: Any = (
+        ({"fit0": smaller["gene0"], "fit1": larger}, "both be single fits, or both many"),
+        ({"fit0": smaller, "fit1": larger, "null": "simulated"}, "null='simulated' is for two single fits"),
+        ({"fit0": smaller["gene0"], "fit1": larger["gene0"], "adjust": "holm"}, "adjust='holm' is for many fits"),
+    )
+    for arguments, words in cases:
+        with pytest.raises(ArgumentError, match=words):
+            gj.anova(**arguments)
     upside_down = counts.iloc[::-1].reset_index(drop=True)
     other = gj.fit_many("~ 1", None, data=data, outcomes=upside_down, family="poisson")
     with pytest.raises(ArgumentError, match="of other outcomes"):
@@ -209,7 +223,7 @@ def test_progress_is_told_and_an_interrupt_keeps_what_is_done():
         ),
         ({"fixed": "~ nosuch"}, ValueError, "nosuch"),
         ({"weights": np.ones(3)}, DesignError, "weights has shape"),
-        ({"family": "beta_binomial"}, ArgumentError, "2 columns"),
+        ({"family": "beta_binomial"}, ArgumentError, r"outcomes in 2 column\(s\), and outcomes have 1: give a tuple of two tables"),
         ({"data": gj.stream([])}, ArgumentError, "stream"),
         ({"adjust": 1}, TypeError, "adjust"),
     ],

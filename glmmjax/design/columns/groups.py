@@ -17,6 +17,7 @@ __all__ = [
     "NestedGroups",
     "as_numbers",
     "check_any_weight",
+    "check_weights",
     "cluster_weights",
     "column_weights",
     "nested_groups",
@@ -148,7 +149,7 @@ def cluster_weights(weights: Any, groups: Groups, column: pd.Series | None) -> n
         if shape_of(weights) != (n_clusters,):
             raise DesignError(f"weights has shape {shape_of(weights)}, and the rows used have {n_clusters} clusters; {_HOW_WEIGHTS}.")
         values = as_numbers(weights, "weights")
-    _check_weights(values, groups)
+    check_weights(values, groups)
     check_any_weight(bool(values.any()))
     return values
 
@@ -162,7 +163,7 @@ def column_weights(column: pd.Series, groups: Groups, name: str) -> np.ndarray:
         For a column that varies inside a cluster, and values that are no weights.
     """
     values = _constant_in_clusters(as_numbers(column, f"weights={name!r}"), groups, name)
-    _check_weights(values, groups)
+    check_weights(values, groups)
     return values
 
 
@@ -225,7 +226,13 @@ def _by_label(weights: pd.Series | Mapping[Any, Any], groups: Groups) -> np.ndar
     return as_numbers([table[label] for label in groups.labels], "weights")
 
 
-def _check_weights(values: np.ndarray, groups: Groups) -> None:
+def check_weights(values: np.ndarray, groups: Groups) -> None:
+    """Refuse values (m,) that are no weights.
+
+    Raises
+    ------
+    DesignError
+    """
     wrong = np.flatnonzero(~(np.isfinite(values) & (values >= 0)))
     if len(wrong):
         label = show_label(groups.labels[wrong[0]])

@@ -34,6 +34,7 @@ __all__ = [
     "plain_types",
     "show_label",
     "with_categories",
+    "with_columns",
 ]
 
 _OTHER_WAYS = {  # functions of R's formulas that are written otherwise here
@@ -81,6 +82,11 @@ def as_frame(data: Any, argument: str = "data") -> pd.DataFrame:
     except (TypeError, ValueError, Warning) as error:
         kind = type(data).__name__
         raise ArgumentError(f"{argument} has type {kind} and must be a pandas DataFrame, or a dict of columns ({error}).") from None
+
+
+def with_columns(data: pd.DataFrame, columns: Mapping[str, Any]) -> pd.DataFrame:
+    """The table with more columns behind its own. ``assign`` warns where a table has been put together from many pieces."""
+    return pd.concat([data, pd.DataFrame(dict(columns), index=data.index)], axis=1)
 
 
 def find_columns(expressions: Iterable[str], data: pd.DataFrame, namespace: Mapping[str, Any], formula: str) -> dict[str, Any]:

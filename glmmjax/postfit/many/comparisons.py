@@ -40,7 +40,9 @@ def comparisons(many0: FittedMany, many1: FittedMany, boundary: bool) -> Compari
         For fits of other outcomes, and models that ``anova`` does not compare.
     """
     if not (many0.labels.equals(many1.labels) and np.allclose(many0.checksums, many1.checksums, rtol=1e-9, equal_nan=True)):
-        raise ArgumentError("other has fits of other names, of other rows or of other outcomes; fit both models to the same outcomes.")
+        raise ArgumentError(
+            "other has fits of other names, of other rows, of other outcomes or of other weights; fit both models to the same ones."
+        )
     both = many0.converged & many1.converged
     found = _first_test(many0, many1, np.flatnonzero(both)[:_MOST_TRIED], boundary)
     larger, smaller = (many0, many1) if many0.problem.layout.size > many1.problem.layout.size else (many1, many0)
