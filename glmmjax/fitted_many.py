@@ -48,6 +48,7 @@ class FittedMany:
     is_alone : (R,) bool: fitted once more, by itself
     seconds : time that all fits took
     is_interrupted : whether the user has stopped before all were fitted
+    is_moderated : whether extra parameters are reported with a prior over the fits; theta has none
     open_fit : makes the ordinary fit with a number, from starting values or None
     """
 
@@ -71,6 +72,7 @@ class FittedMany:
     is_alone: np.ndarray
     seconds: float
     is_interrupted: bool
+    is_moderated: bool
     open_fit: Callable[[int, Params | None], Any]
 
     @property

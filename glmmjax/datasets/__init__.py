@@ -7,7 +7,16 @@ from importlib import resources
 
 import pandas as pd
 
-__all__ = ["load_bacteria", "load_cbpp", "load_epil", "load_immunisation", "load_intro_binomial", "load_intro_poisson", "load_salamander"]
+__all__ = [
+    "load_bacteria",
+    "load_cbpp",
+    "load_epil",
+    "load_gene_counts",
+    "load_immunisation",
+    "load_intro_binomial",
+    "load_intro_poisson",
+    "load_salamander",
+]
 
 _SEX = {"sex": ("male", "female")}
 
@@ -105,6 +114,32 @@ def load_epil() -> pd.DataFrame:
     return _read("epil", {"trt": ("placebo", "progabide")})
 
 
+def load_gene_counts() -> pd.DataFrame:
+    """Simulated counts of 200 genes in 300 cells of 60 subjects, half of them treated.
+
+    Returns
+    -------
+    DataFrame
+        (300, 203): ``subject``, its ``group``, the sequencing ``depth`` of the cell relative to the others, and the counts ``gene001`` to
+        ``gene200``. The treatment multiplies the means of the first twenty genes by exp(0.9) or exp(-0.9), and of no other.
+
+    References
+    ----------
+    Simulated for glmmjax: negative-binomial counts with an intercept for each subject and gene, and a size for each gene; the recipe, seed
+    included, is in the tests of glmmjax (``tests/test_gene_counts.py``). Licence: numbers drawn by a program, shipped under the licence of
+    glmmjax.
+
+    Examples
+    --------
+    >>> cells = gj.datasets.load_gene_counts()
+    >>> cells.iloc[:2, :5]
+       subject    group  depth  gene001  gene002
+    0        1  control  0.758        1        1
+    1        1  control  1.088        4        0
+    """
+    return _read("gene_counts", {"group": ("control", "treated")}, ".csv.gz")
+
+
 def load_bacteria() -> pd.DataFrame:
     """Presence of H. influenzae in 50 children after drug treatments.
 
@@ -181,8 +216,8 @@ def load_salamander() -> pd.DataFrame:
     return _read("salamander", {"season": ("Summer", "Fall"), "cross": ("RR", "RW", "WR", "WW")})
 
 
-def _read(name: str, factors: Mapping[str, tuple[str, ...]]) -> pd.DataFrame:
+def _read(name: str, factors: Mapping[str, tuple[str, ...]], suffix: str = ".csv") -> pd.DataFrame:
     """The shipped table ``name`` with its factors as categoricals, their levels in the order given."""
-    with resources.files(__package__).joinpath(f"{name}.csv").open(encoding="utf-8") as file:
-        table = pd.read_csv(file, dtype=dict.fromkeys(factors, str))
+    with resources.files(__package__).joinpath(f"{name}{suffix}").open("rb") as file:
+        table = pd.read_csv(file, dtype=dict.fromkeys(factors, str), compression="gzip" if suffix.endswith(".gz") else None)
     return table.assign(**{column: pd.Categorical(table[column], categories=levels) for column, levels in factors.items()})

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from glmmjax.arguments import Judged, Kind, Maybe, Text
+from glmmjax.arguments import Judged, Kind, Maybe, OneOf, Text
 from glmmjax.design import ModelArguments
 from glmmjax.design.columns.groups import offset_values
 from glmmjax.design.columns.table import as_frame, column_of, describe_unknown, with_columns
@@ -17,7 +17,7 @@ from glmmjax.errors import ArgumentError
 from glmmjax.request import FIT, FitRequest
 from glmmjax.values import shown
 
-__all__ = ["MANY", "ManyArguments", "many_arguments"]
+__all__ = ["MANY", "ManyArguments", "check_moderated", "many_arguments"]
 
 MANY: dict[str, Kind] = {
     **{name: kind for name, kind in FIT.items() if name not in ("initial_values", "devices", "correction")},
@@ -25,6 +25,7 @@ MANY: dict[str, Kind] = {
     "offset": Judged("None, the name of a column, one number for each row, or a table of such columns, one for each fit"),
     "outcomes": Judged("None, or a DataFrame or matrix with a column for each fit"),
     "by": Maybe(Text("the name of a column whose levels have a fit each")),
+    "moderate": Maybe(OneOf({"phi": "extra parameters, by a prior over the fits"})),
 }
 
 
@@ -40,6 +41,7 @@ class ManyArguments:
     by : the column whose levels have a fit each; None where outcomes differ
     offset : offsets of which each fit has its own, None where there are none
     weights : weights likewise, as they were given
+    is_moderated : whether extra parameters are reported with a prior over the fits
     """
 
     request: FitRequest
@@ -48,6 +50,7 @@ class ManyArguments:
     by: str | None = None
     offset: OwnNumbers | None = None
     weights: Any = None
+    is_moderated: bool = False
 
     def of_fit(self, label: Any, outcome: tuple[Any, ...], **changes: Any) -> FitRequest:
         """The request of one fit with the columns of its outcome, under its own name where that can stand in a formula."""
@@ -99,6 +102,23 @@ def many_arguments(request: FitRequest, outcomes: Any, by: str | None) -> ManyAr
     _check_not_crossed(request)
     _check_columns(request, found.n_columns)
     return ManyArguments(request, found, name, **own)
+
+
+def check_moderated(given: ModelArguments, moderate: str | None) -> bool:
+    """Whether extra parameters are moderated.
+
+    Raises
+    ------
+    ArgumentError
+        For a family without any.
+    """
+    family = given.resolved_family
+    if moderate is not None and (not family.phi_names or family.is_ordinal):
+        raise ArgumentError(
+            f"moderate={moderate!r} shrinks the extra parameter of a family, and family={family.name!r} has none"
+            f"{' but thresholds' if family.is_ordinal else ''} in this model; leave moderate out."
+        )
+    return moderate is not None
 
 
 def _outcome_names(name: str, n_columns: int) -> tuple[tuple[str, ...], str]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 from glmmjax.arguments import takes
 from glmmjax.design import caller_namespace
 from glmmjax.families import Family
-from glmmjax.many.arguments import MANY, many_arguments
+from glmmjax.many.arguments import MANY, check_moderated, many_arguments
 from glmmjax.many.run import fitted_many
 from glmmjax.options import Options, StudentTPenalty
 from glmmjax.request import FitRequest
@@ -36,6 +37,7 @@ def fit_many(
     covariance: str | None = None,
     penalized: bool | StudentTPenalty = False,
     n_agq: int | str | None = None,
+    moderate: str | None = None,
     options: Options = _DEFAULTS,
     progress: Any = False,
 ) -> ManyFits:
@@ -63,6 +65,10 @@ def fit_many(
     offset : as in ``mixed_model``, or with a column for each fit: (N, R) numbers, on the scale of the linear predictor. The columns of a
         DataFrame, here and for ``weights``, have the names of the fits. A missing offset takes its row out of that fit.
     zi_fixed, zi_random, zi_offset, dispersion, covariance, penalized, n_agq, options : as in ``mixed_model``.
+    moderate : ``"phi"`` shrinks the extra parameter of the family (on its free scale, such as the log size of negative-binomial counts)
+        by a normal prior over the fits, whose moments come from the certified fits. ``phi``, ``tidy("extra")`` and ``table()`` then have
+        the moderated values, with posterior standard deviations, and ``summary()`` the prior. The fits themselves stay as they are: fixed
+        effects, log-likelihoods, tests and ``many[name]`` are those without a prior. None for none.
     progress : True shows one updating line, a function is called with a record of fits done, certified and failed.
 
     Returns
@@ -74,6 +80,9 @@ def fit_many(
     ------
     ArgumentError, FormulaError, OutcomeError, DesignError
         For an argument, formula or data that give no model, outcomes of another length, and outcomes of which none can be fitted.
+
+    Source: for ``moderate``, Smyth (2004), Statistical Applications in Genetics and Molecular Biology 3, article 3; Love, Huber and Anders
+    (2014), Genome Biology 15, article 550; moments by Paule and Mandel (1982), Journal of Research of the NBS 87, 377-385.
 
     Warns
     -----
@@ -100,4 +109,6 @@ def fit_many(
         zi_offset=zi_offset, dispersion=dispersion, covariance=covariance, penalized=penalized, n_agq=n_agq, options=options,
         progress=progress,
     )  # fmt: skip
-    return ManyFits(fitted_many(many_arguments(request, outcomes, by), caller_namespace()))
+    given = many_arguments(request, outcomes, by)
+    given = dataclasses.replace(given, is_moderated=check_moderated(given.request, moderate))
+    return ManyFits(fitted_many(given, caller_namespace()))

@@ -30,7 +30,6 @@ from glmmjax.many.record import Alone, Found, alone_of, ends_of, is_doubtful, re
 from glmmjax.many.source import FitSource
 from glmmjax.model import fit_of
 from glmmjax.progress import ManyProgress, Watch
-from glmmjax.request import FitRequest
 from glmmjax.results import MixedModelResults
 
 __all__ = ["fitted_many"]
@@ -41,7 +40,7 @@ _NOT_REACHED = "not fitted: the user has stopped before."
 def fitted_many(given: ManyArguments, env: Mapping[str, Any]) -> FittedMany:
     """Fit, and warn of fits without certificate."""
     with jax.enable_x64(True):
-        run = _Run(OutcomeSource(given, env) if given.by is None else LevelSource(given, env), given.request)
+        run = _Run(OutcomeSource(given, env) if given.by is None else LevelSource(given, env), given)
         with Watch(given.request.progress) as watch:
             try:
                 run.fit(watch)
@@ -60,8 +59,9 @@ def fitted_many(given: ManyArguments, env: Mapping[str, Any]) -> FittedMany:
 class _Run:
     """The state of a call, so that one that is interrupted can tell what is done."""
 
-    def __init__(self, source: FitSource, request: FitRequest):
-        self._begun, self.is_interrupted, self._source, self._request = time.perf_counter(), False, source, request
+    def __init__(self, source: FitSource, given: ManyArguments):
+        self._begun, self.is_interrupted, self._source, self._request = time.perf_counter(), False, source, given.request
+        self._is_moderated, request = given.is_moderated, given.request
         self._problem = problem_of(source.design, request.penalty)
         self._rule = RuleOfBatch(request.rule.quadrature(source.design.covariance.q, source.design.n_upper), request.rule.is_exact)
         self._reach = reach_of(self._problem, source.design)
@@ -102,6 +102,7 @@ class _Run:
             checksums=counts[2],
             seconds=time.perf_counter() - self._begun,
             is_interrupted=self.is_interrupted,
+            is_moderated=self._is_moderated,
             open_fit=_Opener(source),
             **fields,
         )

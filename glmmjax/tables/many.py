@@ -148,7 +148,8 @@ def one_line_of_many(many: FittedMany) -> str:
     """Many fits in one line."""
     family, right_side = many.problem.family, many.request.fixed[many.request.fixed.index("~") :]
     formula = ", ".join(text for text in (right_side, many.request.random) if text)
-    return f"{len(many.code):,} fits of {family.name}({family.link.name}), {formula}; {int(many.converged.sum()):,} certified"
+    moderated = f"; {', '.join(family.phi_names)} moderated" if many.is_moderated else ""
+    return f"{len(many.code):,} fits of {family.name}({family.link.name}), {formula}; {int(many.converged.sum()):,} certified{moderated}"
 
 
 def many_summary(many: FittedMany, found: ReportedMany) -> Summary:
@@ -171,13 +172,20 @@ def many_summary(many: FittedMany, found: ReportedMany) -> Summary:
         Section("How they ended", (), ends.map(_cell), _why(many)),
         Section("Estimates of the certified fits", (), spread.map(lambda value: f"{value:.4f}")),
     )
-    return Summary(sections, {"ends": ends, "estimates": spread})
+    found_tables = {"ends": ends, "estimates": spread}
+    if not many.is_moderated:
+        return Summary(sections, found_tables)
+    prior = pd.DataFrame([one[1:] for one in found.priors], index=[one.name for one in found.priors], columns=["mean", "sd", "fits"])
+    text = "Normal, on the free scale; the estimates above are moderated by it. Fixed effects and log-likelihoods have no prior."
+    return Summary((*sections, Section("Prior over the fits", (text,), prior.map(_cell))), found_tables | {"prior": prior})
 
 
 def _spread(values: np.ndarray, names: Sequence[str]) -> pd.DataFrame:
     """Quartiles of each parameter."""
     known = pd.DataFrame(values, columns=list(names))
-    return pd.DataFrame({"mean": known.mean(), "sd": known.std(), **{f"{p:.0%}": known.quantile(p) for p in (0.05, 0.5, 0.95)}})
+    with np.errstate(invalid="ignore"):  # of a parameter that is infinite in some fits
+        moments = {"mean": known.mean(), "sd": known.std()}
+    return pd.DataFrame({**moments, **{f"{p:.0%}": known.quantile(p) for p in (0.05, 0.5, 0.95)}})
 
 
 def _cell(value: Any) -> str:

@@ -14,6 +14,7 @@ from jax import Array
 
 from glmmjax.estimation.xla.program import as_program
 from glmmjax.fitted_many import FittedMany
+from glmmjax.postfit.many.moderation import PhiPrior, moderated
 from glmmjax.postfit.uncertainty.parameters import Reported, errors_of, estimates, reported
 from glmmjax.postfit.uncertainty.vcov import inverses, theta_covariance
 
@@ -28,11 +29,13 @@ class ReportedMany(NamedTuple):
     parameters : what they are
     estimates : (R, N)
     errors : (R, N) standard errors, NaN where there are none
+    priors : of the extra parameters, where these are moderated; () where they are not
     """
 
     parameters: Reported
     estimates: np.ndarray
     errors: np.ndarray
+    priors: tuple[PhiPrior, ...] = ()
 
 
 def covariances(many: FittedMany) -> np.ndarray:
@@ -57,7 +60,11 @@ def reported_many(many: FittedMany, found: np.ndarray) -> ReportedMany:
     for k in np.setdiff1d(known, plain):
         one = many.one(int(k))
         values[k], errors[k] = estimates(one, parameters), errors_of(one, parameters, found[k])
-    return ReportedMany(parameters, values, errors)
+    if not many.is_moderated:
+        return ReportedMany(parameters, values, errors)
+    where = np.array(parameters.kinds) == "phi"
+    values[:, where], errors[:, where], priors = moderated(many, found, parameters.is_own, (values[:, where], errors[:, where]))
+    return ReportedMany(parameters, values, errors, priors)
 
 
 def random_covariances(many: FittedMany) -> np.ndarray:
