@@ -1,4 +1,4 @@
-"""Many fits in one call: milliseconds a fit beside fits one by one, and the simulation of Li and Signorelli (2026, arXiv:2606.15933)."""
+"""Many fits in one call: milliseconds a fit beside fits one by one, resampling, and a simulation study."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 import glmmjax as gj
+from benchmarks.cells import print_cells
 from benchmarks.machine import version_of
 from benchmarks.table import Table, times
 from glmmjax.errors import ConvergenceWarning
@@ -20,11 +21,6 @@ __all__ = ["print_many"]
 
 _M, _K = 20, 10  # clusters, rows of each
 _ONE_BY_ONE = 100  # fits of the loops
-_TRUE = {"b0": 0.1, "b1": 0.3, "b2": -0.2, "b3": 0.1, "sd(b0)": 0.8}
-_PUBLISHED = {  # root mean squared errors, means over the cells
-    "lme4, adaptive quadrature, 12 random-intercept cells": (0.246, 0.332, 0.393, 0.534, 0.192),
-    "GLMMadaptive, all 24 cells": (0.254, 0.360, 0.404, 0.563, 0.272),
-}
 
 
 def print_many(n: int, n_sets: int) -> None:
@@ -32,7 +28,7 @@ def print_many(n: int, n_sets: int) -> None:
     warnings.simplefilter("ignore", ConvergenceWarning)
     _print_outcomes(n)
     _print_resampling()
-    _print_cells(n_sets)
+    print_cells(n_sets)
 
 
 def _print_resampling() -> None:
@@ -116,51 +112,3 @@ def _glmm(data: pd.DataFrame, counts: np.ndarray, family: str) -> str:
 
     name = family.replace("_", "")
     return f"{1e3 * _loop(data, counts, lambda rows: glmm.fit(rows, 'y ~ x + trt + (1 | g)', family=name, nagq=11)):.1f}"
-
-
-def _print_cells(n_sets: int) -> None:
-    title = f"Li and Signorelli's 24 cells x {n_sets:,} data sets (by=), first call of each shape: RMSE"
-    table = Table(title, "", "s", "certified", *_TRUE, label_width=52)
-    squares, taken, certified = [], 0.0, []
-    for family in ("binomial", "poisson"):
-        for random in ("~ 1 | id", "~ time | id"):
-            for m in (50, 100, 200):
-                for most in (3, 9):
-                    begun = time.perf_counter()
-                    many = gj.fit_many("y ~ time * group", random, data=_cell(family, random, m, most, n_sets), by="set", family=family)
-                    seconds = time.perf_counter() - begun
-                    errors = _squares(many)
-                    squares.append(errors)
-                    certified.append(many.converged.mean())
-                    taken += seconds
-                    label = f"{family}, {random}, {m} subjects, up to {most} rows"
-                    table.row(label, f"{seconds:.1f}", f"{certified[-1]:.1%}", *(f"{value:.3f}" for value in np.sqrt(errors)))
-    rmse = np.sqrt(np.array(squares))
-    table.row("all cells", f"{taken:.1f}", f"{np.mean(certified):.1%}", *(f"{value:.3f}" for value in rmse.mean(0)))
-    is_intercept = np.arange(len(rmse)) % 12 < 6
-    table.row("random-intercept cells", "", "", *(f"{value:.3f}" for value in rmse[is_intercept].mean(0)))
-    for name, published in _PUBLISHED.items():
-        table.row(name, "", "", *(f"{value:.3f}" for value in published))
-
-
-def _cell(family: str, random: str, m: int, most: int, n_sets: int) -> pd.DataFrame:
-    """Data sets of one cell, one under the other."""
-    draws = np.random.default_rng([m, most, len(family), len(random)])
-    n = m * n_sets
-    rows = draws.integers(1, most + 1, size=n)
-    subject = np.repeat(np.arange(n), rows)
-    order = np.argsort(draws.random((n, most)), axis=1)
-    visit = order[np.arange(most) < rows[:, None]] / (most - 1)
-    group = draws.binomial(1, 0.4, size=n)[subject]
-    b = draws.normal(size=(n, 2)) @ np.linalg.cholesky([[0.64, 0.2 * 0.8 * 0.4], [0.2 * 0.8 * 0.4, 0.16]]).T
-    slope = b[subject, 1] if "time" in random else 0.0
-    eta = 0.1 + 0.3 * visit - 0.2 * group + 0.1 * visit * group + b[subject, 0] + slope * visit
-    y = draws.poisson(np.exp(eta)) if family == "poisson" else draws.binomial(1, 1.0 / (1.0 + np.exp(-eta)))
-    return pd.DataFrame({"set": subject // m, "id": subject % m, "time": visit, "group": group, "y": y})
-
-
-def _squares(many: gj.ManyFits) -> np.ndarray:
-    """(5,) mean squared errors of the certified fits."""
-    found = many.converged.to_numpy()
-    estimates = np.column_stack([many.fe_params.to_numpy(), many.spread.to_numpy()[:, :1]])[found]
-    return ((estimates - np.array(list(_TRUE.values()))) ** 2).mean(0)
