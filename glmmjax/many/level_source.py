@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -29,7 +30,7 @@ from glmmjax.request import FitRequest
 __all__ = ["LevelSource"]
 
 _STEPS = 2  # sizes an octave: few shapes, at the price of padding
-_COMPILING = 2_000_000  # padded rows whose fits take as long as compiling the programs of one more shape
+_COMPILING = 22_000_000  # padded rows x nodes whose fits take as long as compiling the programs of one more shape
 _BLOCK_ROWS = 500_000  # padded rows that are gathered at a time
 
 
@@ -65,7 +66,8 @@ class LevelSource:
         return len(self._labels)
 
     def batches(self) -> Iterator[FitsToRun]:
-        for (width, count), fits in _classes(self._levels):
+        quadrature, q = self._given.request.rule.quadrature(self.design.covariance.q, self.design.n_upper), self.design.covariance.q
+        for (width, count), fits in _classes(self._levels, quadrature.n_points**q):
             shape = _shape(width, count, self._given.request.options.max_block_rows)
             self._shapes.update(dict.fromkeys(fits.tolist(), shape))
             example = jax.tree.map(lambda leaf: leaf[0], self._buckets(self._searched, fits[:1], shape))
@@ -118,20 +120,24 @@ class LevelSource:
         return table.bucket(index, np.stack([layout.is_row for layout in layouts]), np.stack(weights))
 
 
-def _classes(levels: list[_Level]) -> list[tuple[tuple[int, int], np.ndarray]]:
+def _classes(levels: list[_Level], n_nodes: int) -> list[tuple[tuple[int, int], np.ndarray]]:
     """Kinds of data sets that are padded alike: (rows of a cluster, clusters), and the fits of each.
 
-    The two kinds that cost the least padding together become one, as long as that is cheaper than compiling programs for both.
+    The two kinds that cost the least padding together become one, as long as that is cheaper than compiling programs for both. A kind whose
+    padding costs more than compiling has the shape of its largest data sets, and not one that other calls have compiled.
     """
-    largest = [(int(ladder(int(level.sizes.max()), _STEPS)), int(ladder(len(level.sizes), _STEPS))) for level in levels]
+    exact = [(int(level.sizes.max()), len(level.sizes)) for level in levels]
+    largest = [(int(ladder(width, _STEPS)), int(ladder(count, _STEPS))) for width, count in exact]
     kinds = [(shape, [k for k, found in enumerate(largest) if found == shape]) for shape in sorted(set(largest))]
     while len(kinds) > 1:
         extra, i, j = min((_padding(kinds[i], kinds[j]), i, j) for i in range(len(kinds)) for j in range(i))
-        if extra > _COMPILING:
+        if extra * n_nodes > _COMPILING:
             break
         (shape, fits), (other, more) = kinds[j], kinds.pop(i)
         kinds[j] = ((max(shape[0], other[0]), max(shape[1], other[1])), fits + more)
-    return [(shape, np.sort(fits)) for shape, fits in kinds]
+    least = [(max(exact[k][0] for k in fits), max(exact[k][1] for k in fits)) for _, fits in kinds]
+    is_tight = [(math.prod(shape) - math.prod(own)) * len(fits) * n_nodes > _COMPILING for own, (shape, fits) in zip(least, kinds, strict=True)]
+    return [(own if tight else shape, np.sort(fits)) for own, tight, (shape, fits) in zip(least, is_tight, kinds, strict=True)]
 
 
 def _padding(a: tuple[tuple[int, int], list[int]], b: tuple[tuple[int, int], list[int]]) -> int:

@@ -76,8 +76,14 @@ def test_shapes_are_joined_as_long_as_padding_is_cheaper_than_compiling():
         return [_Level(0, np.array(sizes), np.ones(len(sizes))) for _ in range(n)]
 
     few = levels(5, [3, 4]) + levels(5, [10] * 20)
-    ((shape, fits),) = _classes(few)
+    ((shape, fits),) = _classes(few, 11)
     assert shape[0] >= 10
     assert list(fits) == list(range(10))
     many = levels(20_000, [3, 4]) + levels(5, [10] * 20)
-    assert [len(fits) for _, fits in _classes(many)] == [20_000, 5]
+    assert [len(fits) for _, fits in _classes(many, 11)] == [20_000, 5]
+
+
+def test_data_sets_that_are_many_enough_have_a_shape_of_their_own():
+    same = [_Level(0, np.array([9] * 50), np.ones(50))] * 1000
+    assert [shape for shape, _ in _classes(same, 11)] == [(12, 64)]
+    assert [shape for shape, _ in _classes(same, 121)] == [(9, 50)]
