@@ -24,6 +24,7 @@ __all__ = [
     "Judgement",
     "Settled",
     "added",
+    "are_confirmed",
     "are_settled",
     "by_rule",
     "evaluated",
@@ -37,6 +38,7 @@ __all__ = [
 ]
 
 _LARGEST_SHIFT = 0.02  # standard errors that an estimate may still move by
+_STILL = 1e-3  # standard errors: where a finer rule moves no estimate by more, the Hessian by the coarser one serves as well
 
 
 class Judgement(NamedTuple):
@@ -104,6 +106,24 @@ def is_settled(found: Judgement, options: Options) -> bool:
 def are_settled(error: np.ndarray, shift: np.ndarray, options: Options) -> np.ndarray:
     """The same of many ends, from their errors and shifts."""
     return (np.abs(error) < options.quadrature_tolerance) & (shift < _LARGEST_SHIFT)
+
+
+def are_confirmed(
+    shift: np.ndarray, step: np.ndarray, gradient: np.ndarray, reach: np.ndarray, certificate: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Which maxima are those of the finer rule that has judged them too, up to rounding, and their Newton decrements by it; one or many.
+
+    Its gradient is known, and where nothing moves it holds the certificate with the Hessian at hand: no new ascent.
+
+    Parameters
+    ----------
+    shift, step : what the finer rule asks for, as ``newton_steps`` gives it.
+    gradient : (..., P) by the finer rule.
+    reach : (..., P) that of ``Start``.
+    """
+    decrement = 0.5 * (gradient * step).sum(-1)
+    runs_away = (np.abs(step) * reach > _STILL).any(-1)
+    return (shift < _STILL) & ~runs_away & (decrement < certificate), decrement
 
 
 def is_still(found: Settled) -> bool:

@@ -9,14 +9,13 @@ import numpy as np
 from glmmjax.estimation.ascent import Report, ascend, ascend_again
 from glmmjax.estimation.convergence import Code
 from glmmjax.estimation.evaluators.choice import Data
-from glmmjax.estimation.judgement import Settled, added, by_rule, evaluated, is_settled, judged, judgement, n_effects
+from glmmjax.estimation.judgement import Settled, added, are_confirmed, by_rule, evaluated, is_settled, judged, judgement, n_effects
 from glmmjax.estimation.second_starts import second_starts
 from glmmjax.likelihood.quadrature import GAUSS_HERMITE, TRAPEZOID, Quadrature
 from glmmjax.options import Options
 
-__all__ = ["SAME", "settled"]
+__all__ = ["SAME", "next_rule", "settled"]
 
-_STILL = 1e-3  # standard errors: where a finer rule moves no estimate by more, the Hessian by the coarser one serves as well
 _MOST_NODES = 7_000  # of a rule that is taken of itself
 _GAUSS_HERMITE_STEPS = 2  # finer rules of this kind; where a posterior is skewed, more of them do not settle either
 _NESTED_STEPS = 4  # of two levels, which have no other method
@@ -39,6 +38,12 @@ def settled(data: Data, found: Settled, options: Options, report: Report) -> Set
             best = max(best, other, key=_merit) if _is_new(other, ends) else best
         best = best._replace(n_evaluations=other.n_evaluations)
     return best
+
+
+def next_rule(quadrature: Quadrature, q: int, options: Options) -> Quadrature | None:
+    """The rule that comes after the first one where that has not settled; None where it is too large."""
+    finer = quadrature.finer(q)
+    return finer if finer.n_points <= options.max_agq and finer.n_points**q <= _MOST_NODES else None
 
 
 def _merit(found: Settled) -> tuple[bool, float]:
@@ -141,16 +146,14 @@ def _ascended(found: Settled, quadrature: Quadrature, report: Report) -> Settled
 
 
 def _confirmed(found: Settled, options: Options) -> Settled | None:
-    """The end of an ascent as that of the finer rule that has judged it; None where the maximum by that rule is not here too.
-
-    Its value and gradient are known, and where nothing moves they hold the certificate with the Hessian at hand: no new ascent.
-    """
+    """The end of an ascent as that of the finer rule that has judged it; None where the maximum by that rule is not here too."""
     _, shift, step, finest = found.judgement
-    if not found.is_certified or finest is None or not shift < _STILL:
+    if not found.is_certified or finest is None:
         return None
-    decrement: Any = 0.5 * (np.asarray(finest.gradient) @ step)
-    runs_away = np.any(np.abs(step) * np.asarray(found.last.begun.start.reach) > _STILL)
-    if runs_away or not decrement < options.certificate:
+    gradient, reach = np.asarray(finest.gradient), np.asarray(found.last.begun.start.reach)
+    is_confirmed, known = are_confirmed(np.asarray(shift), step, gradient, reach, options.certificate)
+    decrement: Any = known
+    if not is_confirmed:
         return None
     quadrature = found.quadrature.finer(n_effects(found.whole))
     last = found.last._replace(newton=found.last.newton._replace(at=finest, decrement=decrement))

@@ -136,7 +136,9 @@ def _classes(levels: list[_Level], n_nodes: int) -> list[tuple[tuple[int, int], 
         (shape, fits), (other, more) = kinds[j], kinds.pop(i)
         kinds[j] = ((max(shape[0], other[0]), max(shape[1], other[1])), fits + more)
     least = [(max(exact[k][0] for k in fits), max(exact[k][1] for k in fits)) for _, fits in kinds]
-    is_tight = [(math.prod(shape) - math.prod(own)) * len(fits) * n_nodes > _COMPILING for own, (shape, fits) in zip(least, kinds, strict=True)]
+    is_tight = [
+        (math.prod(shape) - math.prod(own)) * len(fits) * n_nodes > _COMPILING for own, (shape, fits) in zip(least, kinds, strict=True)
+    ]
     return [(own if tight else shape, np.sort(fits)) for own, tight, (shape, fits) in zip(least, is_tight, kinds, strict=True)]
 
 

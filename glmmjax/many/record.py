@@ -54,7 +54,7 @@ class Found:
     is_alone: np.ndarray
 
     @classmethod
-    def of(cls, problem: Problem, ends: Ends, n_agq: int) -> Found:
+    def of(cls, problem: Problem, ends: Ends) -> Found:
         """The ends of a batch, in order, with the signs that a fit reports."""
         layout = problem.layout
         sign = np.ones_like(ends.theta)
@@ -69,7 +69,7 @@ class Found:
             code=ends.code.copy(),
             messages={},
             quadrature_error=ends.error,
-            n_agq=np.full(n, n_agq),
+            n_agq=ends.n_agq,
             limits=np.zeros(ends.theta.shape, bool),
             n_evaluations=ends.n_evaluations.sum(axis=1),
             is_alone=np.zeros(n, bool),

@@ -81,7 +81,7 @@ class _Run:
         labels, rows, groups, checksums, problems = source.read
         left = np.setdiff1d(np.arange(len(labels)), np.concatenate([np.zeros(0, int), *(ends.fits for ends in self._ends)]))
         ends = in_order([*self._ends, empty_ends(layout.size, left)], layout.size)
-        found = Found.of(self._problem, ends, self._rule.quadrature.n_points)
+        found = Found.of(self._problem, ends)
         found.judge_rule(self._request.options.quadrature_limit, self._rule.is_exact and self._rule.quadrature.n_points == 1)
         for k in left:
             found.refuse(k, problems.get(int(k), _NOT_REACHED))

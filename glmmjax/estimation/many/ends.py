@@ -13,7 +13,7 @@ from glmmjax.estimation.objective import Problem
 from glmmjax.estimation.search_columns import SearchColumns
 from glmmjax.options import Options
 
-__all__ = ["Ends", "empty_ends", "in_order", "is_accepted", "is_certified"]
+__all__ = ["Ends", "empty_ends", "in_order", "is_accepted", "is_certified", "is_usual"]
 
 _CERTIFIED = np.array([code for code in Code if code.is_certified])
 
@@ -28,7 +28,7 @@ class Ends(NamedTuple):
     hessian : (n, P, P) of the objective
     gradient : (n, P) of the objective
     log_likelihood : (n,) without the penalty
-    objective : (n,) with the penalty
+    objective : (n,) with the penalty, by the rule of the ascent
     decrement : (n,) Newton decrement
     code : (n,) ``Code`` as an integer
     error : (n,) log-likelihood by a finer rule minus the reported one
@@ -36,6 +36,7 @@ class Ends(NamedTuple):
     n_evaluations : (n, 3) in EM, quasi-Newton and Newton steps
     is_close : (n,) bool: close to a limit of the family
     is_final : (n,) bool: an ordinary fit would do no more
+    n_agq : (n,) points per random effect of the rule of the log-likelihood
     """
 
     fits: np.ndarray
@@ -51,6 +52,7 @@ class Ends(NamedTuple):
     n_evaluations: np.ndarray
     is_close: np.ndarray
     is_final: np.ndarray
+    n_agq: np.ndarray
 
     def at(self, where: Any) -> Ends:
         """Some of the fits."""
@@ -77,12 +79,20 @@ def is_accepted(problem: Problem, options: Options, is_exact: bool, ends: Ends) 
     ----------
     is_exact : whether exactly the rule of the ascent was asked for.
     """
-    plain = (ends.code != Code.NOT_FINITE) & ~ends.is_close
     if is_exact:
-        return plain
+        return _is_plain(ends)
+    return is_usual(problem, ends) & are_settled(ends.error, ends.shift, options)
+
+
+def is_usual(problem: Problem, ends: Ends) -> np.ndarray:
+    """(n,) bool: ends from which an ordinary fit goes to finer rules at most, up to that second start."""
     accepted = [Code.CONVERGED, *((Code.CONVERGED_ON_BOUNDARY, Code.DIVERGING) if problem.family.is_log_concave else ())]
     is_known = np.isin(ends.code, accepted) | (problem.layout.covariance.q == 0)
-    return plain & is_known & are_settled(ends.error, ends.shift, options)
+    return _is_plain(ends) & is_known
+
+
+def _is_plain(ends: Ends) -> np.ndarray:
+    return (ends.code != Code.NOT_FINITE) & ~ends.is_close
 
 
 def in_order(parts: Sequence[Ends], size: int) -> Ends:
@@ -110,4 +120,5 @@ def empty_ends(size: int, fits: np.ndarray | None = None) -> Ends:
         n_evaluations=np.zeros((n, 3), int),
         is_close=np.zeros(n, bool),
         is_final=np.ones(n, bool),
+        n_agq=np.zeros(n, int),
     )

@@ -17,6 +17,7 @@ __all__ = ["InFlight", "Rows", "Stage"]
 class Stage(enum.Enum):
     """What a fit waits for, the last stage first; the second number is that of steps in one call."""
 
+    CONFIRM = (6, 1)
     JUDGE = (5, 1)
     NEWTON = (4, 1)
     FIRST_ORDER = (3, 2)
