@@ -152,7 +152,7 @@ def test_links_lead_somewhere(name):
     text = TEXTS.get(name) or (ROOT / name).read_text(encoding="utf-8")
     text = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
     for target in _LINK.findall(text):
-        path = target.split("#")[0].replace("notebooks/04_coming_from_R.md", "../notebooks/04_coming_from_R.ipynb")  # a page of the site
+        path = re.sub(r"^notebooks/(\w+)\.md$", r"../notebooks/\1.ipynb", target.split("#")[0])  # a page of the site
         path = "" if path == "families.md" and "reference/" in name else path  # made when the site is built
         if path and not target.startswith("http"):
             assert ((ROOT / name).parent / path).exists(), target
