@@ -45,7 +45,8 @@ def fit_many(
 
     The fits share their design and are stepped together, on all cores. Each ends where ``mixed_model`` ends, with the same certificate. A
     fit with which ``mixed_model`` would not be content at once (a family near its limit, no certificate, a rule that has not settled and
-    whose maximum the finer rule does not confirm) is made once more by itself, as ``mixed_model`` does it; ``summary()`` counts these. What is wrong with one outcome stops no other.
+    whose maximum the finer rule does not confirm) is made once more by itself, as ``mixed_model`` does it; ``summary()`` counts these.
+    What is wrong with one outcome stops no other.
 
     Parameters
     ----------
