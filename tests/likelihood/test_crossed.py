@@ -75,7 +75,11 @@ def dense_laplace(h, size: int) -> float:
     return float(value(u) + 0.5 * size * np.log(2.0 * np.pi) - 0.5 * np.linalg.slogdet(-np.asarray(hessian(u)))[1])
 
 
-@pytest.mark.parametrize(("family", "sizes"), [*((name, (1, 1)) for name in OUTCOMES), ("binomial", (2, 1)), ("poisson", (1, 2))])
+SLOW = [pytest.param(name, (1, 1), marks=pytest.mark.slow) for name in ("poisson", "negative_binomial", "gamma")]
+SLOW.append(pytest.param("poisson", (1, 2), marks=pytest.mark.slow))
+
+
+@pytest.mark.parametrize(("family", "sizes"), [("binomial", (1, 1)), ("student_t", (1, 1)), ("binomial", (2, 1)), *SLOW])
 def test_the_value_is_that_of_dense_matrices(family, sizes):
     with jax.enable_x64(True):
         data, params = crossed_data(family), point(family, sizes)
@@ -85,7 +89,9 @@ def test_the_value_is_that_of_dense_matrices(family, sizes):
     assert found == pytest.approx(expected, abs=1e-8)
 
 
-@pytest.mark.parametrize("family", ["binomial", "negative_binomial", "student_t"])
+@pytest.mark.parametrize(
+    "family", ["student_t", *(pytest.param(name, marks=pytest.mark.slow) for name in ("binomial", "negative_binomial"))]
+)
 def test_gradient_and_hessian_are_those_of_differences(family):
     with jax.enable_x64(True):
         data = crossed_data(family)
@@ -112,7 +118,7 @@ def test_pairs_and_dense_products_agree(monkeypatch):
     assert values[0] == pytest.approx(values[1], abs=1e-11)
 
 
-@pytest.mark.parametrize("family", ["binomial", "gamma"])
+@pytest.mark.parametrize("family", ["gamma", pytest.param("binomial", marks=pytest.mark.slow)])
 def test_the_importance_sample_gives_the_integral(family):
     """One factor has two levels, so that the integral over it is a sum on a dense grid; within it levels of the other are independent."""
     with jax.enable_x64(True):
