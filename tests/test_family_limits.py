@@ -119,6 +119,22 @@ def test_a_dispersion_with_a_covariate_is_at_its_limit_in_every_row(simpler):
     assert gj.anova(simpler["poisson"], fit).p_value is None  # no known mixture: the slope is not identified in the smaller model
 
 
+def test_random_effects_of_a_zero_part_at_its_limit_are_not_needed_either():
+    """Five counts of 1 among 600 zeros tell of no extra zeros, nor of what varies between clusters."""
+    random = np.random.default_rng(5)
+    data = pd.DataFrame({"group": np.repeat(np.arange(60), 10), "x": random.normal(size=600), "count": (np.arange(600) % 131 == 7) * 1.0})
+    fit = _fit(COUNT, data, family="zero_inflated_poisson", zi_fixed="~ 1", zi_random="~ 1 | group")
+    expected = _fit(COUNT, data, family="poisson")
+    assert fit.convergence.code is expected.convergence.code is Code.CONVERGED_ON_BOUNDARY
+    assert "no extra zeros: the model with family='poisson' fits as well" in fit.convergence.message
+    assert fit.convergence.limits == (3, 4, 5)  # L of the zero part, and its intercept
+    assert fit.llf == pytest.approx(expected.llf, abs=1e-6)
+    np.testing.assert_allclose(fit.fe_params, expected.fe_params, atol=1e-5)
+    np.testing.assert_allclose(fit.bse_fe, expected.bse_fe, rtol=1e-5)
+    assert fit.tables["zero part"]["std_error"].isna().all()
+    assert fit.update(data=data).llf == pytest.approx(fit.llf, abs=1e-6)
+
+
 def test_a_start_beyond_the_maximum_is_no_limit():
     random = np.random.default_rng(3)
     over = DATA.assign(count=random.poisson(np.exp(random.normal(0.5, 0.5, 60)[DATA["group"]]) * random.gamma(1.0, 1.0, 360)))

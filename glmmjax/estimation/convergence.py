@@ -10,7 +10,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jax import Array
 
-from glmmjax.estimation.family_limits import at_limits, limit_parts
+from glmmjax.estimation.family_limits import at_limits, entries_at, limit_parts
 from glmmjax.estimation.objective import FitSettings
 from glmmjax.estimation.phases.newton import FLAT, NewtonState, Spectrum, spectrum
 from glmmjax.estimation.starting_values import Start
@@ -20,7 +20,7 @@ from glmmjax.likelihood.quadrature import GAUSS_HERMITE
 __all__ = ["SINGULAR", "Code", "Convergence", "code_of", "is_singular"]
 
 _MODE_ERROR = 1e-8  # in squared posterior standard deviations; a Newton step from a warm start leaves a far smaller error
-_DIVERGING = 0.01  # change of a linear predictor, in its units, that a last Newton step may still ask for
+_DIVERGING = 0.01  # change of a linear predictor, in deviations of its rows, that a last Newton step may still ask for
 _UNKNOWN = 100.0  # in the same units: a coefficient that is known no better, were all others known, has lost its information
 _ABSURD = 1000.0  # in the same units: a standard error of a coefficient, beside all others, that no data leave behind
 SINGULAR = 1e-4  # relative size of a diagonal entry of L below which D counts as singular
@@ -175,17 +175,18 @@ class Convergence:
         return self.n_em + self.n_quasi_newton + self.n_newton
 
 
-def is_singular(chol: Array, reach: Array) -> Array:
+def is_singular(chol: Array, reach: Array, counts: Array | None = None) -> Array:
     """() whether D = L L' has lost rank: a diagonal entry of L negligible beside its row, or on the scale of the predictor.
 
-    ``reach`` (q,) is ``Start.effect_reach``.
+    ``reach`` (q,) is ``Start.effect_reach``; ``counts`` (q,) bool tells of which effects it is asked, None of all.
     """
     if chol.shape[0] == 0:
         return jnp.array(False)
     lower = jnp.linalg.qr(chol.T, mode="r").T  # the lower factor of the same D, whatever root the structure uses
     diagonal = jnp.abs(jnp.diagonal(lower))
     deviation = jnp.sqrt((chol * chol).sum(1))
-    return jnp.any((diagonal < SINGULAR * deviation) | (deviation * reach < SINGULAR))
+    is_lost = (diagonal < SINGULAR * deviation) | (deviation * reach < SINGULAR)
+    return jnp.any(is_lost if counts is None else is_lost & counts)
 
 
 def code_of(settings: FitSettings, start: Start, s: NewtonState) -> Array:
@@ -193,21 +194,26 @@ def code_of(settings: FitSettings, start: Start, s: NewtonState) -> Array:
     layout = settings.problem.layout
     finite = jnp.isfinite(s.at.value) & jnp.all(jnp.isfinite(s.hessian))
     limited, ordinary, gradient = _limited(settings, start, s), finite, s.at.gradient
+    effects = jnp.ones(layout.covariance.q, bool)
     if limited is not None:
+        effects = _needed_effects(layout, limited)
         ordinary, gradient = finite & ~(limited[:, None] | limited), jnp.where(limited, 0.0, gradient)
     found = spectrum(jnp.where(ordinary, s.hessian, -jnp.eye(layout.size, dtype=s.theta.dtype)), gradient)
     chol = layout.covariance.factor(s.theta[layout.random])
-    singular = is_singular(chol, start.effect_reach)
+    singular = is_singular(chol, start.effect_reach, effects)
 
     inside_random = (found.vectors[layout.random] ** 2).sum(0) > 1.0 - 1e-6
     flat = jnp.abs(found.values) <= 10.0 * FLAT
     is_definite = jnp.all((found.values > 10.0 * FLAT) | (flat & inside_random & singular))
     positive = found.values > 10.0 * FLAT
     last_step = found.scale * (found.vectors @ jnp.where(positive, found.gradient / jnp.where(positive, found.values, 1.0), 0.0))
-    # the columns of X are not aliased, so a flat direction among the fixed effects means that their information has run out
-    emptied = jnp.any(flat & ((found.vectors[layout.fixed] ** 2).sum(0) > 0.5))
-    emptied = emptied | _has_lost_information(layout, found, start)
-    diverges = emptied | (jnp.any(jnp.abs(last_step) * start.reach > _DIVERGING) & (s.decrement < settings.options.certificate))
+    # the columns of X are not aliased, so a flat direction among the fixed effects and extra parameters means that their information has
+    # run out: an intercept may run off together with a size
+    emptied = jnp.any(flat & ((found.vectors[layout.fixed] ** 2).sum(0) + (found.vectors[layout.extra] ** 2).sum(0) > 0.5))
+    deviations = _deviations(layout, start, chol)
+    emptied = emptied | _has_lost_information(layout, found, start, deviations)
+    is_running = jnp.abs(last_step) * start.reach > _DIVERGING * deviations
+    diverges = emptied | (jnp.any(is_running) & (s.decrement < settings.options.certificate))
     checks = [
         (~finite, Code.NOT_FINITE),
         (s.at.mode_error > _MODE_ERROR, Code.MODES_NOT_FOUND),
@@ -220,14 +226,30 @@ def code_of(settings: FitSettings, start: Start, s: NewtonState) -> Array:
     return jnp.select([c for c, _ in checks], [int(code) for _, code in checks], int(Code.CONVERGED))
 
 
-def _has_lost_information(layout: Theta, found: Spectrum, start: Start) -> Array:
+def _deviations(layout: Theta, start: Start, chol: Array) -> Array:
+    """(P,) for each entry of theta the standard deviation of its predictor between rows, by noise and random effects, in units of noise.
+
+    Many outcomes tell much of a cluster, and a cluster no more of a coefficient than its random effects leave.
+    """
+    found = jnp.ones(layout.size, chol.dtype)
+    if not len(chol):
+        return found
+    of_effects = jnp.sqrt((chol * chol).sum(1)) * start.effect_reach
+    by_predictor = [jnp.where(start.effect_predictor == e, of_effects, 0.0).max() for e in range(len(layout.by_predictor))]
+    for where, largest in zip(layout.by_predictor, by_predictor, strict=True):
+        found = found.at[where].set(jnp.sqrt(1.0 + largest**2))
+    return found.at[layout.random].set(jnp.sqrt(1.0 + jnp.stack(by_predictor).max() ** 2))
+
+
+def _has_lost_information(layout: Theta, found: Spectrum, start: Start, deviations: Array) -> Array:
     """() whether a coefficient is known so badly that its standard error says nothing but that it runs off.
 
-    The error of an intercept far from the data is large because the slope is not known: it is judged by what the slope leaves of it.
+    ``deviations`` (P,) are those of its predictor. The error of an intercept far from the data is large because the slope is not known: it
+    is judged by what the slope leaves of it.
     """
     inverse = jnp.where(found.values > 10.0 * FLAT, 1.0 / jnp.maximum(found.values, 10.0 * FLAT), 0.0)
     errors = found.scale * jnp.sqrt((found.vectors**2 * inverse).sum(1))
-    is_lost = (found.scale * start.reach > _UNKNOWN) | (errors * start.own_reach > _ABSURD)
+    is_lost = (found.scale * start.reach > _UNKNOWN * deviations) | (errors * start.own_reach > _ABSURD * deviations)
     return jnp.any(jnp.concatenate([is_lost[where] for where in layout.by_predictor]))
 
 
@@ -238,5 +260,14 @@ def _limited(settings: FitSettings, start: Start, s: NewtonState) -> Array | Non
         return None
     is_at = at_limits(problem, start, s.theta, s.at.gradient, s.hessian, settings.options.certificate)
     for (where, _), here in zip(parts, is_at, strict=True):
-        found = found.at[where].set(here)
+        found = found | (here & entries_at(problem, start, where))
     return found
+
+
+def _needed_effects(layout: Theta, limited: Array) -> Array:
+    """(q,) bool: random effects of predictors that are not at a limit. Those stand last, so that the others have the first rows of L."""
+    structure = layout.covariance
+    if not structure.entries:
+        return jnp.ones(structure.q, bool)
+    diagonal = [k for k, (row, column) in enumerate(structure.entries) if row == column]
+    return ~limited[layout.random][jnp.array(diagonal, int)]

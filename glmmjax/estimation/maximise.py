@@ -22,6 +22,7 @@ from glmmjax.estimation.search_space import SearchSpace, search_space, space_of_
 from glmmjax.estimation.second_starts import dispersed
 from glmmjax.estimation.sequence import FIRST_ORDER
 from glmmjax.estimation.settling import settled
+from glmmjax.estimation.starting_values import Start
 from glmmjax.likelihood.clusters import Bucket
 from glmmjax.likelihood.quadrature import Quadrature
 from glmmjax.options import Options
@@ -142,14 +143,14 @@ def _close_to_limit(asked: Asked, data: Data, end: End) -> tuple[End, np.ndarray
         there = newton._replace(theta=near)  # type: ignore[arg-type]
         at = data.whole.by_rule(end._replace(newton=there), rule, FIRST_ORDER)
         if slopes_outwards(problem, near, np.asarray(at.gradient), is_close):
-            return _at_limit(problem, end, is_close), None
+            return _at_limit(problem, start, end, is_close), None
     return end, near
 
 
-def _at_limit(problem: Problem, end: End, is_close: tuple[Any, ...]) -> End:
+def _at_limit(problem: Problem, start: Start, end: End, is_close: tuple[Any, ...]) -> End:
     """``end`` as the maximum at a limit that it is: so far out, the sign of a slope is one of rounding."""
     at, code = end.newton.at, Code(int(end.code))
-    moved = at._replace(gradient=without_slope(problem, np.asarray(at.gradient), is_close))  # type: ignore[arg-type]
+    moved = at._replace(gradient=without_slope(problem, start, np.asarray(at.gradient), is_close))  # type: ignore[arg-type]
     return end._replace(newton=end.newton._replace(at=moved), code=int(Code.CONVERGED_AT_FAMILY_LIMIT if code is Code.CONVERGED else code))
 
 

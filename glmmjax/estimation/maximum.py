@@ -9,7 +9,7 @@ import numpy as np
 
 from glmmjax.estimation.convergence import Code, Convergence, LaplaceError
 from glmmjax.estimation.factors import has_lost_rank, root_of
-from glmmjax.estimation.family_limits import at_limits, limit_parts, on_host
+from glmmjax.estimation.family_limits import at_limits, entries_at, limit_parts, on_host
 from glmmjax.estimation.judgement import Settled
 from glmmjax.estimation.phases.phase import Phase
 from glmmjax.estimation.search_space import SearchSpace
@@ -102,10 +102,10 @@ def maximum(
     newton, quadrature, (error, shift, *_) = found.last.newton, found.quadrature, found.judgement
     at, (n_em, n_quasi_newton, n_newton) = newton.at, found.n_evaluations
     theta, gradient, hessian, modes = space.back(newton.theta, at.gradient, newton.hessian, modes)
-    code, limits = _judged(Code(int(found.last.code)), error, asked), _limits(found)
+    code, (limits, positions) = _judged(Code(int(found.last.code)), error, asked), _limits(found)
     convergence = Convergence(
         code=code,
-        message="; ".join([code.text, *dict.fromkeys(limit.text for _, limit in limits)]),
+        message="; ".join([code.text, *dict.fromkeys(limit.text for limit in limits)]),
         newton_decrement=float(newton.decrement),
         gradient_norm=float(np.max(np.abs(gradient), initial=0.0)),
         n_em=n_em,
@@ -118,7 +118,7 @@ def maximum(
         method=quadrature.method if of_laplace is None else (IMPORTANCE if asked.is_corrected else LAPLACE),
         largest_shift=shift,
         laplace_error=of_laplace,
-        limits=space.padding.cut_positions(tuple(k for where, _ in limits for k in range(where.start, where.stop))),
+        limits=space.padding.cut_positions(positions),
     )
     return Maximum(theta, hessian, float(at.log_likelihood), float(at.value), modes, convergence, _is_singular(found, code))
 
@@ -137,12 +137,14 @@ def _judged(code: Code, quadrature_error: float, asked: Asked) -> Code:
     return Code.QUADRATURE_NOT_SETTLED if code.is_certified and not is_near else code
 
 
-def _limits(found: Settled) -> list[tuple[slice, Limit]]:
-    """The parts of theta that have run off to a limit of the family, in a fit with a certificate."""
-    settings, newton, start = found.whole.settings, found.last.newton, found.last.begun.start
-    parts = limit_parts(settings.problem)
+def _limits(found: Settled) -> tuple[list[Limit], tuple[int, ...]]:
+    """The limits of the family that a fit with a certificate has reached, and the positions in theta that have run off to them."""
+    settings, newton, start = found.whole.settings, found.last.newton, on_host(found.last.begun.start)
+    problem, parts = settings.problem, limit_parts(settings.problem)
     if not parts or not found.is_certified:
-        return []
+        return [], ()
     theta, gradient, hessian = (np.asarray(a) for a in (newton.theta, newton.at.gradient, newton.hessian))
-    is_at = at_limits(settings.problem, on_host(start), theta, gradient, hessian, settings.options.certificate)
-    return [part for part, at in zip(parts, is_at, strict=True) if at]
+    is_at = at_limits(problem, start, theta, gradient, hessian, settings.options.certificate)
+    reached = [part for part, at in zip(parts, is_at, strict=True) if at]
+    positions = {int(k) for where, _ in reached for k in np.flatnonzero(entries_at(problem, start, where))}
+    return [limit for _, limit in reached], tuple(sorted(positions))

@@ -78,7 +78,9 @@ def _refined(found: Settled, ends: list[Settled], options: Options, report: Repo
             best = confirmed
         elif is_last_resort or abs(value(quadrature.finer(q)) - value(quadrature)) < options.quadrature_tolerance:
             best = _kept(best, _ascended(best, quadrature, report))
-    return _by_trapezoids(best, ends, options, report) if best.is_certified else best
+    if not best.is_certified:
+        return best
+    return _least_wrong(best, _by_trapezoids(best, ends, options, report), rules, options, report)
 
 
 def _gauss_hermite(found: Settled, q: int, max_agq: int) -> list[Quadrature]:
@@ -117,6 +119,20 @@ def _by_trapezoids(found: Settled, ends: list[Settled], options: Options, report
         else:  # a rule this coarse may have no maximum here
             near = near._replace(n_evaluations=moved.n_evaluations)
     return best
+
+
+def _least_wrong(before: Settled, after: Settled, rules: list[Quadrature], options: Options, report: Report) -> Settled:
+    """``after``, by trapezoids; where that is too far from the integral, the maximum by the finest of ``rules`` if it is nearer.
+
+    The bounds of a trapezoidal rule are those around one peak. Of a posterior with two the nodes of Gauss-Hermite reach both.
+    """
+    finer = [quadrature for quadrature in rules if quadrature.n_points > before.quadrature.n_points]
+    if after is before or abs(after.judgement.error) < options.quadrature_limit or not (finer and _trapezoids(before)):
+        return after
+    begun = before._replace(n_evaluations=after.n_evaluations)
+    other = _kept(begun, _ascended(begun, finer[-1], report))
+    is_nearer = other.is_certified and abs(other.judgement.error) < abs(after.judgement.error)
+    return other if is_nearer or not after.is_certified else after._replace(n_evaluations=other.n_evaluations)
 
 
 def _kept(before: Settled, after: Settled) -> Settled:

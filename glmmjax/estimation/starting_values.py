@@ -32,7 +32,9 @@ class Start(NamedTuple):
     reach : (P,) largest change of any linear predictor when an entry of theta moves by 1, in units of that predictor
     own_reach : (P,) of coefficients the same, by what the other columns of their predictor leave of a column: no origin changes it
     effect_reach : (q,) ``reach`` for the random effects
-    span : (2, P) smallest and largest change of a predictor that has a limit when a coefficient moves by 1; 1 for everything else
+    effect_predictor : (q,) number of the linear predictor of each random effect
+    span : (2, P) smallest and largest change of a predictor that has a limit when a coefficient, or a random effect by its entry of D,
+        moves by 1; 1 for everything else
     is_real : (P,) bool: False for padding of theta, which stays at 0
     penalty : (3,) mean, scale and degrees of freedom of the penalty on the fixed effects; not read without one
     """
@@ -46,6 +48,7 @@ class Start(NamedTuple):
     reach: Array
     own_reach: Array
     effect_reach: Array
+    effect_predictor: Array
     span: Array
     is_real: Array
     penalty: Array
@@ -69,7 +72,8 @@ def starting_values(problem: Problem, buckets: tuple[Bucket, ...], is_real: Arra
     total_weight = weight_of_clusters(buckets)
     reach, effect_reach = _reach(problem, buckets, _units(spread, weight))
     own = reach * _left_by_others(problem, buckets)
-    scales = (jnp.where(is_real, reach, 1.0), jnp.where(is_real, own, 1.0), effect_reach, jnp.where(is_real, _span(problem, buckets), 1.0))
+    spans = jnp.where(is_real, _span(problem, buckets), 1.0)
+    scales = (jnp.where(is_real, reach, 1.0), jnp.where(is_real, own, 1.0), effect_reach, _effect_predictor(buckets), spans)
     penalty = penalty_numbers(problem.penalty, theta.dtype)
     return Start(theta, fallback, working.information, working.reliability, total_weight, effect_weight, *scales, is_real, penalty)
 
@@ -125,12 +129,24 @@ def _left_by_others(problem: Problem, buckets: tuple[Bucket, ...]) -> Array:
     return left
 
 
+def _effect_predictor(buckets: tuple[Bucket, ...]) -> Array:
+    return jnp.concatenate([jnp.full(z.shape[1], e, z.dtype) for e, z in enumerate(buckets[0].Z)])
+
+
 def _span(problem: Problem, buckets: tuple[Bucket, ...]) -> Array:
-    """(2, P) smallest and largest value of each column of the predictors that have a limit."""
-    ends, layout = jnp.ones((2, problem.layout.size), buckets[0].offset.dtype), problem.layout
+    """(2, P) smallest and largest value of each column of the predictors that have a limit, and of those of their random effects."""
+    layout = problem.layout
+    ends = jnp.ones((2, layout.size), buckets[0].offset.dtype)
+    of_effects = [jnp.ones((2, z.shape[1]), z.dtype) for z in buckets[0].Z]
     for e, limit in enumerate(problem.family.predictor_limits, start=1):
         if limit is not None:
-            of_rows = [jnp.stack([end(bucket.X[e], axis=(0, 2, 3)) for end in (jnp.min, jnp.max)]) for bucket in buckets]
-            least, largest = jnp.stack(of_rows, axis=1)
-            ends = ends.at[:, layout.by_predictor[e]].set(jnp.stack([least.min(0), largest.max(0)]))
-    return ends
+            ends = ends.at[:, layout.by_predictor[e]].set(_ends([bucket.X[e] for bucket in buckets]))
+            if e < len(of_effects):
+                of_effects[e] = jnp.abs(_ends([bucket.Z[e] for bucket in buckets])).max(0) * of_effects[e]
+    rows = [row for row, _ in layout.covariance.entries or ()]
+    return ends.at[:, layout.random].set(jnp.concatenate(of_effects, axis=1)[:, jnp.array(rows, int)]) if rows else ends
+
+
+def _ends(columns: list[Array]) -> Array:
+    """(2, p) smallest and largest values of columns (S, p, w, B) of all buckets."""
+    return jnp.stack([end(jnp.stack([end(a, axis=(0, 2, 3)) for a in columns]), axis=0) for end in (jnp.min, jnp.max)])

@@ -6,6 +6,7 @@ this runs and compiles several times faster than a batched LAPACK call on small 
 
 from __future__ import annotations
 
+import jax
 import jax.numpy as jnp
 from jax import Array
 
@@ -65,12 +66,36 @@ def lower_rotation(a: Array) -> Array:
     total = jnp.eye(q, dtype=a.dtype)
     for row in range(q):
         for column in range(row + 1, q):
-            x, y = a[row, row], a[row, column]
-            length = x * x + y * y
-            turns = length > jnp.finfo(a.dtype).tiny
-            r = jnp.sqrt(jnp.where(turns, length, 1.0))
-            c, s = jnp.where(turns, x / r, 1.0), jnp.where(turns, y / r, 0.0)
+            c, s = _direction(a[row, row], a[row, column])
             turn = jnp.stack([jnp.stack([c, -s]), jnp.stack([s, c])])
             pair = jnp.array([row, column])
             a, total = a.at[:, pair].set(a[:, pair] @ turn), total.at[:, pair].set(total[:, pair] @ turn)
     return total
+
+
+@jax.custom_jvp
+def _direction(x: Array, y: Array) -> tuple[Array, Array]:
+    """Cosine and sine of the angle of (x, y); those of 0 where both are 0.
+
+    Their derivatives are those of an angle, so that a turn stays a turn. Those of ``x / sqrt(x^2 + y^2)`` lose this to rounding errors of
+    the size of eps / x^2, which a rule counts as a change of its volume.
+    """
+    _, turns, r = _length(x, y)
+    return jnp.where(turns, x / r, 1.0), jnp.where(turns, y / r, 0.0)
+
+
+@_direction.defjvp
+def _direction_jvp(primals, tangents):
+    (x, y), (dx, dy) = primals, tangents
+    c, s = _direction(x, y)
+    length, turns, _ = _length(x, y)
+    angle = jnp.where(turns, (x * dy - y * dx) / length, 0.0)
+    return (c, s), (-s * angle, c * angle)
+
+
+def _length(x: Array, y: Array) -> tuple[Array, Array, Array]:
+    """x^2 + y^2, or 1 where that is 0; whether it is not; its root."""
+    length = x * x + y * y
+    turns = length > jnp.finfo(length.dtype).tiny
+    length = jnp.where(turns, length, 1.0)
+    return length, turns, jnp.sqrt(length)

@@ -13,7 +13,7 @@ from glmmjax.datasets import load_intro_binomial
 from glmmjax.errors import ArgumentError, ConvergenceWarning
 from glmmjax.estimation import maximum
 from glmmjax.estimation.ascent import ascend
-from glmmjax.estimation.convergence import Code, is_singular
+from glmmjax.estimation.convergence import Code, code_of, is_singular
 from glmmjax.estimation.evaluators.one_program import OneProgram
 from glmmjax.estimation.judgement import judged
 from glmmjax.estimation.maximum import Asked
@@ -24,10 +24,10 @@ from glmmjax.estimation.phases import newton
 from glmmjax.estimation.phases.quasi_newton import updated_metric
 from glmmjax.estimation.search_space import SearchSpace
 from glmmjax.estimation.sequence import FIRST_ORDER
-from glmmjax.estimation.starting_values import starting_values
+from glmmjax.estimation.starting_values import Start, starting_values
 from glmmjax.estimation.xla.program import Program
 from glmmjax.estimation.xla.programs import given_theta, programs
-from glmmjax.families import Binomial
+from glmmjax.families import Binomial, NegativeBinomial
 from glmmjax.likelihood.covariance import unstructured
 from glmmjax.likelihood.gauss_hermite import padded_rule
 from glmmjax.likelihood.params import Theta
@@ -196,6 +196,26 @@ def test_is_singular_sees_rank_and_scale():
         assert is_singular(jnp.array([[1e-7, 0.0], [0.0, 1.0]]), one)
         assert not is_singular(jnp.array([[1.0, 0.0], [0.0, 1e-5]]), jnp.array([1.0, 1e5]))
         assert not is_singular(jnp.zeros((0, 0)), jnp.zeros(0))
+        assert not is_singular(jnp.array([[1.0, 0.0], [0.5, 1e-6]]), one, jnp.array([True, False]))
+
+
+@pytest.mark.parametrize(("flat", "code"), [(True, Code.DIVERGING), (False, Code.CONVERGED)])
+def test_coefficients_that_run_off_with_an_extra_parameter_diverge(flat, code):
+    """An intercept that moves with a size: what is flat is mostly the size, and still no random effect."""
+    share = np.sqrt(0.75) if flat else 0.5  # the flat direction is (1, 1, sqrt(3)), of which the coefficients have 2/5
+    information = np.array([[1.0, 0.5, -share], [0.5, 1.0, -share], [-share, -share, 1.0]])
+    assert (np.linalg.eigvalsh(information)[0] < 1e-12) == flat
+    with jax.enable_x64(True):
+        settings = fit_settings(Problem(NegativeBinomial(), Theta(2, unstructured(0), 1)), Options())
+        of_theta = {"reach", "own_reach", "span", "theta"}
+        start = Start(*(jnp.ones((2, 3) if name == "span" else 3 if name in of_theta else 0) for name in Start._fields))._replace(
+            is_real=jnp.ones(3, bool)
+        )
+        zero, none = jnp.zeros(3), jnp.zeros((0, 0))
+        at = Evaluated(jnp.array(-1.0), zero, jnp.array(-1.0), none, (), jnp.array(0.0))
+        count = jnp.zeros((), int)
+        state = newton.NewtonState(zero, at, -jnp.asarray(information), zero, jnp.array(0.0), count, count, jnp.array(True))
+        assert int(code_of(settings, start, state)) == code
 
 
 def test_spectrum_decrement():

@@ -8,6 +8,8 @@ import pandas as pd
 import pytest
 
 import glmmjax as gj
+from benchmarks.stress.cases import Natural, case
+from benchmarks.stress.integral import integral
 from glmmjax.errors import ConvergenceWarning
 from glmmjax.estimation.convergence import Code
 from glmmjax.estimation.judgement import Judgement, is_settled
@@ -111,6 +113,22 @@ def test_two_effects_where_no_gauss_hermite_rule_settles(toenail):
     assert fit.convergence.method == TRAPEZOID
     assert fit.llf == pytest.approx(-549.1623, abs=1e-3)
     assert abs(fit.convergence.quadrature_error) < 1e-4
+
+
+@pytest.mark.slow  # two effects, and three ascents by trapezoids before
+def test_posteriors_with_two_peaks_settle_by_gauss_hermite():
+    """Extra zeros and a small mean explain a cluster of zeros alike, and the trapezoids stand around one peak: against another integral."""
+    c = case(2, 830)
+    with pytest.warns(ConvergenceWarning, match="No rule has settled"):  # to 1e-4
+        fit = c.fit()
+    assert fit.converged
+    assert fit.convergence.method == GAUSS_HERMITE
+    parameters = Natural(*(np.asarray(part, float) for part in fit.params[:4]))
+    own = integral(c, parameters, np.asarray(fit.fitted_model.modes))
+    assert own is not None
+    error = fit.convergence.quadrature_error
+    assert abs(error) < 0.01
+    assert abs(own.value - fit.llf) < 2.0 * abs(error) + 1e-4
 
 
 def test_an_effect_without_variance_gets_a_second_start():

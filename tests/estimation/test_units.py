@@ -167,6 +167,24 @@ def test_outcomes_that_are_all_equal_have_a_fit():
     np.testing.assert_allclose(fit.params.beta, [np.log(3.0), 0.0, 0.0], atol=1e-8)
 
 
+def test_a_covariate_of_few_clusters_with_large_counts_is_converged():
+    """Its standard error is 1,700 units of the noise between rows, and ordinary beside the random effects: about 2 sd / sqrt(m)."""
+    random = np.random.default_rng(1)
+    group = np.repeat(np.arange(8), 8)
+    data = pd.DataFrame({"group": group, "level": group % 2 * 1.0})
+    data["y"] = random.poisson(np.exp(7.0 - 0.4 * data["level"] + 3.0 * random.normal(size=8)[group]))
+    fit = gj.mixed_model("y ~ level", random="~ 1 | group", data=data, family="poisson")
+    assert fit.convergence.code is Code.CONVERGED
+    # so many counts tell the means of all clusters: the maximum is that of a regression of their logarithms
+    means = np.log(data.groupby("group")["y"].mean())
+    level = np.column_stack([np.ones(8), np.arange(8) % 2])
+    beta, left, *_ = np.linalg.lstsq(level, means, rcond=None)
+    deviation = np.sqrt(left[0] / 8)
+    np.testing.assert_allclose(fit.fe_params, beta, atol=0.03)
+    assert np.sqrt(fit.cov_re.iloc[0, 0]) == pytest.approx(deviation, rel=0.02)
+    assert fit.bse_fe["level"] == pytest.approx(deviation * np.sqrt(0.5), rel=0.02)
+
+
 def test_a_coefficient_without_information_is_not_converged():
     """A level whose trials all succeed. Near 40 its probability is 1 to the last bit, and the score is 0 exactly."""
     data = pd.DataFrame({"group": np.repeat(np.arange(5), 8), "level": np.tile([0.0, 1.0], 20)})

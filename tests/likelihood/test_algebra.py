@@ -7,7 +7,7 @@ import pytest
 
 from glmmjax.likelihood.covariance import BlockDiagonal, canonical, diagonal, unstructured
 from glmmjax.likelihood.gauss_hermite import finer, padded_rule, tensor_rule
-from glmmjax.likelihood.small_matrices import cholesky, inverse_transpose, solve_cholesky
+from glmmjax.likelihood.small_matrices import cholesky, inverse_transpose, lower_rotation, solve_cholesky
 
 
 @pytest.mark.parametrize("n_agq", [1, 2, 5, 11, 40])
@@ -64,3 +64,18 @@ def test_canonical_keeps_the_covariance():
     flipped = canonical(chol)
     np.testing.assert_allclose(flipped @ flipped.T, chol @ chol.T)
     assert np.all(np.diagonal(flipped) >= 0)
+
+
+@pytest.mark.parametrize("size", [1e-3, 1e-9, 1e-13])
+def test_a_rotation_stays_one_in_its_derivatives(size):
+    """Its determinant is 1 wherever it is taken, so that all derivatives are 0; and a lower triangular matrix is not turned at all."""
+    with jax.enable_x64(True):
+        matrix = lambda x: jnp.array([[x[0], x[1]], [-0.06, x[2]]])  # noqa: E731
+        at = jnp.array([size, 0.0, 0.01])
+        determinant = lambda x: (lambda p: p[0, 0] * p[1, 1] - p[0, 1] * p[1, 0])(lower_rotation(matrix(x)))  # noqa: E731
+        np.testing.assert_allclose(jax.grad(determinant)(at), 0.0, atol=1e-12)
+        np.testing.assert_allclose(jax.hessian(determinant)(at) * size**2, 0.0, atol=1e-20)
+        still = jax.jacfwd(jax.jacfwd(lambda x: lower_rotation(matrix(jnp.array([x[0], 0.0, x[1]])))))(at[jnp.array([0, 2])])
+        np.testing.assert_array_equal(still, 0.0)
+        slope = jax.jacfwd(lambda x: lower_rotation(matrix(x)))(jnp.array([0.3, 0.4, 0.01]))[:, :, 1]
+    np.testing.assert_allclose(slope, 0.3 / 0.25 * np.array([[-0.8, -0.6], [0.6, -0.8]]), atol=1e-12)  # the angle turns by x / (x^2 + y^2)

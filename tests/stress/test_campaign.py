@@ -152,6 +152,19 @@ def test_what_is_known_from_outside(small):
     np.testing.assert_allclose(small.X.T @ (y - np.exp(eta)), 0.0, atol=1e-3)  # the score of the model
 
 
+@pytest.mark.parametrize(("index", "direction"), [(135, [-1, 0, 0]), (57, [-1, 0, 0]), (702, None), (39, None), (9, None)])
+def test_separation_with_a_zero_part(index, direction):
+    """No count but 0 beside extra zeros, and no positive count but 1 behind a hurdle: the likelihood rises as the mean falls, for ever."""
+    c = case(2, index)
+    assert is_separable(c) == (index in (135, 57, 702))
+    y, at = c.data["y"].to_numpy(float)[:, None], c.truth
+    if direction is not None:
+        eta = [c.X @ (at.beta + t * np.array(direction)) for t in (0.0, 2.0, 4.0, 8.0)]
+        values = np.stack([DENSITIES[c.family](y, e[:, None], at.phi, at.gamma) for e in eta])
+        assert (np.diff(values, axis=0) >= -1e-12).all()  # no row loses
+        assert (np.diff(values.sum(axis=(1, 2))) > 0).all()
+
+
 NUMBERS = """sd=0.7 corr=0 intercept=.3 scale=1 shift=0 llf=-10 quadrature_error=0 seconds=.1 compiling=0 gap=0 glm_llf=-11 largest=1
     largest_phi=0 largest_gamma=0 sd_hat=1 true_llf=-10 true_shift=0 base_llf=-10 shift_of_rule=0 n_agq=11 seed=1"""
 TEXTS = """family=poisson structure=q1 shape=60x10 separable=False pure=False status=ok converged=True code=CONVERGED has_nan=False
