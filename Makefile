@@ -1,10 +1,12 @@
-# make demo | test | test-slow | check | stress | stress-short | docs | docs-outputs | notebooks | bench | clean. Needs make and python3; the rest is installed into .venv.
+# make demo | test | test-slow | test-oldest | check | stress | stress-short | docs | docs-outputs | notebooks | bench | clean. Needs make and python3; the rest is installed into .venv.
 PYTHON ?= python3
 VENV := .venv
+OLDEST_PYTHON ?= python3.11
+OLDEST_TESTS := tests/design tests/storage tests/test_model.py tests/test_options.py tests/plots/test_estimate_plots.py tests/postfit/population/test_contrasts.py
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-slow check format stress stress-short docs docs-outputs notebooks bench clean python
+.PHONY: demo test test-slow test-oldest check format stress stress-short docs docs-outputs notebooks bench clean python
 
 demo: $(VENV)/.installed  ## fit the introductory examples and print their summaries and comparisons
 	$(BIN)/python -m glmmjax demo
@@ -14,6 +16,12 @@ test: $(VENV)/.installed  ## the tests that take seconds, in two processes
 
 test-slow: $(VENV)/.installed  ## the tests that take minutes, two folders at a time, each in a process of its own
 	$(BIN)/python tests/run_slow.py
+
+test-oldest: pyproject.toml  ## some of the tests with Python 3.11 and the oldest versions that pyproject.toml allows
+	@command -v $(OLDEST_PYTHON) >/dev/null 2>&1 || { echo "$(OLDEST_PYTHON) is missing: install Python 3.11, or name it (make test-oldest OLDEST_PYTHON=...)" >&2; exit 1; }
+	$(OLDEST_PYTHON) -m venv .venv-oldest
+	.venv-oldest/bin/python -m pip install --quiet --disable-pip-version-check -r tests/oldest.txt
+	PYTHONPATH=. .venv-oldest/bin/python -m pytest -q $(OLDEST_TESTS)
 
 stress: $(VENV)/.installed  ## 2,000 simulated data sets, hostile inputs, and R beside it; STRESS="--seed 2 --n 300" and more: --help
 	$(BIN)/python -m benchmarks.stress $(STRESS)
@@ -44,7 +52,7 @@ bench: $(VENV)/.installed-bench  ## glmmjax against its peers, on this machine; 
 	$(BIN)/python -m benchmarks $(BENCH)
 
 clean:
-	rm -rf $(VENV) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .venv-oldest build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # One line says what is missing; order-only, so that it never makes .venv look out of date.
@@ -55,7 +63,7 @@ python:
 
 $(VENV)/.installed: pyproject.toml | python
 	$(PYTHON) -m venv $(VENV)
-	$(INSTALL) -e ".[dev,parquet,plot]"
+	$(INSTALL) -e ".[dev,parquet,plot,marginaleffects]"
 	@touch $@
 
 $(VENV)/.installed-docs: $(VENV)/.installed

@@ -172,7 +172,7 @@ class Having(Kind):
 class Container(Kind):
     """Rows in columns, or numbers in order: any container; what stands in it is read with the model."""
 
-    allowed: str = "a pandas DataFrame, or a dict of columns"
+    allowed: str = "a DataFrame, or a dict of columns"
 
     def holds(self, value: Any) -> bool:
         return not isinstance(value, _NO_CONTAINERS) and any(hasattr(value, name) for name in _OF_CONTAINERS)

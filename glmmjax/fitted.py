@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from glmmjax.design.design import Design
+from glmmjax.errors import ArgumentError
 from glmmjax.estimation.convergence import Convergence
 from glmmjax.estimation.factors import root_of
 from glmmjax.estimation.maximum import Maximum
@@ -21,7 +22,7 @@ from glmmjax.likelihood.quadrature import GAUSS_HERMITE, METHODS, Quadrature
 from glmmjax.options import Options, StudentTPenalty
 from glmmjax.request import FitRequest, RuleRequest
 
-__all__ = ["FittedModel", "fitted_model", "has_same_parameters", "modes_in_blocks", "padding_of", "problem_of"]
+__all__ = ["FittedModel", "check_rows_count_once", "fitted_model", "has_same_parameters", "modes_in_blocks", "padding_of", "problem_of"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +69,20 @@ class FittedModel:
     def n_agq(self) -> int:
         """Quadrature points per random effect."""
         return self.quadrature.n_points
+
+
+def check_rows_count_once(fitted: FittedModel, what: str) -> None:
+    """Refuse a fit with row weights where single rows are drawn, permuted or counted.
+
+    Raises
+    ------
+    ArgumentError
+    """
+    if fitted.design.row_weights is not None:
+        raise ArgumentError(
+            f"{what} takes single rows, and this fit has row_weights, by which a row stands for several. Fit a table that repeats its "
+            "rows, data.loc[data.index.repeat(w)] for whole weights w, without row_weights."
+        )
 
 
 def problem_of(design: Design, penalty: StudentTPenalty | None) -> Problem:

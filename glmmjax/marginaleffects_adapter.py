@@ -65,7 +65,7 @@ def _model_class() -> type[Any]:
         import polars as pl
         from marginaleffects.classes import ModelAbstract, ModelVault
     except ImportError:
-        raise ArgumentError("to_marginaleffects() needs the package marginaleffects: pip install marginaleffects.") from None
+        raise ArgumentError("to_marginaleffects() needs the package marginaleffects: pip install 'glmmjax[marginaleffects]'.") from None
 
     class GlmmjaxModel(ModelAbstract):
         """The methods that marginaleffects calls."""

@@ -41,6 +41,7 @@ def mixed_model(
     data: Any,
     family: str | Family,
     weights: Any = None,
+    row_weights: Any = None,
     offset: Any = None,
     zi_fixed: str | None = None,
     zi_random: str | None = None,
@@ -64,10 +65,12 @@ def mixed_model(
     random : random effects and cluster variable, ``"~ time | id"``, or ``"~ time || id"`` for independent ones. Two levels, one nested in
         the other, are ``"~ 1 | school/class"``; crossed factors are ``"(1 | item) + (1 | person)"``. None when the formula has them, else
         the model has none.
-    data : DataFrame, or a dict of columns, or ``glmmjax.stream(...)`` for data larger than memory. Rows with a missing value in a used
-        column are dropped and counted.
+    data : DataFrame of pandas, polars, pyarrow or another library that narwhals knows, or a dict of columns, or ``glmmjax.stream(...)`` for
+        data larger than memory. Rows with a missing value in a used column are dropped and counted.
     family : ``"binomial"``, ``"poisson"``, or a family object such as ``glmmjax.families.Binomial(link="probit")``.
     weights : one for each cluster; see ``make_design``.
+    row_weights : how often each row was seen: a column name, or one number >= 0 for each row of ``data``. A row of weight 2 is the same as
+        two such rows in its cluster. Methods that would have to draw or permute rows refuse such a fit.
     offset : column name, or one number for each row of ``data``.
     zi_fixed, zi_random : fixed and random effects of the zero part of a zero-inflated or hurdle family, on the logit of the probability
         of a zero: ``"~ sex"`` (by default an intercept) and ``"~ 1 | id"``, correlated with those of ``random`` unless one of them
@@ -123,7 +126,8 @@ def mixed_model(
     {'Intercept': -2.62, 'sex[T.female]': -1.32, 'time': 0.29, 'sex[T.female]:time': 0.04}
     """
     request = FitRequest(
-        fixed=fixed, random=random, data=data, family=family, weights=weights, offset=offset, zi_fixed=zi_fixed, zi_random=zi_random,
+        fixed=fixed, random=random, data=data, family=family, weights=weights, row_weights=row_weights, offset=offset,
+        zi_fixed=zi_fixed, zi_random=zi_random,
         zi_offset=zi_offset, dispersion=dispersion, covariance=covariance, penalized=penalized, n_agq=n_agq,
         correction=correction, initial_values=initial_values, options=options, devices=devices, progress=progress,
     )  # fmt: skip

@@ -40,7 +40,7 @@ ATTRIBUTES: dict[str, str] = {
     **dict.fromkeys(("r_squared", "rsquared", "prsquared", "r2_nakagawa", "R2"), "r2()"),
     **dict.fromkeys(("ICC", "intraclass"), "icc()"),
     **dict.fromkeys(("cov_re_", "random_cov"), "cov_re"),
-    **dict.fromkeys(("plot", "plot_diagnostics"), "plot_residuals(), plot_qq() or plot_effects()"),
+    **dict.fromkeys(("plot", "plot_model"), "plot_effects(), plot_coefficients() or plot_diagnostics()"),
     **dict.fromkeys(("isSingular", "singular"), "is_singular"),
     **dict.fromkeys(("mle_retvals", "mle_settings", "optinfo", "convergence_status"), "convergence"),
     **dict.fromkeys(("remove_data", "pickle"), "save(path)"),
@@ -78,7 +78,10 @@ _ARGUMENTS: list[tuple[tuple[str, ...], dict[str, str]]] = [
     (("random_state", "rng", "key"), {"seed": "seed=1"}),
     (("variable", "variables", "term", "terms", "specs"), {"newdata": "newdata={'x': [0, 1]}", "by": "by="}),
     (("backend",), {"devices": "devices='gpu'"}),
-    (("freq_weights",), {"weights": "weights=, one for each cluster"}),
+    (
+        ("freq_weights", "case_weights", "fweights"),
+        {"row_weights": "row_weights=, one for each row", "weights": "weights=, one for each cluster"},
+    ),
 ]
 # of any function: other name -> {ours: what to write}; those are shown that the function has
 ARGUMENTS: dict[str, dict[str, str]] = {name: ours for names, ours in _ARGUMENTS for name in names}

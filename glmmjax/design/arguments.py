@@ -9,6 +9,7 @@ from typing import Any
 from glmmjax.arguments import Judged, Kind, Maybe, Text
 from glmmjax.design.formula.spellings import column_names, read_spellings
 from glmmjax.design.formula.split import FormulaParts, split_formula
+from glmmjax.design.frames import as_pandas
 from glmmjax.errors import ArgumentError
 from glmmjax.families import Family, WithDispersion, resolve_family
 
@@ -18,9 +19,10 @@ _NUMBERS = "the name of a column, or one number for each"
 MODEL: dict[str, Kind] = {
     "fixed": Text("a formula as text, such as 'y ~ x'"),
     "random": Maybe(Text("a formula as text, such as '~ 1 | id'")),
-    "data": Judged("a pandas DataFrame, a dict of columns, or glmmjax.stream(...)"),
+    "data": Judged("a DataFrame of pandas, polars or another library, a dict of columns, or glmmjax.stream(...)"),
     "family": Judged("the name of a family, or a family object such as glmmjax.families.Poisson()"),
     "weights": Judged(f"None, {_NUMBERS} cluster"),
+    "row_weights": Judged(f"None, {_NUMBERS} row"),
     "offset": Judged(f"None, {_NUMBERS} row"),
     "zi_fixed": Maybe(Text("a formula as text, such as '~ x'")),
     "zi_random": Maybe(Text("a formula as text, such as '~ 1 | id'")),
@@ -39,12 +41,16 @@ class ModelArguments:
     data: Any
     family: str | Family
     weights: Any = None
+    row_weights: Any = None
     offset: Any = None
     zi_fixed: str | None = None
     zi_random: str | None = None
     zi_offset: Any = None
     dispersion: str | None = None
     covariance: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "data", as_pandas(self.data))  # once, for all that reads them later
 
     @functools.cached_property
     def resolved_family(self) -> Family:
@@ -102,7 +108,7 @@ class ModelArguments:
             "zi_random": self.zi_random,
             "dispersion": self.dispersion,
         }
-        roles = [name for name in (self.weights, self.offset, self.zi_offset) if isinstance(name, str)]
+        roles = [name for name in (self.weights, self.row_weights, self.offset, self.zi_offset) if isinstance(name, str)]
         return read_spellings(given, lambda: column_names(self.data), [*roles, *left_out])
 
     @property

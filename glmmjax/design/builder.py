@@ -13,7 +13,16 @@ import pandas as pd
 from glmmjax.arguments import InstanceOf, Maybe, takes
 from glmmjax.design.arguments import MODEL, ModelArguments
 from glmmjax.design.columns.factors import number_factors
-from glmmjax.design.columns.groups import Groups, as_numbers, cluster_weights, nested_groups, number_clusters, offset_values, weights_column
+from glmmjax.design.columns.groups import (
+    Groups,
+    as_numbers,
+    check_row_weights,
+    cluster_weights,
+    nested_groups,
+    number_clusters,
+    offset_values,
+    weights_column,
+)
 from glmmjax.design.columns.outcome import check_outcome_columns, levels_used, read_outcome
 from glmmjax.design.columns.predictor import predictor_from
 from glmmjax.design.columns.predictors import build_predictors, n_upper_effects, names_of, predictor_functions, random_reach, structure_of
@@ -30,7 +39,7 @@ from glmmjax.design.layout.grouping import group_rows
 from glmmjax.design.layout.nesting import LowerLevel, nest_rows
 from glmmjax.design.layout.packing import Columns, cluster_data, columns_of, frame_of, row_order
 from glmmjax.design.stream.blocks import StreamModel, scan_stream, written_blocks
-from glmmjax.errors import DesignError, DesignWarning, FormulaError, warn_caller
+from glmmjax.errors import ArgumentError, DesignError, DesignWarning, FormulaError, warn_caller
 from glmmjax.families import Family
 from glmmjax.likelihood.clusters import ClusterData
 from glmmjax.likelihood.levels import Levels
@@ -40,6 +49,7 @@ from glmmjax.options import Options
 __all__ = ["build_design", "make_design", "stored_design", "streamed_design"]
 
 _ARGUMENT = "argument "  # a prefix, so that the column of an argument is never taken for a variable of a formula
+_ROW_WEIGHTS = _ARGUMENT + "row_weights"
 
 
 class _ModelColumns(NamedTuple):
@@ -74,6 +84,7 @@ def make_design(
     data: Any,
     family: str | Family,
     weights: Any = None,
+    row_weights: Any = None,
     offset: Any = None,
     zi_fixed: str | None = None,
     zi_random: str | None = None,
@@ -93,6 +104,8 @@ def make_design(
     family : text such as ``"binomial"``, or a family object.
     weights : one for each cluster: an array in order of first appearance in the rows used, a Series or dict by cluster label,
         or the name of a column that is constant in each cluster.
+    row_weights : column name, or one number >= 0 for each row of ``data``: how often a row was seen (frequencies). The log density of
+        a row counts that often; a row of weight 2 is the same as two such rows.
     offset : column name, or an array with one value for each row of ``data``; added to those of the formula.
     zi_fixed, zi_random, zi_offset : the zero part, as in ``mixed_model``.
     dispersion : predictor of the extra parameter, as in ``mixed_model``. ``design.family`` then takes it.
@@ -124,7 +137,9 @@ def make_design(
     >>> len(design.groups), len(design.row_labels)
     (100, 800)
     """
-    given = ModelArguments(fixed, random, data, family, weights, offset, zi_fixed, zi_random, zi_offset, dispersion, covariance)
+    given = ModelArguments(
+        fixed, random, data, family, weights, row_weights, offset, zi_fixed, zi_random, zi_offset, dispersion, covariance
+    )
     return build_design(given, caller_namespace(), options)
 
 
@@ -151,28 +166,36 @@ def build_design(given: ModelArguments, env: Any, options: Options | None = None
         layout, lanes = nest_rows(inside.codes, inside.upper_of, most_rows)
         levels = Levels(columns.n_upper)
         lower = LowerLevel(inside.labels, inside.upper_of, np.bincount(inside.codes), lanes, inside.codes)
+    row_weights = None if given.row_weights is None else table.frame[_ROW_WEIGHTS].to_numpy()
     labels = RowLabels(groups.labels, np.bincount(groups.codes, minlength=n_groups), table.labels, table.n_dropped)
     del used, table, groups  # frees memory: see cluster_data
-    frame = frame_of(arrays.Z, arrays.offset[0].shape[1], columns.covariance.basis_sizes)
-    design = _design(formula, columns, labels, cluster_data(layout, arrays, weight, frame, levels), row_order(layout))
-    return dataclasses.replace(design, lower=lower)
+    frame = frame_of(arrays.Z, arrays.offset[0].shape[1], columns.covariance.basis_sizes, row_weights)
+    clusters = cluster_data(layout, arrays, (weight, row_weights), frame, levels)
+    design = _design(formula, columns, labels, clusters, row_order(layout))
+    return dataclasses.replace(design, lower=lower, row_weights=row_weights)
 
 
 def _crossed_design(given: ModelArguments, table: Table, columns: _ModelColumns, arrays: Columns) -> Design:
     """The design of crossed factors: all rows in one block."""
     if given.weights is not None:
         raise DesignError("weights= is for clusters, and crossed factors have none; leave weights out.")
+    if given.row_weights is not None:
+        raise DesignError("row_weights= is for one factor or nested ones, and this model has crossed factors; repeat the rows of data.")
     factors = number_factors(given.formula.factors, table.frame)
     sizes = [sum(name.endswith(f" | {factor.name}") for name in columns.random_names) for factor in factors]
     n, levels = len(table.labels), crossed_factors(factors, sizes)
     frame = frame_of(arrays.Z, n, columns.covariance.basis_sizes)
     layout, labels = cross_rows(n), RowLabels(table.labels, np.ones(n, int), table.labels, table.n_dropped)
-    clusters = cluster_data(layout, arrays, np.ones(n), frame, levels)
+    clusters = cluster_data(layout, arrays, (np.ones(n), None), frame, levels)
     return dataclasses.replace(_design(given.formula, columns, labels, clusters, row_order(layout)), factors=factors)
 
 
 def streamed_design(given: ModelArguments, env: Any, options: Options) -> AbstractContextManager[tuple[Design, BlockFiles]]:
     """The design of a stream, and its rows in files that exist until the context ends."""
+    if given.row_weights is not None:
+        raise ArgumentError(
+            "row_weights is for data in memory, and data are a stream; weight clusters by weights='column', or repeat rows."
+        )
     if given.formula.lower_group is not None or given.formula.factors:
         raise FormulaError(
             f"{given.formula.text} has several grouping factors, which a stream cannot have: its rows are read one cluster after the "
@@ -243,6 +266,8 @@ def _used_rows(given: ModelArguments, namespace: Mapping[str, Any]) -> _UsedRows
         columns[group] = column_of(data, group)
     columns.update(weights_column(given.weights, data))
     columns.update({_ARGUMENT + name: offset_values(value, data, name) for _, name, value in given.offsets})
+    if given.row_weights is not None:
+        columns[_ROW_WEIGHTS] = check_row_weights(offset_values(given.row_weights, data, "row_weights"), data.index)
     table = complete_rows(columns, data.index)
     return _UsedRows(table, plain_types(table.frame[list(variables)]), names_used(formula.expressions, namespace, data.columns))
 

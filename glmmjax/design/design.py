@@ -51,6 +51,7 @@ class Design:
     n_upper : random effects of the upper of two levels, which are the first; 0 where there is one level
     lower : the clusters inside ``groups``; None where there is one level
     factors : crossed factors, whose rows are clusters of one row each; () where there are none
+    row_weights : (n,) numpy: frequencies of the rows of ``row_labels``; None where each counts once
     """
 
     rows: ClusterData | StreamedRows
@@ -73,6 +74,7 @@ class Design:
     n_upper: int = 0
     lower: LowerLevel | None = None
     factors: tuple[Factor, ...] = ()
+    row_weights: Any = None
 
     @property
     def clusters(self) -> ClusterData:

@@ -106,7 +106,7 @@ def cluster_rows(rows: NewRows, options: Options, design: Design) -> ClusterData
     # nodes are placed as in the fit; the rows of a stream, and so their frame, are gone
     of_fit = None if design.is_streamed else design.clusters.buckets[0].frame
     frame = frame_of(columns.Z, rows.offset.shape[1], design.covariance.basis_sizes) if of_fit is None else np.asarray(of_fit[0])
-    return cluster_data(layout, columns, np.ones(len(rows.groups.labels)), frame)
+    return cluster_data(layout, columns, (np.ones(len(rows.groups.labels)), None), frame)
 
 
 def _column(data: pd.DataFrame, name: str, argument: str, text: str) -> Any:

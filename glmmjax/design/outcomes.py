@@ -11,6 +11,7 @@ import pandas as pd
 from pandas.api import types as dtypes
 
 from glmmjax.design.columns.table import as_frame
+from glmmjax.design.frames import as_pandas
 from glmmjax.errors import ArgumentError
 from glmmjax.values import shown
 
@@ -205,6 +206,7 @@ def _tables(outcomes: Any, data: pd.DataFrame) -> tuple[Any, ...]:
 
 def _table(outcomes: Any, data: pd.DataFrame) -> Any:
     """A DataFrame, an array or a sparse matrix by columns, with a row for each row of data."""
+    outcomes = as_pandas(outcomes, "outcomes")
     if hasattr(outcomes, "tocsc"):
         table = outcomes.tocsc()
     elif isinstance(outcomes, pd.DataFrame):

@@ -17,9 +17,21 @@ from glmmjax.design.formula.tokens import names_in
 from glmmjax.design.levels import cluster_columns
 from glmmjax.errors import ArgumentError
 
-__all__ = ["RowGroups", "as_lists", "covariates_of", "fitted_frame", "groups_of_rows", "one_group", "reference_grid", "varying"]
+__all__ = [
+    "RowGroups",
+    "as_lists",
+    "covariates_of",
+    "fitted_frame",
+    "groups_of_rows",
+    "one_group",
+    "reference_grid",
+    "usual_values",
+    "varying",
+]
 
 
+_FEW_VALUES, _POINTS_ALONG = 12, 50  # of a covariate along an axis
+_FEW_LINES = 5
 _MOST_ROWS = 5_000_000  # of a grid
 
 
@@ -112,6 +124,26 @@ def groups_of_rows(data: pd.DataFrame, by: str | list[str] | tuple[str, ...], ar
 def one_group(n: int) -> RowGroups:
     """All of n rows in one group."""
     return RowGroups(np.zeros(n, np.int64), pd.Index(["average"]))
+
+
+def usual_values(design: Design, data: Any, name: str, along: bool) -> list[Any]:
+    """Values of one covariate that a plot shows: all levels; of a number 50 values over its range ``along`` an axis, else all values
+    where there are few, or the quartiles.
+
+    Raises
+    ------
+    ArgumentError
+        For a name that is no covariate.
+    """
+    _several(name, [0], covariates_of(design), "plot_effects")  # raises for another name
+    column = fitted_frame(design, data)[name]
+    if name in design.recipe.levels or not pd.api.types.is_numeric_dtype(column.dtype) or pd.api.types.is_bool_dtype(column.dtype):
+        seen = set(column)
+        return [level for level in design.recipe.levels.get(name, sorted(seen)) if level in seen]
+    values = np.unique(column.to_numpy(float))
+    if along:
+        return values.tolist() if len(values) <= _FEW_VALUES else np.linspace(values[0], values[-1], _POINTS_ALONG).tolist()
+    return values.tolist() if len(values) <= _FEW_LINES else np.quantile(column.to_numpy(float), (0.25, 0.5, 0.75)).round(6).tolist()
 
 
 def fitted_frame(design: Design, data: Any) -> pd.DataFrame:

@@ -166,8 +166,8 @@ def _by_level(request: FitRequest, data: Any, by: str) -> ManyArguments:
 
 
 def _with_numbered_rows(request: FitRequest, data: Any) -> FitRequest:
-    """The request for data whose rows are numbered; an offset that is a Series is matched first."""
-    given = {name: getattr(request, name) for name in ("offset", "zi_offset")}
+    """The request for data whose rows are numbered; an offset that is a Series is matched first, and so are row weights."""
+    given = {name: getattr(request, name) for name in ("offset", "zi_offset", "row_weights")}
     offsets = {name: _by_position(name, value, data) for name, value in given.items()}
     return dataclasses.replace(request, data=data.reset_index(drop=True), **offsets)
 

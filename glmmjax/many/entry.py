@@ -29,6 +29,7 @@ def fit_many(
     by: str | None = None,
     family: str | Family,
     weights: Any = None,
+    row_weights: Any = None,
     offset: Any = None,
     zi_fixed: str | None = None,
     zi_random: str | None = None,
@@ -65,7 +66,7 @@ def fit_many(
         used, or a DataFrame with the labels of the clusters in its index.
     offset : as in ``mixed_model``, or with a column for each fit: (N, R) numbers, on the scale of the linear predictor. The columns of a
         DataFrame, here and for ``weights``, have the names of the fits. A missing offset takes its row out of that fit.
-    zi_fixed, zi_random, zi_offset, dispersion, covariance, penalized, n_agq, options : as in ``mixed_model``.
+    row_weights, zi_fixed, zi_random, zi_offset, dispersion, covariance, penalized, n_agq, options : as in ``mixed_model``.
     moderate : ``"phi"`` shrinks the extra parameter of the family (on its free scale, such as the log size of negative-binomial counts)
         by a normal prior over the fits, whose moments come from the certified fits. ``phi``, ``tidy("extra")`` and ``table()`` then have
         the moderated values, with posterior standard deviations, and ``summary()`` the prior. The fits themselves stay as they are: fixed
@@ -106,7 +107,8 @@ def fit_many(
     (40, 2)
     """
     request = FitRequest(
-        fixed=fixed, random=random, data=data, family=family, weights=weights, offset=offset, zi_fixed=zi_fixed, zi_random=zi_random,
+        fixed=fixed, random=random, data=data, family=family, weights=weights, row_weights=row_weights, offset=offset,
+        zi_fixed=zi_fixed, zi_random=zi_random,
         zi_offset=zi_offset, dispersion=dispersion, covariance=covariance, penalized=penalized, n_agq=n_agq, options=options,
         progress=progress,
     )  # fmt: skip

@@ -85,7 +85,7 @@ class LevelSource:
 
     def request(self, k: int, **changes: Any) -> FitRequest:
         request, chosen = self._given.request, np.flatnonzero(self._by == self._labels[k])
-        parts = {name: getattr(request, name) for name in ("offset", "zi_offset")}
+        parts = {name: getattr(request, name) for name in ("offset", "zi_offset", "row_weights")}
         own: dict[str, Any] = {name: value[chosen] for name, value in parts.items() if isinstance(value, np.ndarray)}
         if request.weights is not None and not isinstance(request.weights, str):
             own["weights"] = dict(zip(self.design.groups, np.asarray(cluster_weights(self.design.clusters)), strict=True))

@@ -2,9 +2,12 @@
 
 - ``axes``: the Axes to draw on
 - ``checking``: quantile residuals, simulated distributions, rootograms
+- ``dynamic``: predictions for subjects after their history
+- ``estimates``: coefficients with intervals
 - ``many``: one coefficient in many fits
 - ``population``: effects along covariates
 - ``prediction``: random effects by size
+- ``quantities``: what axes say of a mean
 - ``refitting``: influence of the clusters
 - ``resampling``: permutation tests, power
 """

@@ -9,25 +9,32 @@ import numpy as np
 from glmmjax.errors import ArgumentError
 from glmmjax.fitted import FittedModel
 from glmmjax.plots.axes import axes
+from glmmjax.plots.quantities import outcome_text
+from glmmjax.postfit.checking.calibration import calibration
 from glmmjax.postfit.checking.predictive_checks import predictive_ecdf
 from glmmjax.postfit.checking.quantile_residuals import QuantileResidualRecord
+from glmmjax.postfit.checking.residual_bands import QUARTILES, bins_of, quartiles_in_bins
 from glmmjax.postfit.checking.rootogram import rootogram
 from glmmjax.postfit.checking.simulate import SimulationSettings
 from glmmjax.values import shape_of
 
-__all__ = ["plot_predictive", "plot_qq", "plot_residuals", "plot_rootogram"]
+__all__ = ["plot_calibration", "plot_diagnostics", "plot_predictive", "plot_qq", "plot_residuals", "plot_rootogram"]
 
-_LEVELS = (0.25, 0.5, 0.75)
+_SIGNIFICANT = 0.05  # a test with a smaller p-value is marked
 
 
 def plot_qq(record: QuantileResidualRecord, ax: Any = None) -> Any:
     """Ordered residuals against their quantiles under the model, with the p-values of the tests in a corner."""
     ax = axes(ax)
     n = len(record.values)
+    expected = (np.arange(n) + 0.5) / n
+    ax.fill_between(expected, *record.bands.ordered, color="0.85", linewidth=0, label="95 % under the model")
     ax.plot([0, 1], [0, 1], color="0.5", linewidth=1.0, linestyle="--", label="uniform")
-    ax.plot((np.arange(n) + 0.5) / n, np.sort(record.values), linestyle="none", marker=".", markersize=4, color="black", label="residuals")
-    shown = "\n".join(f"{test.name}: p = {test.p_value:.3f}" for test in record.tests)
-    ax.text(0.03, 0.97, shown, transform=ax.transAxes, va="top", fontsize=8, family="monospace")
+    ax.plot(expected, np.sort(record.values), linestyle="none", marker=".", markersize=4, color="black", label="residuals")
+    for k, test in enumerate(record.tests):
+        is_significant = test.p_value < _SIGNIFICANT
+        text, weight = f"{test.name}: p = {test.p_value:.3f}{' *' if is_significant else ''}", "bold" if is_significant else "normal"
+        ax.text(0.03, 0.97 - 0.05 * k, text, transform=ax.transAxes, va="top", fontsize=8, family="monospace", weight=weight)
     ax.set(xlim=(0, 1), ylim=(0, 1), xlabel="Expected quantile", ylabel="Quantile residual", aspect="equal")
     ax.legend(loc="lower right", frameon=False)
     return ax
@@ -44,12 +51,50 @@ def plot_residuals(record: QuantileResidualRecord, against: Any = "fitted", n_bi
     x, label = _variable(record, against)
     ax = axes(ax)
     ax.plot(x, record.values, linestyle="none", marker=".", markersize=3, color="0.55", zorder=1)
-    centres, quartiles = _binned_quartiles(x, record.values, min(int(n_bins), len(x)))
-    for level, values, style in zip(_LEVELS, quartiles, ("--", "-", ":"), strict=True):
+    bins = bins_of(x, min(int(n_bins), len(x)))
+    centres, quartiles = [x[bins == b].mean() for b in np.unique(bins)], quartiles_in_bins(bins, record.values)
+    for level, values, style in zip(QUARTILES, quartiles, ("--", "-", ":"), strict=True):
         ax.axhline(level, color="0.3", linewidth=0.8, linestyle=(0, (1, 3)), zorder=2)
         ax.plot(centres, values, color="black", linewidth=1.6, linestyle=style, marker="o", markersize=3, label=f"{level:g}", zorder=3)
     ax.set(ylim=(0, 1), xlabel=label, ylabel="Quantile residual")
     ax.legend(title="Quantile in bin", loc="upper right", fontsize=8, title_fontsize=8, ncols=3)
+    return ax
+
+
+def plot_diagnostics(record: QuantileResidualRecord) -> Any:
+    """Two panels: ``plot_qq``, and quartiles of the residuals in bins of the fitted means, each with its band under the model.
+
+    A quartile outside its band has a filled mark, the others have open ones.
+    """
+    panels = axes(None, nrows=1, ncols=2, figsize=(9.5, 4.6))
+    plot_qq(record, panels[0])
+    ax, bands = panels[1], record.bands
+    rank = np.searchsorted(np.sort(record.fitted_means), record.fitted_means) / len(record.values)
+    ax.plot(rank, record.values, linestyle="none", marker=".", markersize=3, color="0.7", zorder=1)
+    rows = zip(QUARTILES, bands.quartiles, *bands.quartile_ends, ("--", "-", ":"), strict=True)
+    for level, values, lower, upper, style in rows:
+        ax.fill_between(bands.centres, lower, upper, color="0.5", alpha=0.35, linewidth=0, zorder=2)
+        ax.plot(bands.centres, values, color="black", linewidth=1.5, linestyle=style, zorder=3, label=f"{level:g}")
+        is_out = (values < lower) | (values > upper)
+        for chosen, face in ((~is_out, "white"), (is_out, "black")):
+            ax.plot(bands.centres[chosen], values[chosen], linestyle="none", marker="o", color="black", markerfacecolor=face, markersize=5)
+    n_out = int(((bands.quartiles < bands.quartile_ends[0]) | (bands.quartiles > bands.quartile_ends[1])).sum())
+    ax.set_title(f"{n_out} of {bands.quartiles.size} quartiles outside their 95 % bands", fontsize=10)
+    ax.set(ylim=(0, 1), xlabel="Rank of the fitted mean at random effects 0", ylabel="Quantile residual")
+    ax.legend(title="Quartile in bin, band under the model", loc="upper right", fontsize=8, title_fontsize=8, ncols=3)
+    return panels
+
+
+def plot_calibration(fitted: FittedModel, settings: SimulationSettings, n_bins: int, ax: Any = None) -> Any:
+    """Shares of successes against predicted probabilities, with the bars of simulated data sets."""
+    found = calibration(fitted, settings, n_bins)
+    ax = axes(ax)
+    ax.plot([0, 1], [0, 1], color="0.5", linewidth=1.0, linestyle="--", label="observed = predicted")
+    ax.vlines(found.predicted, found.lower, found.upper, color="0.75", linewidth=6, label="95 % of simulated")
+    ax.plot(found.predicted, found.observed, color="black", marker="o", markersize=5, linewidth=1.0, label="observed")
+    event = outcome_text(fitted)
+    ax.set(xlim=(0, 1), ylim=(0, 1), aspect="equal", xlabel=f"Predicted {event}, population average", ylabel="Observed share")
+    ax.legend(loc="upper left", frameon=False)
     return ax
 
 
@@ -70,17 +115,6 @@ def _variable(record: QuantileResidualRecord, against: Any) -> tuple[np.ndarray,
             f"finite number for each of the {len(record.values)} rows used."
         )
     return values.astype(float), str(getattr(against, "name", None) or "Variable")
-
-
-def _binned_quartiles(x: np.ndarray, residuals: np.ndarray, n_bins: int) -> tuple[np.ndarray, np.ndarray]:
-    """Mean of ``x`` in each bin, and the quartiles (3, bins) of the residuals; equal values of ``x`` share a bin."""
-    edges = np.unique(np.quantile(x, np.linspace(0.0, 1.0, n_bins + 1)))
-    if len(edges) <= n_bins and len(np.unique(x)) <= n_bins:
-        edges = np.append(np.unique(x), np.inf)
-    bins = np.clip(np.searchsorted(edges, x, side="right") - 1, 0, max(len(edges) - 2, 0))
-    used = np.unique(bins)
-    centres = np.array([x[bins == b].mean() for b in used])
-    return centres, np.array([np.quantile(residuals[bins == b], _LEVELS) for b in used]).T
 
 
 def plot_predictive(fitted: FittedModel, settings: SimulationSettings, ax: Any = None) -> Any:

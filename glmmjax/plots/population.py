@@ -6,21 +6,25 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from glmmjax.design.columns.table import as_frame
+from glmmjax.design.reference_grid import fitted_frame, usual_values
 from glmmjax.errors import ArgumentError
 from glmmjax.fitted import FittedModel
 from glmmjax.plots.axes import COLOURS, axes
+from glmmjax.plots.quantities import KIND_TEXTS, quantity_text
 from glmmjax.postfit.population.effects import Effects, effects
+from glmmjax.postfit.population.marginal_means import data_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["plot_effects"]
+__all__ = ["EffectPlot", "plot_effects"]
 
 _STYLES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 _MARKS_TO_A_LINE = 8
 _MOST_INSIDE = 4  # lines in a legend inside the axes
-_KIND_TEXT = {"mean_subject": "random effects 0", "marginal": "population average"}
+_MOST_IN_RUG = 1000
 
 
 class _Line(NamedTuple):
@@ -35,22 +39,84 @@ class _Line(NamedTuple):
     kind: int | None  # number of the kind; None for a single one
 
 
-def plot_effects(
-    fitted: FittedModel, newdata: Any, x: Any, by: Any, *, kind: Any, scale: str, robust: bool | str, level: float, ax: Any
-) -> Axes:
-    """Draw effects; the arguments are those of ``MixedModelResults.plot_effects``."""
-    kinds = (kind,) if isinstance(kind, str) else tuple(kind)
-    found = [effects(fitted, newdata, name, scale, robust, level) for name in kinds]
-    x, by = _axes_of(found[0], x, by)
-    lines = sorted((line for k, one in enumerate(found) for line in _lines(one, x, by, kinds, k)), key=lambda line: line.group)
-    ax = axes(ax)
+class EffectPlot(NamedTuple):
+    """What to draw; the fields are the arguments of ``MixedModelResults.plot_effects``."""
+
+    newdata: Any
+    x: str | None
+    by: str | None
+    facets: str | None
+    kinds: tuple[str, ...]
+    scale: str
+    robust: bool | str
+    level: float
+    rug: bool
+
+
+def plot_effects(fitted: FittedModel, asked: EffectPlot, ax: Any = None) -> Any:
+    """Draw effects on one Axes, or on one for each value of ``facets``."""
+    asked = _with_grid(fitted, asked)
+    settings = asked.scale, asked.robust, asked.level
+    found = [effects(fitted, asked.newdata, kind, *settings) for kind in asked.kinds]
+    if asked.facets is None:
+        ax = axes(ax)
+        _panel(fitted, asked, found, ax)
+        return ax
+    if ax is not None:
+        raise ArgumentError(f"facets={asked.facets!r} makes Axes of its own, one for each value; leave out ax.")
+    if asked.facets not in found[0].frame.columns:
+        raise ArgumentError(f"facets={asked.facets!r} is no column of the rows; they have {', '.join(map(repr, found[0].frame.columns))}.")
+    values = list(dict.fromkeys(found[0].frame[asked.facets]))
+    panels = axes(None, ncols=len(values), squeeze=False, sharey=True, figsize=(1.2 + 3.4 * len(values), 4.0))[0]
+    for k, (value, panel) in enumerate(zip(values, panels, strict=True)):
+        _panel(fitted, asked, [_rows_of(one, (one.frame[asked.facets] == value).to_numpy()) for one in found], panel, k == len(values) - 1)
+        panel.set_title(f"{asked.facets}: {value:g}" if isinstance(value, float) else f"{asked.facets}: {value}", fontsize=10)
+        panel.set_ylabel(panel.get_ylabel() if k == 0 else "")
+    return panels
+
+
+def _with_grid(fitted: FittedModel, asked: EffectPlot) -> EffectPlot:
+    """Where ``newdata`` is the name of a covariate: a grid of its usual values and of those of ``by`` and ``facets``."""
+    if not isinstance(asked.newdata, str):
+        return asked
+    if asked.x is not None:
+        raise ArgumentError(
+            f"newdata={asked.newdata!r} names the covariate along the axis, and x={asked.x!r} another; give one of the two."
+        )
+    names = [asked.newdata, *(name for name in (asked.by, asked.facets) if name is not None)]
+    grid = {name: usual_values(fitted.design, data_of(fitted, needed=True), name, along=k == 0) for k, name in enumerate(names)}
+    return asked._replace(newdata=grid, x=asked.newdata)
+
+
+def _rows_of(found: Effects, chosen: np.ndarray) -> Effects:
+    parts = {name: getattr(found, name)[:, chosen] for name in ("estimate", "error", "lower", "upper")}
+    return found._replace(frame=found.frame[chosen], **parts)
+
+
+def _panel(fitted: FittedModel, asked: EffectPlot, found: list[Effects], ax: Axes, has_legend: bool = True) -> None:
+    x, by = _axes_of(found[0]._replace(frame=found[0].frame.drop(columns=[name for name in (asked.facets,) if name])), asked.x, asked.by)
+    lines = sorted((line for k, one in enumerate(found) for line in _lines(one, x, by, asked.kinds, k)), key=lambda line: line.group)
     _draw(ax, lines)
+    if asked.rug and _is_number(lines[0].x):
+        _draw_rug(fitted, x, lines[0].x, ax)
     ax.set_xlabel(x)
-    ax.set_ylabel(_label(fitted, scale, kinds))
-    if len(lines) > 1:
-        place: Any = {"loc": "upper left", "bbox_to_anchor": (1.02, 1.0), "borderaxespad": 0.0} if len(lines) > _MOST_INSIDE else {}
-        ax.legend(title=fitted.design.outcome_name if fitted.design.levels else by, handlelength=3.5, **place)
-    return ax
+    ax.set_ylabel(quantity_text(fitted, asked.scale, asked.kinds))
+    if len(lines) > 1 and has_legend:
+        is_outside = len(lines) > _MOST_INSIDE or asked.facets is not None
+        place: Any = {"loc": "upper left", "bbox_to_anchor": (1.02, 1.0), "borderaxespad": 0.0} if is_outside else {}
+        ax.legend(title=fitted.design.outcome_name if found[0].levels else by, handlelength=3.5, **place)
+
+
+def _draw_rug(fitted: FittedModel, x: str, drawn: np.ndarray, ax: Axes) -> None:
+    """Ticks inside the lower edge at the values of the rows fitted, where they are kept."""
+    data = data_of(fitted)
+    if data is None or x not in as_frame(data).columns:
+        return
+    values = np.unique(fitted_frame(fitted.design, data)[x].to_numpy(float))
+    values = values[(values >= drawn.min()) & (values <= drawn.max())]
+    values = values[:: max(1, len(values) // _MOST_IN_RUG)]
+    style: Any = {"linestyle": "none", "marker": "|", "markersize": 7, "color": "0.45", "label": "_rug"}
+    ax.plot(values, np.full(len(values), 0.012), transform=ax.get_xaxis_transform(), **style)
 
 
 def _axes_of(found: Effects, x: str | None, by: str | None) -> tuple[str, str | None]:
@@ -87,7 +153,7 @@ def _lines(found: Effects, x: str, by: str | None, kinds: tuple[str, ...], kind:
     several = len(kinds) > 1
     lines = []
     for group, (name, row, chosen) in enumerate(groups):
-        label = ", ".join(text for text in (str(name), _KIND_TEXT[kinds[kind]] if several else "") if text)
+        label = ", ".join(text for text in (str(name), KIND_TEXTS[kinds[kind]] if several else "") if text)
         at = frame[x].to_numpy()[chosen]
         order = np.argsort(at, kind="stable") if _is_number(at) else np.arange(len(at))
         estimate, lower, upper = (part[row][chosen][order] for part in (found.estimate, found.lower, found.upper))
@@ -127,17 +193,6 @@ def _draw(ax: Axes, lines: list[_Line]) -> None:
     if not is_number:
         ax.set_xticks(range(len(ticks)), [str(value) for value in ticks])
         ax.set_xlim(-0.5, len(ticks) - 0.5)
-
-
-def _label(fitted: FittedModel, scale: str, kinds: tuple[str, ...]) -> str:
-    """Label of the vertical axis."""
-    family, outcome = fitted.problem.family, fitted.design.outcome_name
-    if family.is_ordinal:
-        return "probability" if scale == "response" else "logit of probability"
-    if scale == "link":
-        is_predictor = set(kinds) == {"mean_subject"} and not family.has_zero_part
-        return "linear predictor" if is_predictor else f"{family.mean_link.name} of mean of {outcome}"
-    return f"mean of {outcome}"
 
 
 def _is_number(column: Any) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["plot_random_effects"]
 
+_LABELLED = 5  # at each end of a plot without labels on its axis
 _MOST_LABELS = 40  # clusters whose labels can be read side by side
 
 
@@ -48,8 +49,23 @@ def plot_random_effects(
         ax.set_xlabel(f"{group}, by size of the effect")
     else:
         ax.set_xlabel(f"{len(order)} clusters ({group}), by size of the effect")
+        _label_ends(ax, clusters[order], lower, upper)
     ax.set_ylabel(f"{effect}: {'conditional mode' if kind == 'mode' else 'posterior mean'}, {100 * level:g} % interval")
     return ax
+
+
+def _label_ends(ax: Axes, labels: Any, lower: np.ndarray, upper: np.ndarray) -> None:
+    """The clusters with the smallest and the largest effects whose intervals leave out 0, in the corners that the intervals leave free."""
+    n = len(lower)
+    lows = [k for k in range(min(_LABELLED, n)) if upper[k] < 0]
+    highs = [k for k in range(n - 1, max(n - 1 - _LABELLED, -1), -1) if lower[k] > 0]
+    for places, word, x, y, across, up in (
+        (lows, "smallest", 0.98, 0.03, "right", "bottom"),
+        (highs, "largest", 0.02, 0.97, "left", "top"),
+    ):
+        if places:
+            texts = (":".join(map(str, labels[k])) if isinstance(labels[k], tuple) else str(labels[k]) for k in places)
+            ax.text(x, y, f"{word}: {', '.join(texts)}", transform=ax.transAxes, ha=across, va=up, fontsize=9)
 
 
 def _draw(ax: Axes, estimate: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> None:

@@ -9,6 +9,7 @@
 - ``permutation``: ``permutation_test``
 - ``pooling``: ``pool``
 - ``power_analysis``: ``power``
+- ``dynamic_plot``: the picture of dynamic predictions
 - ``prediction``: random effects, predictions, residuals
 - ``population``: marginal coefficients and means, contrasts, effects
 - ``variance_shares``: R2 and the intraclass correlation

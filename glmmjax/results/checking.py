@@ -130,12 +130,17 @@ class Checking(CheckingPlots):
 
     @takes(newdata=Maybe(TABLE), newdata2=Maybe(TABLE), kind=OneOf(SCORES), max_count=_MAX_COUNT)
     def scoring_rules(self, newdata: Any = None, newdata2: Any = None, kind: str = "plug_in", max_count: int = 100_000) -> pd.DataFrame:
-        r"""Logarithmic, quadratic (Brier), spherical scores and CRPS of every row with a discrete outcome; all larger for better forecasts.
+        r"""Logarithmic, quadratic (Brier), spherical scores and CRPS of every row; all larger for better forecasts.
 
         .. math:: \log p_y, \quad 2 p_y - \sum_k p_k^2, \quad p_y \Big/ \sqrt{\textstyle\sum_k p_k^2}, \quad -\sum_k (P_k - 1[y \le k])^2
 
-        The CRPS of other programs is often the negative of this one. For hurdle families GLMMadaptive takes the mean of a positive count
-        as its rate; here p is the family's own distribution.
+        A continuous outcome with density f and distribution function F has two of them, the CRPS by quadrature, in the unit of the outcome:
+
+        .. math:: \log f(y), \quad -\int (F(x) - 1[y \le x])^2 dx
+
+        Zeros of a hurdle, and the ends 0 and 1 of a proportion, have the logarithm of their probability in the place of log f. The CRPS of
+        other programs is often the negative of this one. For hurdle families GLMMadaptive takes the mean of a positive count as its rate;
+        here p is the family's own distribution.
 
         Parameters
         ----------
@@ -144,19 +149,20 @@ class Checking(CheckingPlots):
         newdata2 : later rows to score; ``newdata`` is then the history that random effects are conditioned on.
         kind : ``"plug_in"``, the distribution at the conditional modes of the random effects, as GLMMadaptive has it; ``"integrated"``, its
             average over the random effects given their outcomes.
-        max_count : largest count at which the sums over counts may end. They end by themselves once every distribution is used up to 1e-7.
+        max_count : of counts, the largest at which the sums over counts may end. They end by themselves once every distribution is used
+            up to 1e-7.
 
         Returns
         -------
         DataFrame
             Columns ``logarithmic``, ``quadratic``, ``spherical``, ``crps``, by the caller's labels of the rows; NaN where a row has a
-            missing value.
+            missing value. A continuous outcome has ``logarithmic`` and ``crps``.
 
         Raises
         ------
         ArgumentError
-            For a continuous outcome, another ``kind`` or ``max_count``, a distribution that reaches beyond ``max_count``, and clusters
-            without outcomes to condition on.
+            For an outcome that may be censored, another ``kind`` or ``max_count``, a distribution that reaches beyond ``max_count``,
+            and clusters without outcomes to condition on.
         DesignError, FormulaError, OutcomeError
             For rows that the model cannot take.
         RowsNotKeptError

@@ -179,3 +179,73 @@ class CheckingPlots:
         ('y', 'Square root of frequency')
         """
         return plots.plot_rootogram(self.fitted_model, max_count, ax)
+
+    @takes(**SIMULATION, n=ENOUGH)
+    def plot_diagnostics(
+        self,
+        n: int = 250,
+        new_random_effects: bool | str = True,
+        parameter_uncertainty: bool = False,
+        seed: int = 0,
+        robust: bool | str = False,
+    ) -> Any:
+        """Two panels of quantile residuals: against their distribution, and their quartiles against the fitted means, both with 95 % bands.
+
+        The bands are those of simulated data sets, so that they allow for the dependence within clusters. A test with a p-value below
+        0.05 is bold and has a star; a quartile outside its band has a filled mark.
+
+        Parameters
+        ----------
+        n, new_random_effects, parameter_uncertainty, seed, robust : as in ``quantile_residuals``.
+
+        Returns
+        -------
+        array of two matplotlib Axes
+
+        Raises
+        ------
+        ArgumentError, RowsNotKeptError
+            As ``quantile_residuals``.
+
+        Examples
+        --------
+        >>> fit = gj.mixed_model("y ~ sex * time", random="~ 1 | id", data=gj.datasets.load_intro_binomial(), family="binomial")
+        >>> left, right = fit.plot_diagnostics(n=50)
+        >>> right.get_title()
+        '... of 30 quartiles outside their 95 % bands'
+        """
+        settings = SimulationSettings(n, new_random_effects, parameter_uncertainty, seed, robust)
+        return plots.plot_diagnostics(quantile_residuals(self.fitted_model, settings))
+
+    @takes(n_bins=Whole(1, 10**6), n=ENOUGH, seed=SEED, ax=AXES)
+    def plot_calibration(self, n_bins: int = 10, n: int = 250, seed: int = 0, ax: Any = None) -> Axes:
+        """Observed shares of successes against predicted probabilities, in bins of equally many rows; for outcomes of 0 and 1.
+
+        The probability of a row is its mean over the population of clusters. The grey bars hold the shares of 95 % of simulated data
+        sets.
+
+        Parameters
+        ----------
+        n_bins : number of bins; fewer are drawn where fewer probabilities differ.
+        n, seed : number and seed of the simulated data sets.
+        ax : matplotlib Axes to draw on; a new figure when not given.
+
+        Returns
+        -------
+        matplotlib Axes
+
+        Raises
+        ------
+        ArgumentError
+            For other outcomes, and as ``simulate``.
+        RowsNotKeptError
+            For a streamed fit.
+
+        Examples
+        --------
+        >>> fit = gj.mixed_model("y ~ sex * time", random="~ 1 | id", data=gj.datasets.load_intro_binomial(), family="binomial")
+        >>> ax = fit.plot_calibration(n=50)
+        >>> ax.get_xlabel(), ax.get_ylabel()
+        ('Predicted Pr(y = 1), population average', 'Observed share')
+        """
+        return plots.plot_calibration(self.fitted_model, SimulationSettings(n=n, seed=seed), n_bins, ax)

@@ -137,7 +137,7 @@ class Exchange:
         return tables.augment_frame(self.fitted_model, newdata, kind)
 
     @takes(kind=OneOf(*MEAN_KINDS))
-    def to_marginaleffects(self, kind: str = "marginal") -> Any:
+    def to_marginaleffects(self, kind: str = "mean_subject") -> Any:
         """The fit as a model of the package marginaleffects.
 
         Standard errors are by its delta method, with finite differences in all parameters, those of D included. Its argument
@@ -146,8 +146,8 @@ class Exchange:
 
         Parameters
         ----------
-        kind : what is predicted for a row: ``"marginal"``, the mean averaged over the random effects, or ``"mean_subject"``, the mean at
-            random effects of 0. For an ordinal outcome it is the probability of every level.
+        kind : what is predicted for a row, as in ``marginal_means``: ``"mean_subject"``, the mean at random effects of 0, ``"marginal"``,
+            the mean averaged over them, or ``"zero_part"``. For an ordinal outcome it is the probability of every level.
 
         Returns
         -------

@@ -102,8 +102,9 @@ class Inference:
     @takes(
         terms=Judged("the right side of a formula, such as 'I(time**2)', or columns of numbers"),
         part=Text("'fixed', 'zero' or 'dispersion'"),
+        robust=ROBUST,
     )
-    def score_test(self, terms: Any, part: str = "fixed") -> TestResults:
+    def score_test(self, terms: Any, part: str = "fixed", robust: bool | str = False) -> TestResults:
         """Rao's score test for fixed effects that the model does not have, without a refit.
 
         Parameters
@@ -111,6 +112,8 @@ class Inference:
         terms : right side of a formula, such as ``"I(time**2) + sex:time"``, evaluated on the rows used of the data of the fit, with
             factors coded as in a refit; or columns (n, k) of numbers, one row for each row used.
         part : predictor that the terms would be added to, ``"fixed"``, ``"zero"`` or ``"dispersion"``.
+        robust : False for the variance of the score by the information; True or ``"CR0"`` for that by the clusters' own scores, which
+            holds when the model is wrong within clusters; ``"CR1"`` for the same times m / (m - 1).
 
         Returns
         -------
@@ -121,11 +124,12 @@ class Inference:
         Raises
         ------
         ArgumentError, FormulaError, DesignError
-            For a penalised fit, terms that cannot be evaluated, are missing in rows used, or add nothing to the model.
+            For a penalised fit, another ``robust``, terms that cannot be evaluated, are missing in rows used, or add nothing to the model.
         RowsNotKeptError
             For a streamed fit.
 
-        Source: Rao (1948), Proceedings of the Cambridge Philosophical Society 44, 50-57.
+        Source: Rao (1948), Proceedings of the Cambridge Philosophical Society 44, 50-57; Boos (1992), The American Statistician 46,
+        327-333, for the robust test.
 
         Examples
         --------
@@ -135,7 +139,7 @@ class Inference:
         chi2(1) = 0.5433, p-value 0.4611
         ...
         """
-        return TestResults(score_test(self.fitted_model, terms, part, caller_namespace()))
+        return TestResults(score_test(self.fitted_model, terms, part, caller_namespace(), robust))
 
     def vif(self) -> pd.DataFrame:
         r"""Generalised variance inflation factors of the terms of the fixed effects.

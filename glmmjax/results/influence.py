@@ -102,12 +102,12 @@ class InfluenceResults:
         return tables.leave_cluster_out_series(self.record)
 
     @takes(ax=AXES, method=OneOf(METHODS), part=OneOf(*PARTS), scaled=FLAG, n_labels=Whole(0))
-    def plot(self, ax: Axes | None = None, method: str = "refit", part: str = "fixed", scaled: bool = False, n_labels: int = 5) -> Axes:
+    def plot(self, method: str = "refit", part: str = "fixed", scaled: bool = False, n_labels: int = 5, ax: Axes | None = None) -> Axes:
         """Cook's distances by cluster; see ``fit.plot_influence``.
 
         Parameters
         ----------
-        ax, method, part, scaled, n_labels : as in ``fit.plot_influence``.
+        method, part, scaled, n_labels, ax : as in ``fit.plot_influence``.
 
         Returns
         -------

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from glmmjax.fitted import FittedModel
 from glmmjax.other_names import missing_attribute
 from glmmjax.results.checking import Checking
+from glmmjax.results.dynamic_plot import DynamicPlot
 from glmmjax.results.estimates import Estimates
 from glmmjax.results.exchange import Exchange
 from glmmjax.results.inference import Inference
@@ -21,7 +22,9 @@ from glmmjax.tables import summary as tables
 __all__ = ["MixedModelResults"]
 
 
-class MixedModelResults(Estimates, Uncertainty, Inference, Prediction, Population, VarianceShares, Checking, Refitting, Exchange):
+class MixedModelResults(
+    Estimates, Uncertainty, Inference, Prediction, Population, VarianceShares, Checking, Refitting, Exchange, DynamicPlot
+):
     """A fitted mixed model, as ``mixed_model`` returns it.
 
     The examples of its methods assume ``import glmmjax as gj``. All of them fit the same model, which is compiled once.

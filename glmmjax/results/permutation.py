@@ -51,13 +51,13 @@ class PermutationTestResults:
         return tables.permutation_frame(self.test)
 
     @takes(ax=AXES, bins=COUNT)
-    def plot(self, ax: Axes | None = None, bins: int = 40) -> Axes:
+    def plot(self, bins: int = 40, ax: Axes | None = None) -> Axes:
         """A histogram of the statistics of the permutations, with a line at that of the data.
 
         Parameters
         ----------
-        ax : matplotlib Axes to draw on; a new figure when not given.
         bins : number of bars.
+        ax : matplotlib Axes to draw on; a new figure when not given.
 
         Returns
         -------

@@ -36,9 +36,9 @@ class Population:
 
         .. math:: \beta^{pop} = (X'X)^{-1} X' (g(m) - o), \qquad m_j = E_b[g^{-1}(x_j'\beta + o_j + z_j'b)],\ b \sim N(0, D)
 
-        The sums run over the rows fitted, each with weight 1. With a zero part m is the mean of the outcome, (1 - pi) times the mean of the
-        other part, so the coefficients include what moves pi. The offsets o are no part of them. For a log-normal family g is the
-        logarithm.
+        The sums run over the rows fitted, each with its row weight, else 1. With a zero part m is the mean of the outcome, (1 - pi) times
+        the mean of the other part, so the coefficients include what moves pi. The offsets o are no part of them. For a log-normal family g
+        is the logarithm.
 
         Parameters
         ----------
@@ -80,13 +80,14 @@ class Population:
         by: Any = None,
         *,
         average: bool = False,
-        kind: str = "marginal",
+        kind: str = "mean_subject",
         robust: bool | str = False,
         level: float = 0.95,
     ) -> pd.DataFrame:
-        r"""Means of the outcome over the population of clusters, of rows or averaged over groups of rows (standardisation).
+        r"""Means of the outcome, at random effects of 0 or over the population of clusters, of rows or groups of rows (standardisation).
 
-        .. math:: m_j = E_b[\mu(x_j'\beta + o_j + z_j'b)],\ b \sim N(0, D), \qquad \bar m_G = \frac{1}{|G|} \sum_{j \in G} m_j
+        .. math:: m_j = \mu(x_j'\beta + o_j) \ \text{or}\ E_b[\mu(x_j'\beta + o_j + z_j'b)],\ b \sim N(0, D), \qquad
+                  \bar m_G = \frac{1}{|G|} \sum_{j \in G} m_j
 
         Parameters
         ----------
@@ -95,7 +96,8 @@ class Population:
         by : column, or list of columns, of ``newdata``: average over the rows with equal values. With several copies of the data, in each
             of which the treatment is set to another value, ``by="treatment"`` gives standardised means (g-computation).
         average : average over all rows.
-        kind : ``"marginal"``, or ``"mean_subject"`` for the mean at random effects of 0.
+        kind : ``"mean_subject"``, at random effects of 0, as emmeans and ``predict`` have it; ``"marginal"``, the mean over the
+            population; ``"zero_part"``, the probability of a structural zero at random effects of 0. The head of the table names it.
         robust : covariance of the estimates, as in ``cov_params``.
         level : coverage of the intervals. They are formed on a scale without bounds, mostly that of the link, and transformed back.
 
@@ -118,8 +120,8 @@ class Population:
         Examples
         --------
         >>> fit = gj.mixed_model("y ~ sex * time", random="~ 1 | id", data=gj.datasets.load_intro_binomial(), family="binomial")
-        >>> fit.marginal_means({"sex": ["male", "female"], "time": [8]}).round(2)
-                estimate  std_error  lower  upper  n
+        >>> fit.marginal_means({"sex": ["male", "female"], "time": [8]}, kind="marginal").round(2)
+        marginal  estimate  std_error  lower  upper  n
         sex
         male        0.45       0.05   0.36   0.55  1
         female      0.31       0.04   0.23   0.40  1
@@ -130,6 +132,7 @@ class Population:
         newdata=Maybe(TABLE),
         contrast=_CONTRAST,
         by=Maybe(NAMES),
+        within=Maybe(NAMES),
         comparison=OneOf(*COMPARISONS),
         adjust=OneOf(*ADJUSTMENTS),
         kind=_KIND,
@@ -142,8 +145,9 @@ class Population:
         contrast: Any = "pairwise",
         by: Any = None,
         *,
+        within: Any = None,
         comparison: str = "difference",
-        kind: str = "marginal",
+        kind: str = "mean_subject",
         robust: bool | str = False,
         level: float = 0.95,
         adjust: str | None = None,
@@ -158,36 +162,43 @@ class Population:
         contrast : ``"pairwise"`` (each later mean against each earlier one), ``"reference"`` (all against the first), ``"sequential"``
             (each against the one before); a matrix of weights, one row a contrast; or a dict of them by name, where a contrast may
             also be a dict of weights by label.
+        within : column, or list of columns, of ``newdata``: only means with equal values there are compared, as emmeans does for
+            ``pairwise ~ trt | month``. They make groups beside ``by``.
         comparison : ``"difference"`` (h the identity), ``"ratio"`` (log), ``"odds_ratio"`` (logit), ``"link"`` (the link of the family).
             Ratios are reported as ratios; their z and interval are those of the logarithm.
-        level : coverage of the intervals; with ``adjust`` it holds for all of them together, by Bonferroni's method.
-        adjust : None, or ``"bonferroni"`` or ``"holm"`` for p-values adjusted over all contrasts (of one level of an ordinal outcome).
+        level : coverage of the intervals; with ``adjust`` it holds for all of them together.
+        adjust : None, or how p-values are adjusted over the contrasts of one stratum (and level of an ordinal outcome): ``"tukey"`` for
+            pairwise contrasts, by the studentised range; ``"dunnett"`` for reference contrasts and ``"single_step"`` for any, by the
+            joint normal distribution; ``"holm"``, ``"bonferroni"``, ``"fdr_bh"``. Intervals with the last three are Bonferroni's.
 
         Returns
         -------
         DataFrame
-            ``estimate``, ``std_error``, ``z``, ``p_value``, ``lower``, ``upper`` by contrast; for an ordinal outcome one row a level.
+            ``estimate``, ``std_error``, ``z``, ``p_value``, ``lower``, ``upper`` by contrast, or by stratum and contrast; for an ordinal
+            outcome one row a level.
 
         Raises
         ------
         ArgumentError
-            As ``marginal_means``; for weights of another shape, fewer than two means, and means outside the range of ``comparison``.
+            As ``marginal_means``; for weights of another shape, fewer than two means, an ``adjust`` that is not for these contrasts, and
+            means outside the range of ``comparison``.
         DesignError
             As ``marginal_means``.
 
-        Source: Holm (1979), Scandinavian Journal of Statistics 6, 65-70, for ``adjust="holm"``.
+        Source: Kramer (1956), Biometrics 12, 307-310; Dunnett (1955), JASA 50, 1096-1121; Holm (1979), Scandinavian Journal of Statistics
+        6, 65-70; Benjamini and Hochberg (1995), JRSS B 57, 289-300.
 
         Examples
         --------
         >>> fit = gj.mixed_model("y ~ sex * time", random="~ 1 | id", data=gj.datasets.load_intro_binomial(), family="binomial")
-        >>> fit.contrasts({"sex": ["male", "female"], "time": [8]}, comparison="odds_ratio").round(2)
-                       estimate  std_error    z  p_value  lower  upper
-        contrast
-        female / male      0.55       0.16 -2.1     0.04   0.31   0.96
+        >>> fit.contrasts({"sex": ["male", "female"], "time": [0, 8]}, within="time", comparison="odds_ratio").round(2)
+        mean_subject        estimate  std_error     z  p_value  lower  upper
+        time contrast
+        0    female / male      0.27       0.17 -2.06     0.04   0.08   0.94
+        8    female / male      0.37       0.17 -2.11     0.03   0.14   0.93
         """
-        found = contrasts(
-            self.fitted_model, newdata, contrast, by, comparison=comparison, kind=kind, robust=robust, level=level, adjust=adjust
-        )
+        chosen: Any = {"within": within, "comparison": comparison, "kind": kind, "robust": robust, "level": level, "adjust": adjust}
+        found = contrasts(self.fitted_model, newdata, contrast, by, **chosen)
         return tables.contrast_frame(found)
 
     @takes(newdata=TABLE, kind=_KIND, scale=OneOf(*EFFECT_SCALES), robust=ROBUST, level=LEVEL)
@@ -201,10 +212,10 @@ class Population:
         newdata : table of rows; or a dict of values by covariate, such as ``{"sex": ["male", "female"], "time": range(16)}``, for all
             their combinations, the first name varying slowest. Other covariates are then at their mean (numbers) or most frequent
             level in the rows fitted.
-        kind : ``"mean_subject"``, at random effects of 0, or ``"marginal"``, averaged over them.
+        kind : as in ``marginal_means``.
         scale : ``"response"``: the mean of the outcome (with a zero part, (1 - pi) times the mean of the other part), and the probability
             of each level of an ordinal outcome. ``"link"``: the linear predictor at random effects of 0, or the link of the marginal mean;
-            for an ordinal outcome the logit of each probability.
+            for an ordinal outcome, and for a structural zero, the logit of each probability.
         robust : covariance of the estimates, as in ``cov_params``.
         level : coverage of the intervals; on the response scale they are transformed from a scale without bounds.
 
@@ -223,7 +234,7 @@ class Population:
         --------
         >>> fit = gj.mixed_model("y ~ sex * time", random="~ 1 | id", data=gj.datasets.load_intro_binomial(), family="binomial")
         >>> fit.effects({"sex": ["male", "female"], "time": [0, 8]}, kind="marginal").round(2)
-              sex  time  estimate  std_error  lower  upper
+        marginal     sex  time  estimate  std_error  lower  upper
         0    male     0      0.17       0.04   0.10   0.26
         1    male     8      0.45       0.05   0.36   0.55
         2  female     0      0.07       0.02   0.04   0.14
@@ -231,47 +242,66 @@ class Population:
         """
         return tables.effect_frame(effects(self.fitted_model, newdata, kind, scale, robust, level))
 
-    @takes(newdata=TABLE, x=_COLUMN, by=_COLUMN, kind=SomeOf(*MEAN_KINDS), scale=OneOf(*EFFECT_SCALES), robust=ROBUST, level=LEVEL, ax=AXES)
+    @takes(
+        newdata=Judged("the name of a covariate, a table of rows, or a dict of values by covariate"),
+        x=_COLUMN,
+        by=_COLUMN,
+        facets=_COLUMN,
+        kind=SomeOf(*MEAN_KINDS),
+        scale=OneOf(*EFFECT_SCALES),
+        robust=ROBUST,
+        level=LEVEL,
+        rug=FLAG,
+        ax=AXES,
+    )
     def plot_effects(
         self,
         newdata: Any,
         x: str | None = None,
         by: str | None = None,
         *,
+        facets: str | None = None,
         kind: str | tuple[str, ...] = "mean_subject",
         scale: str = "response",
         robust: bool | str = False,
         level: float = 0.95,
+        rug: bool = True,
         ax: Axes | None = None,
-    ) -> Axes:
+    ) -> Any:
         """Draw ``effects`` as lines with bands, or as points with bars for a covariate that is no number.
 
         Parameters
         ----------
-        newdata, scale, robust, level : as in ``effects``.
+        newdata : name of the covariate along the horizontal axis, whose range is then drawn with all levels (or quartiles) of ``by`` and
+            ``facets``, other covariates at typical values; or rows or values as in ``effects``.
+        scale, robust, level : as in ``effects``.
         x : covariate along the horizontal axis. The default is the first number of ``newdata`` that varies, else the first column that
             does.
         by : covariate with one line for each of its values. The default is the other covariate that varies. For an ordinal outcome it
             cannot be given, because the lines are the levels.
-        kind : as in ``effects``, or both kinds in a tuple: one line each.
+        facets : covariate with one panel for each of its values.
+        kind : as in ``effects``, or several kinds in a tuple: one line each.
+        rug : mark the values of ``x`` in the rows fitted along the axis.
         ax : matplotlib Axes to draw on; new ones when not given.
 
         Returns
         -------
-        matplotlib Axes
+        matplotlib Axes; an array of them with ``facets``.
 
         Raises
         ------
         ArgumentError
-            As ``effects``; and when rows differ in more than ``x`` and ``by``.
+            As ``effects``; and when rows differ in more than ``x``, ``by`` and ``facets``.
         DesignError
             As ``effects``.
 
         Examples
         --------
         >>> fit = gj.mixed_model("y ~ sex * time", random="~ 1 | id", data=gj.datasets.load_intro_binomial(), family="binomial")
-        >>> ax = fit.plot_effects({"sex": ["male", "female"], "time": range(16)}, kind=("mean_subject", "marginal"))
+        >>> ax = fit.plot_effects("time", by="sex", kind="marginal")
         >>> ax.get_xlabel(), ax.get_ylabel(), [text.get_text() for text in ax.get_legend().get_texts()]
-        ('time', 'mean of y', ['male, random effects 0', ...])
+        ('time', 'Pr(y = 1), population average', ['male', 'female'])
         """
-        return plots.plot_effects(self.fitted_model, newdata, x, by, kind=kind, scale=scale, robust=robust, level=level, ax=ax)
+        kinds = (kind,) if isinstance(kind, str) else tuple(kind)
+        asked = plots.EffectPlot(newdata, x, by, facets, kinds, scale, robust, level, rug)
+        return plots.plot_effects(self.fitted_model, asked, ax)

@@ -175,9 +175,9 @@ class Prediction:
         Returns
         -------
         Series or DataFrame
-            One prediction a row, in the order of the rows, by their labels. With intervals a DataFrame with columns ``prediction``,
-            ``std_error`` (on the same scale), ``lower``, ``upper``. For probabilities of levels a DataFrame with one column, or group of
-            columns, a level.
+            One prediction a row, in the order of the rows, by their labels; its name is the ``kind``. With intervals a DataFrame with
+            columns ``prediction``, ``std_error`` (on the same scale), ``lower``, ``upper``. For probabilities of levels a DataFrame with
+            one column, or group of columns, a level.
 
         Raises
         ------
@@ -202,9 +202,9 @@ class Prediction:
         --------
         >>> fit = gj.mixed_model("y ~ sex * time", random="~ 1 | id", data=gj.datasets.load_intro_binomial(), family="binomial")
         >>> fit.predict({"sex": ["male", "female"], "time": [8, 8]}, kind="marginal", interval=0.95).round(2)
-           prediction  std_error  lower  upper
-        0        0.45       0.05   0.36   0.55
-        1        0.31       0.04   0.23   0.40
+        marginal  prediction  std_error  lower  upper
+        0               0.45       0.05   0.36   0.55
+        1               0.31       0.04   0.23   0.40
         """
         settings = None if interval is None else IntervalSettings(interval, interval_for, robust, seed, n_draws)
         return tables.prediction_table(self.fitted_model, newdata, newdata2, kind, scale, settings)

@@ -151,15 +151,15 @@ class Refitting:
 
     @takes(ax=AXES, method=OneOf(METHODS), part=OneOf(*PARTS), scaled=FLAG, n_labels=Whole(0))
     def plot_influence(
-        self, ax: Axes | None = None, method: str = "refit", part: str = "fixed", scaled: bool = False, n_labels: int = 5
+        self, method: str = "refit", part: str = "fixed", scaled: bool = False, n_labels: int = 5, ax: Axes | None = None
     ) -> Axes:
         """Cook's distances by cluster, the largest with their labels.
 
         Parameters
         ----------
-        ax : matplotlib Axes to draw on; a new figure when not given.
         method, part, scaled : as in ``cooks_distance``.
         n_labels : number of clusters with a label, the largest first.
+        ax : matplotlib Axes to draw on; a new figure when not given.
 
         Returns
         -------
@@ -177,7 +177,7 @@ class Refitting:
         >>> ax.get_ylabel(), sorted(text.get_text() for text in ax.texts)
         ("Cook's distance", ['44', '56', '96'])
         """
-        return self.influence().plot(ax, method, part, scaled, n_labels)
+        return self.influence().plot(method, part, scaled, n_labels, ax)
 
     @takes(n=COUNT, kind=OneOf(BOOTSTRAPS), seed=SEED, multipliers=OneOf(MULTIPLIERS))
     def bootstrap(self, n: int = 1000, kind: str = "parametric", seed: int = 0, *, multipliers: str = "rademacher") -> BootstrapResults:

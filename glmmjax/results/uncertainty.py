@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from glmmjax.arguments import COUNT, LEVEL, SEED, OneOf, takes
+from glmmjax.arguments import AXES, COUNT, FLAG, LEVEL, SEED, OneOf, takes
 from glmmjax.fitted import FittedModel
+from glmmjax.plots import estimates as plots
+from glmmjax.plots.estimates import COEFFICIENTS
 from glmmjax.postfit.inference.confidence import METHODS, confidence_intervals
 from glmmjax.postfit.refitting.bootstrap import BOOTSTRAPS
 from glmmjax.postfit.uncertainty.parameters import WHICH
@@ -14,6 +16,7 @@ from glmmjax.tables import uncertainty as tables
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
 
 __all__ = ["Uncertainty"]
 
@@ -126,3 +129,45 @@ class Uncertainty:
         sex[T.female]:time      0.04  -0.07   0.15
         """
         return tables.interval_frame(confidence_intervals(self.fitted_model, which, method, level, robust, n=n, kind=kind, seed=seed))
+
+    @takes(part=OneOf(*COEFFICIENTS), intercept=FLAG, exponentiate=OneOf(None, True, False), level=LEVEL, robust=ROBUST, ax=AXES)
+    def plot_coefficients(
+        self,
+        part: str = "fixed",
+        *,
+        intercept: bool = False,
+        exponentiate: bool | None = None,
+        level: float = 0.95,
+        robust: bool | str = False,
+        ax: Any = None,
+    ) -> Axes:
+        """Forest plot: coefficients with Wald intervals, one line each.
+
+        Intervals that leave out "no effect" are black with filled marks, the others grey with open ones.
+
+        Parameters
+        ----------
+        part : ``"fixed"``, ``"zero"`` for the zero part, or ``"dispersion"``.
+        intercept : draw the intercept too.
+        exponentiate : draw exp(coefficient) on a logarithmic axis. None does so where it is an odds ratio or a ratio of means.
+        level, robust : as in ``conf_int``.
+        ax : matplotlib Axes to draw on; a new figure when not given.
+
+        Returns
+        -------
+        matplotlib Axes
+
+        Raises
+        ------
+        ArgumentError
+            For a part that the model does not have, and no coefficient to draw.
+
+        Examples
+        --------
+        >>> fit = gj.mixed_model("y ~ sex * time", random="~ 1 | id", data=gj.datasets.load_intro_binomial(), family="binomial")
+        >>> ax = fit.plot_coefficients()
+        >>> ax.get_xlabel(), [label.get_text() for label in ax.get_yticklabels()]
+        ('Odds ratio, 95 % interval', ['sex[T.female]', 'time', 'sex[T.female]:time'])
+        """
+        chosen: Any = {"intercept": intercept, "exponentiate": exponentiate, "level": level, "robust": robust}
+        return plots.plot_coefficients(self.fitted_model, part, **chosen, ax=ax)

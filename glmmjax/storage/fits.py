@@ -168,7 +168,7 @@ def _plain(name: str, value: Any) -> Any:
 def _used_columns(fitted: FittedModel) -> pd.DataFrame:
     """All rows of the columns that the model used, variables of the caller among them."""
     design, request = fitted.design, fitted.request
-    data, named = as_frame(request.data), (request.weights, request.offset, request.zi_offset)
+    data, named = as_frame(request.data), (request.weights, request.row_weights, request.offset, request.zi_offset)
     names = [*design.recipe.columns, *cluster_columns(design), *(name for name in named if isinstance(name, str))]
     columns = {name: _column(data, name, design.recipe.namespace) for name in dict.fromkeys(names)}
     return pd.DataFrame({name: pd.Series(column, index=data.index) for name, column in columns.items()}, index=data.index)

@@ -62,5 +62,4 @@ def residual_tests_html(record: QuantileResidualRecord) -> str:
 
 def scoring_frame(found: Scores) -> pd.DataFrame:
     """Scores, one row a row of the data."""
-    *columns, labels = found
-    return pd.DataFrame(dict(zip(["logarithmic", "quadratic", "spherical", "crps"], columns, strict=True)), index=labels)
+    return pd.DataFrame(found.columns, index=found.labels)

@@ -29,6 +29,7 @@ __all__ = [
     "spread_frame",
     "statistics_frame",
     "wald_frame",
+    "with_kind",
 ]
 
 
@@ -43,6 +44,11 @@ def wald_frame(estimate: np.ndarray, error: np.ndarray, names: Sequence[str]) ->
     """Estimates with standard errors, their ratios and two-sided p-values."""
     z = estimate / error
     return pd.DataFrame({"estimate": estimate, "std_error": error, "z": z, "p_value": normal_two_sided(z)}, index=pd.Index(names))
+
+
+def with_kind(frame: pd.DataFrame, kind: str) -> pd.DataFrame:
+    """The table with the kind of its means in its head, as the name of its columns."""
+    return frame.rename_axis(columns=kind)
 
 
 def phi_frame(fitted: FittedModel) -> pd.DataFrame:

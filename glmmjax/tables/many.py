@@ -11,10 +11,10 @@ import pandas as pd
 from glmmjax.errors import ArgumentError, StorageError
 from glmmjax.estimation.convergence import Code
 from glmmjax.fitted_many import FittedMany
-from glmmjax.postfit.many.adjustment import adjusted
 from glmmjax.postfit.many.comparisons import Comparisons
 from glmmjax.postfit.many.covariances import ReportedMany, random_covariances
 from glmmjax.postfit.many.wald_tests import WaldTests
+from glmmjax.postfit.uncertainty.adjustment import adjusted
 from glmmjax.postfit.uncertainty.p_values import normal_two_sided
 from glmmjax.tables.page import Summary
 from glmmjax.tables.text import Section

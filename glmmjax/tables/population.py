@@ -15,7 +15,7 @@ from glmmjax.postfit.population.marginal_coefs import MarginalCoefficients
 from glmmjax.postfit.population.marginal_means import Means
 from glmmjax.postfit.population.variance_shares import Variances
 from glmmjax.postfit.uncertainty.link_intervals import normal_quantile
-from glmmjax.tables.frames import wald_frame
+from glmmjax.tables.frames import wald_frame, with_kind
 from glmmjax.tables.page import Summary
 from glmmjax.tables.text import Section, coefficient_texts
 
@@ -60,7 +60,7 @@ def marginal_coefficient_summary(found: MarginalCoefficients) -> Summary:
 
 def mean_frame(found: Means) -> pd.DataFrame:
     """Means, one row a mean; for an ordinal outcome one row a mean and level."""
-    frame = _long(_columns(found), found.labels, found.levels)
+    frame = _long(_columns(found), found.labels, found.levels, found.kind)
     if found.counts is not None:
         frame.insert(len(frame.columns), "n", np.repeat(found.counts, max(1, len(found.levels))))
     return frame
@@ -68,7 +68,11 @@ def mean_frame(found: Means) -> pd.DataFrame:
 
 def contrast_frame(found: Contrasts) -> pd.DataFrame:
     """Contrasts, one row a contrast; for an ordinal outcome one row a contrast and level."""
-    return _long(_columns(found), pd.Index(found.names, name="contrast"), found.levels)
+    labels = pd.Index(found.names, name="contrast")
+    if found.stratum_names:
+        keys = [(*key, name) for key, name in zip(found.strata, found.names, strict=True)]
+        labels = pd.MultiIndex.from_tuples(keys, names=[*found.stratum_names, "contrast"])
+    return _long(_columns(found), labels, found.levels, found.kind)
 
 
 def effect_frame(found: Effects) -> pd.DataFrame:
@@ -78,7 +82,7 @@ def effect_frame(found: Effects) -> pd.DataFrame:
     columns: dict[str, Any] = {name: values.T.ravel() for name, values in _columns(found).items()}
     if found.levels:
         columns = {"level": pd.Categorical(list(found.levels) * len(found.frame), categories=list(found.levels), ordered=True), **columns}
-    return frame.assign(**columns)
+    return with_kind(frame.assign(**columns), found.kind)
 
 
 def _columns(found: Means | Contrasts | Effects) -> dict[str, np.ndarray]:
@@ -86,12 +90,12 @@ def _columns(found: Means | Contrasts | Effects) -> dict[str, np.ndarray]:
     return {_NAMES[name]: values for name, values in found._asdict().items() if name in _NAMES}
 
 
-def _long(columns: dict[str, np.ndarray], labels: pd.Index, levels: tuple[Any, ...]) -> pd.DataFrame:
+def _long(columns: dict[str, np.ndarray], labels: pd.Index, levels: tuple[Any, ...], kind: str) -> pd.DataFrame:
     """(O, G) arrays as columns of one table, in which the levels of a label follow one another."""
     if levels:
         keys = [(*(label if isinstance(label, tuple) else (label,)), level) for label in labels for level in levels]
         labels = pd.MultiIndex.from_tuples(keys, names=[*labels.names, "level"])
-    return pd.DataFrame({name: values.T.ravel() for name, values in columns.items()}, index=labels)
+    return with_kind(pd.DataFrame({name: values.T.ravel() for name, values in columns.items()}, index=labels), kind)
 
 
 def r2_series(parts: Variances) -> pd.Series:

@@ -13,6 +13,7 @@ from glmmjax.postfit.checking.residuals import residuals
 from glmmjax.postfit.prediction.predict import IntervalSettings, predict
 from glmmjax.postfit.prediction.prediction_intervals import predict_with_intervals
 from glmmjax.postfit.prediction.random_effects import EffectIntervals, cluster_coefficients, levels_of_effects, random_effects_intervals
+from glmmjax.tables.frames import with_kind
 
 __all__ = ["cluster_coefs_frame", "fitted_table", "prediction_table", "random_effects_table", "residual_series"]
 
@@ -61,13 +62,13 @@ def prediction_table(
     """Predictions as a Series, or as a DataFrame when a row has several values or ``settings`` ask for intervals."""
     if settings is None:
         found = predict(fitted, newdata, newdata2, kind, scale)
-        return _table(fitted, found.values, found.labels, scale, "prediction")
+        return _table(fitted, found.values, found.labels, scale, kind)
     bounds = predict_with_intervals(fitted, settings, newdata, newdata2, kind, scale)
     columns = {"prediction": bounds.values, "std_error": bounds.std_errors, "lower": bounds.lower, "upper": bounds.upper}
     if scale != "probability":
-        return pd.DataFrame({name: values[0] for name, values in columns.items()}, index=bounds.labels)
+        return with_kind(pd.DataFrame({name: values[0] for name, values in columns.items()}, index=bounds.labels), kind)
     by_level = {(level, name): values[k] for k, level in enumerate(fitted.design.levels) for name, values in columns.items()}
-    return pd.DataFrame(by_level, index=bounds.labels)
+    return pd.DataFrame(by_level, index=bounds.labels).rename_axis(columns=["level", kind])
 
 
 def fitted_table(fitted: FittedModel, kind: str, scale: str) -> pd.Series | pd.DataFrame:
@@ -83,4 +84,4 @@ def residual_series(fitted: FittedModel, kind: str, at: str) -> pd.Series:
 def _table(fitted: FittedModel, values: np.ndarray, labels: Any, scale: str, name: str) -> pd.Series | pd.DataFrame:
     if scale != "probability":
         return pd.Series(values[0], index=labels, name=name)
-    return pd.DataFrame(values.T, index=labels, columns=list(fitted.design.levels))
+    return with_kind(pd.DataFrame(values.T, index=labels, columns=list(fitted.design.levels)), name)

@@ -117,6 +117,9 @@ def _statistics_section(fitted: FittedModel, frame: pd.DataFrame) -> Section:
     notes: tuple[str, ...] = ()
     if fitted.problem.penalty is not None:
         notes = (f"penalised objective: {fitted.objective:.4f} (what was maximised; log.Lik, AIC and BIC are without the penalty)",)
+    counts = fitted.design.row_weights
+    if counts is not None:
+        notes = (*notes, f"row weights: {len(counts)} rows stand for {counts.sum():g}")
     return Section("Fit statistics", (), frame.map(lambda value: f"{value:.4f}"), notes)
 
 

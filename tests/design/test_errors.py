@@ -131,9 +131,9 @@ def test_data_that_are_no_usable_table(data):
     refuse(DesignError, "no rows to fit: data have columns, and not one row", data.iloc[:0])
     refuse(DesignError, "data has 2 columns named 'x'; rename all but one", pd.concat([data, data[["x"]]], axis=1))
     refuse(DesignError, "the cluster variable 'lists' has values that cannot be labels", data, random="~ 1 | lists")
-    refuse(ArgumentError, "data has type NoneType and must be a pandas DataFrame, or a dict of columns", None)
-    refuse(ArgumentError, "data has type str and must be a pandas DataFrame", "file.csv")
-    refuse(ArgumentError, "data has type dict and must be a pandas DataFrame.*same length", {"y": [1, 2], "x": [1]})
+    refuse(ArgumentError, "data has type NoneType and must be a DataFrame of pandas, polars or pyarrow, or a dict of columns", None)
+    refuse(ArgumentError, "data has type str and must be a DataFrame", "file.csv")
+    refuse(ArgumentError, "data has type dict and must be a DataFrame.*same length", {"y": [1, 2], "x": [1]})
 
 
 def test_formulas_must_be_text(data):

@@ -52,6 +52,7 @@ def test_exact_numbers_are_numbers_and_no_levels(exact):
     np.testing.assert_array_equal(found.clusters.buckets[0].X[0], same.clusters.buckets[0].X[0])
 
 
+@pytest.mark.skipif(pd.__version__ < "3", reason="pandas 2 makes no such column")
 def test_a_number_beyond_floats_is_named():
     with pytest.raises(DesignError, match=r"'x' has a number that is too large for a float of 64 bits"):
         design(x=[10**400] * N)

@@ -117,7 +117,7 @@ def test_new_rows_by_cluster_are_what_the_fit_has(data):
         ),
         (lambda d: d.assign(e=-1.0), DesignError, "the offset: 'offset(np.log(e))' is nan in row 0"),
         (lambda d: d.assign(x="high"), DesignError, "newdata: 'x' has values such as 'high', and the rows fitted have numbers"),
-        (lambda d: 3, ArgumentError, "newdata has type int and must be a pandas DataFrame"),
+        (lambda d: 3, ArgumentError, "newdata has type int and must be a DataFrame"),
     ],
 )
 def test_unusable_new_data_are_refused(data, change, error, message):

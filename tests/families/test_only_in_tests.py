@@ -21,7 +21,7 @@ from tests.families.only_in_tests import ROWS
 N_CLUSTERS, CLUSTER_SIZE = 40, 6
 FAST = "geometric"  # the other one compiles all programs again
 NAMES = [pytest.param(row.family.name, marks=() if row.family.name == FAST else pytest.mark.slow) for row in ROWS]
-DISCRETE_ONLY = ("scoring_rules", "plot_rootogram")
+DISCRETE_ONLY = ("plot_rootogram",)
 EMPTY = {"geometric": ("phi", "zi_params"), "logistic": ("zi_params",)}
 pytestmark = pytest.mark.usefixtures("compile_quickly")
 
@@ -37,6 +37,8 @@ CALLS: dict[str, dict[str, Any]] = {
     "export_predictor": {"path": "file", "n_draws": 100},
     "fitted": {"kind": "subject_specific"},
     "marginal_means": {"by": "group"},
+    "plot_diagnostics": {"n": 20},
+    "plot_dynamic": {"history": "rows", "x": "x"},
     "plot_effects": {"newdata": "rows", "x": "x"},
     "plot_influence": {"method": "one_step"},
     "plot_predictive": {"n": 20},
@@ -127,7 +129,14 @@ def test_every_method_takes_the_family(fitted, name, tmp_path):
         with pytest.raises(ArgumentError, match="the logistic family does not say that its outcomes are"):
             method(**keywords)
         return
+    if name == "plot_calibration":
+        with pytest.raises(ArgumentError, match=f"plot_calibration is for outcomes of 0 and 1.* the {fitted.name} family has others"):
+            method(**keywords)
+        return
     found = method(**keywords)
+    if name == "plot_diagnostics":  # several panels
+        assert all(panel.has_data() for panel in found)
+        return
     assert np.isfinite(_numbers(found)).all()
     if isinstance(found, pd.DataFrame | pd.Series):
         assert len(found)

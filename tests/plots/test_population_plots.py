@@ -46,7 +46,7 @@ def test_a_line_for_each_value_of_the_second_covariate(intro_fit, tmp_path):
         np.testing.assert_allclose(line.get_ydata(), found.loc[found["sex"] == sex, "estimate"])
     assert lines["male"].get_linestyle() != lines["female"].get_linestyle()
     assert lines["male"].get_marker() != lines["female"].get_marker()
-    assert (ax.get_xlabel(), ax.get_ylabel(), ax.get_legend().get_title().get_text()) == ("time", "mean of y", "sex")
+    assert (ax.get_xlabel(), ax.get_ylabel(), ax.get_legend().get_title().get_text()) == ("time", "Pr(y = 1), random effects 0", "sex")
     band = ax.collections[0].get_paths()[0].vertices[:, 1]
     male = found[found["sex"] == "male"]
     np.testing.assert_allclose([band.min(), band.max()], [male["lower"].min(), male["upper"].max()])
@@ -57,7 +57,7 @@ def test_both_kinds_on_given_axes(intro_fit, tmp_path):
     given = pyplot.subplots()[1]
     ax = intro_fit.plot_effects(GRID, x="time", by="sex", kind=("mean_subject", "marginal"), scale="link", ax=given)
     assert ax is given
-    assert ax.get_ylabel() == "logit of mean of y"
+    assert ax.get_ylabel() == "logit of Pr(y = 1)"
     lines = labelled(ax)
     assert list(lines) == ["male, random effects 0", "male, population average", "female, random effects 0", "female, population average"]
     marginal = intro_fit.effects(GRID, kind="marginal", scale="link")
@@ -70,7 +70,7 @@ def test_both_kinds_on_given_axes(intro_fit, tmp_path):
 def test_points_for_a_covariate_that_is_no_number(intro_fit, tmp_path):
     ax = intro_fit.plot_effects({"sex": ["male", "female"]}, scale="link")
     assert [tick.get_text() for tick in ax.get_xticklabels()] == ["male", "female"]
-    assert ax.get_ylabel() == "linear predictor"
+    assert ax.get_ylabel() == "linear predictor, random effects 0"
     assert ax.get_legend() is None
     found = intro_fit.effects({"sex": ["male", "female"]}, scale="link")
     np.testing.assert_allclose(ax.lines[0].get_ydata(), found["estimate"])
@@ -84,7 +84,7 @@ def test_a_line_for_each_level_of_an_ordinal_outcome(ordinal_fit, tmp_path):
     assert list(lines) == ["0", "1", "2"]
     np.testing.assert_allclose(lines["1"].get_ydata(), found.loc[found["level"] == 1, "estimate"])
     np.testing.assert_allclose(sum(line.get_ydata() for line in lines.values()), 1.0)
-    assert ax.get_ylabel() == "probability"
+    assert ax.get_ylabel() == "Pr(rating = level), population average"
     assert ax.get_legend().get_title().get_text() == "rating"
     assert len({line.get_linestyle() for line in lines.values()}) == 3
     ax.figure.savefig(tmp_path / "levels.png")
@@ -108,7 +108,7 @@ def test_categories_of_a_continuation_ratio_fit(tmp_path):
     sd = float(fit.params.chol[0, 0])
     population = sum(weight * gj.cr_marg_probs(eta + sd * node) for node, weight in zip(z, w / w.sum(), strict=True))
 
-    first = fit.marginal_means({"x": x, "cohort": cohorts[0]})["estimate"]  # of the first cohort, which everyone reaches
+    first = fit.marginal_means({"x": x, "cohort": cohorts[0]}, kind="marginal")["estimate"]  # of the first cohort, which everyone reaches
     np.testing.assert_allclose(population[0], first, rtol=1e-8)
     np.testing.assert_allclose(population.sum(axis=1), 1.0, rtol=1e-12)
     ax = pyplot.subplots()[1]
@@ -137,3 +137,54 @@ def test_refusals(intro_fit, arguments, message):
 def test_levels_are_the_lines_of_an_ordinal_outcome(ordinal_fit):
     with pytest.raises(ArgumentError, match="the lines of an ordinal outcome are its levels"):
         ordinal_fit.plot_effects({"x": [0.0, 1.0]}, by="x")
+
+
+def test_names_make_the_grid(intro_fit, intro_binomial):
+    """The range of the covariate along the axis, all levels of the other, and a rug of the rows fitted."""
+    ax = intro_fit.plot_effects("time", by="sex", kind="marginal")
+    lines, times = labelled(ax), intro_binomial["time"]
+    assert set(lines) == {"male", "female"}
+    x = lines["male"].get_xdata()
+    assert (len(x), x[0], x[-1]) == (50, times.min(), times.max())
+    expected = intro_fit.effects({"time": x, "sex": ["male"]}, kind="marginal")["estimate"]
+    np.testing.assert_allclose(lines["male"].get_ydata(), expected, rtol=1e-12)
+    assert ax.get_ylabel() == "Pr(y = 1), population average"
+    (rug,) = [line for line in ax.lines if line.get_label() == "_rug"]
+    np.testing.assert_array_equal(rug.get_xdata(), np.unique(times))
+    assert not [line for line in intro_fit.plot_effects("time", rug=False).lines if line.get_label() == "_rug"]
+    by_time = intro_fit.plot_effects("sex", by="time")
+    assert [text.get_text() for text in by_time.get_legend().get_texts()] == [
+        f"{q}" for q in np.quantile(times, (0.25, 0.5, 0.75)).round(6)
+    ]
+
+
+def test_a_panel_for_each_value(intro_fit, tmp_path):
+    panels = intro_fit.plot_effects("time", facets="sex", kind=("mean_subject", "marginal"))
+    assert {panel.get_title() for panel in panels} == {"sex: male", "sex: female"}
+    assert panels[0].get_ylabel() == "Pr(y = 1)"
+    assert panels[0].get_ylim() == panels[1].get_ylim()
+    for panel in panels:
+        found = intro_fit.effects({"time": panel.lines[0].get_xdata(), "sex": panel.get_title().removeprefix("sex: ")})
+        np.testing.assert_allclose(panel.lines[0].get_ydata(), found["estimate"], rtol=1e-12)
+    assert [text.get_text() for text in panels[-1].get_legend().get_texts()] == ["random effects 0", "population average"]
+    panels[0].figure.savefig(tmp_path / "facets.png")
+    with pytest.raises(ArgumentError, match="makes Axes of its own"):
+        intro_fit.plot_effects("time", facets="sex", ax=pyplot.subplots()[1])
+    with pytest.raises(ArgumentError, match="did you mean 'time'"):
+        intro_fit.plot_effects("tim")
+    with pytest.raises(ArgumentError, match="give one of the two"):
+        intro_fit.plot_effects("time", x="sex")
+
+
+def test_axes_name_the_outcome():
+    """The event of a two-level outcome, the successes of two columns, a structural zero."""
+    data = pd.DataFrame({"id": np.repeat(np.arange(8), 3), "x": np.linspace(-1, 1, 24), "n": 2, "s": np.tile([0, 1, 2], 8)})
+    data["infected"] = np.where(data["s"] > 0, "yes", "no")
+    params = stated_params(np.array([0.3, 0.2]), np.array([[0.5]]))
+    labels = []
+    for fixed, family in (("infected ~ x", "binomial"), ("cbind(s, n - s) ~ x", "binomial"), ("s ~ x", "poisson")):
+        labels.append(stated_fit(params, fixed, "~ 1 | id", data=data, family=family).plot_effects("x").get_ylabel())
+    assert labels == ["Pr(infected = yes), random effects 0", "Pr(s), random effects 0", "mean of s, random effects 0"]
+    zeros = stated_params(np.array([0.3, 0.2]), np.array([[0.5]]), gamma=np.array([-0.4]))
+    fit = stated_fit(zeros, "s ~ x", "~ 1 | id", data=data, family="zero_inflated_poisson", zi_fixed="~ 1")
+    assert fit.plot_effects("x", kind="zero_part").get_ylabel() == "Pr(s is a structural zero), random effects 0"

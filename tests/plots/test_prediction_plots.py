@@ -54,3 +54,11 @@ def test_unknown_effects_are_refused(intro_fit, no_effects_fit):
         intro_fit.plot_random_effects("time")
     with pytest.raises(ArgumentError, match="the model has none"):
         no_effects_fit.plot_random_effects()
+
+
+def test_the_outstanding_clusters_are_named(intro_fit):
+    """Where the axis has no room for labels: at each end those whose intervals leave out 0, the most extreme first."""
+    table = intro_fit.random_effects_table().droplevel("effect").sort_values("estimate", kind="stable")
+    low, high = table[table["upper"] < 0].index, table[table["lower"] > 0].index[::-1]
+    texts = [text.get_text() for text in intro_fit.plot_random_effects().texts]
+    assert texts == [f"smallest: {', '.join(map(str, low[:5]))}", f"largest: {', '.join(map(str, high[:5]))}"]

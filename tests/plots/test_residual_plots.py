@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import glmmjax as gj
 from glmmjax.errors import ArgumentError
 
 pytestmark = pytest.mark.usefixtures("compile_quickly")
@@ -32,7 +33,7 @@ def test_qq_plot_has_the_ordered_residuals_over_even_steps(residuals, tmp_path):
     np.testing.assert_allclose(line.get_xydata(), [[0, 0], [1, 1]])
     np.testing.assert_allclose(points.get_ydata(), np.sort(residuals.values))
     np.testing.assert_allclose(points.get_xdata(), (np.arange(800) + 0.5) / 800)
-    assert "dispersion: p = " in ax.texts[0].get_text()
+    assert any("dispersion: p = " in text.get_text() for text in ax.texts)
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("Expected quantile", "Quantile residual")
     ax.figure.savefig(tmp_path / "qq.png")
     assert (tmp_path / "qq.png").stat().st_size > 5000
@@ -74,3 +75,54 @@ def test_residuals_against_fitted_ranks_own_numbers_and_few_values(poisson_fit, 
 def test_wrong_arguments_are_refused(residuals, arguments, message):
     with pytest.raises(ArgumentError, match=message):
         residuals.plot_residuals(**arguments)
+
+
+def test_diagnostics_have_bands_of_the_simulations(poisson_fit, residuals, tmp_path):
+    left, right = poisson_fit.plot_diagnostics(n=100)
+    bands = residuals.record.bands
+    band = left.collections[0].get_paths()[0].vertices
+    np.testing.assert_allclose([band[:, 1].min(), band[:, 1].max()], [bands.ordered[0].min(), bands.ordered[1].max()])
+    assert np.mean((np.sort(residuals.values) > bands.ordered[0]) & (np.sort(residuals.values) < bands.ordered[1])) > 0.8  # the true model
+    # of uniform residuals of independent rows the band of the middle one is 0.5 +- 1.96 sqrt(0.25 / n); clusters make it wider
+    assert bands.ordered[1, 400] - bands.ordered[0, 400] > 2 * 1.96 * np.sqrt(0.25 / 800) * 0.8
+    means = residuals.record.fitted_means
+    first = residuals.values.to_numpy()[np.searchsorted(np.sort(means), means) < 80]
+    np.testing.assert_allclose(bands.quartiles[:, 0], np.quantile(first, [0.25, 0.5, 0.75]))
+    n_out = ((bands.quartiles < bands.quartile_ends[0]) | (bands.quartiles > bands.quartile_ends[1])).sum()
+    assert right.get_title() == f"{n_out} of 30 quartiles outside their 95 % bands"
+    filled = [line for line in right.lines if line.get_marker() == "o" and line.get_markerfacecolor() == "black"]
+    assert sum(len(line.get_xdata()) for line in filled) == n_out
+    left.figure.savefig(tmp_path / "diagnostics.png")
+
+
+def test_a_significant_test_looks_so():
+    """Counts with much more variance than the model has."""
+    rng = np.random.default_rng(1)
+    data = pd.DataFrame({"id": np.repeat(np.arange(30), 5), "y": rng.negative_binomial(0.4, 0.1, 150)})
+    fit = gj.mixed_model("y ~ 1", data=data, family="poisson")
+    texts = {text.get_text().split(":")[0]: text for text in fit.plot_qq(n=50).texts}
+    assert texts["dispersion"].get_text().endswith(" *")
+    assert texts["dispersion"].get_fontweight() == "bold"
+    quiet = [text for text in texts.values() if not text.get_text().endswith(" *")]
+    assert all(text.get_fontweight() == "normal" for text in quiet)
+
+
+def test_calibration_by_hand(intro_fit, intro_binomial, tmp_path):
+    ax = intro_fit.plot_calibration(n_bins=5, n=100)
+    predicted = intro_fit.predict(kind="marginal").to_numpy()
+    edges = np.quantile(predicted, np.linspace(0, 1, 6))
+    bins = np.clip(np.searchsorted(edges, predicted, side="right") - 1, 0, 4)
+    points = ax.lines[1].get_xydata()
+    np.testing.assert_allclose(points[:, 0], [predicted[bins == k].mean() for k in range(5)], rtol=1e-10)
+    np.testing.assert_allclose(points[:, 1], [intro_binomial["y"].to_numpy()[bins == k].mean() for k in range(5)])
+    bars = np.array(ax.collections[0].get_segments())
+    np.testing.assert_allclose(bars[:, 0, 0], points[:, 0])
+    simulated = intro_fit.simulate(n=100).to_numpy()
+    np.testing.assert_allclose(bars[2, :, 1], np.quantile(simulated[bins == 2].mean(0), [0.025, 0.975]))
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("Predicted Pr(y = 1), population average", "Observed share")
+    ax.figure.savefig(tmp_path / "calibration.png")
+
+
+def test_calibration_is_of_two_outcomes(poisson_fit):
+    with pytest.raises(ArgumentError, match="plot_calibration is for outcomes of 0 and 1"):
+        poisson_fit.plot_calibration()

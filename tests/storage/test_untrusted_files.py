@@ -145,7 +145,8 @@ def test_the_command_line_takes_no_code(tmp_path, capsys):
 
 # one value a keyword of mixed_model, in another form than the default
 ARGUMENTS = {
-    "fixed": "y ~ x", "random": "~ 1 | id", "family": gj.families.Poisson(), "weights": "a Series", "offset": "a Series", "zi_fixed": None,
+    "fixed": "y ~ x", "random": "~ 1 | id", "family": gj.families.Poisson(), "weights": "a Series",
+    "row_weights": "a Series", "offset": "a Series", "zi_fixed": None,
     "zi_random": None, "zi_offset": None, "dispersion": None, "covariance": "diagonal", "penalized": gj.StudentTPenalty(scale=2.0),
     "n_agq": 7, "initial_values": {"beta": [0.1, 0.2], "D": [[0.5]]}, "options": gj.Options(n_newton=31), "devices": "cpu",
     "progress": False, "data": "the frame",
@@ -157,7 +158,7 @@ def test_every_argument_of_a_fit_comes_back(as_if_fitted, tmp_path):
     rng = np.random.default_rng(3)
     frame = pd.DataFrame({"y": rng.poisson(1.0, 60), "x": rng.normal(size=60), "t": rng.uniform(1, 2, 60), "id": np.repeat(range(12), 5)})
     weights = pd.Series(1.0 + np.arange(12) % 3, index=range(12))
-    given = {**ARGUMENTS, "data": frame, "offset": np.log(frame["t"]), "weights": weights}
+    given = {**ARGUMENTS, "data": frame, "offset": np.log(frame["t"]), "weights": weights, "row_weights": 1.0 + frame["y"]}
     fit = as_if_fitted(**given)
     fit.save(tmp_path / "fit")
     again = gj.load(tmp_path / "fit").fitted_model
@@ -165,6 +166,8 @@ def test_every_argument_of_a_fit_comes_back(as_if_fitted, tmp_path):
         old, new = getattr(fit.fitted_model.request, field.name), getattr(again.request, field.name)
         if field.name == "weights":
             assert new == weights.to_dict()
+        elif field.name == "row_weights":
+            np.testing.assert_array_equal(new, 1.0 + frame["y"])
         elif field.name == "offset":
             np.testing.assert_array_equal(new, np.log(frame["t"]))
         elif field.name != "data":
@@ -172,6 +175,7 @@ def test_every_argument_of_a_fit_comes_back(as_if_fitted, tmp_path):
     for a, b in zip(again.design.clusters.buckets, fit.fitted_model.design.clusters.buckets, strict=True):
         np.testing.assert_array_equal(a.offset, b.offset)
         np.testing.assert_array_equal(a.cluster_weight, b.cluster_weight)
+        np.testing.assert_array_equal(a.row_weight, b.row_weight)
 
 
 def test_flipped_bits_are_one_error(saved):

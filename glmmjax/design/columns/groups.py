@@ -17,6 +17,7 @@ __all__ = [
     "NestedGroups",
     "as_numbers",
     "check_any_weight",
+    "check_row_weights",
     "check_weights",
     "cluster_weights",
     "column_weights",
@@ -165,6 +166,25 @@ def column_weights(column: pd.Series, groups: Groups, name: str) -> np.ndarray:
     values = _constant_in_clusters(as_numbers(column, f"weights={name!r}"), groups, name)
     check_weights(values, groups)
     return values
+
+
+def check_row_weights(values: Any, labels: pd.Index) -> np.ndarray:
+    """(n,) weights of all rows of the data, whose labels these are.
+
+    Raises
+    ------
+    DesignError
+        For values that are missing or no numbers >= 0, and for 0 in all rows.
+    """
+    found = as_numbers(values, "row_weights")
+    wrong = np.flatnonzero(~(np.isfinite(found) & (found >= 0)))
+    if len(wrong):
+        raise DesignError(
+            f"row_weights is {found[wrong[0]]:g} in row {show_label(labels[wrong[0]])}; every weight must be a finite number >= 0."
+        )
+    if not found.any():
+        raise DesignError("row_weights is 0 in every row; at least one must be > 0.")
+    return found
 
 
 def check_any_weight(is_any: bool) -> None:

@@ -19,6 +19,7 @@ import pandas as pd
 from pandas.api import types as dtypes
 
 from glmmjax.design.formula.tokens import Name, names_in
+from glmmjax.design.frames import from_other_library
 from glmmjax.errors import ArgumentError, DesignError, FormulaError
 from glmmjax.values import shown
 
@@ -64,7 +65,7 @@ class Table(NamedTuple):
 
 
 def as_frame(data: Any, argument: str = "data") -> pd.DataFrame:
-    """``data`` as a DataFrame: itself, or what ``pandas.DataFrame`` makes of it; ``argument`` is what it was passed as.
+    """``data`` as a DataFrame: itself, a table of another library, or what ``pandas.DataFrame`` makes of it; ``argument`` names it.
 
     Raises
     ------
@@ -73,6 +74,9 @@ def as_frame(data: Any, argument: str = "data") -> pd.DataFrame:
     """
     if isinstance(data, pd.DataFrame):
         return data
+    other = from_other_library(data, argument)
+    if other is not None:
+        return other
     try:
         if data is None:
             raise TypeError("None holds no columns")
@@ -81,7 +85,9 @@ def as_frame(data: Any, argument: str = "data") -> pd.DataFrame:
             return pd.DataFrame(data)
     except (TypeError, ValueError, Warning) as error:
         kind = type(data).__name__
-        raise ArgumentError(f"{argument} has type {kind} and must be a pandas DataFrame, or a dict of columns ({error}).") from None
+        raise ArgumentError(
+            f"{argument} has type {kind} and must be a DataFrame of pandas, polars or pyarrow, or a dict of columns ({error})."
+        ) from None
 
 
 def with_columns(data: pd.DataFrame, columns: Mapping[str, Any]) -> pd.DataFrame:

@@ -47,7 +47,7 @@ def columns_of(outcome: Outcome, found: Mapping[str, Predictor]) -> Columns:
     )
 
 
-def frame_of(columns: list[np.ndarray], n_rows: int, sizes: tuple[int, ...]) -> np.ndarray:
+def frame_of(columns: list[np.ndarray], n_rows: float, sizes: tuple[int, ...], weights: np.ndarray | None = None) -> np.ndarray:
     """(q, q) the frame of a ``Bucket``.
 
     Parameters
@@ -55,7 +55,10 @@ def frame_of(columns: list[np.ndarray], n_rows: int, sizes: tuple[int, ...]) -> 
     columns : the random-effects columns (q_e, n) of each predictor, or arrays with the same inner products between columns.
     n_rows : number of rows of the data.
     sizes : the ``basis_sizes`` of the structure of D; the frame has zeros between these sets, as between predictors.
+    weights : (n,) of the rows, None where each counts once.
     """
+    if weights is not None:
+        columns, n_rows = [values * np.sqrt(weights) for values in columns], weights.sum()
     of_predictors = np.cumsum([0, *map(len, columns)])
     ends = sorted({*of_predictors.tolist(), *np.cumsum(sizes).tolist()})
     frame, joined = np.zeros((ends[-1], ends[-1])), [row for values in columns for row in values]
@@ -67,9 +70,17 @@ def frame_of(columns: list[np.ndarray], n_rows: int, sizes: tuple[int, ...]) -> 
 
 
 def cluster_data(
-    layout: Layout, columns: Columns, weight: np.ndarray, frame: np.ndarray, levels: Levels | CrossedFactors | None = None
+    layout: Layout,
+    columns: Columns,
+    weights: tuple[np.ndarray, np.ndarray | None],
+    frame: np.ndarray,
+    levels: Levels | CrossedFactors | None = None,
 ) -> ClusterData:
-    """Gather the rows into buckets. ``columns`` is emptied on the way, so that large data are not held twice."""
+    """Gather the rows into buckets. ``columns`` is emptied on the way, so that large data are not held twice.
+
+    ``weights`` are those of the clusters and, where they have some, of the rows.
+    """
+    weight, row_weights = weights
 
     def packed(sources: list[np.ndarray]) -> list[tuple[np.ndarray, ...]]:
         parts = []
@@ -86,7 +97,7 @@ def cluster_data(
             "X": x[k],
             "Z": z[k],
             "offset": offset[k][0],
-            "row_weight": index.is_row.astype(np.float64),
+            "row_weight": index.is_row * (1.0 if row_weights is None else row_weights[index.rows]),
             "cluster_weight": np.where(index.is_cluster, weight[index.clusters], 0.0),
             "frame": np.broadcast_to(frame, (len(index.is_cluster), *frame.shape)),
             "lane_clusters": None if index.lane_clusters is None else index.lane_clusters.astype(np.int32),

@@ -20,12 +20,14 @@ class RowTable(NamedTuple):
     X : (p, n) for each linear predictor
     Z : (q, n) for each linear predictor
     offset : (E, n)
+    weight : (n,) of the rows
     """
 
     y: tuple[np.ndarray, ...]
     X: tuple[np.ndarray, ...]
     Z: tuple[np.ndarray, ...]
     offset: np.ndarray
+    weight: np.ndarray
 
     def bucket(self, rows: np.ndarray, is_row: np.ndarray, weights: np.ndarray) -> Bucket:
         """The bucket of ``rows`` (..., S, w, B) of the table; axes in front are kept in front.
@@ -42,7 +44,7 @@ class RowTable(NamedTuple):
             "X": tuple(np.moveaxis(x[:, rows], 0, -3) for x in self.X),
             "Z": tuple(np.moveaxis(z[:, rows], 0, -3) for z in self.Z),
             "offset": np.moveaxis(self.offset[:, rows], 0, -3),
-            "row_weight": is_row.astype(dtype),
+            "row_weight": np.where(is_row, self.weight[rows], 0.0).astype(dtype),
             "cluster_weight": weights.astype(dtype),
         }
         return Bucket(**arrays)
@@ -57,4 +59,5 @@ def row_table(clusters: ClusterData, order: RowOrder, rows: np.ndarray) -> RowTa
         X=tuple(gathered([bucket.X[e] for bucket in buckets]) for e in range(len(buckets[0].X))),
         Z=tuple(gathered([bucket.Z[e] for bucket in buckets]) for e in range(len(buckets[0].Z))),
         offset=gathered([bucket.offset for bucket in buckets]),
+        weight=gathered([bucket.row_weight for bucket in buckets]),
     )

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from glmmjax.arguments import FOLDER, Judged, Maybe, Whole, takes
+from glmmjax.design.frames import as_pandas, from_other_library
 from glmmjax.errors import ArgumentError, DesignError
 
 __all__ = ["Stream", "columns_of", "read_frames", "stream"]
@@ -75,7 +76,7 @@ def stream(source: Any, *, chunk_rows: int = _CHUNK_ROWS, folder: str | os.PathL
         if not Path(source).is_file():
             raise ArgumentError(f"stream({str(source)!r}): there is no such file; the source is {_HOW}.")
         source = Path(source)
-    elif isinstance(source, pd.DataFrame):
+    elif from_other_library(source, "stream(...)") is not None or isinstance(source, pd.DataFrame):
         raise ArgumentError("stream(...) of a DataFrame, which is in memory already: pass data=frame.")
     elif isinstance(source, Iterator):
         raise ArgumentError(
@@ -114,9 +115,10 @@ def read_frames(source: Stream, columns: list[str]) -> Iterator[pd.DataFrame]:
 
 def _frames(source: Iterable[Any] | Callable[[], Iterable[Any]]) -> Iterator[pd.DataFrame]:
     given: Any = source() if callable(source) else source
-    if isinstance(given, pd.DataFrame) or not isinstance(given, Iterable):
+    if hasattr(given, "columns") or not isinstance(given, Iterable):
         raise ArgumentError(f"the source of the stream gives a {type(given).__name__}, and must give an iterator of DataFrames.")
-    for k, frame in enumerate(given):
+    for k, item in enumerate(given):
+        frame = as_pandas(item, f"item {k} of the stream")
         if not isinstance(frame, pd.DataFrame):
             raise ArgumentError(f"the source of the stream gives a {type(frame).__name__} as its item {k}, and must give DataFrames.")
         yield frame

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from glmmjax.fitted import FittedModel
+from glmmjax.postfit.checking.residual_bands import ResidualBands, residual_bands
 from glmmjax.postfit.checking.residual_tests import ResidualTest, residual_tests
 from glmmjax.postfit.checking.simulate import SimulationSettings, simulate
 from glmmjax.postfit.prediction.predict import Request, values_of
@@ -34,6 +35,7 @@ class QuantileResidualRecord(NamedTuple):
     n_simulations : number n of simulated data sets
     labels : (n_rows,) pandas Index
     columns : fixed-effects columns (n_rows,), by patsy's names
+    bands : where they lie under the model
     """
 
     values: np.ndarray
@@ -42,6 +44,7 @@ class QuantileResidualRecord(NamedTuple):
     n_simulations: int
     labels: Any
     columns: dict[str, np.ndarray]
+    bands: ResidualBands
 
 
 def quantile_residuals(fitted: FittedModel, settings: SimulationSettings) -> QuantileResidualRecord:
@@ -66,7 +69,7 @@ def quantile_residuals(fitted: FittedModel, settings: SimulationSettings) -> Qua
     outcomes = None if is_censored(fitted) else np.column_stack([lowest, simulated])
     tests = residual_tests(values, (ranks == 0) | (ranks == n), outcomes, own_clusters(fitted), not fitted.problem.family.is_ordinal)
     means, columns = _fitted_means(fitted)
-    return QuantileResidualRecord(values[:, 0], means, tests, int(n), fitted.design.row_labels, columns)
+    return QuantileResidualRecord(values[:, 0], means, tests, int(n), fitted.design.row_labels, columns, residual_bands(values, means))
 
 
 def is_censored(fitted: FittedModel) -> bool:

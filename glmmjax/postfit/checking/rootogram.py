@@ -15,7 +15,7 @@ from jax import Array
 
 from glmmjax.estimation.objective import Problem
 from glmmjax.estimation.xla.program import as_program
-from glmmjax.fitted import FittedModel, padding_of
+from glmmjax.fitted import FittedModel, check_rows_count_once, padding_of
 from glmmjax.likelihood.model_rows import ModelRows
 from glmmjax.likelihood.population import population_average
 from glmmjax.postfit.prediction.discrete import Discrete, discrete_outcome, highest_outcomes, log_masses
@@ -57,6 +57,7 @@ def rootogram(fitted: FittedModel, max_count: int | None = None) -> RootogramFre
         For a streamed fit.
     """
     kind = discrete_outcome(fitted, "rootogram")
+    check_rows_count_once(fitted, "a rootogram")
     outcome = own_outcome(fitted)
     last = int(min(outcome[0].max(), _MOST_SHOWN) if max_count is None else max_count)
     check_size(f"max_count={last:,}", (last, len(outcome[0])), "give a smaller one")

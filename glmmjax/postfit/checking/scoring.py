@@ -26,7 +26,8 @@ from glmmjax.estimation.objective import Problem
 from glmmjax.estimation.xla.program import as_program
 from glmmjax.fitted import FittedModel, padding_of
 from glmmjax.likelihood.conditional import Conditional, node_of
-from glmmjax.likelihood.model_rows import ModelRows, predictors_at
+from glmmjax.likelihood.model_rows import ModelRows, mean_at, phi_of_rows, predictors_at
+from glmmjax.postfit.checking.continuous_scores import LOST, Range, crps, range_of
 from glmmjax.postfit.prediction.discrete import Discrete, discrete_outcome, highest_outcomes, log_masses
 from glmmjax.postfit.prediction.rows import in_all_rows, model_rows, read_own_rows
 from glmmjax.postfit.prediction.subjects import modes_of, posterior_rule, subjects_for, targets_for
@@ -34,6 +35,7 @@ from glmmjax.postfit.prediction.subjects import modes_of, posterior_rule, subjec
 __all__ = ["TAIL", "CountSums", "Scores", "scoring_rules", "sums_over_counts"]
 
 SCORES = {"plug_in": "at the conditional modes of random effects", "integrated": "over them"}
+_PANELS = (64, 512)  # of the integrals of a continuous outcome; the finer ones where the coarse miss some probability
 TAIL = 1e-7  # probability that may lie beyond the largest count in the sums
 
 
@@ -42,17 +44,12 @@ class Scores(NamedTuple):
 
     Attributes
     ----------
-    logarithmic : (n_rows,)
-    quadratic : (n_rows,) Brier score
-    spherical : (n_rows,)
-    crps : (n_rows,) continuous ranked probability score
+    columns : (n_rows,) each, by name: ``logarithmic``, ``quadratic`` (Brier), ``spherical``, ``crps`` (continuous ranked probability
+        score); the first and the last of a continuous outcome
     labels : (n_rows,) pandas Index
     """
 
-    logarithmic: np.ndarray
-    quadratic: np.ndarray
-    spherical: np.ndarray
-    crps: np.ndarray
+    columns: dict[str, np.ndarray]
     labels: Any
 
 
@@ -93,12 +90,14 @@ def scoring_rules(
     Raises
     ------
     ArgumentError
-        For a continuous outcome, and a distribution that reaches beyond ``max_count``.
+        For an outcome that may be censored, and a distribution that reaches beyond ``max_count``.
     DesignError, FormulaError, OutcomeError, RowsNotKeptError
         As ``read_new_rows`` and streamed fits raise them.
     """
-    discrete = discrete_outcome(fitted, "scoring_rules")
     rows, codes, nodes = _rows_and_nodes(fitted, newdata, newdata2, kind)
+    if not fitted.problem.family.is_discrete:
+        return _continuous(fitted, rows, codes, nodes)
+    discrete = discrete_outcome(fitted, "scoring_rules")
     outcome = rows.outcome
     with jax.enable_x64(True):
         highest = np.asarray(highest_outcomes(fitted, outcome))
@@ -109,9 +108,66 @@ def scoring_rules(
     kept = rows.labels[rows.is_complete]
     _check_reach(sums, kept, int(max_count))
     p = np.exp(sums.log_at_outcome)
+    names = ("logarithmic", "quadratic", "spherical", "crps")
     columns = (sums.log_at_outcome, 2.0 * p - sums.squares, p / np.sqrt(sums.squares), -sums.distance)
-    logarithmic, quadratic, spherical, crps = (in_all_rows(column, rows.is_complete) for column in columns)
-    return Scores(logarithmic, quadratic, spherical, crps, rows.labels)
+    return Scores({name: in_all_rows(column, rows.is_complete) for name, column in zip(names, columns, strict=True)}, rows.labels)
+
+
+def _continuous(fitted: FittedModel, rows: NewRows, codes: np.ndarray, nodes: tuple[Any, Any]) -> Scores:
+    """Scores of a continuous outcome.
+
+    Raises
+    ------
+    ArgumentError
+        For an outcome that may be censored, and a density that the quadrature does not integrate to 1.
+    """
+    family = fitted.problem.family
+    if len(rows.outcome) > 1:
+        raise ArgumentError(
+            f"scoring_rules needs outcomes that were seen, and those of {fitted.design.outcome_name} may be censored; "
+            "see quantile_residuals."
+        )
+    with jax.enable_x64(True):
+        wide = padding_of(fitted)
+        scored = _Scored(wide.rows(model_rows(rows)), codes, nodes, rows.outcome[0], np.zeros(0))
+        for n_panels in _PANELS:
+            found = _integrals(wide.problem, range_of(family), n_panels, wide.vector(fitted.theta), scored)
+            at_outcome, crps, total = map(np.asarray, found)
+            is_whole = np.abs(1.0 - total) <= LOST
+            if is_whole.all():
+                break
+    if not is_whole.all():
+        row = int(np.argmin(is_whole))
+        raise ArgumentError(
+            f"scoring_rules: the {family.name} density of row {show_label(rows.labels[rows.is_complete][row])} integrates to "
+            f"{total[row]:.6g} ({int((~is_whole).sum())} such rows), and must to 1; a Custom density has its constants, and outcomes of "
+            "whole numbers need a discrete family."
+        )
+    columns = {"logarithmic": at_outcome, "crps": crps}
+    return Scores({name: in_all_rows(column, rows.is_complete) for name, column in columns.items()}, rows.labels)
+
+
+@as_program((0, 1, 2))
+def _integrals(problem: Problem, within: Range, n_panels: int, theta: Array, scored: _Scored) -> tuple[Array, Array, Array]:
+    """(n,) log density of the outcomes, their scores, and the probability that was integrated."""
+    params, family = problem.layout.params(theta), problem.family
+    rows, codes, (points, weights), y, _ = scored
+
+    def averaged(of_row: Callable[[Array], Array], join: Callable[[Array, Array, Array], Array], start: Array) -> Array:
+        def add(total: Array, node: tuple[Array, Array]) -> tuple[Array, None]:
+            u, weight = node
+            return join(total, of_row(predictors_at(params, rows, u[:, codes])), weight[codes]), None
+
+        return jax.lax.scan(add, start, (points, weights))[0]
+
+    def log_density(x: Array) -> Array:
+        phi = phi_of_rows(params, len(x))
+        of_row = lambda eta: family.log_density(x, eta[0], phi, *eta[1:])  # noqa: E731
+        return averaged(of_row, lambda total, one, w: jnp.logaddexp(total, jnp.log(w) + one), jnp.full_like(y, -jnp.inf))
+
+    mean = averaged(lambda eta: mean_at(family, params, eta), lambda total, one, w: total + w * one, jnp.zeros_like(y))
+    found = crps(log_density, y, mean, within, n_panels)
+    return log_density(y), found.score, found.total
 
 
 def _rows_and_nodes(fitted: FittedModel, newdata: Any, newdata2: Any, kind: str) -> tuple[NewRows, np.ndarray, tuple[Any, Any]]:

@@ -18,7 +18,7 @@ from glmmjax.design.new_rows import NewRows, read_new_rows
 from glmmjax.errors import ArgumentError
 from glmmjax.estimation.objective import Problem
 from glmmjax.estimation.xla.program import as_program
-from glmmjax.fitted import FittedModel, padding_of
+from glmmjax.fitted import FittedModel, check_rows_count_once, padding_of
 from glmmjax.likelihood.clusters import ClusterData
 from glmmjax.likelihood.model_rows import ModelRows, phi_of_rows, predictors_at
 from glmmjax.postfit.prediction.posterior_draws import posterior_draws
@@ -83,6 +83,7 @@ def simulate(fitted: FittedModel, settings: SimulationSettings, newdata: Any = N
     DesignError, FormulaError, OutcomeError, RowsNotKeptError
         As ``read_new_rows`` and streamed fits raise them.
     """
+    check_rows_count_once(fitted, "simulate")
     kind, n, wide = settings.effects, settings.n, padding_of(fitted)
     _check_size(n, fitted.problem.layout.size)
     with jax.enable_x64(True):

@@ -23,7 +23,7 @@ from glmmjax.estimation.refits import refit_all, with_weights
 from glmmjax.fitted import FittedModel
 from glmmjax.postfit.checking.marginal_scores import MarginalScores, marginal_scores
 from glmmjax.postfit.inference.anova import check_same_data
-from glmmjax.postfit.prediction.rows import own_clusters, own_outcome, read_own_rows
+from glmmjax.postfit.prediction.rows import own_clusters, own_outcome, read_own_rows, row_counts
 from glmmjax.postfit.refitting.bootstrap import check_is_maximum, origin_of
 from glmmjax.postfit.uncertainty.scores import cluster_values, cluster_weights_of
 
@@ -186,7 +186,7 @@ def _held(fit: FittedModel, units: np.ndarray, fold_of: np.ndarray, settings: Fo
         own = folds == f
         log_score[own] = (weights * cluster_values(dataclasses.replace(fit, theta=found.theta[f])))[own]
     sums = np.bincount(units, log_score, len(fold_of))
-    return _Held(sums, units[of_row], weights[of_row], rows, np.asarray(own_outcome(fit)[0]), found.converged)
+    return _Held(sums, units[of_row], weights[of_row] * row_counts(fit), rows, np.asarray(own_outcome(fit)[0]), found.converged)
 
 
 def _row_scores(fit: FittedModel, found: Any, fold_of_row: np.ndarray, settings: FoldSettings) -> MarginalScores:

@@ -27,4 +27,6 @@ def weights_digest(design: Design) -> bytes:
     if isinstance(design.rows, StreamedRows):
         return design.rows.weights_digest
     weights = cluster_weights(design.clusters)[clusters_of_rows(design.clusters, design.order)]
+    if design.row_weights is not None:
+        weights = np.stack([weights, design.row_weights])
     return hashlib.blake2b(weights.tobytes()).digest()

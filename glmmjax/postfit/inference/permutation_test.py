@@ -24,7 +24,7 @@ from glmmjax.design.permuted_columns import PermutedColumns, permuted_columns, s
 from glmmjax.errors import ArgumentError
 from glmmjax.estimation.maximise import maximise
 from glmmjax.estimation.refits import Refits, refit_all, with_columns
-from glmmjax.fitted import FittedModel
+from glmmjax.fitted import FittedModel, check_rows_count_once
 from glmmjax.likelihood.clusters import from_rows, replace_columns
 from glmmjax.postfit.inference.anova import check_unpenalised
 from glmmjax.postfit.prediction.rows import own_clusters
@@ -100,6 +100,7 @@ def permutation_test(fitted: FittedModel, term: str, settings: PermutationSettin
     """
     n = settings.n_permutations
     check_one_level(fitted.design, "permutation_test")
+    check_rows_count_once(fitted, "permutation_test")
     check_is_maximum(fitted, "permutation_test")
     if settings.statistic == "likelihood_ratio":
         check_unpenalised("fit", fitted)

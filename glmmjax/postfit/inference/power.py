@@ -22,7 +22,7 @@ from glmmjax.design.levels import check_one_level
 from glmmjax.errors import ArgumentError
 from glmmjax.estimation.family_limits import away_from_limits
 from glmmjax.estimation.refits import Origin, Refits, refit_all, with_data_sets
-from glmmjax.fitted import FittedModel
+from glmmjax.fitted import FittedModel, check_rows_count_once
 from glmmjax.likelihood.clusters import Bucket
 from glmmjax.postfit.inference.anova import check_unpenalised
 from glmmjax.postfit.refitting.bootstrap import check_is_maximum
@@ -108,6 +108,7 @@ def power(fitted: FittedModel, effects: Any, sizes: Any, settings: PowerSettings
         For a streamed fit.
     """
     check_one_level(fitted.design, "power")
+    check_rows_count_once(fitted, "power")
     check_is_maximum(fitted, "power")
     if settings.test == "likelihood_ratio":
         check_unpenalised("fit", fitted)

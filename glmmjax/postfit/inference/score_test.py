@@ -6,6 +6,12 @@ The model is extended by k coefficients of 0. U is their score and I the informa
 
 V is the covariance of the parameters of the model (Rao 1948, Proceedings of the Cambridge Philosophical Society 44, 50-57). Score and
 information are exact derivatives of the log-likelihood of the extended model.
+
+The robust test takes the variance of U from the clusters, whose scores in the new coefficients lose what the other parameters explain:
+
+.. math:: S = U' \Big(\sum_i e_i e_i'\Big)^{-1} U, \quad e_i = s_{i2} - I_{21} V s_{i1}
+
+(Boos 1992, The American Statistician 46, 327-333).
 """
 
 from __future__ import annotations
@@ -34,6 +40,8 @@ from glmmjax.likelihood.rule import Rule
 from glmmjax.postfit.prediction.rows import own_rows
 from glmmjax.postfit.refitting.bootstrap import check_not_corrected
 from glmmjax.postfit.uncertainty.p_values import chi_square_tail
+from glmmjax.postfit.uncertainty.sandwich import meat, robust_kind
+from glmmjax.postfit.uncertainty.scores import cluster_scores_at, cluster_weights_of
 from glmmjax.postfit.uncertainty.vcov import theta_covariance
 
 __all__ = ["ScoreTest", "score_test"]
@@ -66,27 +74,45 @@ class ScoreTest:
     p_value: float
 
 
-def score_test(fitted: FittedModel, terms: Any, part: str = "fixed", env: Mapping[str, Any] | None = None) -> ScoreTest:
+def score_test(
+    fitted: FittedModel, terms: Any, part: str = "fixed", env: Mapping[str, Any] | None = None, robust: bool | str = False
+) -> ScoreTest:
     """Test the terms together. The arguments are those of ``MixedModelResults.score_test``; ``env`` has the names of the caller."""
     kind = _kind(fitted, part)
     with jax.enable_x64(True):
         own = np.asarray(own_rows(fitted).X[list(fitted.design.formula.right_sides).index(kind)]).T
     added = read_added_columns(fitted.design, own, terms, fitted.request.data, kind, env or {})
     problem, theta, new = _extended(fitted, kind, len(added.names))
-    score, information = _derivatives(fitted, problem, theta, kind, added.values)
+    buckets = _with_columns(fitted, list(fitted.design.formula.right_sides).index(kind), added.values)
+    score, information = _derivatives(fitted, problem, theta, buckets)
     old = np.setdiff1d(np.arange(len(theta)), new)
-    cross = information[np.ix_(new, old)]
-    variance = information[np.ix_(new, new)] - cross @ theta_covariance(fitted) @ cross.T
+    explained = information[np.ix_(new, old)] @ theta_covariance(fitted)
+    by_information = information[np.ix_(new, new)] - explained @ information[np.ix_(old, new)]
+    variance = by_information
+    if robust:
+        scores = _cluster_scores(fitted, problem, theta, buckets)
+        variance = _robust_variance(robust, scores[:, new] - scores[:, old] @ explained.T)
+    one_step = _solved(by_information, score[new], added.names)
+    statistic, df = float(score[new] @ _solved(variance, score[new], added.names)), len(new)
+    return ScoreTest(added.names, score[new], np.diagonal(variance), one_step, statistic, df, chi_square_tail(statistic, df))
+
+
+def _solved(variance: np.ndarray, score: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
+    """``variance^-1 score`` (k,), scaled first.
+
+    Raises
+    ------
+    ArgumentError
+        For a variance that is not positive.
+    """
     scale = np.sqrt(np.maximum(np.diagonal(variance), 0.0))
     scaled = variance / np.outer(scale, scale) if scale.all() else np.full(variance.shape, np.nan)
     if not np.isfinite(scaled).all() or np.linalg.eigvalsh(scaled)[0] < 1e-10:
         raise ArgumentError(
-            f"terms: the information on {', '.join(added.names)} beside the parameters of the model is not positive, or the fit has no "
+            f"terms: the information on {', '.join(names)} beside the parameters of the model is not positive, or the fit has no "
             "certificate of a maximum; test fewer terms, or refit with them and compare by anova."
         )
-    step = np.linalg.solve(scaled, score[new] / scale)
-    statistic, df = float(score[new] / scale @ step), len(new)
-    return ScoreTest(added.names, score[new], scale**2, step / scale, statistic, df, chi_square_tail(statistic, df))
+    return np.linalg.solve(scaled, score / scale) / scale
 
 
 def _kind(fitted: FittedModel, part: str) -> str:
@@ -113,11 +139,34 @@ def _extended(fitted: FittedModel, kind: str, k: int) -> tuple[Problem, np.ndarr
     return Problem(fitted.problem.family, wider, prior=fitted.problem.prior), theta, np.arange(first, first + k)
 
 
-def _derivatives(fitted: FittedModel, problem: Problem, theta: np.ndarray, kind: str, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _robust_variance(robust: bool | str, scores: np.ndarray) -> np.ndarray:
+    """(k, k) variance of a sum of independent scores (m, k).
+
+    Raises
+    ------
+    ArgumentError
+        For ``"CR2"`` and ``"CR3"``, which correct covariances of estimates.
+    """
+    kind = robust_kind(robust)
+    if kind not in ("CR0", "CR1"):
+        raise ArgumentError(
+            f"robust={robust!r} corrects the covariance of estimates, and score_test has none of the new coefficients; take 'CR0' or "
+            "'CR1', or refit with the terms and take wald_test."
+        )
+    return meat(kind, scores, None)
+
+
+def _cluster_scores(fitted: FittedModel, problem: Problem, theta: np.ndarray, buckets: tuple[Bucket, ...]) -> np.ndarray:
+    """(m, P) weighted scores of the clusters in the extended model."""
+    wide = padding(problem, buckets, fitted.n_agq)
+    clusters = fitted.design.clusters._replace(buckets=buckets)
+    return cluster_weights_of(fitted)[:, None] * cluster_scores_at(fitted.quadrature, theta, clusters, wide)
+
+
+def _derivatives(fitted: FittedModel, problem: Problem, theta: np.ndarray, buckets: tuple[Bucket, ...]) -> tuple[np.ndarray, np.ndarray]:
     """Score and information of the extended model."""
-    e, q = list(fitted.design.formula.right_sides).index(kind), problem.layout.covariance.q
+    q = problem.layout.covariance.q
     with jax.enable_x64(True):
-        buckets = _with_columns(fitted, e, columns)
         wide = padding(problem, buckets, fitted.n_agq)
         run = _program(is_small(problem, buckets, fitted.n_agq), platform_in_force())
         rule, modes = fitted.quadrature.padded(q, problem.prior), start_modes(buckets, q)

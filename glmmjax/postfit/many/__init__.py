@@ -2,7 +2,6 @@
 
 - ``moderation``: extra parameters, shrunken by a prior over the fits
 - ``covariances``: covariances of the estimates, parameters as they are reported, with standard errors
-- ``adjustment``: p-values of many tests
 - ``wald_tests``: Wald tests of one hypothesis in every fit
 - ``comparisons``: likelihood-ratio tests of two models, fit by fit
 """

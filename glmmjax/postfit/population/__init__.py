@@ -1,5 +1,6 @@
 """Averages over the distribution of the random effects: marginal coefficients, means, contrasts, effects.
 
+- ``contrast_weights``: Which means a contrast is made of, and the strata within which they are compared
 - ``contrasts``: Differences, ratios and odds ratios of means, with tests and intervals
 - ``effects``: The numbers behind an effect plot: means along chosen covariates, with pointwise intervals
 - ``marginal_coefs``: Fixed effects on the population's scale

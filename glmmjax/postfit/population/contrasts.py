@@ -1,29 +1,30 @@
-"""Contrasts of means: differences, ratios, odds ratios and differences on the link scale, with tests and intervals by the delta method."""
+"""Contrasts of means: differences, ratios, odds ratios and differences on the link scale, with tests and intervals by the delta method.
+
+Contrasts within strata are made of the means of one stratum; ``contrast_weights`` says which means with which weights.
+"""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from glmmjax.arguments import OneOf
 from glmmjax.errors import ArgumentError
 from glmmjax.families.base import Family
 from glmmjax.families.links import Identity, Link, Log, Logit
 from glmmjax.fitted import FittedModel
+from glmmjax.postfit.population.contrast_weights import Stratum, strata_of, weights_of
 from glmmjax.postfit.population.marginal_means import Values, grouped_values
-from glmmjax.postfit.uncertainty.delta_method import propagated_variances
-from glmmjax.postfit.uncertainty.link_intervals import normal_quantile, on_scale
-from glmmjax.postfit.uncertainty.p_values import normal_two_sided
+from glmmjax.postfit.uncertainty.delta_method import propagated
+from glmmjax.postfit.uncertainty.link_intervals import on_scale
+from glmmjax.postfit.uncertainty.multiple_comparisons import adjusted_tests
 from glmmjax.postfit.uncertainty.vcov import covariance
-from glmmjax.values import NOT_NUMBERS, check_size
 
-__all__ = ["ADJUSTMENTS", "COMPARISONS", "Contrasts", "adjusted", "contrasts"]
+__all__ = ["ADJUSTMENTS", "COMPARISONS", "Contrasts", "contrasts"]
 
 COMPARISONS = ("difference", "ratio", "odds_ratio", "link")
-ADJUSTMENTS = (None, "bonferroni", "holm")
+ADJUSTMENTS = (None, "tukey", "dunnett", "single_step", "holm", "bonferroni", "fdr_bh")
+_OF = {"tukey": "pairwise", "dunnett": "reference"}  # the contrasts that a method is for
 _SIGNS = {"difference": " - ", "ratio": " / ", "odds_ratio": " / ", "link": " - "}
 
 
@@ -39,7 +40,11 @@ class Contrasts(NamedTuple):
     lower : lower limits
     upper : upper limits
     names : (k,) such as "female - male"
+    strata : (k,) values of the columns of ``within``; () each without strata
+    stratum_names : names of these columns
     comparison : "difference", "ratio", "odds_ratio" or "link"
+    kind : "mean_subject", "marginal" or "zero_part"
+    adjust : how p-values and limits were adjusted within a stratum
     levels : (O,) levels of an ordinal outcome, else ()
     """
 
@@ -50,30 +55,91 @@ class Contrasts(NamedTuple):
     lower: np.ndarray
     upper: np.ndarray
     names: tuple[str, ...]
+    strata: tuple[tuple[Any, ...], ...]
+    stratum_names: tuple[str, ...]
     comparison: str
+    kind: str
+    adjust: str | None
     levels: tuple[Any, ...]
 
 
 def contrasts(
-    fitted: FittedModel, newdata: Any, contrast: Any, by: Any, *, comparison: str, kind: str, robust: Any, level: float, adjust: Any
+    fitted: FittedModel,
+    newdata: Any,
+    contrast: Any,
+    by: Any,
+    *,
+    within: Any,
+    comparison: str,
+    kind: str,
+    robust: Any,
+    level: float,
+    adjust: Any,
 ) -> Contrasts:
     """Contrasts of the means of rows or groups of rows; the arguments are those of ``MixedModelResults.contrasts``."""
-    means, groups = grouped_values(fitted, newdata, by, False, kind)
-    weights, names = weights_of(contrast, [_text(label) for label in groups.labels], list(groups.labels), _SIGNS[comparison])
-    values, jacobian = _on_comparison(fitted.problem.family, comparison, means)
-    estimate, by_theta = values @ weights.T, np.einsum("kg,ogp->okp", weights, jacobian)
-    error = np.sqrt(propagated_variances(by_theta.reshape(estimate.size, -1), covariance(fitted, robust))).reshape(estimate.shape)
-    z = np.divide(estimate, error, out=np.full(estimate.shape, np.nan), where=error > 0)
-    p_value = np.stack([adjusted(normal_two_sided(row), adjust) for row in z])
-    reach = normal_quantile(level if adjust is None else 1.0 - (1.0 - level) / len(names)) * error
-    ends = estimate - reach, estimate + reach
+    if adjust in _OF and not (isinstance(contrast, str) and contrast == _OF[adjust]):
+        raise ArgumentError(
+            f"adjust={adjust!r} is for contrast={_OF[adjust]!r}; take adjust='single_step', which is the like for any contrasts, or 'holm'."
+        )
+    means, groups = grouped_values(fitted, newdata, by, False, kind, within)
+    values, jacobian = _on_comparison(_link_of(fitted.problem.family, comparison, kind), comparison, means)
+    theta_covariance, parts = covariance(fitted, robust), []
+    strata = strata_of(groups.labels, within)
+    for stratum in strata:
+        weights, names = weights_of(contrast, stratum.labels, _SIGNS[comparison])
+        chosen = values[:, stratum.places], jacobian[:, stratum.places]
+        parts.append(_TestedStratum(stratum, tuple(names), *_tested(chosen, weights, theta_covariance, adjust, level)))
+    estimate, error, z, p_value, reach = (np.concatenate([part[k] for part in parts], axis=1) for k in range(2, 7))
+    ends = estimate - reach * error, estimate + reach * error
     if comparison in ("ratio", "odds_ratio"):
         estimate, ends = np.exp(estimate), (np.exp(ends[0]), np.exp(ends[1]))
         error = estimate * error
-    return Contrasts(estimate, error, z, p_value, *ends, tuple(names), comparison, fitted.design.levels)
+    all_names = tuple(name for part in parts for name in part.names)
+    keys = tuple(part.stratum.key for part in parts for _ in part.names)
+    return Contrasts(
+        estimate, error, z, p_value, *ends, all_names, keys, strata[0].names, comparison, kind, adjust, _outcome_levels(fitted, kind)
+    )
 
 
-def _on_comparison(family: Family, comparison: str, means: Values) -> Values:
+class _TestedStratum(NamedTuple):
+    """The contrasts of one stratum, (O, k) each."""
+
+    stratum: Stratum
+    names: tuple[str, ...]
+    estimate: np.ndarray
+    error: np.ndarray
+    z: np.ndarray
+    p_value: np.ndarray
+    reach: np.ndarray
+
+
+def _tested(
+    means: tuple[np.ndarray, np.ndarray], weights: np.ndarray, theta_covariance: np.ndarray, adjust: Any, level: float
+) -> tuple[np.ndarray, ...]:
+    """Estimates, errors, z, p-values and half widths in standard errors, (O, k) each, of the means (O, G) with their derivatives."""
+    values, jacobian = means
+    estimate, found = values @ weights.T, []
+    for row, by_theta in zip(estimate, np.einsum("kg,ogp->okp", weights, jacobian), strict=True):
+        spread = propagated(by_theta, theta_covariance)
+        error = np.sqrt(np.maximum(np.diagonal(spread), 0.0))
+        z = np.divide(row, error, out=np.full(row.shape, np.nan), where=error > 0)
+        correlation = np.divide(spread, np.outer(error, error), out=np.eye(len(error)), where=np.outer(error, error) > 0)
+        p_value, reach = adjusted_tests(z, correlation, weights.shape[1], adjust, level)
+        found.append((row, error, z, p_value, np.full(row.shape, reach)))
+    return tuple(np.stack(column) for column in zip(*found, strict=True))
+
+
+def _outcome_levels(fitted: FittedModel, kind: str) -> tuple[Any, ...]:
+    return () if kind == "zero_part" else fitted.design.levels
+
+
+def _link_of(family: Family, comparison: str, kind: str) -> Link:
+    """The scale on which means, or probabilities, are compared."""
+    own: Link = Logit() if family.is_ordinal or kind == "zero_part" else family.mean_link
+    return {"difference": Identity(), "ratio": Log(), "odds_ratio": Logit(), "link": own}[comparison]
+
+
+def _on_comparison(link: Link, comparison: str, means: Values) -> Values:
     """Means and their derivatives on the scale on which they are compared.
 
     Raises
@@ -83,82 +149,9 @@ def _on_comparison(family: Family, comparison: str, means: Values) -> Values:
     """
     if np.isnan(means.values).any():
         raise ArgumentError("newdata has rows with missing values, which no contrast can use; fill them in, or leave them out first.")
-    own: Link = Logit() if family.is_ordinal else family.mean_link
-    link = {"difference": Identity(), "ratio": Log(), "odds_ratio": Logit(), "link": own}[comparison]
     values, slope = on_scale(link, means.values)
     if not np.isfinite(values).all():
         needed = {"ratio": "means > 0", "odds_ratio": "means between 0 and 1"}.get(comparison, f"means that the {link.name} link can take")
         outside = means.values[~np.isfinite(values)][0]
         raise ArgumentError(f"comparison={comparison!r} needs {needed}, and one is {outside:.6g}; try comparison='difference'.")
     return Values(values, slope[..., None] * means.jacobian)
-
-
-def weights_of(contrast: Any, texts: list[str], labels: list[Any], sign: str) -> tuple[np.ndarray, list[str]]:
-    """(k, G) weights of the G means, and names of the contrasts.
-
-    Raises
-    ------
-    ArgumentError
-        For a text that is not known, weights of another shape, and labels that no mean has.
-    """
-    n = len(texts)
-    if isinstance(contrast, str):
-        OneOf("pairwise", "reference", "sequential").check("contrast", contrast)
-        if n < 2:
-            raise ArgumentError(f"contrast={contrast!r} compares at least two means, and there is {n}; give more rows or groups.")
-        n_pairs = n * (n - 1) // 2 if contrast == "pairwise" else n - 1
-        check_size(f"contrast={contrast!r} of {n:,} means", (n_pairs, n), "give a grid of few rows, or groups of rows with by=")
-        pairs = {
-            "pairwise": lambda: list(itertools.combinations(range(n), 2)),
-            "reference": lambda: [(0, k) for k in range(1, n)],
-            "sequential": lambda: list(itertools.pairwise(range(n))),
-        }[contrast]()
-        weights = np.zeros((len(pairs), n))
-        for k, (first, second) in enumerate(pairs):
-            weights[k, second], weights[k, first] = 1.0, -1.0
-        return weights, [f"{texts[second]}{sign}{texts[first]}" for first, second in pairs]
-    if isinstance(contrast, Mapping):
-        rows = [_named_weights(name, row, labels) for name, row in contrast.items()]
-        return _checked(rows, n), [str(name) for name in contrast]
-    weights = _checked(contrast, n)
-    index: Any = getattr(contrast, "index", None)
-    has_labels = index is not None and not callable(index)  # a list has a method of that name
-    names = [_text(label) for label in index] if has_labels else [f"contrast {k + 1}" for k in range(len(weights))]
-    return weights, names
-
-
-def _named_weights(name: Any, row: Any, labels: list[Any]) -> Any:
-    if not isinstance(row, Mapping):
-        return row
-    unknown = [label for label in row if label not in labels]
-    if unknown:
-        raise ArgumentError(f"contrast[{name!r}] has a weight for {unknown[0]!r}; the means are of {', '.join(map(repr, labels))}.")
-    return [row.get(label, 0.0) for label in labels]
-
-
-def _checked(weights: Any, n: int) -> np.ndarray:
-    try:
-        found = np.atleast_2d(np.asarray(weights, float))
-    except NOT_NUMBERS:
-        raise ArgumentError(f"contrast must be text, a matrix of weights, or a dict of them, not {type(weights).__name__}.") from None
-    if found.ndim != 2 or found.shape[1] != n or not len(found) or not np.isfinite(found).all():
-        raise ArgumentError(f"contrast has shape {found.shape} and must hold finite weights, one column for each of the {n} means.")
-    return found
-
-
-def adjusted(p_values: np.ndarray, adjust: str | None) -> np.ndarray:
-    """p-values (k,) of one family of tests, adjusted by the methods of Bonferroni or Holm (1979), Scand. J. Statist. 6, 65-70."""
-    k = len(p_values)
-    if adjust is None:
-        return p_values
-    if adjust == "bonferroni":
-        return np.minimum(1.0, k * p_values)
-    order = np.argsort(p_values)
-    stepped = np.maximum.accumulate((k - np.arange(k)) * p_values[order])
-    found = np.empty(k)
-    found[order] = np.minimum(1.0, stepped)
-    return found
-
-
-def _text(label: Any) -> str:
-    return ", ".join(map(str, label)) if isinstance(label, tuple) else str(label)

@@ -13,7 +13,7 @@ from glmmjax.design.reference_grid import reference_grid
 from glmmjax.errors import ArgumentError
 from glmmjax.families.links import Identity, Link, Logit
 from glmmjax.fitted import FittedModel
-from glmmjax.postfit.population.marginal_means import Values, data_of, mean_quantity, row_values, standard_errors_of
+from glmmjax.postfit.population.marginal_means import Values, data_of, quantity_of, row_values, standard_errors_of
 from glmmjax.postfit.prediction.quantities import interval_link
 from glmmjax.postfit.prediction.rows import in_all_rows
 from glmmjax.postfit.uncertainty.link_intervals import limits, on_scale
@@ -34,6 +34,7 @@ class Effects(NamedTuple):
     lower : lower limits
     upper : upper limits
     frame : pandas DataFrame with n rows, the rows of the effects
+    kind : "mean_subject", "marginal" or "zero_part"
     levels : (O,) levels of an ordinal outcome, else ()
     """
 
@@ -42,6 +43,7 @@ class Effects(NamedTuple):
     lower: np.ndarray
     upper: np.ndarray
     frame: Any
+    kind: str
     levels: tuple[Any, ...]
 
 
@@ -55,14 +57,15 @@ def effects(fitted: FittedModel, newdata: Any, kind: str, scale: str, robust: bo
     error = standard_errors_of(found, covariance(fitted, robust))
     ends = limits(link, found.values, error, level)
     estimate, error, lower, upper = (in_all_rows(part, rows.is_complete) for part in (found.values, error, *ends))
-    return Effects(estimate, error, lower, upper, frame, fitted.design.levels)
+    return Effects(estimate, error, lower, upper, frame, kind, () if kind == "zero_part" else fitted.design.levels)
 
 
 def _values(fitted: FittedModel, rows: NewRows, kind: str, scale: str) -> tuple[Values, Link]:
     """The quantity asked for, and the link on whose scale its intervals are formed."""
-    family, quantity = fitted.problem.family, mean_quantity(fitted)
-    if scale == "link" and kind == "mean_subject" and quantity == "mean" and not family.has_zero_part:
-        return row_values(fitted, rows, kind, "predictor"), Identity()
+    family, quantity = fitted.problem.family, quantity_of(fitted, kind)
+    is_predictor = kind == "zero_part" or (kind == "mean_subject" and quantity == "mean" and not family.has_zero_part)
+    if scale == "link" and is_predictor:
+        return row_values(fitted, rows, kind, "zero_predictor" if kind == "zero_part" else "predictor"), Identity()
     found = row_values(fitted, rows, kind, quantity)
     if scale == "response":
         return found, interval_link(family, quantity)

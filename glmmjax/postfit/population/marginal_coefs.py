@@ -10,7 +10,7 @@ quadrature, and so are the derivatives in theta that the delta method takes.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -51,7 +51,7 @@ class MarginalCoefficients(NamedTuple):
 
 
 def marginal_coefs(fitted: FittedModel, robust: bool | str = False, se: bool = True) -> MarginalCoefficients:
-    """Marginal coefficients over the rows fitted, each with weight 1; see ``MixedModelResults.marginal_coefs``.
+    """Marginal coefficients over the rows fitted, each with its row weight or 1; see ``MixedModelResults.marginal_coefs``.
 
     Raises
     ------
@@ -68,7 +68,8 @@ def marginal_coefs(fitted: FittedModel, robust: bool | str = False, se: bool = T
         )
     with jax.enable_x64(True):
         wide, p = padding_of(fitted), fitted.problem.layout.p
-        given = (wide.problem, wide.vector(fitted.theta), wide.rows(own_rows(fitted)))
+        roots = None if fitted.design.row_weights is None else np.sqrt(fitted.design.row_weights)
+        given = (wide.problem, wide.vector(fitted.theta), wide.rows(own_rows(fitted)), roots)
         if se:
             found = _with_jacobian(*given)
             estimate, jacobian = np.asarray(found[0])[:p], wide.cut(found[1])[:p]
@@ -84,17 +85,23 @@ def marginal_coefs(fitted: FittedModel, robust: bool | str = False, se: bool = T
 
 
 @as_program(0)
-def marginal_coefficients(problem: Problem, theta: Array, rows: ModelRows) -> Array:
-    """(p,) marginal coefficients at ``theta`` (P,), over the rows given; call it inside ``jax.enable_x64(True)``."""
+def marginal_coefficients(problem: Problem, theta: Array, rows: ModelRows, roots: Any = None) -> Array:
+    """(p,) marginal coefficients at ``theta`` (P,), over the rows given; call it inside ``jax.enable_x64(True)``.
+
+    ``roots``: (n,) square roots of the rows' weights, None where each counts once.
+    """
     mean = population_mean(problem.layout.params(theta), rows, problem.family, problem.prior)
     target = problem.family.mean_link.link(mean) - rows.offset[0]
     # a column of zeros, which is padding, gets a row of its own and the coefficient 0
     is_padding = jnp.diag((rows.X[0] == 0).all(1).astype(target.dtype))
-    q, r = jnp.linalg.qr(jnp.concatenate([rows.X[0].T, is_padding]))
+    columns = rows.X[0].T
+    if roots is not None:
+        columns, target = columns * roots[:, None], target * roots
+    q, r = jnp.linalg.qr(jnp.concatenate([columns, is_padding]))
     return jax.scipy.linalg.solve_triangular(r, q[: len(target)].T @ target)
 
 
 @as_program(0)
-def _with_jacobian(problem: Problem, theta: Array, rows: ModelRows) -> tuple[Array, Array]:
+def _with_jacobian(problem: Problem, theta: Array, rows: ModelRows, roots: Any) -> tuple[Array, Array]:
     """Marginal coefficients (p,) and their derivatives (p, P) in theta."""
-    return with_jacobian(lambda theta: marginal_coefficients(problem, theta, rows), theta)
+    return with_jacobian(lambda theta: marginal_coefficients(problem, theta, rows, roots), theta)

@@ -22,9 +22,9 @@ from glmmjax.estimation.xla.program import as_program
 from glmmjax.fitted import FittedModel, padding_of
 from glmmjax.likelihood.model_rows import ModelRows, predictors_at
 from glmmjax.likelihood.population import population_mean, population_probabilities
-from glmmjax.postfit.prediction.predict import in_chunks
+from glmmjax.postfit.prediction.predict import check_zero_part, in_chunks
 from glmmjax.postfit.prediction.quantities import interval_link, values_at
-from glmmjax.postfit.prediction.rows import in_all_rows, read_own_rows
+from glmmjax.postfit.prediction.rows import in_all_rows, read_own_rows, row_counts
 from glmmjax.postfit.uncertainty.delta_method import propagated_variances, with_jacobian
 from glmmjax.postfit.uncertainty.link_intervals import limits
 from glmmjax.postfit.uncertainty.vcov import covariance
@@ -36,12 +36,12 @@ __all__ = [
     "data_of",
     "grouped_values",
     "marginal_means",
-    "mean_quantity",
+    "quantity_of",
     "row_values",
     "standard_errors_of",
 ]
 
-MEAN_KINDS = ("marginal", "mean_subject")
+MEAN_KINDS = ("mean_subject", "marginal", "zero_part")
 _FEWEST_ROWS = 64  # smaller tables are filled up to this number, so that they share one compiled program
 
 
@@ -69,6 +69,7 @@ class Means(NamedTuple):
     upper : upper limits
     labels : (G,) pandas Index of rows or groups
     counts : (G,) numbers of rows in the groups; None for single rows
+    kind : "mean_subject", "marginal" or "zero_part"
     levels : (O,) levels of an ordinal outcome, else ()
     """
 
@@ -78,6 +79,7 @@ class Means(NamedTuple):
     upper: np.ndarray
     labels: Any
     counts: np.ndarray | None
+    kind: str
     levels: tuple[Any, ...]
 
 
@@ -85,9 +87,9 @@ def marginal_means(fitted: FittedModel, newdata: Any, by: Any, *, average: bool,
     """Means of rows or groups of rows; the arguments are those of ``MixedModelResults.marginal_means``."""
     found, groups = grouped_values(fitted, newdata, by, average, kind)
     error = standard_errors_of(found, covariance(fitted, robust))
-    ends = limits(interval_link(fitted.problem.family, mean_quantity(fitted)), found.values, error, level)
+    ends = limits(interval_link(fitted.problem.family, quantity_of(fitted, kind)), found.values, error, level)
     counts = None if groups.codes is None else np.bincount(groups.codes, minlength=len(groups.labels))
-    return Means(found.values, error, *ends, groups.labels, counts, fitted.design.levels)
+    return Means(found.values, error, *ends, groups.labels, counts, kind, () if kind == "zero_part" else fitted.design.levels)
 
 
 class Averaged(NamedTuple):
@@ -103,8 +105,8 @@ class Averaged(NamedTuple):
     labels: Any
 
 
-def grouped_values(fitted: FittedModel, newdata: Any, by: Any, average: bool, kind: str) -> tuple[Values, Averaged]:
-    """Means of the rows, averaged over groups where ``by`` or ``average`` asks for it.
+def grouped_values(fitted: FittedModel, newdata: Any, by: Any, average: bool, kind: str, within: Any = None) -> tuple[Values, Averaged]:
+    """Means of the rows, averaged over groups where ``by``, ``within`` or ``average`` asks for it.
 
     Raises
     ------
@@ -113,8 +115,8 @@ def grouped_values(fitted: FittedModel, newdata: Any, by: Any, average: bool, ki
     """
     if by is not None and average:
         raise ArgumentError(f"by={by!r} averages over the rows of each group and average=True over all rows; give one of the two.")
-    rows, groups = _rows_and_groups(fitted, newdata, by, average)
-    found = row_values(fitted, rows, kind, mean_quantity(fitted))
+    rows, groups = _rows_and_groups(fitted, newdata, by, average, within)
+    found = row_values(fitted, rows, kind, quantity_of(fitted, kind))
     if np.isnan(found.values).any():
         raise ArgumentError(f"the {fitted.problem.family.name} family has no mean at these estimates, so there is nothing to average.")
     if groups is None:
@@ -124,12 +126,16 @@ def grouped_values(fitted: FittedModel, newdata: Any, by: Any, average: bool, ki
             f"newdata has missing values in {int((~rows.is_complete).sum())} of {len(rows.is_complete)} rows, and an average over the "
             "others would be one of other groups; fill them in, or leave these rows out first."
         )
-    return Values(*(_averaged(leaf, groups.codes) for leaf in found)), Averaged(groups.codes, groups.labels)
+    counts = row_counts(fitted) if newdata is None else np.ones(len(groups.codes))
+    return Values(*(_averaged(leaf, groups.codes, counts) for leaf in found)), Averaged(groups.codes, groups.labels)
 
 
-def _rows_and_groups(fitted: FittedModel, newdata: Any, by: Any, average: bool) -> tuple[NewRows, RowGroups | None]:
-    """Rows as the model takes them, and their groups. A dict stands for a grid. Its rows are groups, unless ``by`` is given."""
-    if newdata is None and by is None:
+def _rows_and_groups(fitted: FittedModel, newdata: Any, by: Any, average: bool, within: Any) -> tuple[NewRows, RowGroups | None]:
+    """Rows as the model takes them, and their groups. A dict stands for a grid. Its rows are groups, unless ``by`` is given.
+
+    ``within`` names further columns that make groups.
+    """
+    if newdata is None and by is None and within is None:
         rows = read_own_rows(fitted)
         return rows, one_group(len(rows.labels)) if average else None
     data = fitted.request.data if newdata is None else newdata
@@ -144,7 +150,12 @@ def _rows_and_groups(fitted: FittedModel, newdata: Any, by: Any, average: bool) 
         raise ArgumentError("newdata has no rows.")
     if average:
         return rows, one_group(len(rows.labels))
-    return rows, None if by is None else groups_of_rows(as_frame(data), by)
+    names = by if within is None else list(dict.fromkeys([*_listed(by), *_listed(within)]))
+    return rows, None if names is None else groups_of_rows(as_frame(data), names)
+
+
+def _listed(names: Any) -> list[str]:
+    return [] if names is None else [names] if isinstance(names, str) else list(names)
 
 
 def data_of(fitted: FittedModel, needed: bool = False) -> Any:
@@ -161,8 +172,17 @@ def data_of(fitted: FittedModel, needed: bool = False) -> Any:
     return data
 
 
-def mean_quantity(fitted: FittedModel) -> str:
-    """Name in ``quantities`` of the mean; for an ordinal outcome the probabilities of the levels take its place."""
+def quantity_of(fitted: FittedModel, kind: str) -> str:
+    """Name in ``quantities`` of what ``kind`` asks for; for an ordinal outcome the probabilities of the levels take the place of the mean.
+
+    Raises
+    ------
+    ArgumentError
+        For ``kind="zero_part"`` of a family without a zero part.
+    """
+    if kind == "zero_part":
+        check_zero_part(fitted, kind)
+        return "zero"
     return "probabilities" if fitted.problem.family.is_ordinal else "mean"
 
 
@@ -196,7 +216,7 @@ def _row_values(problem: Problem, kind: str, quantity: str, theta: Array, rows: 
 def _values(problem: Problem, kind: str, quantity: str, theta: Array, rows: ModelRows) -> Array:
     """(O, n)"""
     params, family = problem.layout.params(theta), problem.family
-    if kind == "mean_subject":
+    if kind != "marginal":
         return values_at(family, quantity, params, predictors_at(params, rows))
     if quantity == "probabilities":
         return population_probabilities(params, rows, family, problem.prior)
@@ -211,9 +231,9 @@ def standard_errors_of(found: Values, theta_covariance: np.ndarray) -> np.ndarra
     return np.where(is_missing, np.nan, errors)
 
 
-def _averaged(leaf: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """(O, G, ...) means over the groups of (O, n, ...)."""
+def _averaged(leaf: np.ndarray, codes: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """(O, G, ...) means over the groups of (O, n, ...), each row as often as ``counts`` (n,) say."""
     order = np.argsort(codes, kind="stable")
     starts = np.searchsorted(codes[order], np.arange(codes.max() + 1))
-    counts = np.bincount(codes).reshape(1, -1, *[1] * (leaf.ndim - 2))
-    return np.add.reduceat(leaf[:, order], starts, axis=1) / counts
+    sums = np.bincount(codes, counts).reshape(1, -1, *[1] * (leaf.ndim - 2))
+    return np.add.reduceat((leaf * counts.reshape(1, -1, *[1] * (leaf.ndim - 2)))[:, order], starts, axis=1) / sums

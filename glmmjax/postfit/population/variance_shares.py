@@ -22,7 +22,7 @@ from glmmjax.errors import ArgumentError
 from glmmjax.families.observation_variance import observation_variance
 from glmmjax.fitted import FittedModel
 from glmmjax.likelihood.clusters import cluster_weights
-from glmmjax.postfit.prediction.rows import own_clusters, own_outcome, read_own_rows
+from glmmjax.postfit.prediction.rows import own_clusters, own_outcome, read_own_rows, row_counts
 from glmmjax.postfit.uncertainty.natural_phi import natural_phi
 from glmmjax.postfit.uncertainty.random_covariance import random_covariance
 
@@ -68,7 +68,7 @@ def variances(fitted: FittedModel, approximation: str, mean: float | None, needs
             "no R2 and no ICC: the extra parameter has a predictor (dispersion=), so that every row has a variance of its own."
         )
     rows = read_own_rows(fitted)
-    weights = cluster_weights(fitted.design.clusters)[own_clusters(fitted)]
+    weights = cluster_weights(fitted.design.clusters)[own_clusters(fitted)] * row_counts(fitted)
     observed = family.response(own_outcome(fitted) if len(rows.outcome) > 1 else rows.outcome[0])
     at = float(np.average(observed, weights=weights)) if mean is None else mean
     phi = tuple(natural_phi(fitted)[0].tolist())
@@ -86,7 +86,7 @@ def upper_variance(fitted: FittedModel) -> dict[str, float]:
         return _factor_variances(fitted)
     if fitted.design.lower is None:
         return {}
-    weights = cluster_weights(fitted.design.clusters)[own_clusters(fitted)]
+    weights = cluster_weights(fitted.design.clusters)[own_clusters(fitted)] * row_counts(fitted)
     return {level_names(fitted.design)[0]: _of_effects(fitted, read_own_rows(fitted), weights, fitted.design.n_upper)}
 
 

@@ -200,7 +200,7 @@ class DynamicPredictor:
             )
         layout = with_longer_clusters(layout, _rounded_up)  # histories that grow run one program
         columns = Columns(list(history.outcome), list(history.X), list(history.Z), [history.offset])
-        return cluster_data(layout, columns, np.ones(len(groups.labels)), self._frame)
+        return cluster_data(layout, columns, (np.ones(len(groups.labels)), None), self._frame)
 
     def _predicted(self, clusters: ClusterData, future: NewRows, codes: np.ndarray, seed: int) -> np.ndarray:
         """(3, n)"""

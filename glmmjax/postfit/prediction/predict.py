@@ -32,6 +32,7 @@ __all__ = [
     "Predictions",
     "Request",
     "average_of",
+    "check_zero_part",
     "in_chunks",
     "predict",
     "request_of",
@@ -115,11 +116,8 @@ def request_of(fitted: FittedModel, kind: str, scale: str) -> Request:
     """The arguments ``kind`` and ``scale``, checked."""
     family = fitted.problem.family
     of_zero = kind.startswith("zero_part")
-    if of_zero and not family.has_zero_part:
-        raise ArgumentError(
-            f"kind={kind!r} is the probability of a structural zero, and the {family.name} family has no zero part; "
-            "fit one such as family='zero_inflated_poisson' with zi_fixed='~ 1'."
-        )
+    if of_zero:
+        check_zero_part(fitted, kind)
     if scale == "probability" and (of_zero or not family.is_ordinal):
         raise ArgumentError(
             f"scale='probability' with kind={kind!r} gives one column for each level of an ordinal outcome, and the family is "
@@ -135,6 +133,21 @@ def request_of(fitted: FittedModel, kind: str, scale: str) -> Request:
     on_link = scale == "link"
     quantity = ("zero_predictor" if on_link else "zero") if of_zero else ("predictor" if on_link else "mean")
     return Request(effects, quantity, False)
+
+
+def check_zero_part(fitted: FittedModel, kind: str) -> None:
+    """Refuse a probability of a structural zero where there is none.
+
+    Raises
+    ------
+    ArgumentError
+    """
+    family = fitted.problem.family
+    if not family.has_zero_part:
+        raise ArgumentError(
+            f"kind={kind!r} is the probability of a structural zero, and the {family.name} family has no zero part; "
+            "fit one such as family='zero_inflated_poisson' with zi_fixed='~ 1'."
+        )
 
 
 def rows_of(

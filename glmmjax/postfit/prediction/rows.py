@@ -15,7 +15,17 @@ from glmmjax.fitted import FittedModel
 from glmmjax.likelihood.clusters import clusters_of_rows, outcome_columns, to_rows
 from glmmjax.likelihood.model_rows import ModelRows
 
-__all__ = ["in_all_rows", "model_rows", "own_clusters", "own_outcome", "own_rows", "read_own_rows", "read_rows", "to_caller_order"]
+__all__ = [
+    "in_all_rows",
+    "model_rows",
+    "own_clusters",
+    "own_outcome",
+    "own_rows",
+    "read_own_rows",
+    "read_rows",
+    "row_counts",
+    "to_caller_order",
+]
 
 
 def model_rows(rows: NewRows) -> ModelRows:
@@ -56,6 +66,12 @@ def own_outcome(fitted: FittedModel) -> tuple[np.ndarray, ...]:
 def own_clusters(fitted: FittedModel) -> np.ndarray:
     """(n,) number of the cluster of every row, in the order of ``design.groups``."""
     return clusters_of_rows(fitted.design.clusters, fitted.design.order)
+
+
+def row_counts(fitted: FittedModel) -> np.ndarray:
+    """(n,) how often each row fitted counts: its weight, else 1."""
+    counts = fitted.design.row_weights
+    return np.ones(len(fitted.design.row_labels)) if counts is None else counts
 
 
 def read_own_rows(fitted: FittedModel) -> NewRows:

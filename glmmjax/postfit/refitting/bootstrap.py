@@ -20,7 +20,7 @@ from glmmjax.estimation.family_limits import away_from_limits
 from glmmjax.estimation.objective import Problem
 from glmmjax.estimation.refits import Changes, Origin, refit_all, with_outcomes, with_weights
 from glmmjax.estimation.xla.program import as_program
-from glmmjax.fitted import FittedModel, modes_in_blocks, padding_of
+from glmmjax.fitted import FittedModel, check_rows_count_once, modes_in_blocks, padding_of
 from glmmjax.likelihood.clusters import Bucket, on_all_lanes
 from glmmjax.likelihood.covariance import lower_factor
 from glmmjax.likelihood.levels import CrossedFactors
@@ -172,6 +172,7 @@ def simulated_outcomes(fitted: FittedModel, seed: int, advice: str = _NO_DRAWS) 
     ArgumentError
         For a family without ``sample``.
     """
+    check_rows_count_once(fitted, "a bootstrap of simulated outcomes")
     wide = padding_of(fitted)
     theta, buckets = wide.vector(fitted.theta), jax.device_put(wide.buckets(fitted.design.clusters.buckets))  # once, for all data sets
     try:

@@ -17,12 +17,12 @@ from glmmjax.design.levels import check_has_clusters
 from glmmjax.estimation.objective import Problem
 from glmmjax.estimation.padding import Padding
 from glmmjax.estimation.xla.program import as_program
-from glmmjax.fitted import FittedModel, padding_of
+from glmmjax.fitted import FittedModel, check_rows_count_once, padding_of
 from glmmjax.likelihood.clusters import ClusterData, cluster_weights
 from glmmjax.likelihood.marginal import cluster_log_likelihoods_by_rule
 from glmmjax.likelihood.quadrature import Quadrature
 
-__all__ = ["cluster_hessians", "cluster_scores", "cluster_values", "cluster_weights_of"]
+__all__ = ["cluster_hessians", "cluster_scores", "cluster_scores_at", "cluster_values", "cluster_weights_of"]
 
 
 def cluster_values(fitted: FittedModel) -> np.ndarray:
@@ -32,8 +32,12 @@ def cluster_values(fitted: FittedModel) -> np.ndarray:
 
 def cluster_scores(fitted: FittedModel) -> np.ndarray:
     """(m, P) derivatives of each cluster's log-likelihood in theta, unweighted."""
-    wide = padding_of(fitted)
-    return wide.cut(_of_clusters(_scores, fitted, wide))
+    return cluster_scores_at(fitted.quadrature, fitted.theta, fitted.design.clusters, padding_of(fitted))
+
+
+def cluster_scores_at(quadrature: Quadrature, theta: np.ndarray, clusters: ClusterData, wide: Padding) -> np.ndarray:
+    """(m, P) the same of any model, with its padding ``wide``."""
+    return wide.cut(_run(_scores, quadrature, theta, clusters, wide))
 
 
 def cluster_hessians(fitted: FittedModel) -> np.ndarray:
@@ -45,14 +49,20 @@ def cluster_hessians(fitted: FittedModel) -> np.ndarray:
 def cluster_weights_of(fitted: FittedModel) -> np.ndarray:
     """(m,) weights of the clusters in the order of ``design.groups``."""
     check_has_clusters(fitted.design, "a result that compares clusters, or leaves some of them out,")
+    if fitted.design.group_name is None:
+        check_rows_count_once(fitted, "a method that takes clusters as units, which without random effects are the rows,")
     return cluster_weights(fitted.design.clusters)
 
 
 def _of_clusters(program: Any, fitted: FittedModel, wide: Padding) -> np.ndarray:
     check_has_clusters(fitted.design, "the log-likelihood of each cluster, on which robust errors, influence and score tests rest,")
+    return _run(program, fitted.quadrature, fitted.theta, fitted.design.clusters, wide)
+
+
+def _run(program: Any, quadrature: Quadrature, theta: np.ndarray, clusters: ClusterData, wide: Padding) -> np.ndarray:
     likelihood = dataclasses.replace(wide.problem, penalty=None, is_intercept=())  # one program with and without a penalty
     with jax.enable_x64(True):
-        return np.asarray(program(likelihood, fitted.quadrature, wide.vector(fitted.theta), wide.clusters(fitted.design.clusters)))
+        return np.asarray(program(likelihood, quadrature, wide.vector(theta), wide.clusters(clusters)))
 
 
 @as_program((0, 1))

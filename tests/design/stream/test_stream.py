@@ -76,7 +76,7 @@ def test_a_streamed_fit_equals_the_fit_in_memory(streamed, in_memory):
 def test_the_likelihood_of_chunks_equals_that_of_all_clusters(data, in_memory):
     fitted = in_memory.fitted_model
     source = gj.stream(cut(data, 37), chunk_rows=100)
-    given = ModelArguments(MODEL["fixed"], MODEL["random"], source, gj.families.Binomial(), "w", "o")
+    given = ModelArguments(MODEL["fixed"], MODEL["random"], source, gj.families.Binomial(), "w", offset="o")
     with jax.enable_x64(True), streamed_design(given, {}, SMALL) as (design, files):
         assert files.n_chunks > 5
         rule = padded_rule(fitted.n_agq, 1)
@@ -127,7 +127,7 @@ def test_anova_of_streams_compares_digests_and_names(data, streamed, in_memory):
 
 def design_of(frames, fixed, random="~ 1 | id", family="binomial", weights=None, offset=None, chunk_rows=100, env=None):
     """(design, all buckets as read from disk) of a stream."""
-    given = ModelArguments(fixed, random, gj.stream(frames, chunk_rows=chunk_rows), resolve_family(family), weights, offset)
+    given = ModelArguments(fixed, random, gj.stream(frames, chunk_rows=chunk_rows), resolve_family(family), weights, offset=offset)
     with streamed_design(given, env or {}, SMALL) as (design, files):
         chunks = [files.read(chunk) for chunk in range(files.n_chunks)]
         bounds = [files.bounds(chunk) for chunk in range(files.n_chunks)]

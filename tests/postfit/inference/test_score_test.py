@@ -124,3 +124,29 @@ def test_a_singular_fit_and_an_ordinal_one_against_refits(singular_fit):
     fit = gj.mixed_model("y ~ 1", random="~ 1 | g", data=data, family="cumulative")
     ratio = gj.anova(fit, fit.update(fixed="y ~ x"))
     assert fit.score_test("x").statistic == pytest.approx(ratio.statistic, rel=0.1)
+
+
+def test_the_robust_test_is_the_closed_form_of_a_logistic_regression(no_effects_fit, intro_binomial):
+    """Boos (1992): rows are the units of a model without random effects."""
+    X = np.asarray(own_rows(no_effects_fit.fitted_model).X[0]).T
+    Z = np.column_stack([intro_binomial["time"].to_numpy() ** 2, intro_binomial["time"].to_numpy() ** 3])
+    mean = 1 / (1 + np.exp(-X @ no_effects_fit.fitted_model.theta))
+    weight, residual = mean * (1 - mean), intro_binomial["y"].to_numpy() - mean
+    explained = (Z.T * weight) @ X @ np.linalg.inv((X.T * weight) @ X)
+    parts = residual[:, None] * (Z - X @ explained.T)
+    score, meat = Z.T @ residual, parts.T @ parts
+    found = no_effects_fit.score_test("I(time**2) + I(time**3)", robust=True)
+    assert found.statistic == pytest.approx(score @ np.linalg.solve(meat, score), rel=1e-5)
+    np.testing.assert_allclose(found.table["variance"], np.diagonal(meat), rtol=1e-6)
+    plain = no_effects_fit.score_test("I(time**2) + I(time**3)")
+    np.testing.assert_allclose(found.table["one_step"], plain.table["one_step"], rtol=1e-9)  # of the model, whatever the variance
+    adjusted = no_effects_fit.score_test("I(time**2) + I(time**3)", robust="CR1")
+    n = len(intro_binomial)
+    assert adjusted.statistic == pytest.approx(found.statistic * (n - 1) / n, rel=1e-9)
+
+
+def test_the_robust_test_of_a_mixed_model_is_close_to_the_robust_wald_test_of_a_refit(intro_fit):
+    refit = intro_fit.update(fixed="y ~ sex * time + I(time**2)").wald_test("I(time ** 2) = 0", robust=True)
+    assert intro_fit.score_test("I(time**2)", robust=True).statistic == pytest.approx(refit.statistic, abs=0.1)
+    with pytest.raises(ArgumentError, match="robust='CR3' corrects the covariance of estimates"):
+        intro_fit.score_test("I(time**2)", robust="CR3")

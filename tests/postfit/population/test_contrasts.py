@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from glmmjax.errors import ArgumentError
-from glmmjax.postfit.population.contrasts import adjusted
+from glmmjax.postfit.uncertainty.multiple_comparisons import adjusted_tests
 from tests.postfit.stated import stated_fit, stated_params
 
 pytestmark = pytest.mark.usefixtures("compile_quickly")
@@ -77,15 +77,65 @@ def test_single_rows_are_named_by_their_labels(intro_fit, intro_binomial):
 
 
 def test_adjustments(intro_fit):
-    """Holm's steps by hand: 4 x 0.01, 3 x 0.02, 2 x 0.03, 1 x 0.04 and no smaller than the one before."""
-    p = np.array([0.04, 0.01, 0.03, 0.02])
-    np.testing.assert_allclose(adjusted(p, "bonferroni"), [0.16, 0.04, 0.12, 0.08])
-    np.testing.assert_allclose(adjusted(p, "holm"), [0.06, 0.04, 0.06, 0.06])
-    np.testing.assert_array_equal(adjusted(p, None), p)
-    plain, holm = intro_fit.contrasts(GRID), intro_fit.contrasts(GRID, adjust="holm")
-    np.testing.assert_allclose(holm["p_value"], adjusted(plain["p_value"].to_numpy(), "holm"))
-    wider = (holm["upper"] - holm["lower"]) / (plain["upper"] - plain["lower"])
-    np.testing.assert_allclose(wider, 2.638257273476751 / 1.959963984540054, rtol=1e-10)  # normal quantile of 1 - 0.05 / 12
+    plain = intro_fit.contrasts(GRID)
+    for adjust, reach in [("holm", 2.638257273476751), ("fdr_bh", 2.638257273476751), ("tukey", 2.5689)]:
+        # 2.638: normal quantile of 1 - 0.05 / 12; 2.569 = 3.633 / sqrt(2), the studentised range of four means in printed tables
+        found = intro_fit.contrasts(GRID, adjust=adjust)
+        wider = (found["upper"] - found["lower"]) / (plain["upper"] - plain["lower"])
+        np.testing.assert_allclose(wider, reach / 1.959963984540054, rtol=1e-4)
+    p = np.sort(plain["p_value"])
+    np.testing.assert_allclose(np.sort(intro_fit.contrasts(GRID, adjust="bonferroni")["p_value"]), np.minimum(1, 6 * p))
+    fdr = np.minimum.accumulate((6 / np.arange(1, 7) * p)[::-1])[::-1]
+    np.testing.assert_allclose(np.sort(intro_fit.contrasts(GRID, adjust="fdr_bh")["p_value"]), fdr)
+
+
+def test_dunnett_takes_the_correlations_of_the_contrasts(intro_fit):
+    """On the link all times against the first one are the same test, so that nothing is adjusted."""
+    times = {"sex": "male", "time": [0.0, 1.0, 5.0]}
+    plain = intro_fit.contrasts(times, "reference", comparison="link")
+    found = intro_fit.contrasts(times, "reference", comparison="link", adjust="dunnett")
+    np.testing.assert_allclose(found["p_value"], plain["p_value"], rtol=1e-6, atol=1e-12)
+    np.testing.assert_allclose(found["upper"], plain["upper"], rtol=1e-5)
+    weights = np.array([[-1.0, 1, 0, 0], [-1, 0, 1, 0], [-1, 0, 0, 1]])
+    fixed, X = intro_fit.cov_params().to_numpy(), np.array([[1, 0, 0, 0], [1, 0, 5, 0], [1, 1, 0, 0], [1, 1, 5, 5.0]])
+    spread = weights @ X @ fixed @ X.T @ weights.T
+    scale = np.sqrt(np.diagonal(spread))
+    z = weights @ X @ intro_fit.fe_params.to_numpy() / scale
+    expected, _ = adjusted_tests(z, spread / np.outer(scale, scale), 4, "dunnett", 0.95)
+    found = intro_fit.contrasts(GRID, "reference", comparison="link", adjust="dunnett")
+    np.testing.assert_allclose(found["p_value"], expected, atol=1e-5)
+    assert (found["p_value"] >= intro_fit.contrasts(GRID, "reference", comparison="link")["p_value"]).all()
+
+
+def test_within_strata(intro_fit, intro_binomial):
+    found = intro_fit.contrasts(GRID, within="time", adjust="bonferroni")
+    assert list(found.index) == [(0.0, "female - male"), (5.0, "female - male")]
+    assert found.index.names == ["time", "contrast"]
+    for time, row in zip((0.0, 5.0), found.itertuples(), strict=True):
+        alone = intro_fit.contrasts({"sex": ["male", "female"], "time": time}).iloc[0]  # one test a stratum: nothing to adjust
+        np.testing.assert_allclose([row.estimate, row.p_value, row.lower], alone[["estimate", "p_value", "lower"]], rtol=1e-10)
+    both = pd.concat([intro_binomial.assign(sex=sex) for sex in ("male", "female")])
+    by = intro_fit.contrasts(both, by="sex", within="time", kind="marginal")
+    assert len(by) == intro_binomial["time"].nunique()
+    one = both[both["time"] == both["time"].iloc[0]]
+    np.testing.assert_allclose(by["estimate"].iloc[0], intro_fit.contrasts(one, by="sex", kind="marginal")["estimate"].iloc[0], rtol=1e-10)
+    three = {"sex": ["male", "female"], "time": [0.0, 1.0, 5.0]}
+    swapped = intro_fit.contrasts(three, {"late": {1.0: -1, 5.0: 1}}, within="sex")
+    assert list(swapped.index) == [("male", "late"), ("female", "late")]
+    with pytest.raises(ArgumentError, match=r"within=\['sex', 'time'\] leaves no column whose values are compared"):
+        intro_fit.contrasts(GRID, within=["sex", "time"])
+
+
+def test_the_kind_is_in_the_head(intro_fit):
+    """At random effects of 0 by default, as emmeans and predict have it."""
+    rows = {"sex": ["male", "female"], "time": 2.0}
+    default = intro_fit.contrasts(rows)
+    assert default.columns.name == intro_fit.marginal_means(rows).columns.name == intro_fit.effects(rows).columns.name == "mean_subject"
+    pd.testing.assert_frame_equal(default, intro_fit.contrasts(rows, kind="mean_subject"))
+    table = pd.DataFrame({"sex": ["male", "female"], "time": 2.0})
+    assert intro_fit.predict(table).name == intro_fit.predict(table, interval=0.9).columns.name == "mean_subject"
+    np.testing.assert_allclose(default["estimate"], np.diff(intro_fit.predict(table)), rtol=1e-10)
+    assert intro_fit.contrasts(rows, kind="marginal").columns.name == "marginal"
 
 
 def test_levels_of_an_ordinal_outcome():
@@ -105,7 +155,9 @@ def test_levels_of_an_ordinal_outcome():
     ("arguments", "message"),
     [
         ({"comparison": "hazard_ratio"}, "comparison='hazard_ratio' is not known"),
-        ({"adjust": "tukey"}, "adjust='tukey' is not known; choose one of None, 'bonferroni', 'holm'"),
+        ({"adjust": "scheffe"}, "adjust='scheffe' is not known; choose one of None, 'tukey', 'dunnett'"),
+        ({"adjust": "tukey", "contrast": "reference"}, "adjust='tukey' is for contrast='pairwise'; take adjust='single_step'"),
+        ({"kind": "zero_part"}, "the binomial family has no zero part"),
         ({"contrast": "helmert"}, "contrast='helmert' is not known"),
         ({"contrast": np.ones((1, 3))}, r"shape \(1, 3\) and must hold finite weights, one column for each of the 4 means"),
         ({"contrast": {"a": {"other": 1.0}}}, "a weight for 'other'"),

@@ -41,7 +41,7 @@ def test_rows_keep_their_columns_and_labels(intro_fit, intro_binomial):
 
 
 def test_marginal_effects_are_marginal_means(intro_fit):
-    found, means = intro_fit.effects(GRID, kind="marginal"), intro_fit.marginal_means(GRID)
+    found, means = intro_fit.effects(GRID, kind="marginal"), intro_fit.marginal_means(GRID, kind="marginal")
     for name in ("estimate", "std_error", "lower", "upper"):
         np.testing.assert_allclose(found[name], means[name], rtol=1e-12)
     on_link = intro_fit.effects(GRID, kind="marginal", scale="link")
@@ -69,10 +69,32 @@ def test_levels_of_an_ordinal_outcome():
     np.testing.assert_allclose(found.groupby("x")["estimate"].sum(), 1.0, rtol=1e-12)
 
 
+def test_the_zero_part():
+    """Probability and logit at random effects of 0; the differences of contrasts from them."""
+    data = pd.DataFrame({"id": np.repeat(np.arange(8), 3), "x": np.linspace(-1, 1, 24), "y": np.tile([0, 1, 2], 8)})
+    params = stated_params(np.array([0.3, 0.2]), np.array([[0.5]]), gamma=np.array([-0.4, 0.9]))
+    fit = stated_fit(params, "y ~ x", "~ 1 | id", data=data, family="zero_inflated_poisson", zi_fixed="~ x")
+    found, on_link = (fit.effects({"x": [0.0, 1.0]}, kind="zero_part", scale=scale) for scale in ("response", "link"))
+    assert found.columns.name == "zero_part"
+    zero = 1 / (1 + np.exp([0.4, -0.5]))
+    np.testing.assert_allclose(found["estimate"], zero, rtol=1e-10)
+    np.testing.assert_allclose(on_link["estimate"], [-0.4, 0.5], rtol=1e-10)
+    error = 0.1 * np.sqrt([1.0, 2.0])  # each estimate has the standard error 0.1
+    np.testing.assert_allclose(on_link["std_error"], error, rtol=1e-8)
+    np.testing.assert_allclose(found["std_error"], zero * (1 - zero) * error, rtol=1e-8)
+    np.testing.assert_allclose(found["upper"], 1 / (1 + np.exp(-(np.array([-0.4, 0.5]) + 1.959963984540054 * error))), rtol=1e-8)
+    np.testing.assert_allclose(fit.contrasts({"x": [0.0, 1.0]}, kind="zero_part", comparison="link")["estimate"], [0.9], rtol=1e-10)
+    np.testing.assert_allclose(fit.marginal_means({"x": [0.0, 1.0]}, kind="zero_part")["estimate"], zero, rtol=1e-10)
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"kind": "zero_part"}, ArgumentError, "kind='zero_part' is not known"),
+        (
+            {"kind": "zero_part"},
+            ArgumentError,
+            "kind='zero_part' is the probability of a structural zero, and the binomial family has no zero part",
+        ),
         ({"scale": "probability"}, ArgumentError, "scale='probability' is not known; choose one of 'response', 'link'"),
         ({"newdata": {"id": [1]}}, ArgumentError, "values for 'id', which is no covariate of the model"),
         ({"newdata": {"sex": ["unknown"]}}, DesignError, "a level that the rows fitted do not have"),

@@ -39,14 +39,14 @@ def test_reference_means(postfit_case):
     if postfit_case.name == "o23":
         pytest.skip("R's hurdle log-normal has means of log(y)")
     fitted, stored = postfit_case.fit, postfit_case.p["fitted"]
-    found = fitted.marginal_means()["estimate"]
+    found = fitted.marginal_means(kind="marginal")["estimate"]
     if "marginal_means_exact_engine" in stored and not postfit_case.fit.fitted_model.problem.family.has_zero_part:
         np.testing.assert_allclose(found, stored["marginal_means_exact_engine"], rtol=2e-4)
 
 
 def test_standard_errors_are_those_of_finite_differences(intro_fit, intro_binomial):
     fitted, rows = intro_fit.fitted_model, intro_binomial.head(5)
-    found = intro_fit.marginal_means(rows)
+    found = intro_fit.marginal_means(rows, kind="marginal")
     step = 1e-5
     with jax.enable_x64(True):
         own = jax.tree.map(lambda leaf: leaf[..., :5], own_rows(fitted))
@@ -55,7 +55,7 @@ def test_standard_errors_are_those_of_finite_differences(intro_fit, intro_binomi
         jacobian = np.stack([(mean(fitted.theta + d) - mean(fitted.theta - d)) / (2 * step) for d in step * np.eye(len(fitted.theta))], 1)
     for robust in (False, "CR1"):
         error = np.sqrt(np.diag(jacobian @ covariance(fitted, robust) @ jacobian.T))
-        np.testing.assert_allclose(intro_fit.marginal_means(rows, robust=robust)["std_error"], error, rtol=1e-6)
+        np.testing.assert_allclose(intro_fit.marginal_means(rows, kind="marginal", robust=robust)["std_error"], error, rtol=1e-6)
     logit = Logit().link(jnp.asarray(found["estimate"].to_numpy()))
     reach = 1.959963984540054 * found["std_error"] / (found["estimate"] * (1 - found["estimate"]))
     np.testing.assert_allclose(found["lower"], 1 / (1 + np.exp(-(logit - reach.to_numpy()))), rtol=1e-5)
@@ -102,7 +102,6 @@ def test_levels_of_an_ordinal_outcome():
     """The probit link attenuates by sqrt(1 + D)."""
     family, params = gj.families.Cumulative("probit"), stated_params(np.array([0.8, -0.4]), np.array([[1.2]]), phi=np.array([-0.5, 0.3]))
     fit = _ordinal(family, params)
-    found = fit.marginal_means({"x": [0.0, 1.0], "x2": 0.0})
     thresholds = np.array([-0.5, -0.5 + np.exp(0.3)])
     for x, kind, scale in ((0.0, "marginal", np.sqrt(2.44)), (1.0, "mean_subject", 1.0)):
         found = fit.marginal_means({"x": x, "x2": 0.0}, kind=kind)
@@ -118,7 +117,7 @@ def test_a_dispersion_model_and_a_log_normal_mean():
     data = DATA.assign(y=np.exp(DATA["x"]))
     params = stated_params(np.array([0.2, 0.5]), np.array([[0.6]]), delta=np.array([-0.5, 0.3]))
     fit = stated_fit(params, "y ~ x", "~ 1 | id", data=data, family="lognormal", dispersion="~ x")
-    found = fit.marginal_means({"x": [0.5]})
+    found = fit.marginal_means({"x": [0.5]}, kind="marginal")
     exact = np.exp(0.2 + 0.25 + 0.18 + 0.5 * np.exp(2 * (-0.5 + 0.15)))
     np.testing.assert_allclose(found["estimate"], [exact], rtol=1e-10)
     slope = np.array([1, 0.5, 0.6, np.exp(-0.7), 0.5 * np.exp(-0.7)])  # of the logarithm, in beta, the sd, delta
@@ -144,7 +143,11 @@ def test_a_second_call_compiles_nothing(intro_fit, intro_binomial):
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"kind": "subject_specific"}, ArgumentError, "kind='subject_specific' is not known; choose one of 'marginal'"),
+        (
+            {"kind": "subject_specific"},
+            ArgumentError,
+            "kind='subject_specific' is not known; choose one of 'mean_subject', 'marginal', 'zero_part'",
+        ),
         ({"level": 95}, ArgumentError, "level=95 must be a number between 0 and 1"),
         ({"by": "sex", "average": True}, ArgumentError, "give one of the two"),
         ({"by": "centre"}, ArgumentError, "by='centre' names 'centre', and the rows have no such column"),

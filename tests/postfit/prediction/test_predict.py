@@ -82,7 +82,7 @@ def test_order_labels_and_missing_values(intro_fit, six):
     rows.loc["r3", "time"] = np.nan
     found = intro_fit.predict(rows, kind="subject_specific")
     assert list(found.index) == list(rows.index)
-    assert found.name == "prediction"
+    assert found.name == "subject_specific"
     assert list(found.index[found.isna()]) == ["r3"]
     again = intro_fit.predict(rows.iloc[::-1], kind="subject_specific")
     np.testing.assert_allclose(again.iloc[::-1], found, atol=1e-10)

@@ -14,6 +14,7 @@ import scipy.stats
 
 import glmmjax as gj
 from glmmjax.errors import ArgumentError, ConvergenceWarning, RowsNotKeptError
+from glmmjax.plots.refitting import _free_places
 from glmmjax.postfit.refitting import influence
 from glmmjax.postfit.refitting.influence import Influence, cooks_distances, leave_cluster_out, refitted_without
 from glmmjax.results import InfluenceResults
@@ -227,8 +228,19 @@ def test_the_picture_has_a_stem_for_each_cluster_and_names_the_largest(intro_fit
     assert ax.get_ylabel() == "Cook's distance"
     assert "(id)" in ax.get_xlabel()
     ax.figure.savefig(tmp_path / "influence.png")
-    assert intro_fit.plot_influence(ax, scaled=True) is ax
+    assert intro_fit.plot_influence(scaled=True, ax=ax) is ax
     assert not intro_fit.influence().plot(n_labels=0).texts
     assert isinstance(distances, pd.Series)
     assert distances.index.name == "id"
+    plt.close("all")
+
+
+def test_labels_do_not_cover_one_another(intro_fit):
+    ax = intro_fit.plot_influence(method="one_step", n_labels=8)
+    ax.figure.canvas.draw()
+    boxes = [text.get_window_extent() for text in ax.texts]
+    assert len(boxes) == 8
+    assert not any(a.overlaps(b) for k, a in enumerate(boxes) for b in boxes[:k])
+    crowded = _free_places([(0.5, 0.5)] * 4)
+    assert len(set(crowded)) == 4
     plt.close("all")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from glmmjax.postfit.many.adjustment import adjusted
+from glmmjax.postfit.uncertainty.adjustment import adjusted
 
 P = np.array([0.01, 0.04, 0.03, 0.2, 0.005, 0.04, 1.0])
 
