@@ -5,6 +5,7 @@ Contrasts within strata are made of the means of one stratum; ``contrast_weights
 
 from __future__ import annotations
 
+import functools
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,10 +16,11 @@ from glmmjax.families.links import Identity, Link, Log, Logit
 from glmmjax.fitted import FittedModel
 from glmmjax.postfit.population.contrast_weights import Stratum, strata_of, weights_of
 from glmmjax.postfit.population.marginal_means import Values, grouped_values
-from glmmjax.postfit.uncertainty.delta_method import propagated
+from glmmjax.postfit.uncertainty.delta_method import propagated, propagated_variances
 from glmmjax.postfit.uncertainty.link_intervals import on_scale
 from glmmjax.postfit.uncertainty.multiple_comparisons import adjusted_tests
 from glmmjax.postfit.uncertainty.vcov import covariance
+from glmmjax.values import check_size
 
 __all__ = ["ADJUSTMENTS", "COMPARISONS", "Contrasts", "contrasts"]
 
@@ -120,13 +122,19 @@ def _tested(
     values, jacobian = means
     estimate, found = values @ weights.T, []
     for row, by_theta in zip(estimate, np.einsum("kg,ogp->okp", weights, jacobian), strict=True):
-        spread = propagated(by_theta, theta_covariance)
-        error = np.sqrt(np.maximum(np.diagonal(spread), 0.0))
+        error = np.sqrt(propagated_variances(by_theta, theta_covariance))
         z = np.divide(row, error, out=np.full(row.shape, np.nan), where=error > 0)
-        correlation = np.divide(spread, np.outer(error, error), out=np.eye(len(error)), where=np.outer(error, error) > 0)
+        correlation = functools.partial(_correlation, by_theta, theta_covariance, error)
         p_value, reach = adjusted_tests(z, correlation, weights.shape[1], adjust, level)
         found.append((row, error, z, p_value, np.full(row.shape, reach)))
     return tuple(np.stack(column) for column in zip(*found, strict=True))
+
+
+def _correlation(by_theta: np.ndarray, theta_covariance: np.ndarray, error: np.ndarray) -> np.ndarray:
+    """(k, k) of the estimates of k contrasts."""
+    check_size(f"contrasts: the correlations of {len(error):,} contrasts", (len(error), len(error)), "take adjust='holm', or fewer rows")
+    sizes = np.outer(error, error)
+    return np.divide(propagated(by_theta, theta_covariance), sizes, out=np.eye(len(error)), where=sizes > 0)
 
 
 def _outcome_levels(fitted: FittedModel, kind: str) -> tuple[Any, ...]:

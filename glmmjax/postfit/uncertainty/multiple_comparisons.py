@@ -27,13 +27,15 @@ _ACCURACY = 1e-6  # of a multivariate normal probability
 _MOST_POINTS = 1_000_000  # of its integration
 
 
-def adjusted_tests(z: np.ndarray, correlation: np.ndarray, n_means: int, method: str | None, level: float) -> tuple[np.ndarray, float]:
+def adjusted_tests(
+    z: np.ndarray, correlation: Callable[[], np.ndarray], n_means: int, method: str | None, level: float
+) -> tuple[np.ndarray, float]:
     """P-values (k,) of k comparisons, and half the width of their intervals in standard errors.
 
     Parameters
     ----------
     z : (k,) test statistics; NaN is no test.
-    correlation : (k, k) of the statistics.
+    correlation : gives that of the statistics (k, k), for the methods that need it: there may be many of them.
     n_means : number of means that are compared.
     method : None, "bonferroni", "holm", "fdr_bh", "tukey", "dunnett" or "single_step".
     level : coverage of the intervals: of each for None, of all together otherwise. Holm's method and the false discovery rate have no
@@ -42,7 +44,7 @@ def adjusted_tests(z: np.ndarray, correlation: np.ndarray, n_means: int, method:
     if method == "tukey":
         return _studentised_range(z, n_means, level)
     if method in ("dunnett", "single_step"):
-        return _single_step(z, correlation, level)
+        return _single_step(z, correlation(), level)
     p_value = normal_two_sided(z)
     if method is None:
         return p_value, normal_quantile(level)

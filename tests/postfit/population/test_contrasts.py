@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import glmmjax as gj
 from glmmjax.errors import ArgumentError
 from glmmjax.postfit.uncertainty.multiple_comparisons import adjusted_tests
 from tests.postfit.stated import stated_fit, stated_params
@@ -101,7 +102,7 @@ def test_dunnett_takes_the_correlations_of_the_contrasts(intro_fit):
     spread = weights @ X @ fixed @ X.T @ weights.T
     scale = np.sqrt(np.diagonal(spread))
     z = weights @ X @ intro_fit.fe_params.to_numpy() / scale
-    expected, _ = adjusted_tests(z, spread / np.outer(scale, scale), 4, "dunnett", 0.95)
+    expected, _ = adjusted_tests(z, lambda: spread / np.outer(scale, scale), 4, "dunnett", 0.95)
     found = intro_fit.contrasts(GRID, "reference", comparison="link", adjust="dunnett")
     np.testing.assert_allclose(found["p_value"], expected, atol=1e-5)
     assert (found["p_value"] >= intro_fit.contrasts(GRID, "reference", comparison="link")["p_value"]).all()
@@ -175,3 +176,13 @@ def test_means_outside_the_range_are_refused(poisson_fit, intro_fit, intro_binom
         poisson_fit.contrasts({"sex": ["male", "female"], "time": 9.0}, comparison="odds_ratio")
     with pytest.raises(ArgumentError, match="missing values, which no contrast can use"):
         intro_fit.contrasts(intro_binomial.head(2).assign(time=[np.nan, 1.0]))
+
+
+def test_thousands_of_contrasts_need_no_matrix_of_them(monkeypatch):
+    """Pairwise contrasts of 800 rows number 319,600; their correlations, 800 GB, are asked for by two adjustments alone."""
+    data = gj.datasets.load_intro_binomial()
+    fit = gj.mixed_model("y ~ sex * time", random="~ 1 | id", data=data, family="binomial")
+    assert len(fit.contrasts(data.head(300))) == 300 * 299 // 2
+    monkeypatch.setattr("glmmjax.values._MOST_BYTES", 8 * 1_000_000)  # fewer than the correlations, more than the weights
+    with pytest.raises(ArgumentError, match=r"correlations of 1,225 contrasts takes .*take adjust='holm', or fewer rows"):
+        fit.contrasts(data.head(50), adjust="single_step")
