@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from glmmjax.design import make_design
-from glmmjax.errors import GlmmError
+from glmmjax.errors import DesignWarning, GlmmError
 
 RANDOM = "~ 1 | id"
 
@@ -117,7 +117,9 @@ def test_advice_on_random_effects(data):
     (statement,) = advice_in(message_of(data, "y ~ x", "~ 1 | g1:g2"), r"(df\['g12'\] = .*), and write \| g12")
     exec(statement, {"df": data})
     assert make_design("y ~ x", "~ 1 | g12", data=data, family="binomial").groups[0] == "0/0"
-    (group,) = advice_in(message_of(data, "y ~ x + (1 | g1) + (1 | g2)", None), r"write \| (g1/g2) if each g2 belongs to one g1")
+    with pytest.warns(DesignWarning, match=r"are nested and not crossed; \| (g1/g2) integrates") as given:
+        make_design("y ~ x + (1 | g1) + (1 | g2)", data=data, family="binomial")
+    (group,) = advice_in(str(given[0].message), r"are nested and not crossed; \| (g1/g2) integrates")
     assert make_design("y ~ x", f"~ 1 | {group}", data=data, family="binomial").n_upper == 1
     (bars,) = advice_in(message_of(data, "y ~ (1 | id) + (x | id)", None), r"as in (\(1 \| id\) \+ \(0 \+ x \| id\))")
     assert make_design(f"y ~ x + {bars}", data=data, family="binomial").random_names == ("Intercept", "x")

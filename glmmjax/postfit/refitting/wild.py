@@ -35,7 +35,9 @@ def wild_draws(fitted: FittedModel, n: int, multipliers: str, seed: int) -> np.n
     A direction without variance (at a singular D, at a limit of the family) does not move.
     """
     steps = (cluster_weights_of(fitted)[:, None] * cluster_scores(fitted)) @ np.nan_to_num(theta_covariance(fitted))
-    theta = fitted.theta + _DRAWS[multipliers](np.random.default_rng(int(seed)), (n, len(steps))) @ steps
+    drawn = _DRAWS[multipliers](np.random.default_rng(int(seed)), (n, len(steps)))
+    # a matrix product would round a draw differently where there are more of them
+    theta = fitted.theta + np.einsum("rm,mp->rp", drawn, steps)
     random, covariance = fitted.problem.layout.random, fitted.problem.layout.covariance
     theta[:, random] *= covariance.signs(theta[:, random])
     return theta
