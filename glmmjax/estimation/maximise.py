@@ -23,11 +23,13 @@ from glmmjax.estimation.second_starts import dispersed
 from glmmjax.estimation.sequence import FIRST_ORDER
 from glmmjax.estimation.settling import settled
 from glmmjax.estimation.starting_values import Start
-from glmmjax.likelihood.clusters import Bucket
+from glmmjax.likelihood.clusters import Bucket, padded_rows
 from glmmjax.likelihood.quadrature import Quadrature
 from glmmjax.options import Options
 
 __all__ = ["maximise", "maximise_streamed"]
+
+_LONG_CROSSED = 10_000  # rows of crossed factors from which on a fit takes longer than compiling saves
 
 
 def maximise(
@@ -59,7 +61,7 @@ def maximise(
     if mesh is not None:
         data = on_mesh(settings, integral, mesh, fits_one_program)
     elif fits_one_program:
-        data = small(settings, integral, every_step)
+        data = small(settings, integral, every_step, takes_long=problem.prior.is_crossed and padded_rows(buckets) > _LONG_CROSSED)
     else:
         data = in_memory(settings, integral)
     start = None if initial is None else space.theta(initial)

@@ -17,7 +17,7 @@ from jax import Array
 
 from glmmjax.families.base import Family
 from glmmjax.likelihood.clusters import Bucket
-from glmmjax.likelihood.crossed_curvature import level_covariances, log_det
+from glmmjax.likelihood.crossed_curvature import level_covariances
 from glmmjax.likelihood.crossed_modes import CrossedPeak, find_crossed_peak, from_levels
 from glmmjax.likelihood.levels import CrossedFactors
 from glmmjax.likelihood.params import Params
@@ -57,7 +57,7 @@ def _value(params: Params, block: Bucket, start: Array, family: Family, prior: P
     f, factors = crossed_integrand(params, block, family, prior), crossed_levels(block)
     peak, found = find_crossed_peak(f, factors, start)
     n_effects = sum(q * n for q, n in zip(factors.n_effects, factors.n_levels, strict=True))
-    return peak.value + 0.5 * n_effects * math.log(2.0 * math.pi) - 0.5 * log_det(found) + log_base(f).sum(), peak
+    return peak.value + 0.5 * n_effects * math.log(2.0 * math.pi) - 0.5 * found.log_det + log_base(f).sum(), peak
 
 
 def crossed_integrand(params: Params, block: Bucket, family: Family, prior: Prior) -> Integrand:

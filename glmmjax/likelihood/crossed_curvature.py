@@ -11,6 +11,7 @@ and ``log|H| = sum_a log|H_aa| + log|S|``. The cost is that of one dense Cholesk
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -22,7 +23,18 @@ from glmmjax.likelihood.row_derivatives import RowDerivatives
 from glmmjax.likelihood.rows import Integrand
 from glmmjax.likelihood.small_matrices import Matrix, cholesky, inverse_transpose, symmetric
 
-__all__ = ["Curvature", "Effects", "curvature_at", "inner_product", "level_covariances", "log_det", "solve", "sums_by_level"]
+__all__ = [
+    "Curvature",
+    "Effects",
+    "Inverted",
+    "change_of",
+    "curvature_at",
+    "inner_product",
+    "inverted",
+    "level_covariances",
+    "solve",
+    "sums_by_level",
+]
 
 Effects = tuple[Array, ...]  # (q_k, n_levels) for each factor
 
@@ -44,6 +56,39 @@ class Curvature(NamedTuple):
     schur: Array
 
 
+class Inverted(NamedTuple):
+    """H, ready to be solved with.
+
+    Attributes
+    ----------
+    root : as in ``Curvature``
+    across : as in ``Curvature``
+    inverse : (N, N) of the Schur complement: the covariance of the effects of all other factors, given the outcomes
+    log_det : () log determinant of H
+    factor : (N, N) Cholesky factor of the Schur complement; no derivative is taken of it
+    """
+
+    root: Matrix
+    across: Array
+    inverse: Array
+    log_det: Array
+    factor: Array
+
+
+def inverted(found: Curvature) -> Inverted:
+    """H with the inverse of its Schur complement."""
+    factor = jnp.linalg.cholesky(found.schur)
+    inverse = jax.scipy.linalg.cho_solve((factor, True), jnp.eye(len(factor), dtype=factor.dtype))
+    return Inverted(found.root, found.across, inverse, found.log_det + 2.0 * jnp.log(jnp.diagonal(factor)).sum(), factor)
+
+
+def change_of(at: Inverted, change: Curvature) -> Inverted:
+    """How ``inverted`` changes where H does, by two products and no solve."""
+    inverse = -jnp.matmul(jnp.matmul(at.inverse, change.schur, precision="highest"), at.inverse, precision="highest")
+    log_det = change.log_det + (at.inverse * change.schur).sum()
+    return Inverted(change.root, change.across, inverse, log_det, jnp.zeros_like(at.factor))
+
+
 def curvature_at(f: Integrand, factors: CrossedFactors, rows: RowDerivatives) -> Curvature:
     """H from the curvatures of the rows."""
     zl, weight = f.x.zl[0, :, 0], -rows.curvature[0][0, 0]
@@ -58,17 +103,12 @@ def curvature_at(f: Integrand, factors: CrossedFactors, rows: RowDerivatives) ->
     return Curvature(root, of_blocks, weight, _schur(zl, factors, weight, jnp.stack(half)))
 
 
-def log_det(found: Curvature) -> Array:
-    """() log|H|."""
-    return found.log_det + _log_det(found.schur)
-
-
-def level_covariances(f: Integrand, factors: CrossedFactors, found: Curvature) -> tuple[Array, ...]:
+def level_covariances(f: Integrand, factors: CrossedFactors, found: Inverted) -> tuple[Array, ...]:
     """(q_k, q_k, n_levels) blocks of ``H^-1`` of the levels of each factor."""
-    zl, covariance, blocks, first = f.x.zl[0, :, 0], _inverse(found.schur), [], 0
+    zl, covariance, blocks, first = f.x.zl[0, :, 0], found.inverse, [], 0
     for k, (q, n) in enumerate(zip(factors.n_effects, factors.n_levels, strict=True)):
         if k == factors.eliminated:
-            blocks.append(_eliminated_covariances(zl, factors, found, covariance))
+            blocks.append(_eliminated_covariances(zl, factors, found))
         else:
             own = covariance[first : first + q * n, first : first + q * n].reshape(q, n, q, n)
             blocks.append(jnp.diagonal(own, axis1=1, axis2=3))
@@ -76,10 +116,10 @@ def level_covariances(f: Integrand, factors: CrossedFactors, found: Curvature) -
     return tuple(blocks)
 
 
-def _eliminated_covariances(zl: Array, factors: CrossedFactors, found: Curvature, covariance: Array) -> Array:
+def _eliminated_covariances(zl: Array, factors: CrossedFactors, found: Inverted) -> Array:
     """(q, q, n_levels) ``R R' + A S^-1 A'`` with ``A = H_aa^-1 H_aB`` of each level a of the factor that is eliminated."""
     k, (columns, places) = factors.eliminated, _dense_columns(zl, factors)
-    codes, n, q, size = factors.codes[k], factors.n_levels[k], factors.n_effects[k], len(covariance)
+    codes, n, q, size = factors.codes[k], factors.n_levels[k], factors.n_effects[k], len(found.inverse)
     by_row = _block_solve_rows(found.root, zl[factors.effects[k]], codes)
     tables = []
     for values in by_row:
@@ -87,7 +127,7 @@ def _eliminated_covariances(zl: Array, factors: CrossedFactors, found: Curvature
         for z, at in zip(columns, places, strict=True):
             flat = flat + jax.ops.segment_sum(found.across * values * z, codes * size + at, n * size)
         tables.append(flat.reshape(n, size))
-    moved = [jnp.matmul(table, covariance, precision="highest") for table in tables]
+    moved = [jnp.matmul(table, found.inverse, precision="highest") for table in tables]
     root = jnp.stack([jnp.stack(row) for row in found.root])
     own = jnp.einsum("acm,bcm->abm", root, root)
     return own + jnp.stack([jnp.stack([(moved[a] * tables[b]).sum(1) for b in range(q)]) for a in range(q)])
@@ -156,9 +196,8 @@ def sums_by_level(values: Array, codes: Array, n_levels: int) -> Array:
     return jax.ops.segment_sum(values.T, codes, n_levels).T
 
 
-def solve(zl: Array, factors: CrossedFactors, found: Curvature, b: Effects, dense_solve=None) -> Effects:
-    """``H^-1 b``."""
-    dense_solve = (lambda rest: jnp.matmul(_inverse(found.schur), rest, precision="highest")) if dense_solve is None else dense_solve
+def solve(zl: Array, factors: CrossedFactors, found: Curvature | Inverted, b: Effects, dense_solve: Callable[[Array], Array]) -> Effects:
+    """``H^-1 b``; ``dense_solve`` multiplies by the inverse of the Schur complement."""
     k = factors.eliminated
     z, codes, others = zl[factors.effects[k]], factors.codes[k], [j for j in range(len(b)) if j != k]
     by_row = _block_solve(found.root, b[k])[:, codes]
@@ -186,25 +225,3 @@ def _block_solve(root: Matrix, b: Array) -> Array:
 def inner_product(a: Effects, b: Effects) -> Array:
     """() of two sets of effects."""
     return jnp.stack([(one * other).sum() for one, other in zip(a, b, strict=True)]).sum()
-
-
-@jax.custom_jvp
-def _inverse(a: Array) -> Array:
-    """Inverse of a positive definite matrix, whose derivative is two products and no solve."""
-    return jax.scipy.linalg.cho_solve((jnp.linalg.cholesky(a), True), jnp.eye(len(a), dtype=a.dtype))
-
-
-@_inverse.defjvp
-def _inverse_jvp(primals, tangents):
-    inverse = _inverse(*primals)
-    return inverse, -jnp.matmul(jnp.matmul(inverse, tangents[0], precision="highest"), inverse, precision="highest")
-
-
-@jax.custom_jvp
-def _log_det(a: Array) -> Array:
-    return 2.0 * jnp.log(jnp.diagonal(jnp.linalg.cholesky(a))).sum()
-
-
-@_log_det.defjvp
-def _log_det_jvp(primals, tangents):
-    return _log_det(*primals), (_inverse(*primals) * tangents[0]).sum()

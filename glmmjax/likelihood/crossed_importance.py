@@ -43,9 +43,8 @@ def importance_rule(f: Integrand, factors: CrossedFactors, start: Array, z: Arra
     """
     peak, found = find_crossed_peak(f, factors, start)
     others = jnp.concatenate([values.ravel() for k, values in enumerate(peak.mode) if k != factors.eliminated])
-    root = jnp.linalg.cholesky(found.schur)
-    draws = others + jax.scipy.linalg.solve_triangular(root.T, z.T, lower=False).T
-    log_q = jnp.log(jnp.diagonal(root)).sum() - 0.5 * (z * z).sum(1) - 0.5 * z.shape[1] * math.log(2.0 * math.pi)
+    draws = others + jax.scipy.linalg.solve_triangular(found.factor.T, z.T, lower=False).T
+    log_q = jnp.log(jnp.diagonal(found.factor)).sum() - 0.5 * (z * z).sum(1) - 0.5 * z.shape[1] * math.log(2.0 * math.pi)
     rule = tensor_rule(n_points, factors.n_effects[factors.eliminated], f.prior)
     return ImportanceRule(draws, log_q, jnp.asarray(rule.nodes), jnp.asarray(rule.log_weights)), peak
 

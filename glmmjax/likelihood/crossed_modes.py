@@ -13,7 +13,17 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from glmmjax.likelihood.crossed_curvature import Curvature, Effects, curvature_at, inner_product, solve, sums_by_level
+from glmmjax.likelihood.crossed_curvature import (
+    Curvature,
+    Effects,
+    Inverted,
+    change_of,
+    curvature_at,
+    inner_product,
+    inverted,
+    solve,
+    sums_by_level,
+)
 from glmmjax.likelihood.levels import CrossedFactors
 from glmmjax.likelihood.prior import Prior
 from glmmjax.likelihood.row_derivatives import RowDerivatives, cut_off, row_derivatives
@@ -62,18 +72,42 @@ def from_levels(factors: CrossedFactors, effects: Effects) -> Array:
     return jnp.concatenate([values[:, codes] for values, codes in zip(effects, factors.codes, strict=True)])
 
 
-def find_crossed_peak(f: Integrand, factors: CrossedFactors, start: Array) -> tuple[CrossedPeak, Curvature]:
+def find_crossed_peak(f: Integrand, factors: CrossedFactors, start: Array) -> tuple[CrossedPeak, Inverted]:
     """h at its mode, and H there, differentiable in ``f.x``; the search begins at ``start`` (q, n), which stands on the rows."""
-    mode = _mode(f, factors, to_levels(factors, jax.lax.stop_gradient(start)))
+    mode, found = _peak(f, factors, to_levels(factors, jax.lax.stop_gradient(start)))
     rows = row_derivatives(f, from_levels(factors, mode))
-    found = curvature_at(f, factors, rows)
-    value = rows.value.sum() + _log_prior(f.prior, mode)
-    gradient = _gradient(f, factors, rows, mode)
-    left = jax.lax.stop_gradient((f.x.zl[0, :, 0], found, gradient))
-    return CrossedPeak(mode, value, inner_product(solve(left[0], factors, *left[1:]), left[2])), found
+    left = jax.lax.stop_gradient((f.x.zl[0, :, 0], found, _gradient(f, factors, rows, mode)))
+    error = inner_product(_solved(left[0], factors, left[1], left[2]), left[2])
+    return CrossedPeak(mode, rows.value.sum() + _log_prior(f.prior, mode), error), found
 
 
 @jax.custom_jvp
+def _peak(f: Integrand, factors: CrossedFactors, start: Effects) -> tuple[Effects, Inverted]:
+    """The mode and H there, with one rule of differentiation for both, so that H is inverted once."""
+    mode = _mode(f, factors, start)
+    return mode, inverted(curvature_at(f, factors, row_derivatives(f, from_levels(factors, mode))))
+
+
+@_peak.defjvp
+def _peak_jvp(primals, tangents):
+    (f, factors, _), dx = primals, tangents[0].x
+    mode, found = _peak(*primals)
+
+    def level(x: Predictors, mode: Effects) -> tuple[Effects, Curvature]:
+        at = dataclasses.replace(f, x=x)
+        rows = row_derivatives(at, from_levels(factors, mode))
+        return _gradient(at, factors, rows, mode), curvature_at(at, factors, rows)
+
+    _, along = jax.linearize(level, f.x, mode)
+    change = _solved(f.x.zl[0, :, 0], factors, found, along(dx, jax.tree.map(jnp.zeros_like, mode))[0])
+    return (mode, found), (change, change_of(found, along(dx, change)[1]))
+
+
+def _solved(zl: Array, factors: CrossedFactors, found: Inverted, b: Effects) -> Effects:
+    """``H^-1 b``"""
+    return solve(zl, factors, found, b, lambda rest: jnp.matmul(found.inverse, rest, precision="highest"))
+
+
 def _mode(f: Integrand, factors: CrossedFactors, start: Effects) -> Effects:
     """The mode, by Newton steps that keep the factor of H as long as they come nearer fast: a step then costs one pass over the rows."""
     tolerance, unknown = jnp.finfo(f.x.eta.dtype).eps ** 1.25, jnp.array(jnp.inf, f.x.eta.dtype)
@@ -86,20 +120,6 @@ def _mode(f: Integrand, factors: CrossedFactors, start: Effects) -> Effects:
     first = _ModeSearch(start, -unknown, still, unknown, none, jnp.zeros((), jnp.int32), jnp.array(False))
     last = jax.lax.while_loop(unfinished, lambda s: _trial(f, factors, s), first)
     return _plus(last.mode, last.step)
-
-
-@_mode.defjvp
-def _mode_jvp(primals, tangents):
-    f, factors, start = primals
-    mode = _mode(f, factors, start)
-
-    def gradient(x: Predictors) -> tuple[Effects, RowDerivatives]:
-        at = dataclasses.replace(f, x=x)
-        rows = row_derivatives(at, from_levels(factors, mode))
-        return _gradient(at, factors, rows, mode), rows
-
-    _, change, rows = jax.jvp(gradient, (f.x,), (tangents[0].x,), has_aux=True)
-    return mode, solve(f.x.zl[0, :, 0], factors, curvature_at(f, factors, rows), change)
 
 
 def _trial(f: Integrand, factors: CrossedFactors, s: _ModeSearch) -> _ModeSearch:

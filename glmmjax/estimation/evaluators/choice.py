@@ -91,10 +91,10 @@ def is_small(problem: Problem, buckets: tuple[Bucket, ...], n_agq: int) -> bool:
     return n_agq**problem.layout.covariance.q * padded_rows(buckets) <= _SMALL_WORK
 
 
-def small(settings: FitSettings, integral: Integral, every_step: bool) -> Data:
-    """Blocks for one program, which comes back after every step or after a phase."""
-    run, max_steps = programs(is_small=True), np.int32(1) if every_step else ALL_STEPS
-    whole = OneProgram(settings, integral, run.run_phase, max_steps, Workers(), runs_whole_phases=False)
+def small(settings: FitSettings, integral: Integral, every_step: bool, takes_long: bool = False) -> Data:
+    """Blocks for one program, which comes back after every step or after a phase; where it ``takes_long`` it is compiled to run fast."""
+    run, max_steps = programs(is_small=not takes_long), np.int32(1) if every_step else ALL_STEPS
+    whole = OneProgram(settings, integral, run.run_phase, max_steps, Workers(), runs_whole_phases=False, is_small=not takes_long)
     return Data(run, integral.buckets, total_weight(integral.buckets), whole)
 
 

@@ -36,6 +36,7 @@ class OneProgram:
     max_steps : steps in one call of ``run``; None for all of a phase, without a count of them.
     workers : run compiled programs in a thread of their own; None runs them in the thread of the caller.
     runs_whole_phases : see ``Evaluator``.
+    is_small : whether its programs are those that compile fast.
     """
 
     settings: FitSettings
@@ -44,11 +45,12 @@ class OneProgram:
     max_steps: Any = None
     workers: Workers | None = None
     runs_whole_phases: bool = True
+    is_small: bool = True
 
     def precompile(self, begin_with: tuple[Bucket, ...]) -> None:
-        """Compile the programs of small data, which begin with all blocks."""
+        """Compile the programs, which begin with all blocks."""
         del begin_with
-        precompile(programs(is_small=True).traced, self.settings, self.integral)
+        precompile(programs(self.is_small).traced, self.settings, self.integral)
 
     def begin(self, program: Callable[..., Begun], *arguments: Any) -> Begun:
         return self._call(program, *arguments)
