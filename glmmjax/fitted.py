@@ -80,7 +80,7 @@ def check_rows_count_once(fitted: FittedModel, what: str) -> None:
     """
     if fitted.design.row_weights is not None:
         raise ArgumentError(
-            f"{what} takes single rows, and this fit has row_weights, by which a row stands for several. Fit a table that repeats its "
+            f"{what} takes single rows, and in this fit a row stands for several (row_weights). Fit a table that repeats its "
             "rows, data.loc[data.index.repeat(w)] for whole weights w, without row_weights."
         )
 

@@ -62,6 +62,8 @@ class Options:
             value = getattr(self, name)
             if not isinstance(value, int) or value < smallest:
                 raise ArgumentError(f"Options({name}={shown(value)}) must be a whole number >= {smallest}.")
+        if self.n_draws % 2:
+            raise ArgumentError(f"Options(n_draws={self.n_draws}) must be an even number: half of the draws mirror the others.")
         for name in ("em_gain", "quasi_newton_gain", "certificate", "quadrature_tolerance", "quadrature_limit"):
             _check_positive("Options", name, getattr(self, name))
 

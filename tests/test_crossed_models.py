@@ -9,7 +9,8 @@ import scipy.special
 import scipy.stats
 
 import glmmjax as gj
-from glmmjax.errors import ArgumentError, DesignError, DesignWarning, FormulaError
+from glmmjax.errors import ArgumentError, ConvergenceWarning, DesignError, DesignWarning, FormulaError
+from glmmjax.estimation.convergence import Code
 
 N_PERSONS, N_ITEMS = 40, 12
 RANDOM = "(1 | person) + (1 | item)"
@@ -195,6 +196,46 @@ def test_a_corrected_fit_is_not_fitted_again_by_laplace(fit):
             call()
     with pytest.raises(ArgumentError, match="Fit both the same way"):
         gj.anova(fit, corrected)
+
+
+def test_a_sample_of_few_draws_is_not_called_converged(fit):
+    with pytest.warns(ConvergenceWarning, match=r"importance sample is not settled.*n_draws=10_000.*leave correction out"):
+        few = fit.update(correction="importance", options=gj.Options(n_draws=10))
+    assert few.convergence.code is Code.QUADRATURE_NOT_SETTLED
+    assert "The draws are worth too few to trust this number; take more" in str(few.summary())
+
+
+def test_draws_beyond_memory_are_refused(fit):
+    with pytest.raises(ArgumentError, match=r"Options\(n_draws=10,000,000,000\) takes .* take fewer draws"):
+        fit.update(correction="importance", options=gj.Options(n_draws=10**10))
+
+
+def test_a_whole_fit_as_a_pure_function(fit, data):
+    with jax.enable_x64(True):
+        design = gj.make_design("y ~ x", RANDOM, data=data, family="binomial")
+        params, info = gj.fit_params(design.clusters, "binomial", n_agq=1)
+        assert Code(int(info.code)).is_certified
+        assert float(info.log_likelihood) == pytest.approx(fit.llf, abs=1e-8)
+        np.testing.assert_allclose(params.beta, fit.fe_params, atol=1e-6)
+        with pytest.raises(ArgumentError, match="fit each data set by fit_params"):
+            gj.fit_params_many(design.with_outcomes(np.ones((2, len(data)))), "binomial", n_agq=1)
+        with pytest.raises(ArgumentError, match="crossed factors have none"):
+            design.with_weights(np.ones(len(data)))
+
+
+def test_three_factors_of_which_one_is_inside_another(data, tmp_path):
+    rows = data.assign(room=data.index % 3, count=(data["person"] + data.index) % 4)
+    fit = gj.mixed_model("count ~ x", "(x | room) + (1 | room:item) + (1 | person)", data=rows, family="poisson")
+    effects = fit.random_effects
+    assert {name: table.shape for name, table in effects.items()} == {"room": (3, 2), "room:item": (36, 1), "person": (40, 1)}
+    new = pd.DataFrame({"x": [0.5, 0.5], "room": [0, 9], "item": ["i2", "i2"], "person": [3, 3]})
+    found = fit.predict(new, kind="subject_specific", scale="link").to_numpy()
+    base = fit.fe_params["Intercept"] + 0.5 * fit.fe_params["x"] + effects["person"].loc[3].item()
+    of_room = effects["room"].loc[0].to_numpy() @ [1.0, 0.5] + effects["room:item"].loc[(0, "i2")].item()
+    np.testing.assert_allclose(found, [base + of_room, base], rtol=1e-10)
+    fit.save(tmp_path / "three.fit")
+    assert gj.load(tmp_path / "three.fit").llf == fit.llf
+    assert fit.random_effects_table().loc[("room:item", "0:i2", "Intercept"), "std_error"] >= 0.0
 
 
 def test_share_of_each_factor(fit):

@@ -12,9 +12,8 @@ Files above them:
 - ``frames``: tables of other libraries as DataFrames of pandas
 - ``arguments``: the arguments that describe a model, and what their texts mean
 - ``design``: ``Design``, the arrays with their labels
-- ``kept``: the labels of rows, and what is kept of a stream
-- ``levels``: what a design says of its levels of random effects
 - ``kept``: labels of rows and clusters, and what is kept of a stream
+- ``levels``: what a design says of its levels of random effects
 - ``builder``: makes a ``Design`` from a table, a stream, or what a saved fit keeps of a stream
 - ``new_rows``: rows of new data, with the columns of a fitted model
 - ``reference_grid``: rows at which a fitted model is looked at

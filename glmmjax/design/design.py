@@ -243,6 +243,8 @@ class Design:
         >>> f"{gj.log_likelihood(params, design.with_weights(jnp.full(100, 2.0)), 'binomial'):.2f}"
         '-749.13'
         """
+        if self.factors:
+            raise ArgumentError("with_weights: weights are for clusters, and crossed factors have none.")
         return with_new_weights(self.clusters, values)
 
     def __getstate__(self) -> dict[str, Any]:

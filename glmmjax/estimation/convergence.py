@@ -105,6 +105,9 @@ _TEXTS = {
 }
 
 
+_FEWEST_DRAWS = 20.0  # what the draws of an importance sample must be worth
+
+
 class LaplaceError(NamedTuple):
     """The error of Laplace's method for crossed factors, by importance sampling.
 
@@ -121,6 +124,11 @@ class LaplaceError(NamedTuple):
     effective_draws: float
     n_draws: int
 
+    @property
+    def is_reliable(self) -> bool:
+        """Whether the draws are worth enough to trust the other numbers."""
+        return self.effective_draws >= _FEWEST_DRAWS
+
 
 @dataclasses.dataclass(frozen=True)
 class Convergence:
@@ -136,7 +144,8 @@ class Convergence:
     n_quasi_newton : evaluations of value and gradient in the quasi-Newton phase
     n_newton : evaluations of value, gradient and Hessian in the Newton phase
     quadrature_error : log-likelihood by the finer rule minus the reported one, at the estimates.
-        A rule that is judged by several has the sum of the sizes of their steps.
+        A rule that is judged by several has the sum of the sizes of their steps. NaN for a corrected fit of crossed factors, whose error
+        is a Monte Carlo one.
     n_agq : quadrature points per random effect
     finer_n_agq : points per random effect of the finer rule
     n_on_sample : evaluations on a sample of the clusters, with which a fit of large data starts

@@ -22,6 +22,7 @@ from glmmjax.likelihood.crossed_importance import importance_rule, importance_we
 from glmmjax.likelihood.crossed_modes import from_levels
 from glmmjax.likelihood.levels import CrossedFactors, ImportanceRule
 from glmmjax.likelihood.rows import Integrand
+from glmmjax.values import check_size
 
 __all__ = ["corrected", "with_laplace_error"]
 
@@ -53,15 +54,18 @@ def corrected(whole: OneProgram, found: Settled, asked: Asked) -> tuple[Settled,
     The draws come from the normal approximation at a maximum, and are made again from where the search by them has ended, by the same
     random numbers.
     """
+    if not found.is_certified:  # draws around it would be draws around no maximum
+        return with_laplace_error(whole, found, asked)
     problem, bucket = whole.settings.problem, whole.integral.buckets[0]
     z, modes = _pairs(bucket, asked.options.n_draws, asked.options.seed), found.last.newton.at.modes[0]
-    last, counts = found.last, found.n_evaluations
+    last, counts, shift = found.last, found.n_evaluations, np.inf
     for _ in range(_ROUNDS):
         before = np.asarray(last.newton.theta)
         rule, modes = _drawn(problem, _nodes(bucket), last.newton.theta, bucket, modes, z)
         last = ascend_again(whole.with_rule(rule), last, None, asked.report)
         counts = added(counts, (0, 0, last.newton.n_newton))
-        if not _has_moved(before, last.newton):
+        shift = _largest_shift(before, last.newton)
+        if shift < _STILL:
             break
     # the modes, and the log-likelihood by Laplace's method, at the end
     rule, modes = _drawn(problem, _nodes(bucket), last.newton.theta, bucket, modes, z)
@@ -69,14 +73,14 @@ def corrected(whole: OneProgram, found: Settled, asked: Asked) -> tuple[Settled,
     error = _error(_weights(problem, last.newton.theta, bucket, rule), float(at_end.log_likelihood))
     at = last.newton.at._replace(modes=(modes,))
     last = last._replace(newton=last.newton._replace(at=at))
-    return found._replace(last=last, n_evaluations=counts, judgement=Judgement(0.0, np.nan)), error
+    return found._replace(last=last, n_evaluations=counts, judgement=Judgement(np.nan, shift)), error
 
 
-def _has_moved(before: np.ndarray, newton: Any) -> bool:
-    """Whether a search has moved an estimate by more than Monte Carlo error is worth."""
-    information = -np.asarray(newton.hessian)
-    errors = np.sqrt(np.abs(np.diagonal(np.linalg.pinv(information))))
-    return bool(np.any(np.abs(np.asarray(newton.theta) - before) > _STILL * errors))
+def _largest_shift(before: np.ndarray, newton: Any) -> float:
+    """By how many standard errors a search has moved an estimate."""
+    errors = np.sqrt(np.abs(np.diagonal(np.linalg.pinv(-np.asarray(newton.hessian), hermitian=True))))
+    moved = np.abs(np.asarray(newton.theta) - before)
+    return float(np.max(np.divide(moved, errors, out=np.where(moved > 0, np.inf, 0.0), where=errors > 0), initial=0.0))
 
 
 def _nodes(bucket: Bucket) -> int:
@@ -88,6 +92,7 @@ def _pairs(bucket: Bucket, n: int, seed: int) -> np.ndarray:
     """(n, N) standard normal numbers, the second half the negative of the first; N effects of all factors but the eliminated one."""
     factors = crossed_levels(bucket)
     sizes = [q * levels for q, levels in zip(factors.n_effects, factors.n_levels, strict=True)]
+    check_size(f"Options(n_draws={n:,})", (n, sum(sizes)), "take fewer draws, a few thousand are enough")
     z = np.random.default_rng(seed).normal(size=(max(n // 2, 1), sum(sizes) - sizes[factors.eliminated]))
     if len(z) >= _ENOUGH * z.shape[1]:  # the sample has the covariance of the law, which takes most of the Monte Carlo error out
         values, vectors = np.linalg.eigh(z.T @ z / len(z))

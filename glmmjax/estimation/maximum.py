@@ -20,6 +20,13 @@ from glmmjax.options import Options
 __all__ = ["Asked", "Maximum", "Monitor", "Progress", "maximum"]
 
 
+_MOVED = 0.1  # standard errors by which draws made anew may still move an estimate
+_SAMPLE_TEXT = (
+    "the importance sample is not settled: its draws are worth too few, or new ones around the estimates move them, so that these may be "
+    "far from the maximum-likelihood ones. Try options=Options(n_draws=10_000), or leave correction out for those of Laplace's method."
+)
+
+
 class Progress(NamedTuple):
     """What a monitor is told between steps.
 
@@ -102,10 +109,12 @@ def maximum(
     newton, quadrature, (error, shift, *_) = found.last.newton, found.quadrature, found.judgement
     at, (n_em, n_quasi_newton, n_newton) = newton.at, found.n_evaluations
     theta, gradient, hessian, modes = space.back(newton.theta, at.gradient, newton.hessian, modes)
-    code, (limits, positions) = _judged(Code(int(found.last.code)), error, asked), _limits(found)
+    code, (limits, positions) = Code(int(found.last.code)), _limits(found)
+    code = _judged(code, error, asked) if of_laplace is None else _judged_sample(code, shift, of_laplace, asked)
+    text = _SAMPLE_TEXT if of_laplace is not None and code is Code.QUADRATURE_NOT_SETTLED else code.text
     convergence = Convergence(
         code=code,
-        message="; ".join([code.text, *dict.fromkeys(limit.text for limit in limits)]),
+        message="; ".join([text, *dict.fromkeys(limit.text for limit in limits)]),
         newton_decrement=float(newton.decrement),
         gradient_norm=float(np.max(np.abs(gradient), initial=0.0)),
         n_em=n_em,
@@ -135,6 +144,12 @@ def _judged(code: Code, quadrature_error: float, asked: Asked) -> Code:
     """``code``, or ``QUADRATURE_NOT_SETTLED`` for a certified maximum where a finer rule differs by too much."""
     is_near = abs(quadrature_error) < asked.options.quadrature_limit or (asked.is_exact and asked.quadrature.n_points == 1)
     return Code.QUADRATURE_NOT_SETTLED if code.is_certified and not is_near else code
+
+
+def _judged_sample(code: Code, shift: float, error: LaplaceError, asked: Asked) -> Code:
+    """``code``, or ``QUADRATURE_NOT_SETTLED`` for the maximum of an importance sample that says little of the likelihood."""
+    is_settled = not asked.is_corrected or (error.is_reliable and shift < _MOVED)
+    return Code.QUADRATURE_NOT_SETTLED if code.is_certified and not is_settled else code
 
 
 def _limits(found: Settled) -> tuple[list[Limit], tuple[int, ...]]:

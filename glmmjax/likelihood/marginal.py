@@ -28,6 +28,7 @@ from glmmjax.values import shown
 
 __all__ = [
     "POINT",
+    "check_not_crossed",
     "check_rule",
     "cluster_log_likelihoods",
     "cluster_log_likelihoods_by_rule",
@@ -130,8 +131,7 @@ def cluster_log_likelihoods(params: Params, clusters: ClusterData, family: str |
     >>> [f"{value:.2f}" for value in values[:3]]
     ['-2.88', '-3.22', '-5.59']
     """
-    if isinstance(clusters.buckets[0].levels, CrossedFactors):
-        raise ArgumentError("clusters: the rows of crossed factors belong to no clusters that are independent; take log_likelihood.")
+    check_not_crossed(clusters, "take log_likelihood")
     return _cluster_log_likelihoods(*point(params, clusters, family, n_agq))
 
 
@@ -199,6 +199,17 @@ def check_rule(clusters: ClusterData, n_agq: int) -> None:
     """
     if isinstance(clusters.buckets[0].levels, CrossedFactors) and n_agq != 1:
         raise ArgumentError(f"n_agq={shown(n_agq)}: crossed factors take Laplace's method, n_agq=1.")
+
+
+def check_not_crossed(clusters: ClusterData, what: str) -> None:
+    """Refuse ``what`` for the rows of crossed factors.
+
+    Raises
+    ------
+    ArgumentError
+    """
+    if isinstance(clusters.buckets[0].levels, CrossedFactors):
+        raise ArgumentError(f"clusters: the rows of crossed factors belong to no clusters that are independent; {what}.")
 
 
 def _mesh_for(clusters: ClusterData, mesh: Mesh) -> Mesh:

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from glmmjax.design.columns.table import as_frame
+from glmmjax.design.columns.table import as_frame, show_label
+from glmmjax.design.levels import check_one_level
 from glmmjax.design.new_rows import read_new_rows
 from glmmjax.design.reference_grid import fitted_frame
 from glmmjax.errors import ArgumentError
@@ -31,13 +32,20 @@ def plot_dynamic(fitted: FittedModel, history: Any, x: str, newdata2: Any, level
     Raises
     ------
     ArgumentError
-        For a model without random effects or with levels as outcome, an ``x`` that is no number of the history, and too many subjects.
+        For a model without random effects, with several grouping factors or with levels as outcome, a history without rows, an ``x`` that
+        is no number of it, and too many subjects.
     """
-    group, seen = fitted.design.group_name, as_frame(history, "history")
+    check_one_level(fitted.design, "plot_dynamic")
+    group, seen = fitted.design.group_name, as_frame(history, "history").reset_index(drop=True)
     _check(fitted, seen, x, "history")
     later = _later_rows(fitted, seen, x) if newdata2 is None else as_frame(newdata2, "newdata2")
     _check(fitted, later, x, "newdata2")
     subjects = list(dict.fromkeys(seen[group]))
+    unknown = [one for one in dict.fromkeys(later[group]) if one not in set(subjects)]
+    if unknown:
+        raise ArgumentError(
+            f"newdata2 has {group} = {show_label(unknown[0])}, of whom history has no row; add some, or leave those rows out."
+        )
     if len(subjects) > _MOST_SUBJECTS:
         raise ArgumentError(f"history has {len(subjects)} subjects, and {_MOST_SUBJECTS} can be told apart in one plot; pass fewer.")
     ax = axes(ax)
@@ -69,6 +77,10 @@ def _check(fitted: FittedModel, seen: Any, x: str, argument: str) -> None:
             raise ArgumentError(f"{argument} has no column {name!r}; it has {', '.join(map(repr, seen.columns))}.")
     if seen[x].dtype.kind not in "iuf":
         raise ArgumentError(f"x={x!r} must be a number, such as time; its type in {argument} is {seen[x].dtype}.")
+    if not len(seen):
+        raise ArgumentError(f"{argument} has no row; pass rows of the subjects to draw.")
+    if seen[x].isna().any():
+        raise ArgumentError(f"x={x!r} is missing in a row of {argument}; leave such rows out, {argument}.dropna(subset=[{x!r}]).")
 
 
 def _later_rows(fitted: FittedModel, seen: Any, x: str) -> Any:

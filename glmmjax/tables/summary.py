@@ -24,8 +24,6 @@ from glmmjax.tables.text import UNDEFINED, Section, coefficient_texts, number_te
 
 __all__ = ["one_line", "summary"]
 
-_FEWEST_EFFECTIVE = 20.0  # draws below which an importance sample tells nothing reliable
-_TOO_FEW = "The draws are worth too few to trust this number; take more, options=Options(n_draws=10_000)."
 _SINGULAR_NOTE = "On this boundary StdDev and Corr have no standard errors, and those of the fixed effects hold for a matrix of this rank."
 
 
@@ -213,9 +211,14 @@ def _laplace_section(fitted: FittedModel, error: LaplaceError) -> Section:
         f"method: {fitted.convergence.method}",
         f"error of Laplace's method: {error.value:.3f} in log.Lik{', which is taken out' if is_corrected else ''} "
         f"(Monte Carlo standard error {error.std_error:.1g}; {error.n_draws} draws, worth {error.effective_draws:.0f})",
-        *([_TOO_FEW] if error.effective_draws < _FEWEST_EFFECTIVE else []),
+        *([] if error.is_reliable else [_too_few(is_corrected)]),
     )
     return Section("Integration", lines)
+
+
+def _too_few(is_corrected: bool) -> str:
+    how = "; take more, options=Options(n_draws=10_000)" if is_corrected else ""
+    return f"The draws are worth too few to trust this number{how}."
 
 
 def _judges_text(convergence: Convergence) -> str:

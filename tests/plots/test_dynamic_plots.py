@@ -61,3 +61,18 @@ def test_refusals(intro_fit, no_effects_fit, intro_binomial, history):
         intro_fit.plot_dynamic(history, "sex")
     with pytest.raises(ArgumentError, match="history has 100 subjects, and 6 can be told apart"):
         intro_fit.plot_dynamic(intro_binomial, "time")
+    with pytest.raises(ArgumentError, match="history has no row; pass rows of the subjects"):
+        intro_fit.plot_dynamic(history.head(0), "time")
+    with pytest.raises(ArgumentError, match=r"x='time' is missing in a row of history.*history.dropna\(subset=\['time'\]\)"):
+        intro_fit.plot_dynamic(history.assign(time=history["time"].where(history["time"] > history["time"].min())), "time")
+    with pytest.raises(ArgumentError, match="newdata2 has id = 9, of whom history has no row"):
+        intro_fit.plot_dynamic(history, "time", intro_binomial[intro_binomial["id"] == 9])
+
+
+def test_labels_of_rows_do_not_matter(intro_fit, history):
+    lines = [
+        [line.get_ydata() for line in intro_fit.plot_dynamic(h, "time").lines] for h in (history, history.set_axis([0] * len(history)))
+    ]
+    assert len(lines[0]) == len(lines[1])
+    for one, other in zip(*lines, strict=True):
+        np.testing.assert_array_equal(one, other)

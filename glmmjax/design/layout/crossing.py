@@ -36,10 +36,10 @@ def crossed_factors(factors: Sequence[Factor], n_effects: Sequence[int]) -> Cros
     sizes = [q * len(factor.labels) for q, factor in zip(n_effects, factors, strict=True)]
     eliminated = int(np.argmax(sizes))
     _check_dense(factors, sizes, eliminated)
-    codes = tuple(factor.codes.astype(np.int32)[None] for factor in factors)
-    first_rows = tuple(factor.first_rows.astype(np.int32)[None] for factor in factors)
+    codes: Any = tuple(factor.codes.astype(np.int32)[None] for factor in factors)
+    first_rows: Any = tuple(factor.first_rows.astype(np.int32)[None] for factor in factors)
     pairs: Any = _pairs(factors[eliminated].codes, sum(sizes) - sizes[eliminated])
-    return CrossedFactors(tuple(n_effects), eliminated, codes, first_rows, None if pairs is None else pairs[None])  # type: ignore[arg-type]
+    return CrossedFactors(tuple(n_effects), eliminated, codes, first_rows, None if pairs is None else pairs[None])
 
 
 def _check_dense(factors: Sequence[Factor], sizes: list[int], eliminated: int) -> None:

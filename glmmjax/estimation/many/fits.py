@@ -24,7 +24,7 @@ from glmmjax.families.base import Family
 from glmmjax.likelihood.clusters import Bucket, ClusterData, padded_rows
 from glmmjax.likelihood.covariance import canonical
 from glmmjax.likelihood.gauss_hermite import check_n_agq
-from glmmjax.likelihood.marginal import in_ambient_precision
+from glmmjax.likelihood.marginal import check_not_crossed, in_ambient_precision
 from glmmjax.likelihood.params import Params, Theta
 from glmmjax.likelihood.quadrature import Quadrature
 from glmmjax.likelihood.sharding import CLUSTERS
@@ -128,6 +128,7 @@ def fit_params_many(
     ((20, 2), (20,))
     """
     clusters = in_ambient_precision(clusters)
+    check_not_crossed(clusters, "fit each data set by fit_params")
     varying, n = _varying(clusters.buckets)
     one = clusters._replace(buckets=_of_fit(clusters.buckets, varying, 0))
     problem = problem_of_clusters(one, family, penalty, covariance, is_intercept)

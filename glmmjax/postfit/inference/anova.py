@@ -13,7 +13,7 @@ from glmmjax.errors import ArgumentError
 from glmmjax.fitted import FittedModel
 from glmmjax.postfit.inference.boundary_mixtures import LIMIT_NOTES, boundary_hint, mixture, mixture_note, n_limits
 from glmmjax.postfit.inference.data_digests import outcome_digest, weights_digest
-from glmmjax.postfit.inference.information_criteria import aic, bic, n_groups, n_parameters
+from glmmjax.postfit.inference.information_criteria import aic, bic, n_parameters, n_units
 from glmmjax.postfit.prediction.rows import to_caller_order
 from glmmjax.postfit.uncertainty.p_values import mixture_tail
 
@@ -99,7 +99,7 @@ def compare(fit0: FittedModel, fit1: FittedModel, boundary: bool = False, names:
         check_unpenalised(name, fit)
     check_same_data(*pairs)
     smaller, larger = sorted(pairs, key=lambda pair: n_parameters(pair[1]))
-    n = n_groups(fit0 if fit0.design.group_name is not None else fit1)
+    n = n_units(fit0 if fit0.design.group_name is not None else fit1)
     has_one_family = family_text(fit0) == family_text(fit1)
     rows = [row_of(name, fit, n, "" if has_one_family else f", {family_text(fit)}") for name, fit in (smaller, larger)]
     df = rows[1].n_parameters - rows[0].n_parameters
@@ -125,7 +125,7 @@ def compare(fit0: FittedModel, fit1: FittedModel, boundary: bool = False, names:
     return Comparison(rows[0], rows[1], statistic, df, mixture_tail(statistic, weights), weights, texts)
 
 
-def row_of(name: str, fit: FittedModel, n: int, family: str) -> Row:
+def row_of(name: str, fit: FittedModel, n: float, family: str) -> Row:
     """One fit as a row of a comparison: ``n`` is what its BIC counts, ``family`` the end of its formula."""
     given = {"": "fixed", " ": "random", " zero part ": "zi_fixed", "  ": "zi_random", " dispersion ": "dispersion"}
     texts = {label: getattr(fit.request, name) for label, name in given.items()}
@@ -172,7 +172,7 @@ def check_same_data(first: tuple[str, FittedModel], second: tuple[str, FittedMod
         raise ArgumentError(f"{name0} and {name1} have different cluster weights; likelihoods with different weights cannot be compared.")
 
 
-def _bic_note(smaller: FittedModel, larger: FittedModel, n: int) -> str:
+def _bic_note(smaller: FittedModel, larger: FittedModel, n: float) -> str:
     differ = (smaller.design.group_name is None) != (larger.design.group_name is None)
     return f"BIC counts the {n} clusters in both rows." if differ else ""
 
@@ -186,9 +186,8 @@ def _laplace_note(name: str, fit: FittedModel) -> str:
     error = fit.convergence.laplace_error
     if error is None or fit.request.correction is not None:
         return ""
-    return (
-        f"The log-likelihood of {name} is by Laplace's method, and off by about {error.value:.2f}; correction='importance' takes that out."
-    )
+    size = f"about {error.value:.2f}" if error.is_reliable else "an amount that its importance sample cannot tell"
+    return f"The log-likelihood of {name} is by Laplace's method, and off by {size}; correction='importance' takes that out."
 
 
 def _not_comparable(smaller: FittedModel, larger: FittedModel) -> str:
@@ -222,6 +221,8 @@ def _not_comparable(smaller: FittedModel, larger: FittedModel) -> str:
 
 def _is_settled(fit: FittedModel) -> bool:
     """Whether the log-likelihood is that of the integral, up to a tolerance that no test feels."""
+    if fit.request.correction is not None:
+        return fit.convergence.has_converged
     return abs(fit.convergence.quadrature_error) < fit.options.quadrature_tolerance
 
 

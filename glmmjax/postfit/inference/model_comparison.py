@@ -6,7 +6,7 @@ import dataclasses
 
 from glmmjax.fitted import FittedModel
 from glmmjax.postfit.inference.anova import Comparison, Row, check_unpenalised, compare, family_text, row_of
-from glmmjax.postfit.inference.information_criteria import n_groups, n_parameters, n_rows
+from glmmjax.postfit.inference.information_criteria import n_groups, n_parameters, n_rows, n_units
 
 __all__ = ["ModelTable", "compare_all"]
 
@@ -50,7 +50,7 @@ def compare_all(fits: list[FittedModel], names: list[str], boundary: bool = Fals
     grouped = [fit for _, fit in pairs if fit.design.group_name is not None]
     has_one_family = len({family_text(fit) for fit in fits}) == 1
     # BIC counts clusters, in the rows without random effects too where the others have some
-    counts = [n_groups(fit if fit.design.group_name is not None or not grouped else grouped[0]) for _, fit in pairs]
+    counts = [n_units(fit if fit.design.group_name is not None or not grouped else grouped[0]) for _, fit in pairs]
     rows = [row_of(name, fit, n, "" if has_one_family else f", {family_text(fit)}") for (name, fit), n in zip(pairs, counts, strict=True)]
     used = tuple(n_rows(fit) for _, fit in pairs)
     tests: list[Comparison | None] = [None]

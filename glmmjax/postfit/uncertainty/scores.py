@@ -50,12 +50,12 @@ def cluster_weights_of(fitted: FittedModel) -> np.ndarray:
     """(m,) weights of the clusters in the order of ``design.groups``."""
     check_has_clusters(fitted.design, "a result that compares clusters, or leaves some of them out,")
     if fitted.design.group_name is None:
-        check_rows_count_once(fitted, "a method that takes clusters as units, which without random effects are the rows,")
+        check_rows_count_once(fitted, "this method compares clusters; without random effects each row is one. It")
     return cluster_weights(fitted.design.clusters)
 
 
 def _of_clusters(program: Any, fitted: FittedModel, wide: Padding) -> np.ndarray:
-    check_has_clusters(fitted.design, "the log-likelihood of each cluster, on which robust errors, influence and score tests rest,")
+    check_has_clusters(fitted.design, "the log-likelihood of each cluster, on which robust errors and influence rest,")
     return _run(program, fitted.quadrature, fitted.theta, fitted.design.clusters, wide)
 
 
