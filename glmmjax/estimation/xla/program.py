@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from glmmjax.estimation.xla.compiler_options import device_in_force, platform_in_force, quick_to_compile
+from glmmjax.estimation.xla.compiler_options import device_in_force, platform_in_force, quick_to_compile, quick_to_run, run_once
 from glmmjax.estimation.xla.executables import executable_in_memory, hold, name_of, read_executable, write_executable
 from glmmjax.estimation.xla.forks import note_run, refuse_fork
 from glmmjax.estimation.xla.interrupts import keep_interrupts
@@ -23,7 +23,9 @@ from glmmjax.estimation.xla.workers import is_double_precision
 
 __all__ = ["Program", "Traced", "as_program"]
 
-_SMALL = 200_000  # numbers in the arguments of a program, some 30,000 rows, up to which the user waits for the compiler
+# numbers in the arguments of a program, some 5,000 and 30,000 rows: up to the first one run takes less than any optimisation does
+_FEW = 30_000
+_SMALL = 200_000  # up to which the user waits for the compiler
 
 # what JAX reads of its settings when it traces and compiles, beside the arguments
 _SETTINGS = (
@@ -67,7 +69,7 @@ class Program:
     ----------
     function : pure, of trees of arrays.
     static_argnums : positions of hashable arguments on which the program depends; they come before all others.
-    compiler_options : gives those of XLA, when something is first compiled; by default ``quick_to_compile`` where the arguments are small.
+    compiler_options : gives those of XLA, when something is first compiled; by default they follow from the size of the arguments.
     """
 
     def __init__(self, function: Callable[..., Any], static_argnums: tuple[int, ...] = (), compiler_options: Options | None = None):
@@ -143,9 +145,11 @@ def as_program(
 
 
 def _options_for(arguments: tuple[Any, ...]) -> dict[str, Any]:
-    """XLA's own where a run takes longer than the compiler."""
-    is_small = sum(np.size(leaf) for leaf in jax.tree.leaves(arguments)) <= _SMALL
-    return quick_to_compile(platform_in_force()) if is_small else {}
+    """Those that the sum of a compilation and a run or two wants."""
+    n = sum(np.size(leaf) for leaf in jax.tree.leaves(arguments))
+    if n <= _FEW:
+        return run_once(platform_in_force())
+    return quick_to_compile(platform_in_force()) if n <= _SMALL else quick_to_run(platform_in_force())
 
 
 def _key(static: tuple[Any, ...], arguments: tuple[Any, ...]) -> _Key | None:

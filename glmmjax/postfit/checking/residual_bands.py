@@ -37,7 +37,7 @@ def residual_bands(values: np.ndarray, means: np.ndarray) -> ResidualBands:
     """Bands from the residuals (n, 1 + R) of the data, first, and of R simulated data sets; ``means`` (n,) are the fitted means."""
     rank = np.searchsorted(np.sort(means), means) / len(means)
     bins = bins_of(rank, _BINS)
-    quartiles = np.stack([quartiles_in_bins(bins, column) for column in values.T], axis=-1)
+    quartiles = quartiles_in_bins(bins, values)
     centres = np.array([rank[bins == b].mean() for b in np.unique(bins)])
     ordered = np.quantile(np.sort(values[:, 1:], axis=0), _ENDS, axis=1)
     return ResidualBands(ordered, centres, quartiles[..., 0], np.quantile(quartiles[..., 1:], _ENDS, axis=-1))
@@ -52,5 +52,5 @@ def bins_of(x: np.ndarray, n_bins: int) -> np.ndarray:
 
 
 def quartiles_in_bins(bins: np.ndarray, residuals: np.ndarray) -> np.ndarray:
-    """(3, B) quartiles of the residuals (n,) in each bin."""
-    return np.array([np.quantile(residuals[bins == b], QUARTILES) for b in np.unique(bins)]).T
+    """(3, B, ...) quartiles in each bin of the residuals (n, ...)."""
+    return np.stack([np.quantile(residuals[bins == b], QUARTILES, axis=0) for b in np.unique(bins)], axis=1)

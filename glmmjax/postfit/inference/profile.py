@@ -13,11 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from glmmjax.errors import ConvergenceWarning, warn_caller
-from glmmjax.estimation.evaluators.choice import is_small
 from glmmjax.estimation.padding import Padding
-from glmmjax.estimation.xla.compiler_options import platform_in_force
 from glmmjax.fitted import FittedModel, padding_of
-from glmmjax.likelihood.block_sums import start_modes
 from glmmjax.postfit.inference.profile_search import Setting, Side, searches
 from glmmjax.postfit.refitting.bootstrap import check_not_corrected
 from glmmjax.postfit.uncertainty.link_intervals import normal_quantile
@@ -57,8 +54,7 @@ def profile_limits(fitted: FittedModel, parameters: Reported, chosen: np.ndarray
     with jax.enable_x64(True):
         rule = fitted.quadrature.padded(q, parameters.problem.prior)
         setting = Setting(wide.vector(fitted.theta), wide.matrix(scale), np.float64(target), wide.buckets(buckets), rule, wide.is_real)
-        run = searches(is_small(fitted.problem, buckets, fitted.n_agq), platform_in_force())
-        found = run(parameters.scales.padded(wide), setting, sides, start_modes(buckets, q))
+        found = searches(parameters.scales.padded(wide), setting, sides)
     places = parameters.scales.places(wide)
     c, misfit, is_flat = (np.asarray(values).reshape(len(starts), 2, -1)[..., places] for values in (found.c, found.misfit, found.is_flat))
     edges = np.where(is_flat, _edges(parameters), np.nan)

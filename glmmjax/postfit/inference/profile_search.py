@@ -11,7 +11,6 @@ region keeps the steps where the model holds. The equations are verified at the 
 
 from __future__ import annotations
 
-import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -19,9 +18,8 @@ import jax.numpy as jnp
 from jax import Array
 
 from glmmjax.estimation.objective import evaluate_with_hessian
-from glmmjax.estimation.xla.compiler_options import quick_to_compile, quick_to_run
-from glmmjax.estimation.xla.program import Program
-from glmmjax.likelihood.block_sums import Modes
+from glmmjax.estimation.xla.program import as_program
+from glmmjax.likelihood.block_sums import Modes, start_modes
 from glmmjax.likelihood.clusters import Bucket
 from glmmjax.likelihood.rule import Rule
 from glmmjax.postfit.uncertainty.parameters import Scales, working_values
@@ -122,14 +120,10 @@ class _QuadraticModel(NamedTuple):
     size: Array  # () change of c with h
 
 
-@functools.cache
-def searches(small: bool, platform: str) -> Any:
-    """The program that runs all searches, compiled quickly for small data and to run quickly for large data."""
-    return Program(_searches, (0,), functools.partial(quick_to_compile if small else quick_to_run, platform))
-
-
-def _searches(scales: Scales, setting: Setting, sides: Side, modes: Modes) -> Search:
+@as_program(0)
+def searches(scales: Scales, setting: Setting, sides: Side) -> Search:
     """The searches of all sides, one after the other."""
+    modes = start_modes(setting.buckets, scales.problem.layout.covariance.q)
 
     def search(side: Side) -> Search:
         zero, count, no = jnp.zeros(()), jnp.zeros((), jnp.int32), jnp.array(False)

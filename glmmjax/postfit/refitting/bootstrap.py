@@ -16,6 +16,7 @@ from jax import Array
 
 from glmmjax.errors import ArgumentError
 from glmmjax.estimation.convergence import Code
+from glmmjax.estimation.factors import root_of
 from glmmjax.estimation.family_limits import away_from_limits
 from glmmjax.estimation.objective import Problem
 from glmmjax.estimation.refits import Changes, Origin, refit_all, with_outcomes, with_weights
@@ -123,7 +124,7 @@ def origin_of(fitted: FittedModel) -> Origin:
     """
     layout, clusters = fitted.problem.layout, fitted.design.clusters
     buckets = jax.tree.map(jnp.asarray, clusters.buckets)
-    _, rotation = lower_factor(np.asarray(layout.covariance.factor(jnp.asarray(fitted.theta[layout.random]))))
+    _, rotation = lower_factor(root_of(layout.covariance, fitted.theta[layout.random]))
     starts = modes_in_blocks(fitted.design, fitted.modes @ rotation.T)
     theta = away_from_limits(fitted.problem, fitted.theta, fitted.convergence.limits)
     return Origin(fitted.problem, fitted.options, fitted.quadrature, buckets, theta, fitted.information, starts)

@@ -56,14 +56,14 @@ def test_one_kind_of_parameter_has_the_same_limits(intro_fit):
 
 
 def test_limits_that_are_not_found_are_nan_and_named(intro_fit, monkeypatch):
-    def searches(parameters, setting, sides, modes):
+    def searches(parameters, setting, sides):
         bad = jnp.where((sides.number == 1) & (sides.sign > 0), jnp.inf, 0.0)
         zero = jnp.zeros(len(bad))
         flat = (sides.number == 4) & (sides.sign < 0)
         found: Any = ([zero] * 6, (), zero, zero, flat, jnp.where(flat, 1.0, bad), zero + 0.5 * sides.sign)
         return Search(*found[0], *found[1:])
 
-    monkeypatch.setattr(profile, "searches", lambda *how: searches)
+    monkeypatch.setattr(profile, "searches", searches)
     with pytest.warns(ConvergenceWarning, match=r"no profile limit .* for sex\[T.female\]: .* Try method='bootstrap'"):
         found = intro_fit.conf_int("all", method="profile")
     assert found.loc["sex[T.female]", "lower"] == -0.5
