@@ -71,7 +71,7 @@ class Code(enum.IntEnum):
 
 
 _TEXTS = {
-    Code.CONVERGED: "certified maximum: the Newton decrement is below the tolerance and the negative Hessian is positive definite",
+    Code.CONVERGED: "certified maximum: the Newton decrement is small and the negative Hessian positive definite",
     Code.CONVERGED_ON_BOUNDARY: (
         "certified maximum on the boundary: the covariance matrix of the random effects is singular, and only directions inside it are flat"
     ),
