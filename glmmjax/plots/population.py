@@ -54,10 +54,12 @@ class EffectPlot(NamedTuple):
 
 
 def plot_effects(fitted: FittedModel, asked: EffectPlot, ax: Any = None) -> Any:
-    """Draw effects on one Axes, or on one for each value of ``facets``."""
+    """Draw effects on one Axes, on one for each value of ``facets``, or on one for means and one for the zero part."""
     asked = _with_grid(fitted, asked)
     settings = asked.scale, asked.robust, asked.level
     found = [effects(fitted, asked.newdata, kind, *settings) for kind in asked.kinds]
+    if "zero_part" in asked.kinds and set(asked.kinds) != {"zero_part"}:
+        return _parts(fitted, asked, found, ax)
     if asked.facets is None:
         ax = axes(ax)
         _panel(fitted, asked, found, ax)
@@ -72,6 +74,19 @@ def plot_effects(fitted: FittedModel, asked: EffectPlot, ax: Any = None) -> Any:
         _panel(fitted, asked, [_rows_of(one, (one.frame[asked.facets] == value).to_numpy()) for one in found], panel, k == len(values) - 1)
         panel.set_title(f"{asked.facets}: {value:g}" if isinstance(value, float) else f"{asked.facets}: {value}", fontsize=10)
         panel.set_ylabel(panel.get_ylabel() if k == 0 else "")
+    return panels
+
+
+def _parts(fitted: FittedModel, asked: EffectPlot, found: list[Effects], ax: Any) -> Any:
+    """Means beside the zero part, which is a probability and needs an axis of its own."""
+    for argument, given in (("facets", asked.facets), ("ax", ax)):
+        if given is not None:
+            raise ArgumentError(f"kind='zero_part' beside another kind makes two Axes of its own; leave out {argument}, or draw one kind.")
+    panels = axes(None, ncols=2, figsize=(9.6, 4.2))
+    for panel, of_zeros in zip(panels, (False, True), strict=True):
+        chosen = [k for k, kind in enumerate(asked.kinds) if (kind == "zero_part") == of_zeros]
+        part = asked._replace(kinds=tuple(asked.kinds[k] for k in chosen))
+        _panel(fitted, part, [found[k] for k in chosen], panel, has_legend=not of_zeros)
     return panels
 
 

@@ -280,18 +280,18 @@ class Population:
         by : covariate with one line for each of its values. The default is the other covariate that varies. For an ordinal outcome it
             cannot be given, because the lines are the levels.
         facets : covariate with one panel for each of its values.
-        kind : as in ``effects``, or several kinds in a tuple: one line each.
+        kind : as in ``effects``, or several kinds in a tuple: one line each. ``"zero_part"`` beside others has Axes of its own.
         rug : mark the values of ``x`` in the rows fitted along the axis.
         ax : matplotlib Axes to draw on; new ones when not given.
 
         Returns
         -------
-        matplotlib Axes; an array of them with ``facets``.
+        matplotlib Axes; an array of them with ``facets``, and of two with ``"zero_part"`` beside other kinds.
 
         Raises
         ------
         ArgumentError
-            As ``effects``; and when rows differ in more than ``x``, ``by`` and ``facets``.
+            As ``effects``; for ``facets`` or ``ax`` where the zero part has Axes of its own; and when rows differ in more than ``x``, ``by`` and ``facets``.
         DesignError
             As ``effects``.
 

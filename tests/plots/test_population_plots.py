@@ -188,3 +188,21 @@ def test_axes_name_the_outcome():
     zeros = stated_params(np.array([0.3, 0.2]), np.array([[0.5]]), gamma=np.array([-0.4]))
     fit = stated_fit(zeros, "s ~ x", "~ 1 | id", data=data, family="zero_inflated_poisson", zi_fixed="~ 1")
     assert fit.plot_effects("x", kind="zero_part").get_ylabel() == "Pr(s is a structural zero), random effects 0"
+
+
+def test_the_zero_part_has_axes_of_its_own_beside_means(tmp_path):
+    data = pd.DataFrame({"id": np.repeat(np.arange(8), 3), "x": np.tile([0.0, 1.0, 2.0], 8), "y": np.tile([0, 1, 2], 8)})
+    params = stated_params(np.array([0.3, 0.2]), np.array([[0.6]]), gamma=np.array([-0.5, 0.4]))
+    fit = stated_fit(params, "y ~ x", "~ 1 | id", data=data, family="zero_inflated_poisson", zi_fixed="~ x")
+    means, zeros = fit.plot_effects("x", kind=("mean_subject", "marginal", "zero_part"))
+    assert means.get_ylabel() == "mean of y"
+    assert zeros.get_ylabel() == "Pr(y is a structural zero), random effects 0"
+    assert [text.get_text() for text in means.get_legend().get_texts()] == ["random effects 0", "population average"]
+    assert zeros.get_legend() is None
+    (line,) = [line for line in zeros.lines if line.get_marker() == "o"]
+    np.testing.assert_allclose(line.get_ydata(), 1 / (1 + np.exp(0.5 - 0.4 * line.get_xdata())))
+    means.figure.savefig(tmp_path / "parts.png")
+    for wrong in ({"ax": means}, {"facets": "x"}):
+        with pytest.raises(ArgumentError, match=f"two Axes of its own; leave out {next(iter(wrong))}, or draw one kind"):
+            fit.plot_effects({"x": [0.0, 1.0]}, kind=("mean_subject", "zero_part"), **wrong)
+    fit.plot_effects({"x": [0.0, 1.0]}, kind="zero_part", ax=means)  # as the message says
