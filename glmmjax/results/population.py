@@ -291,7 +291,8 @@ class Population:
         Raises
         ------
         ArgumentError
-            As ``effects``; for ``facets`` or ``ax`` where the zero part has Axes of its own; and when rows differ in more than ``x``, ``by`` and ``facets``.
+            As ``effects``; for ``facets`` or ``ax`` where the zero part has Axes of its own; and when rows differ in more than ``x``,
+            ``by`` and ``facets``.
         DesignError
             As ``effects``.
 
