@@ -36,7 +36,7 @@ _MOST_ROWS = 5_000_000  # of a grid
 
 
 class RowGroups(NamedTuple):
-    """Groups of rows in order of first appearance.
+    """Groups of rows in the order of their levels: of a categorical its own, of anything else the sorted one.
 
     Attributes
     ----------
@@ -99,8 +99,10 @@ def as_lists(values: Mapping[str, Any], argument: str = "newdata") -> dict[str, 
     return {name: _listed(name, value, argument) for name, value in values.items()}
 
 
-def groups_of_rows(data: pd.DataFrame, by: str | list[str] | tuple[str, ...], argument: str = "by") -> RowGroups:
+def groups_of_rows(data: pd.DataFrame, by: str | list[str] | tuple[str, ...], argument: str = "by", *, in_order: bool = False) -> RowGroups:
     """Groups of rows with equal values in the columns ``by``; ``argument`` is the argument that named them.
+
+    They stand in order of first appearance, or ``in_order`` of their levels: of a categorical its own, of anything else the sorted one.
 
     Raises
     ------
@@ -115,7 +117,7 @@ def groups_of_rows(data: pd.DataFrame, by: str | list[str] | tuple[str, ...], ar
         if data[name].isna().any():
             raise ArgumentError(f"{argument}={by!r}: {name!r} has missing values in {int(data[name].isna().sum())} of {len(data)} rows.")
     keys = data[names].reset_index(drop=True)
-    codes = keys.groupby(names, sort=False, observed=True).ngroup().to_numpy()
+    codes = keys.groupby(names, sort=in_order, observed=True).ngroup().to_numpy()
     first = keys.iloc[np.unique(codes, return_index=True)[1]]
     labels = pd.Index(first[names[0]].astype(object).tolist(), name=names[0]) if len(names) == 1 else pd.MultiIndex.from_frame(first)
     return RowGroups(codes, labels)
@@ -135,7 +137,7 @@ def usual_values(design: Design, data: Any, name: str, along: bool) -> list[Any]
     ArgumentError
         For a name that is no covariate.
     """
-    _several(name, [0], covariates_of(design), "plot_effects")  # raises for another name
+    _several(name, [0], covariates_of(design), "newdata, by and facets")  # raises for another name
     column = fitted_frame(design, data)[name]
     if name in design.recipe.levels or not pd.api.types.is_numeric_dtype(column.dtype) or pd.api.types.is_bool_dtype(column.dtype):
         seen = set(column)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Population"]
 
+_NAME_OR_TABLE = Judged("the name of a covariate, a table of rows, or a dict of values by covariate")
 _KIND, _COLUMN = OneOf(*MEAN_KINDS), Maybe(Text("the name of a column"))
 _CONTRAST = Judged("'pairwise', 'reference', 'sequential', a matrix of weights, or a dict of them by name")
 
@@ -201,7 +202,7 @@ class Population:
         found = contrasts(self.fitted_model, newdata, contrast, by, **chosen)
         return tables.contrast_frame(found)
 
-    @takes(newdata=TABLE, kind=_KIND, scale=OneOf(*EFFECT_SCALES), robust=ROBUST, level=LEVEL)
+    @takes(newdata=_NAME_OR_TABLE, kind=_KIND, scale=OneOf(*EFFECT_SCALES), robust=ROBUST, level=LEVEL)
     def effects(
         self, newdata: Any, *, kind: str = "mean_subject", scale: str = "response", robust: bool | str = False, level: float = 0.95
     ) -> pd.DataFrame:
@@ -210,8 +211,8 @@ class Population:
         Parameters
         ----------
         newdata : table of rows; or a dict of values by covariate, such as ``{"sex": ["male", "female"], "time": range(16)}``, for all
-            their combinations, the first name varying slowest. Other covariates are then at their mean (numbers) or most frequent
-            level in the rows fitted.
+            their combinations, the first name varying slowest; or the name of a covariate, for its range or levels. Other covariates
+            are then at their mean (numbers) or most frequent level in the rows fitted.
         kind : as in ``marginal_means``.
         scale : ``"response"``: the mean of the outcome (with a zero part, (1 - pi) times the mean of the other part), and the probability
             of each level of an ordinal outcome. ``"link"``: the linear predictor at random effects of 0, or the link of the marginal mean;
@@ -243,7 +244,7 @@ class Population:
         return tables.effect_frame(effects(self.fitted_model, newdata, kind, scale, robust, level))
 
     @takes(
-        newdata=Judged("the name of a covariate, a table of rows, or a dict of values by covariate"),
+        newdata=_NAME_OR_TABLE,
         x=_COLUMN,
         by=_COLUMN,
         facets=_COLUMN,

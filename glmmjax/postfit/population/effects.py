@@ -9,7 +9,7 @@ import numpy as np
 
 from glmmjax.design.columns.table import as_frame
 from glmmjax.design.new_rows import NewRows, read_new_rows
-from glmmjax.design.reference_grid import reference_grid
+from glmmjax.design.reference_grid import reference_grid, usual_values
 from glmmjax.errors import ArgumentError
 from glmmjax.families.links import Identity, Link, Logit
 from glmmjax.fitted import FittedModel
@@ -49,6 +49,8 @@ class Effects(NamedTuple):
 
 def effects(fitted: FittedModel, newdata: Any, kind: str, scale: str, robust: bool | str, level: float) -> Effects:
     """Effects at rows or a grid of values; the arguments are those of ``MixedModelResults.effects``."""
+    if isinstance(newdata, str):
+        newdata = {newdata: usual_values(fitted.design, data_of(fitted, needed=True), newdata, along=True)}
     frame = reference_grid(fitted.design, data_of(fitted), newdata) if isinstance(newdata, Mapping) else as_frame(newdata)
     rows = read_new_rows(fitted.design, frame)
     if not rows.is_complete.any():

@@ -151,7 +151,7 @@ def _rows_and_groups(fitted: FittedModel, newdata: Any, by: Any, average: bool, 
     if average:
         return rows, one_group(len(rows.labels))
     names = by if within is None else list(dict.fromkeys([*_listed(by), *_listed(within)]))
-    return rows, None if names is None else groups_of_rows(as_frame(data), names)
+    return rows, None if names is None else groups_of_rows(as_frame(data), names, in_order=newdata is None)
 
 
 def _listed(names: Any) -> list[str]:

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import glmmjax as gj
 from glmmjax.errors import ArgumentError, DesignError
 from tests.postfit.stated import stated_fit, stated_params
 
@@ -105,3 +106,11 @@ def test_the_zero_part():
 def test_refusals(intro_fit, arguments, error, message):
     with pytest.raises(error, match=message):
         intro_fit.effects(**{"newdata": GRID, **arguments})
+
+
+def test_the_name_of_a_covariate_stands_for_its_range_or_levels(intro_fit):
+    along = intro_fit.effects("time")
+    assert (along["time"].iloc[0], along["time"].iloc[-1], len(along)) == (0.0, gj.datasets.load_intro_binomial()["time"].max(), 50)
+    pd.testing.assert_frame_equal(intro_fit.effects("sex"), intro_fit.effects({"sex": ["male", "female"]}))
+    with pytest.raises(ArgumentError, match="'week', which is no covariate of the model"):
+        intro_fit.effects("week")

@@ -169,3 +169,15 @@ def test_a_family_without_a_mean_is_refused():
     fit = stated_fit(params, "y ~ x", "~ 1 | id", data=DATA.assign(y=DATA["x"]), family=family)
     with pytest.raises(ArgumentError, match="has no mean"):
         fit.marginal_means()
+
+
+def test_groups_of_the_rows_fitted_stand_in_the_order_of_their_levels():
+    """Whatever row comes first: a text sorted, a categorical by its categories. Rows of the caller keep his order."""
+    data = gj.datasets.load_intro_binomial()
+    data = data.assign(text=data["sex"].astype(str), turned=data["sex"].cat.reorder_categories(["female", "male"]))
+    for rows in (data.sort_values("text"), data.sort_values("text", ascending=False)):
+        fit = gj.mixed_model("y ~ text", random=None, data=rows, family="binomial")
+        assert list(fit.marginal_means(by="text").index) == ["female", "male"]
+        assert list(fit.marginal_means(by="sex").index) == ["male", "female"]
+        assert list(fit.marginal_means(by="turned").index) == ["female", "male"]
+        assert list(fit.marginal_means(rows, by="text").index) == list(dict.fromkeys(rows["text"]))
