@@ -247,6 +247,10 @@ def test_update_to_another_model_starts_afresh(intro_fit, no_effects_fit):
     assert intro_fit.update(random=None).llf == pytest.approx(no_effects_fit.llf, abs=1e-9)
 
 
+def test_update_takes_the_formula_first(intro_fit):
+    assert intro_fit.update("y ~ sex + time").llf == intro_fit.update(fixed="y ~ sex + time").llf
+
+
 def test_update_refuses_an_unknown_keyword(intro_fit):
     with pytest.raises(ArgumentError, match=r"update\(nAGQ=...\) is no keyword of mixed_model; choose among fixed, random"):
         intro_fit.update(nAGQ=3)

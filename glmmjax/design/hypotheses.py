@@ -92,7 +92,10 @@ def _from_text(hypotheses: Any, names: Sequence[str]) -> tuple[np.ndarray, np.nd
 
 
 def _close_to(text: Any, names: Sequence[str]) -> str:
-    """The name that was probably meant."""
+    """The name that was probably meant, or the hypothesis that a whole factor has no effect."""
+    of_factor = [name for name in names if isinstance(text, str) and name.startswith(f"{text.strip()}[")]
+    if of_factor:
+        return f" For the whole of {text.strip()!r} write {', '.join(f'{name} = 0' for name in of_factor)!r}."
     words = list(text) if not isinstance(text, str) else [part.split("=")[0].strip() for part in text.split(",")]
     unknown = [word for word in words if isinstance(word, str) and word not in names]
     close = [match for word in unknown for match in difflib.get_close_matches(word, names, n=1, cutoff=0.75)]

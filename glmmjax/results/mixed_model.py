@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from glmmjax.arguments import Maybe, Text, takes
 from glmmjax.fitted import FittedModel
 from glmmjax.other_names import missing_attribute
 from glmmjax.results.checking import Checking
@@ -39,12 +40,14 @@ class MixedModelResults(
         self.fitted_model = fitted
         self._refit = refit
 
-    def update(self, **changes: Any) -> MixedModelResults:
+    @takes(fixed=Maybe(Text("a formula such as 'y ~ x'")))
+    def update(self, fixed: str | None = None, **changes: Any) -> MixedModelResults:
         """Refit with changed keywords of ``mixed_model``. The search starts at these estimates when the parameters stay the same.
 
         Parameters
         ----------
-        **changes : keywords of ``mixed_model`` with their new values, such as ``fixed="y ~ sex + time"``; all others stay as they were.
+        fixed : the new formula of the fixed effects; None keeps it.
+        **changes : other keywords of ``mixed_model`` with their new values, such as ``n_agq=21``; all others stay as they were.
 
         Returns
         -------
@@ -61,10 +64,10 @@ class MixedModelResults(
         Examples
         --------
         >>> fit = gj.mixed_model("y ~ sex * time", random="~ 1 | id", data=gj.datasets.load_intro_binomial(), family="binomial")
-        >>> fit.update(fixed="y ~ sex + time")
+        >>> fit.update("y ~ sex + time")
         <MixedModelResults: binomial(logit), y ~ sex + time, ~ 1 | id; 800 rows in 100 clusters, log-likelihood -374.7909, converged>
         """
-        return self._refit(self.fitted_model, changes)
+        return self._refit(self.fitted_model, changes if fixed is None else {"fixed": fixed, **changes})
 
     if not TYPE_CHECKING:  # a type checker knows the names itself
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from glmmjax.arguments import AXES, FLAG, LEVEL, NAMES, TABLE, Judged, Maybe, OneOf, SomeOf, Text, takes
+from glmmjax.arguments import AXES, FLAG, LEVEL, NAMES, Container, Judged, Maybe, OneOf, SomeOf, Text, takes
 from glmmjax.fitted import FittedModel
 from glmmjax.plots import population as plots
 from glmmjax.postfit.population.contrasts import ADJUSTMENTS, COMPARISONS, contrasts
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Population"]
 
+_ROWS = Maybe(Container("a DataFrame, or a dict of columns; the name of a column goes to by="))
 _NAME_OR_TABLE = Judged("the name of a covariate, a table of rows, or a dict of values by covariate")
 _KIND, _COLUMN = OneOf(*MEAN_KINDS), Maybe(Text("the name of a column"))
 _CONTRAST = Judged("'pairwise', 'reference', 'sequential', a matrix of weights, or a dict of them by name")
@@ -74,7 +75,7 @@ class Population:
         """
         return MarginalCoefsResults(marginal_coefs(self.fitted_model, robust, se))
 
-    @takes(newdata=Maybe(TABLE), by=Maybe(NAMES), average=FLAG, kind=_KIND, robust=ROBUST, level=LEVEL)
+    @takes(newdata=_ROWS, by=Maybe(NAMES), average=FLAG, kind=_KIND, robust=ROBUST, level=LEVEL)
     def marginal_means(
         self,
         newdata: Any = None,
@@ -130,7 +131,7 @@ class Population:
         return tables.mean_frame(marginal_means(self.fitted_model, newdata, by, average=average, kind=kind, robust=robust, level=level))
 
     @takes(
-        newdata=Maybe(TABLE),
+        newdata=_ROWS,
         contrast=_CONTRAST,
         by=Maybe(NAMES),
         within=Maybe(NAMES),

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from scipy.stats import chi2
 
+import glmmjax as gj
 from glmmjax.design.hypotheses import read_hypotheses
 from glmmjax.errors import ArgumentError
 from glmmjax.postfit.inference.wald import wald_test
@@ -114,3 +115,11 @@ def test_a_robust_covariance_of_too_low_rank_is_refused(intro_fit, monkeypatch):
     monkeypatch.setattr(wald, "covariance", lambda fitted, robust: np.outer(direction, direction))
     with pytest.raises(ArgumentError, match="covariance matrix of the 3 hypotheses is singular"):
         intro_fit.wald_test(np.eye(4)[1:], robust=True)
+
+
+def test_the_name_of_a_factor_ends_in_the_hypothesis_on_all_of_its_levels():
+    fit = gj.mixed_model("cbind(incidence, noninc) ~ period", random=None, data=gj.datasets.load_cbpp(), family="binomial")
+    with pytest.raises(ArgumentError, match="For the whole of 'period' write") as refused:
+        fit.wald_test("period")
+    advice = str(refused.value).split("write '")[1].split("'.")[0]
+    assert fit.wald_test(advice).df == 3

@@ -181,3 +181,10 @@ def test_groups_of_the_rows_fitted_stand_in_the_order_of_their_levels():
         assert list(fit.marginal_means(by="sex").index) == ["male", "female"]
         assert list(fit.marginal_means(by="turned").index) == ["female", "male"]
         assert list(fit.marginal_means(rows, by="text").index) == list(dict.fromkeys(rows["text"]))
+
+
+def test_a_column_in_the_place_of_rows_is_told_where_it_goes(intro_fit):
+    for method in (intro_fit.marginal_means, intro_fit.contrasts):
+        with pytest.raises(ArgumentError, match=r"newdata='sex' must be None, or .*; the name of a column goes to by="):
+            method("sex")
+        method(by="sex")
