@@ -11,6 +11,7 @@ from jax.sharding import Mesh
 
 from glmmjax.arguments import Judged, Kind, Maybe, OneOf, check_arguments
 from glmmjax.design import MODEL, ModelArguments, Stream
+from glmmjax.design.formula.spellings import of_update
 from glmmjax.devices import resolve_devices
 from glmmjax.errors import ArgumentError
 from glmmjax.estimation.penalty import known_penalty
@@ -172,4 +173,6 @@ def updated(request: FitRequest, changes: Mapping[str, Any]) -> FitRequest:
     if unknown:
         raise ArgumentError(f"update({unknown[0]}=...) is no keyword of mixed_model; choose among {', '.join(names)}.")
     check_arguments(FIT, changes)
+    if isinstance(changes.get("fixed"), str):
+        changes = {**changes, "fixed": of_update(request.fixed, changes["fixed"])}
     return dataclasses.replace(request, **{"initial_values": None, **changes})

@@ -251,6 +251,24 @@ def test_update_takes_the_formula_first(intro_fit):
     assert intro_fit.update("y ~ sex + time").llf == intro_fit.update(fixed="y ~ sex + time").llf
 
 
+@pytest.mark.parametrize(
+    ("change", "formula"),
+    [
+        (". ~ . - sex:time", "y ~ sex + time"),
+        ("~ . - sex:time", "y ~ sex + time"),
+        (". ~ time", "y ~ time"),
+        (". ~ . + (sex + time) - 1", "y ~ 0 + sex * time"),
+    ],
+)
+def test_update_reads_dots_as_r_does(intro_fit, change, formula):
+    assert intro_fit.update(change).llf == pytest.approx(intro_fit.update(formula).llf, abs=1e-9)
+
+
+def test_update_keeps_random_effects_that_stand_in_the_formula(intro_fit):
+    fit = intro_fit.update("y ~ sex + time + (1 | id)", random=None)
+    assert fit.update("~ . - sex").llf == pytest.approx(intro_fit.update("y ~ time").llf, abs=1e-9)
+
+
 def test_update_refuses_an_unknown_keyword(intro_fit):
     with pytest.raises(ArgumentError, match=r"update\(nAGQ=...\) is no keyword of mixed_model; choose among fixed, random"):
         intro_fit.update(nAGQ=3)

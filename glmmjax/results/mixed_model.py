@@ -46,7 +46,7 @@ class MixedModelResults(
 
         Parameters
         ----------
-        fixed : the new formula of the fixed effects; None keeps it.
+        fixed : the new formula of the fixed effects; None keeps it. In ``". ~ . - x"`` a dot stands for its side of this one, as in R.
         **changes : other keywords of ``mixed_model`` with their new values, such as ``n_agq=21``; all others stay as they were.
 
         Returns

@@ -20,7 +20,7 @@ from glmmjax.design.formula.split import split_formula
 from glmmjax.design.formula.tokens import names_in
 from glmmjax.errors import FormulaError
 
-__all__ = ["as_patsy_reads", "column_names", "read_spellings"]
+__all__ = ["as_patsy_reads", "column_names", "of_update", "read_spellings"]
 
 _QUOTED = r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\""
 _DOT = re.compile(rf"({_QUOTED})|(?<![\w.)\]])\.(?![\w.])")
@@ -93,6 +93,15 @@ def as_patsy_reads(text: str, columns: Callable[[], Sequence[Any]]) -> str:
     dotted = {m[0] for m in _DOTTED.finditer(text) if not m[1] and "." in m[0]}
     names = dotted & {name for name in columns() if isinstance(name, str)} if dotted else set()
     return _DOTTED.sub(lambda m: m[1] or _quoted_name(m, names), text) if names else text
+
+
+def of_update(old: str, new: str) -> str:
+    """R's ``update``: in ``. ~ . - x`` and ``~ . - x`` a dot stands for its side of the ``old`` formula, and so does an empty left side."""
+    (left, tilde, right), (old_left, _, old_right) = new.partition("~"), old.partition("~")
+    if not tilde or left.strip() not in ("", "."):
+        return new
+    whole = old_right.strip() if "|" in old_right else f"({old_right.strip()})"  # a bar must stand outside all brackets but its own
+    return f"{old_left.strip()} ~ {_DOT.sub(lambda m: m[1] or whole, right).strip()}"
 
 
 def _quoted_name(match: re.Match[str], names: Collection[str]) -> str:
