@@ -1,4 +1,5 @@
-r"""Averages over the law of the random effects by deterministic quadrature. The law is N(0, D) where u is standard normal.
+r"""Averages over the law of the random effects by deterministic quadrature. The law is N(0, D) where u is standard normal. A law that is
+a mixture of normal ones with scales s, such as Student's t, has the average over s of those over N(0, s^2 D).
 
 However many random effects there are, they enter a row through one number for each linear predictor that has some, so the integral has
 one or two dimensions. The rule is the trapezoid, which for a normal weight converges geometrically: the error of a logistic mean is of
@@ -87,7 +88,7 @@ def _for_each(n_values: int, *arrays: Array) -> list[Array]:
 def _average(what: _Average, eta: Array, directions: Array, phi: Array) -> Array:
     """(m, n) averages."""
     value = lambda at, z: what.function(what.family, *_for_each(what.n_values, at, phi))  # noqa: E731
-    return _sum_over_grid(what.prior, value, eta, directions)
+    return _sum_over_law(what.prior, value, eta, directions)
 
 
 @_average.defjvp
@@ -100,9 +101,22 @@ def _average_jvp(what: _Average, primals: Any, tangents: Any) -> tuple[Array, Ar
         by_eta, by_phi = back(jnp.ones_like(value))
         return value, by_eta, by_eta[:, None] * z[:, None, None], by_phi
 
-    value, by_eta, by_direction, by_phi = _sum_over_grid(what.prior, with_slopes, eta, directions)
+    value, by_eta, by_direction, by_phi = _sum_over_law(what.prior, with_slopes, eta, directions)
     of_eta, of_directions, of_phi = (tangent[..., None, :] for tangent in tangents)
     return value, (by_eta * of_eta).sum(0) + (by_direction * of_directions).sum((0, 1)) + (by_phi * of_phi).sum(0)
+
+
+def _sum_over_law(prior: Prior, function: Callable[[Array, Array], Any], eta: Array, directions: Array) -> Any:
+    """Mean over the law of ``function``, which takes predictors (E, n) and the point u (d,) where they hold."""
+    mixed = prior.normal_scales()
+    if mixed is None:
+        return _sum_over_grid(prior, function, eta, directions)
+    scales, shares = (jnp.asarray(part, eta.dtype) for part in mixed)
+
+    def of_scale(scale: Array) -> Any:
+        return _sum_over_grid(STANDARD_NORMAL, lambda at, z: function(at, scale * z), eta, scale * directions)
+
+    return jax.tree.map(lambda leaf: jnp.tensordot(shares, leaf, 1), jax.lax.map(of_scale, scales))
 
 
 def _sum_over_grid(prior: Prior, function: Callable[[Array, Array], Any], eta: Array, directions: Array) -> Any:
@@ -146,7 +160,7 @@ def population_average(function: Callable[[Array], Any], params: Params, rows: M
     n_dimensions = directions.shape[1]
     if n_dimensions == 0:
         return function(eta)
-    nodes, weights = _rule(n_dimensions, prior)
+    nodes, weights = _mixed_rule(n_dimensions, prior)
 
     @jax.checkpoint
     def add(total: Any, node: tuple[Array, Array]) -> tuple[Any, None]:
@@ -156,6 +170,15 @@ def population_average(function: Callable[[Array], Any], params: Params, rows: M
 
     zero = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(function, eta))
     return jax.lax.scan(add, zero, (jnp.asarray(nodes, eta.dtype), jnp.asarray(weights, eta.dtype)))[0]
+
+
+def _mixed_rule(n_dimensions: int, prior: Prior) -> tuple[Any, Any]:
+    """``_rule``, or of a mixture of normal laws those of all of them."""
+    mixed = prior.normal_scales()
+    if mixed is None:
+        return _rule(n_dimensions, prior)
+    (scales, shares), (nodes, weights) = mixed, _rule(n_dimensions, STANDARD_NORMAL)
+    return (scales[:, None, None] * nodes).reshape(-1, n_dimensions), (shares[:, None] * weights).ravel()
 
 
 @functools.lru_cache(maxsize=4)
