@@ -61,7 +61,6 @@ OUTSIDE: dict[str, set[str]] = {
     "families": {"jax", "numpy"},
     "likelihood": {"jax"},
     "likelihood/gauss_hermite": {"jax", "numpy"},
-    "likelihood/laws": {"jax", "numpy"},
     "likelihood/sinh_trapezoid": {"numpy"},
     "likelihood/trapezoid": {"jax", "numpy"},
     "likelihood/population": {"jax", "numpy"},

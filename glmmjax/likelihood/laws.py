@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 
 from glmmjax.errors import ArgumentError
@@ -19,8 +18,6 @@ from glmmjax.values import shown
 __all__ = ["LAWS", "StudentTEffects"]
 
 _LEAST_DF, _LARGEST_DF = 2.1, 1000.0
-_STEP = 0.2  # of the logarithm of a scale
-_SMALLEST_WEIGHT = 1e-11  # of a scale that counts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,16 +102,6 @@ class StudentTEffects(Prior):
         """That of the parabola which touches the log density at u from below: steps with it rise."""
         q, weight = len(u), self._weight(u)
         return symmetric({(a, b): weight * float(a == b) for a in range(q) for b in range(a + 1)}, q)
-
-    def normal_scales(self) -> tuple[Any, Any]:
-        """u is normal given its scale s, and ``(df - 2) / s^2`` has a chi-square distribution: a trapezoidal rule in log s, which converges
-        geometrically.
-        """
-        log_scale = np.arange(-4.0, 40.0, _STEP)
-        log_weight = -self.df * log_scale - 0.5 * (self.df - 2.0) * np.exp(-2.0 * log_scale)
-        weight = np.exp(log_weight - log_weight.max())
-        kept = weight > _SMALLEST_WEIGHT
-        return np.exp(log_scale[kept]), weight[kept] / weight[kept].sum()
 
     def _weight(self, u: Array) -> Array:
         """(...) the law pulls u back as a normal law of this precision does."""

@@ -57,12 +57,6 @@ class Prior(abc.ABC):
         """
         return None
 
-    def normal_scales(self) -> tuple[Any, Any] | None:
-        """Standard deviations and probabilities (J,) of normal laws N(0, s^2 I) that make up this one; None where that is not how averages
-        over it are taken.
-        """
-        return None
-
     @abc.abstractmethod
     def log_density(self, u: Any) -> Any:
         """(...) log density at ``u`` (q, ...) without ``log_constant``; written with operators that numpy arrays have too."""

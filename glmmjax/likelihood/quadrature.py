@@ -21,7 +21,7 @@ LAPLACE = "Laplace's method for the random effects of all levels together"
 IMPORTANCE = "Laplace's method, corrected by importance sampling"
 TRAPEZOID = "trapezoidal rule between bounds where the log joint has fallen by a cut"
 SINH_TRAPEZOID = "trapezoidal rule in the inverse hyperbolic sine, for heavy tails"
-_LEAST_POINTS = {1: 63, 2: 31}  # of this rule, for moments of random effects, by the number of random effects
+_LEAST_POINTS = {1: 95, 2: 31}  # of this rule, for moments of random effects, by the number of random effects
 
 
 class Method(NamedTuple):
