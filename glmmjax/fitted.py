@@ -103,8 +103,9 @@ def problem_of(design: Design, penalty: StudentTPenalty | None, law: Prior | Non
 def _check_law(design: Design, law: Prior) -> None:
     if design.group_name is not None and not design.factors and design.lower is None:
         return
-    what = "no random effects" if design.group_name is None else "crossed factors" if design.factors else "two levels of random effects"
-    how = "add some, random='~ 1 | id', or leave it out" if design.group_name is None else "leave it out: their law is normal"
+    has_effects = bool(design.random_names)
+    what = "no random effects" if not has_effects else "crossed factors" if design.factors else "two levels of random effects"
+    how = "leave it out: their law is normal" if has_effects else "add some, random='~ 1 | id', or leave it out"
     raise ArgumentError(f"random_effects_law={law!r} is for the random effects of one grouping factor, and this model has {what}; {how}.")
 
 

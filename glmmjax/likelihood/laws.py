@@ -48,7 +48,7 @@ class StudentTEffects(Prior):
     >>> law = gj.StudentTEffects(df=4)
     >>> fit = gj.mixed_model("y ~ sex * time", random="~ 1 | id", data=data, family="binomial", random_effects_law=law)
     >>> f"{fit.llf:.2f}"
-    '-375.07'
+    '-377.30'
     """
 
     df: float
