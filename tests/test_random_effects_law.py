@@ -170,9 +170,15 @@ def test_a_stream_takes_a_law(fit, data):
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"random_effects_law": "t"}, r"random_effects_law='t' must be None \(normal\), or a law of the random effects, such as StudentTEff"),
+        (
+            {"random_effects_law": "t"},
+            r"random_effects_law='t' must be None \(normal\), or a law of the random effects, such as StudentTEff",
+        ),
         ({"random_effects_law": gj.StudentTEffects}, r"random_effects_law=.* must be None"),
-        ({"random_effects_law": LAW, "random": None}, r"StudentTEffects\(df=4.0\) is for .* one grouping factor, and this model has no random"),
+        (
+            {"random_effects_law": LAW, "random": None},
+            r"StudentTEffects\(df=4.0\) is for .* one grouping factor, and this model has no random",
+        ),
         ({"random_effects_law": LAW, "random": "~ 1 | sex/id"}, r"this model has two levels of random effects; leave it out"),
         ({"random_effects_law": LAW, "random": "(1 | id) + (1 | time)"}, r"this model has crossed factors; leave it out"),
     ],

@@ -44,9 +44,7 @@ class Method(NamedTuple):
 METHODS: dict[str, Method] = {
     GAUSS_HERMITE: Method(gauss_hermite.tensor_rule, gauss_hermite.padded_rule, gauss_hermite.finer, gauss_hermite.judges),
     TRAPEZOID: Method(trapezoid.trapezoid, trapezoid.padded_trapezoid, trapezoid.finer, trapezoid.judges),
-    SINH_TRAPEZOID: Method(
-        sinh_trapezoid.sinh_trapezoid, sinh_trapezoid.padded_sinh, sinh_trapezoid.finer, sinh_trapezoid.judges
-    ),
+    SINH_TRAPEZOID: Method(sinh_trapezoid.sinh_trapezoid, sinh_trapezoid.padded_sinh, sinh_trapezoid.finer, sinh_trapezoid.judges),
 }
 
 

@@ -103,7 +103,9 @@ def _model_section(fitted: FittedModel) -> Section:
     family, penalty = fitted.problem.family, fitted.problem.penalty
     law = fitted.request.random_effects_law
     of_law = [f"random effects: {law.text}, with the covariance matrix below"] if law else []
-    return Section("Model", (f"family: {family.name}", f"link: {family.link.name}", *of_law, *([_penalty_text(penalty)] if penalty else [])))
+    return Section(
+        "Model", (f"family: {family.name}", f"link: {family.link.name}", *of_law, *([_penalty_text(penalty)] if penalty else []))
+    )
 
 
 def _penalty_text(penalty: StudentTPenalty) -> str:

@@ -17,7 +17,6 @@ from glmmjax.likelihood.rows import Integrand, from_first_lane, log_joint
 __all__ = ["log_weight", "t_draws"]
 
 
-
 def _n_exponentials(f: Integrand) -> int:
     """Half of the degrees of freedom: the chi-square variable in t is twice the sum of as many exponential variables."""
     tail = f.prior.tail_df
