@@ -133,7 +133,8 @@ def mixed_model(
         fixed=fixed, random=random, data=data, family=family, weights=weights, row_weights=row_weights, offset=offset,
         zi_fixed=zi_fixed, zi_random=zi_random,
         zi_offset=zi_offset, dispersion=dispersion, covariance=covariance, random_effects_law=random_effects_law,
-        penalized=penalized, n_agq=n_agq, correction=correction, initial_values=initial_values, options=options, devices=devices, progress=progress,
+        penalized=penalized, n_agq=n_agq, correction=correction, initial_values=initial_values, options=options,
+        devices=devices, progress=progress,
     )  # fmt: skip
     return fit_of(request, caller_namespace())
 

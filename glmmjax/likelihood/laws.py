@@ -60,8 +60,8 @@ class StudentTEffects(Prior):
         is_number = isinstance(df, int | float) and not isinstance(df, bool)
         if not is_number or not _LEAST_DF <= df <= _LARGEST_DF:
             raise ArgumentError(
-                f"StudentTEffects(df={shown(df)}) must be a number from {_LEAST_DF} to {_LARGEST_DF:g}: D is a covariance matrix, and with 2 "
-                "degrees of freedom or fewer there is none. For more, leave random_effects_law out: the law is normal."
+                f"StudentTEffects(df={shown(df)}) must be a number from {_LEAST_DF} to {_LARGEST_DF:g}: D is a covariance matrix, and with "
+                "2 degrees of freedom or fewer there is none. For more, leave random_effects_law out: the law is normal."
             )
         object.__setattr__(self, "df", float(df))
 

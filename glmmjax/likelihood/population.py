@@ -175,7 +175,7 @@ def _sum_over_grid(prior: Prior, function: Callable[[Array, Array], Any], eta: A
 
 
 def _weighted_mean(add: Callable[[Array, Any], Any], counts: Array, function: Callable[[Array, Array], Any], eta: Array, d: int) -> Any:
-    """The mean of ``function`` over ``counts`` times each other nodes; ``add`` adds that with a number to the sums of weights and values."""
+    """The mean of ``function`` over as many nodes as the product of ``counts``; ``add`` adds one of them to sums of weights and values."""
     shapes = jax.eval_shape(function, eta, jnp.zeros(d, eta.dtype))
     zero = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), (jax.ShapeDtypeStruct((), eta.dtype), shapes))
     weight, total = jax.lax.fori_loop(0, counts.prod(), add, zero)
@@ -227,7 +227,8 @@ def _rule_of_tails(d: int, prior: Prior) -> tuple[np.ndarray, np.ndarray]:
     with jax.enable_x64(True), jax.ensure_compile_time_eval():
         x = np.arange(*_ends(prior, d), _TAIL_STEP[d])
         angle = np.arange(0.0, 2.0 * np.pi, 2.0 * np.pi / _ANGLES)[: 1 if d == 1 else _ANGLES]
-        nodes, areas = _tail_node(*map(jnp.ravel, jnp.meshgrid(x, angle, indexing="ij")), d)
+        at, turned = jnp.meshgrid(jnp.asarray(x), jnp.asarray(angle), indexing="ij")
+        nodes, areas = _tail_node(at.ravel(), turned.ravel(), d)
         weights = np.asarray(areas * jnp.exp(prior.log_density(nodes)))
         return np.asarray(nodes).T, weights / weights.sum()
 

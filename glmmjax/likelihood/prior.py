@@ -35,8 +35,8 @@ class Prior(abc.ABC):
 
     @property
     def n_upper(self) -> int:
-        """How many of the random effects, the first of u, belong to a cluster as a whole; each cluster inside it has draws of its own of the
-        others. 0 where clusters have no clusters inside.
+        """How many of the random effects, the first of u, belong to a cluster as a whole; each cluster inside it has draws of its own of
+        the others. 0 where clusters have no clusters inside.
         """
         return 0
 
@@ -81,7 +81,7 @@ class Prior(abc.ABC):
         return symmetric({(a, b): columns[b][a] for a in range(len(u)) for b in range(a + 1)}, len(u))
 
     def positive_hessian(self, u: Array) -> Matrix:
-        """q x q arrays (...), positive definite: what takes the place of ``negative_hessian`` in the search for a mode, where that is not."""
+        """q x q arrays (...), positive definite: what the search for a mode takes where ``negative_hessian`` makes for no such matrix."""
         return STANDARD_NORMAL.negative_hessian(u)
 
 

@@ -93,7 +93,7 @@ class Quadrature:
 
 
 def moment_rule(n_points: int, q: int, prior: Prior) -> Rule:
-    """The rule of fixed length by which the moments of random effects given outcomes are taken; one that sees heavy tails for such a law."""
+    """The rule of fixed length for moments of random effects given outcomes; one that sees heavy tails where the law has them."""
     if prior.tail_df is None or q not in _LEAST_POINTS:
         return gauss_hermite.tensor_rule(n_points, q, prior)
     return sinh_trapezoid.sinh_trapezoid(max(n_points, _LEAST_POINTS[q]), q, prior)

@@ -18,7 +18,7 @@ _LARGEST_POWER = 8.0
 
 
 def check_population_mean(fitted: FittedModel, moment: int = 1) -> None:
-    """Refuse a mean over the law of the random effects that is infinite; ``moment`` is the power of the conditional mean whose mean is taken.
+    """Refuse a mean over the law of the random effects that is infinite: that of the conditional mean to the power ``moment``.
 
     Raises
     ------
@@ -35,8 +35,8 @@ def check_population_mean(fitted: FittedModel, moment: int = 1) -> None:
     raise ArgumentError(
         f"the {what} of the outcome over the population is infinite: the conditional mean of the {family.name} family {how} in its linear "
         f"predictor, whose random effects have the law {fitted.problem.prior.text} with tails too heavy for that. Means at given random "
-        "effects (kind='mean_subject', 'subject_specific'), simulated outcomes and their quantiles are finite; or fit normal random effects, "
-        "update(random_effects_law=None)."
+        "effects (kind='mean_subject', 'subject_specific'), simulated outcomes and their quantiles are finite; or fit normal random "
+        "effects, update(random_effects_law=None)."
     )
 
 
