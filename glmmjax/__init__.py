@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from glmmjax.design.stream.source import stream as stream
     from glmmjax.estimation.fit import fit_params as fit_params
     from glmmjax.estimation.many.fits import fit_params_many as fit_params_many
+    from glmmjax.likelihood.laws import StudentTEffects as StudentTEffects
     from glmmjax.likelihood.log_density import log_density as log_density
     from glmmjax.likelihood.marginal import cluster_log_likelihoods as cluster_log_likelihoods
     from glmmjax.likelihood.marginal import log_likelihood as log_likelihood
@@ -55,6 +56,7 @@ _HOMES = {
     "Options": "options",
     "Params": "likelihood.params",
     "Priors": "likelihood.parameter_priors",
+    "StudentTEffects": "likelihood.laws",
     "StudentTPenalty": "options",
     "anova": "results",
     "cluster_log_likelihoods": "likelihood.marginal",
@@ -89,6 +91,7 @@ __all__ = [
     "Options",
     "Params",
     "Priors",
+    "StudentTEffects",
     "StudentTPenalty",
     "anova",
     "cluster_batches",

@@ -17,7 +17,7 @@ from glmmjax.estimation.padding import Padding, padding
 from glmmjax.likelihood.clusters import from_clusters, to_clusters
 from glmmjax.likelihood.covariance import lower_factor
 from glmmjax.likelihood.params import Params, layout_of
-from glmmjax.likelihood.prior import StandardNormal
+from glmmjax.likelihood.prior import Prior, StandardNormal
 from glmmjax.likelihood.quadrature import GAUSS_HERMITE, METHODS, Quadrature
 from glmmjax.options import Options, StudentTPenalty
 from glmmjax.request import FitRequest, RuleRequest
@@ -85,11 +85,28 @@ def check_rows_count_once(fitted: FittedModel, what: str) -> None:
         )
 
 
-def problem_of(design: Design, penalty: StudentTPenalty | None) -> Problem:
-    """The static part of a fit of ``design``."""
+def problem_of(design: Design, penalty: StudentTPenalty | None, law: Prior | None = None) -> Problem:
+    """The static part of a fit of ``design``; ``law`` is that of its random effects, None for the normal one.
+
+    Raises
+    ------
+    ArgumentError
+        For another law where it has no meaning.
+    """
+    if law is not None:
+        _check_law(design, law)
     layout = layout_of(design.family, design.predictor_sizes, design.covariance)
     is_intercept = tuple(name == "Intercept" for name in design.fixed_names) if penalty else ()
-    return Problem(design.family, layout, penalty, is_intercept, StandardNormal(design.n_upper, bool(design.factors)))
+    return Problem(design.family, layout, penalty, is_intercept, law or StandardNormal(design.n_upper, bool(design.factors)))
+
+
+def _check_law(design: Design, law: Prior) -> None:
+    if design.group_name is not None and not design.factors and design.lower is None:
+        return
+    has_effects = bool(design.random_names)
+    what = "no random effects" if not has_effects else "crossed factors" if design.factors else "two levels of random effects"
+    how = "leave it out: their law is normal" if has_effects else "add some, random='~ 1 | id', or leave it out"
+    raise ArgumentError(f"random_effects_law={law!r} is for the random effects of one grouping factor, and this model has {what}; {how}.")
 
 
 def padding_of(fitted: FittedModel) -> Padding:

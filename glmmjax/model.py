@@ -22,6 +22,7 @@ from glmmjax.fitted import FittedModel, fitted_model, has_same_parameters, probl
 from glmmjax.initial_values import initial_theta
 from glmmjax.likelihood.clusters import padded_rows
 from glmmjax.likelihood.params import Params
+from glmmjax.likelihood.prior import Prior
 from glmmjax.options import Options, StudentTPenalty
 from glmmjax.postfit.inference.separation import explained
 from glmmjax.progress import Watch
@@ -48,6 +49,7 @@ def mixed_model(
     zi_offset: Any = None,
     dispersion: str | None = None,
     covariance: str | None = None,
+    random_effects_law: Prior | None = None,
     penalized: bool | StudentTPenalty = False,
     n_agq: int | str | None = None,
     correction: str | None = None,
@@ -81,6 +83,8 @@ def mixed_model(
     covariance : structure of D for one set of random effects: ``"unstructured"`` (default), ``"diagonal"`` (as ``||``),
         ``"compound_symmetry"`` (one variance, one correlation), ``"ar1"`` (one variance, correlation ``r^|i - j|`` in the order of the
         columns: ``random="~ 0 + C(visit) | id"`` has one effect a visit).
+    random_effects_law : law of the random effects, such as ``StudentTEffects(df=4)`` for tails heavier than normal ones; None for N(0, D).
+        D is the covariance matrix under every law. For one grouping factor.
     penalized : True for Student's t penalties (mean 0, scale 1, 3 degrees of freedom) on all fixed effects but the intercept,
         or a ``StudentTPenalty``.
     n_agq : quadrature points per random effect, 1 is Laplace's method; exactly this rule is used. None (or ``"auto"``) begins with 11 for
@@ -128,8 +132,9 @@ def mixed_model(
     request = FitRequest(
         fixed=fixed, random=random, data=data, family=family, weights=weights, row_weights=row_weights, offset=offset,
         zi_fixed=zi_fixed, zi_random=zi_random,
-        zi_offset=zi_offset, dispersion=dispersion, covariance=covariance, penalized=penalized, n_agq=n_agq,
-        correction=correction, initial_values=initial_values, options=options, devices=devices, progress=progress,
+        zi_offset=zi_offset, dispersion=dispersion, covariance=covariance, random_effects_law=random_effects_law,
+        penalized=penalized, n_agq=n_agq, correction=correction, initial_values=initial_values, options=options,
+        devices=devices, progress=progress,
     )  # fmt: skip
     return fit_of(request, caller_namespace())
 
@@ -166,7 +171,7 @@ def fitted_of(request: FitRequest, env: Mapping[str, Any], previous: FittedModel
 
 def maximised(design: Design, request: FitRequest, previous: FittedModel | None, blocks: BlockFiles | None = None) -> FittedModel:
     """Maximise, from the estimates of ``previous`` when its parameters have the same names; ``blocks`` hold the rows of a stream."""
-    problem = problem_of(design, request.penalty)
+    problem = problem_of(design, request.penalty, request.random_effects_law)
     initial = initial_theta(request.initial_values, problem.layout)
     if initial is None and previous is not None and has_same_parameters(previous, design, problem):
         initial = away_from_limits(problem, previous.theta, previous.convergence.limits)

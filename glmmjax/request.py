@@ -9,7 +9,7 @@ from typing import Any
 
 from jax.sharding import Mesh
 
-from glmmjax.arguments import Judged, Kind, Maybe, OneOf, check_arguments
+from glmmjax.arguments import InstanceOf, Judged, Kind, Maybe, OneOf, check_arguments
 from glmmjax.design import MODEL, ModelArguments, Stream
 from glmmjax.design.formula.spellings import of_update
 from glmmjax.devices import resolve_devices
@@ -18,7 +18,9 @@ from glmmjax.estimation.penalty import known_penalty
 from glmmjax.estimation.xla.forks import refuse_fork
 from glmmjax.initial_values import named_values
 from glmmjax.likelihood.gauss_hermite import check_n_agq
+from glmmjax.likelihood.laws import LAWS
 from glmmjax.likelihood.params import Params
+from glmmjax.likelihood.prior import Prior
 from glmmjax.likelihood.quadrature import Quadrature
 from glmmjax.options import Options, StudentTPenalty, default_n_agq
 from glmmjax.progress import Watch
@@ -28,6 +30,7 @@ __all__ = ["FIT", "FitRequest", "RuleRequest", "updated"]
 
 FIT: dict[str, Kind] = {
     **MODEL,
+    "random_effects_law": Maybe(InstanceOf(tuple(LAWS.values()), "a law of the random effects, such as StudentTEffects(df=4)"), "normal"),
     "penalized": Judged("True, False, or a StudentTPenalty(mean, scale, df)"),
     "n_agq": Judged("None, or a whole number of points"),
     "correction": Maybe(OneOf("importance")),
@@ -80,6 +83,7 @@ class FitRequest(ModelArguments):
     ``progress`` concern the run alone.
     """
 
+    random_effects_law: Prior | None = None
     penalized: bool | StudentTPenalty = False
     n_agq: int | str | None = None
     correction: str | None = None

@@ -61,6 +61,7 @@ OUTSIDE: dict[str, set[str]] = {
     "families": {"jax", "numpy"},
     "likelihood": {"jax"},
     "likelihood/gauss_hermite": {"jax", "numpy"},
+    "likelihood/sinh_trapezoid": {"numpy"},
     "likelihood/trapezoid": {"jax", "numpy"},
     "likelihood/population": {"jax", "numpy"},
     "likelihood/covariance": {"jax", "numpy"},

@@ -173,7 +173,7 @@ def sound(name: str, receivers: dict, argument: str = "") -> dict:
 def classes() -> dict:
     """What users make themselves: settings, penalties and families."""
     found = {name: value for name, value in public_names() if inspect.isclass(value)}
-    return {name: kind for name, kind in found.items() if name.startswith(("families.", "Options", "StudentTPenalty"))}
+    return {name: kind for name, kind in found.items() if name.startswith(("families.", "Options", "StudentTEffects", "StudentTPenalty"))}
 
 
 def arguments() -> list[tuple[str, str]]:

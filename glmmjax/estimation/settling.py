@@ -11,7 +11,7 @@ from glmmjax.estimation.convergence import Code
 from glmmjax.estimation.evaluators.choice import Data
 from glmmjax.estimation.judgement import Settled, added, are_confirmed, by_rule, evaluated, is_settled, judged, judgement, n_effects
 from glmmjax.estimation.second_starts import second_starts
-from glmmjax.likelihood.quadrature import GAUSS_HERMITE, TRAPEZOID, Quadrature
+from glmmjax.likelihood.quadrature import GAUSS_HERMITE, SINH_TRAPEZOID, TRAPEZOID, Quadrature
 from glmmjax.options import Options
 
 __all__ = ["SAME", "next_rule", "settled"]
@@ -102,7 +102,9 @@ def _trapezoids(found: Settled) -> tuple[int, ...]:
 def _by_trapezoids(found: Settled, ends: list[Settled], options: Options, report: Report) -> Settled:
     """The maximum by the first trapezoidal rule that settles; each begins where the one before has ended."""
     best, near = found, found
-    ladder = [Quadrature(n, TRAPEZOID) for n in _trapezoids(found) if n <= options.max_agq]
+    # bounds between which a heavy tail has fallen by a cut would be too far apart
+    method = TRAPEZOID if found.whole.settings.problem.prior.tail_df is None else SINH_TRAPEZOID
+    ladder = [Quadrature(n, method) for n in _trapezoids(found) if n <= options.max_agq]
     for quadrature in ladder:
         if is_settled(best.judgement, options):
             break

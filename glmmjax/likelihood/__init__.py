@@ -9,7 +9,8 @@ The data and the model:
 - ``params``: the parameters, and the free vector theta
 - ``structure``: what every covariance structure answers
 - ``covariance``: the structures of D, and their names
-- ``prior``: the law of the random effects
+- ``prior``: what a law of the random effects answers, and the normal one
+- ``laws``: the others
 - ``model_rows``: linear predictors
 
 The integral of a block of clusters:
@@ -20,7 +21,7 @@ The integral of a block of clusters:
 - ``modes``: its maximum
 - ``posterior``: its mode and scale
 - ``rule``: what an integration rule is
-- ``gauss_hermite``, ``trapezoid``: the two rules
+- ``gauss_hermite``, ``trapezoid``, ``sinh_trapezoid``: the rules
 - ``quadrature``: a rule by its method and number of points
 - ``node_sums``: sums over the nodes, with their derivatives
 - ``adaptive``: the integral

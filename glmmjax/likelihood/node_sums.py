@@ -31,6 +31,9 @@ from glmmjax.likelihood.rule import NodePlacement, Rule, columns, node
 __all__ = ["NodeSums", "loop_length", "node_of_rule", "sum_over_nodes"]
 
 
+_FAR = 300.0  # of a linear predictor: the square of its exponential is near the largest number
+
+
 class NodeSums(NamedTuple):
     """Sums over nodes weighted by ``p_k = exp(f(u_k) + log w_k - shift)``; s is the score of a row.
 
@@ -86,6 +89,7 @@ def sum_over_nodes(count: int | None, f: Integrand, placement: NodePlacement, ru
         u, z, log_weight = node_of_rule(rule, placement, k)
         density, score, by_phi = materialized(_density_and_score, f, u)
         p = jnp.exp(over_rows(f.observed, density) + f.prior.log_density(u) + log_weight - placement.shift)
+        score, by_phi = _finite_far_out(f, u, p, (score, by_phi))
         z = jnp.concatenate([jnp.ones(1, z.dtype), z])
         pull = None if f.prior.has_linear_gradient else p * f.prior.negative_gradient(u)
         return _added(sums, p, z, score, p * by_phi, pull)
@@ -105,6 +109,7 @@ def _sum_over_nodes_jvp(count, primals, tangents):
         u, z, log_weight = node_of_rule(rule, placement, k)
         rows = materialized(_second_order, f, u)
         p = jnp.exp(over_rows(observed, rows.value) + prior.log_density(u) + log_weight - placement.shift)
+        rows = _finite_far_out(f, u, p, rows)
         z = jnp.concatenate([jnp.ones(1, z.dtype), z])
         d_eta = sum((z[b] * slopes[b] for b in range(1, n_z)), slopes[0])
         d_u = sum((z[b] * u_slopes[b] for b in range(1, n_z)), u_slopes[0])
@@ -128,6 +133,19 @@ def _sum_over_nodes_jvp(count, primals, tangents):
             score[a] = score[a] + sum(second * slopes[b][e] for e, second in enumerate(by_eta))
         score[a] = score[a] + sum((second * dx.phi[j] for j, second in enumerate(shared.by_phi[a])), jnp.zeros_like(score[a]))
     return sums, change._replace(score=tuple(score))
+
+
+def _finite_far_out(f: Integrand, u: Array, p: Array, derivatives: Any) -> Any:
+    """``derivatives`` of the rows; of a law with heavy tails, with 0 where they overflow and do not count.
+
+    Its nodes lie where exp of a predictor overflows. A density is 0 there, and the node has no weight; or, such as that of a zero under
+    inflation, it has come to a limit, and its derivative, which is computed as 0 times infinity, is 0.
+    """
+    if f.prior.tail_df is None:
+        return derivatives
+    is_far = (jnp.abs(at(f.x, u)) > _FAR).any((0, 1))
+    is_lost = lambda leaf: (p == 0) | (is_far & ~jnp.isfinite(leaf))  # noqa: E731
+    return jax.tree.map(lambda leaf: jnp.where(is_lost(leaf), 0.0, leaf), derivatives)
 
 
 def _node_slopes(x: Predictors, dx: Predictors, placement: NodePlacement, change: NodePlacement) -> tuple[list[Array], list[Array]]:

@@ -4,11 +4,14 @@ However many random effects there are, they enter a row through one number for e
 one or two dimensions. The rule is the trapezoid, which for a normal weight converges geometrically: the error of a logistic mean is of
 the order :math:`\exp(-2 \pi^2 / (h \sigma))` for step h, and unlike Gauss-Hermite the step can follow :math:`\sigma`, the largest standard
 deviation of a predictor among the rows. Source: Trefethen and Weideman (2014), SIAM Review 56, 385-458.
+
+A law with heavy tails has the same rule in the inverse hyperbolic sine of u, and in two dimensions in the logarithm of the radius.
 """
 
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -31,6 +34,11 @@ _MOST_POINTS = {1: 4000, 2: 150}  # by dimension, to each side; standard deviati
 _FIXED_SHIFT = {1: 3.5, 2: 0.5}
 _FIXED_STEP = {1: 0.125, 2: 0.25}
 
+_TAIL_STEP = {1: 0.02, 2: 0.1}  # the same of laws with heavy tails, whose steps are in the logarithm of u
+_ANGLES, _MOST_ANGLES = 128, 1024  # of the polar coordinates of two dimensions, for a standard deviation of 1
+_LOWEST_LOG_RADIUS = -12.0
+_MOST_STEPS = {1: 8000, 2: 1000}
+
 
 def population_mean(params: Params, rows: ModelRows, family: Family, prior: Prior = STANDARD_NORMAL) -> Array:
     r"""(n,) marginal means :math:`E[g^{-1}(x'\beta + o + z'b)],\ b \sim N(0, D)`, of the family's own mean, zero part included.
@@ -40,7 +48,7 @@ def population_mean(params: Params, rows: ModelRows, family: Family, prior: Prio
     rows : X and Z with the rows on the last axis, a pair of them for each linear predictor, such as
         ``ModelRows(X=(X.T,), Z=(Z.T,), offset=jnp.zeros((1, n)))``.
     family : as ``design.family`` has it, with the levels of an ordinal outcome counted.
-    prior : a law of u whose density depends on the length of u alone; static under ``jit``.
+    prior : a law of u whose density depends on the length of u alone, or of one random effect; static under ``jit``.
 
     Forward and reverse mode differentiate it, also where variances are 0; twice in forward mode, or forward over reverse.
     """
@@ -87,7 +95,7 @@ def _for_each(n_values: int, *arrays: Array) -> list[Array]:
 def _average(what: _Average, eta: Array, directions: Array, phi: Array) -> Array:
     """(m, n) averages."""
     value = lambda at, z: what.function(what.family, *_for_each(what.n_values, at, phi))  # noqa: E731
-    return _sum_over_grid(what.prior, value, eta, directions)
+    return _sum_over(what.prior)(what.prior, value, eta, directions)
 
 
 @_average.defjvp
@@ -100,9 +108,48 @@ def _average_jvp(what: _Average, primals: Any, tangents: Any) -> tuple[Array, Ar
         by_eta, by_phi = back(jnp.ones_like(value))
         return value, by_eta, by_eta[:, None] * z[:, None, None], by_phi
 
-    value, by_eta, by_direction, by_phi = _sum_over_grid(what.prior, with_slopes, eta, directions)
+    value, by_eta, by_direction, by_phi = _sum_over(what.prior)(what.prior, with_slopes, eta, directions)
     of_eta, of_directions, of_phi = (tangent[..., None, :] for tangent in tangents)
     return value, (by_eta * of_eta).sum(0) + (by_direction * of_directions).sum((0, 1)) + (by_phi * of_phi).sum(0)
+
+
+def _sum_over(prior: Prior) -> Callable[..., Any]:
+    """How to take the mean over the law of a function of predictors (E, n) and the point u (d,) where they hold."""
+    return _sum_over_grid if prior.tail_df is None else _sum_over_tails
+
+
+def _sum_over_tails(prior: Prior, function: Callable[[Array, Array], Any], eta: Array, directions: Array) -> Any:
+    """``_sum_over_grid`` of a law with heavy tails: at hyperbolic sines, or in two dimensions in polar coordinates with a geometric radius.
+
+    A mean changes where a predictor is about 0, at u = -eta / direction, where nodes are a step times eta apart in units of the predictor.
+    """
+    d = directions.shape[1]
+    spread = jnp.nan_to_num(jax.lax.stop_gradient(jnp.abs(directions).max(initial=1.0)))
+    largest = jnp.maximum(spread, jnp.nan_to_num(jax.lax.stop_gradient(jnp.abs(eta).max(initial=1.0))))
+    low, high = _ends(prior, d)
+    n_steps = jnp.minimum(jnp.ceil((high - low) * largest / _STEP[1]), _MOST_STEPS[d])
+    n_angles = jnp.ones((), jnp.int32) if d == 1 else jnp.minimum(jnp.ceil(_ANGLES * spread), _MOST_ANGLES).astype(jnp.int32)
+
+    def add(index: Array, total: Any) -> Any:
+        z, weight = _tail_node(low + (high - low) / n_steps * (index // n_angles), 2.0 * jnp.pi * (index % n_angles) / n_angles, d)
+        weight = weight * jnp.exp(prior.log_density(z))
+        value = function(eta + jnp.tensordot(directions, z, ((1,), (0,))), z)
+        return jax.tree.map(lambda t, v: t + weight * v, total, (jnp.ones((), eta.dtype), value))
+
+    return _weighted_mean(add, jnp.stack([n_steps.astype(jnp.int32) + 1, n_angles]), function, eta, d)
+
+
+def _ends(prior: Prior, d: int) -> tuple[float, float]:
+    """Where x of ``_tail_node`` begins and ends."""
+    return (-math.asinh(prior.reach) if d == 1 else _LOWEST_LOG_RADIUS), math.asinh(prior.reach)
+
+
+def _tail_node(x: Array, angle: Array, d: int) -> tuple[Array, Array]:
+    """A point u (d, ...) and the area that belongs to it, per unit of x and angle."""
+    if d == 1:
+        return jnp.sinh(x)[None], jnp.cosh(x)
+    radius = jnp.exp(x)
+    return radius * jnp.stack([jnp.cos(angle), jnp.sin(angle)]), radius**2
 
 
 def _sum_over_grid(prior: Prior, function: Callable[[Array, Array], Any], eta: Array, directions: Array) -> Any:
@@ -124,6 +171,11 @@ def _sum_over_grid(prior: Prior, function: Callable[[Array, Array], Any], eta: A
 
         return jax.lax.cond(((z / half) ** 2).sum() <= 1.0 + 1e-6, with_node, lambda: total)  # the corners of the grid have no weight
 
+    return _weighted_mean(add, counts, function, eta, d)
+
+
+def _weighted_mean(add: Callable[[Array, Any], Any], counts: Array, function: Callable[[Array, Array], Any], eta: Array, d: int) -> Any:
+    """The mean of ``function`` over as many nodes as the product of ``counts``; ``add`` adds one of them to sums of weights and values."""
     shapes = jax.eval_shape(function, eta, jnp.zeros(d, eta.dtype))
     zero = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), (jax.ShapeDtypeStruct((), eta.dtype), shapes))
     weight, total = jax.lax.fori_loop(0, counts.prod(), add, zero)
@@ -161,12 +213,24 @@ def population_average(function: Callable[[Array], Any], params: Params, rows: M
 @functools.lru_cache(maxsize=4)
 def _rule(n_dimensions: int, prior: Prior) -> tuple[np.ndarray, np.ndarray]:
     """Nodes (K, d) and weights (K,), which sum to 1; corners whose weight is nothing beside the largest are left out."""
+    if prior.tail_df is not None:
+        return _rule_of_tails(n_dimensions, prior)
     half, step = prior.reach + _FIXED_SHIFT[n_dimensions], _FIXED_STEP[n_dimensions]
     points = np.arange(-half, half + step / 2, step)
     nodes = np.stack(np.meshgrid(*[points] * n_dimensions, indexing="ij"), axis=-1).reshape(-1, n_dimensions)
     nodes = nodes[(nodes**2).sum(1) <= half**2]
     weights = np.exp(prior.log_density(nodes.T))
     return nodes, weights / weights.sum()
+
+
+def _rule_of_tails(d: int, prior: Prior) -> tuple[np.ndarray, np.ndarray]:
+    with jax.enable_x64(True), jax.ensure_compile_time_eval():
+        x = np.arange(*_ends(prior, d), _TAIL_STEP[d])
+        angle = np.arange(0.0, 2.0 * np.pi, 2.0 * np.pi / _ANGLES)[: 1 if d == 1 else _ANGLES]
+        at, turned = jnp.meshgrid(jnp.asarray(x), jnp.asarray(angle), indexing="ij")
+        nodes, areas = _tail_node(at.ravel(), turned.ravel(), d)
+        weights = np.asarray(areas * jnp.exp(prior.log_density(nodes)))
+        return np.asarray(nodes).T, weights / weights.sum()
 
 
 def _directions(params: Params, rows: ModelRows) -> Array:

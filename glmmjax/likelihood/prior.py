@@ -1,7 +1,7 @@
-"""The law of the spherical random effects ``u`` of a cluster, where ``b = L u``. No other file knows what it is.
+"""The law of the spherical random effects ``u`` of a cluster, where ``b = L u``: what every law answers, and the normal one.
 
 The integrand, the search for its mode, the rules' weights, averages over the population and draws of new clusters all ask a ``Prior``.
-A law is a frozen dataclass: hashable, equal by value, static under ``jit``.
+A law is a frozen dataclass: hashable, equal by value, static under ``jit``. ``laws`` has the others.
 """
 
 from __future__ import annotations
@@ -26,20 +26,36 @@ class Prior(abc.ABC):
     """A law of u, centred at 0. Arrays hold the q random effects on their first axis; the operations run over all other axes.
 
     A new law states ``log_density``, ``log_constant`` and ``sample``. It has the derivatives by automatic differentiation, and writes
-    them out where that is shorter or faster.
-
-    Attributes
-    ----------
-    n_upper : how many of the random effects, the first of u, belong to a cluster as a whole; each cluster inside it has draws of its own
-        of the others. 0 where clusters have no clusters inside.
-    is_crossed : whether the random effects belong to levels of crossed factors.
+    them out where that is shorter or faster. Its covariance is the identity, so that D is that of b.
     """
 
-    n_upper: int = 0
-    is_crossed: bool = False
-
     has_linear_gradient: ClassVar[bool] = False  # whether it is a matrix times u; moments of the nodes then give sums over nodes
+    is_log_concave: ClassVar[bool] = True
     reach: ClassVar[float]  # along one axis, the density is below 1e-15 of its peak further from 0 than this
+
+    @property
+    def n_upper(self) -> int:
+        """How many of the random effects, the first of u, belong to a cluster as a whole; each cluster inside it has draws of its own of
+        the others. 0 where clusters have no clusters inside.
+        """
+        return 0
+
+    @property
+    def is_crossed(self) -> bool:
+        """Whether the random effects belong to levels of crossed factors."""
+        return False
+
+    @property
+    def text(self) -> str:
+        """The law as a summary shows it."""
+        return type(self).__name__
+
+    @property
+    def tail_df(self) -> float | None:
+        """Power by which the density falls in the tails, less the number of random effects: ``|u|^-(tail_df + q)``. None for one that falls
+        faster than any power.
+        """
+        return None
 
     @abc.abstractmethod
     def log_density(self, u: Any) -> Any:
@@ -64,13 +80,24 @@ class Prior(abc.ABC):
         columns = [jax.jvp(self.negative_gradient, (u,), (still.at[a].set(1.0),))[1] for a in range(len(u))]
         return symmetric({(a, b): columns[b][a] for a in range(len(u)) for b in range(a + 1)}, len(u))
 
+    def positive_hessian(self, u: Array) -> Matrix:
+        """q x q arrays (...), positive definite: what the search for a mode takes where ``negative_hessian`` makes for no such matrix."""
+        return STANDARD_NORMAL.negative_hessian(u)
+
 
 @dataclasses.dataclass(frozen=True)
 class StandardNormal(Prior):
     """``u ~ N(0, I)``, so that ``b ~ N(0, L L')``."""
 
+    n_upper: int = 0
+    is_crossed: bool = False
+
     has_linear_gradient = True
     reach = 8.5
+
+    @property
+    def text(self) -> str:
+        return "normal"
 
     def log_density(self, u: Any) -> Any:
         return -0.5 * (u * u).sum(0)

@@ -9,17 +9,19 @@ import dataclasses
 from collections.abc import Callable
 from typing import NamedTuple, cast
 
-from glmmjax.likelihood import gauss_hermite, trapezoid
+from glmmjax.likelihood import gauss_hermite, sinh_trapezoid, trapezoid
 from glmmjax.likelihood.levels import CrossedRule, NestedRule
 from glmmjax.likelihood.prior import STANDARD_NORMAL, Prior
 from glmmjax.likelihood.rule import Rule
 
-__all__ = ["GAUSS_HERMITE", "IMPORTANCE", "LAPLACE", "METHODS", "TRAPEZOID", "Method", "Quadrature"]
+__all__ = ["GAUSS_HERMITE", "IMPORTANCE", "LAPLACE", "METHODS", "SINH_TRAPEZOID", "TRAPEZOID", "Method", "Quadrature", "moment_rule"]
 
 GAUSS_HERMITE = "adaptive Gauss-Hermite quadrature rule"
 LAPLACE = "Laplace's method for the random effects of all levels together"
 IMPORTANCE = "Laplace's method, corrected by importance sampling"
 TRAPEZOID = "trapezoidal rule between bounds where the log joint has fallen by a cut"
+SINH_TRAPEZOID = "trapezoidal rule in the inverse hyperbolic sine, for heavy tails"
+_LEAST_POINTS = {1: 95, 2: 31}  # of this rule, for moments of random effects, by the number of random effects
 
 
 class Method(NamedTuple):
@@ -42,6 +44,7 @@ class Method(NamedTuple):
 METHODS: dict[str, Method] = {
     GAUSS_HERMITE: Method(gauss_hermite.tensor_rule, gauss_hermite.padded_rule, gauss_hermite.finer, gauss_hermite.judges),
     TRAPEZOID: Method(trapezoid.trapezoid, trapezoid.padded_trapezoid, trapezoid.finer, trapezoid.judges),
+    SINH_TRAPEZOID: Method(sinh_trapezoid.sinh_trapezoid, sinh_trapezoid.padded_sinh, sinh_trapezoid.finer, sinh_trapezoid.judges),
 }
 
 
@@ -87,3 +90,10 @@ class Quadrature:
             return make(self.n_points, q, prior)
         # it goes where a rule goes: only the integral of a block looks into it
         return cast(Rule, NestedRule(*(make(self.n_points, size, prior) for size in (prior.n_upper, q - prior.n_upper))))
+
+
+def moment_rule(n_points: int, q: int, prior: Prior) -> Rule:
+    """The rule of fixed length for moments of random effects given outcomes; one that sees heavy tails where the law has them."""
+    if prior.tail_df is None or q not in _LEAST_POINTS:
+        return gauss_hermite.tensor_rule(n_points, q, prior)
+    return sinh_trapezoid.sinh_trapezoid(max(n_points, _LEAST_POINTS[q]), q, prior)

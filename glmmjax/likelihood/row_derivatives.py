@@ -32,16 +32,17 @@ __all__ = [
 def log_joint_derivatives(f: Integrand, u: Array) -> tuple[Array, tuple[Array, ...], Matrix]:
     """Value, gradient and negative Hessian of f in ``u``, from two derivatives of the density per row.
 
-    Where the density is not log-concave and the exact negative Hessian of a cluster is not positive definite, that cluster
-    takes the one with every row's curvature cut off at 0, which is never smaller than the prior's own.
+    Where a density is not log-concave and the exact negative Hessian of a cluster is not positive definite, that cluster
+    takes the one with every row's curvature cut off at 0, and a law's own substitute, so that it is never smaller than this.
     """
     q, observed, zl = u.shape[0], f.observed, f.x.zl
     value, score, curvature = row_derivatives(f, u)
     pull, of_prior = f.prior.negative_gradient(u), f.prior.negative_hessian(u)
     gradient = tuple(over_rows(observed, zl[:, a] * score) - pull[a] for a in range(q))
     hessian = negative_hessian(observed, zl, curvature, of_prior)
-    if not f.family.is_log_concave and q:
-        safe = negative_hessian(observed, zl, cut_off(curvature), of_prior)
+    if not (f.family.is_log_concave and f.prior.is_log_concave) and q:
+        of_law = of_prior if f.prior.is_log_concave else f.prior.positive_hessian(u)
+        safe = negative_hessian(observed, zl, cut_off(curvature), of_law)
         keep = is_positive_definite(hessian)
         hessian = tuple(tuple(jnp.where(keep, h, s) for h, s in zip(*rows, strict=True)) for rows in zip(hessian, safe, strict=True))
     return over_rows(observed, value) + f.prior.log_density(u), gradient, hessian

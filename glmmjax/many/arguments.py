@@ -19,8 +19,10 @@ from glmmjax.values import shown
 
 __all__ = ["MANY", "ManyArguments", "check_moderated", "many_arguments"]
 
+_OF_ONE_FIT = ("initial_values", "devices", "correction", "random_effects_law")  # arguments of mixed_model alone
+
 MANY: dict[str, Kind] = {
-    **{name: kind for name, kind in FIT.items() if name not in ("initial_values", "devices", "correction")},
+    **{name: kind for name, kind in FIT.items() if name not in _OF_ONE_FIT},
     "weights": Judged("None, the name of a column, one number for each cluster, or a table of such columns, one for each fit"),
     "offset": Judged("None, the name of a column, one number for each row, or a table of such columns, one for each fit"),
     "outcomes": Judged("None, or a DataFrame or matrix with a column for each fit"),

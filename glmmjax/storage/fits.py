@@ -115,7 +115,7 @@ def _fitted(document: dict[str, Any], arrays: Arrays, family: Any, env: Mapping[
     design = decode_streamed(streamed, request, env, arrays) if streamed else _design(request, env, estimates["options"])
     fitted = FittedModel(
         design=design,
-        problem=problem_of(design, decode(document["penalty"], arrays)),
+        problem=problem_of(design, decode(document["penalty"], arrays), request.random_effects_law),
         convergence=_convergence(document["convergence"]),
         request=request,
         **estimates,

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from glmmjax.errors import ArgumentError
+from glmmjax.likelihood.laws import LAWS
 from glmmjax.likelihood.params import Params
 from glmmjax.likelihood.quadrature import Quadrature
 from glmmjax.options import Options, StudentTPenalty
@@ -20,7 +21,7 @@ __all__ = ["Arrays", "decode", "encode"]
 
 Arrays = list[np.ndarray]
 
-_RECORDS: dict[str, type[Any]] = {"Options": Options, "StudentTPenalty": StudentTPenalty, "Quadrature": Quadrature}
+_RECORDS: dict[str, type[Any]] = {"Options": Options, "StudentTPenalty": StudentTPenalty, "Quadrature": Quadrature, **LAWS}
 
 
 def encode(value: Any, arrays: Arrays, what: str) -> Any:
@@ -43,7 +44,7 @@ def encode(value: Any, arrays: Arrays, what: str) -> Any:
         return {"tuple": [encode(item, arrays, what) for item in value]}
     if isinstance(value, Mapping):
         return {"dict": [[encode(item, arrays, what) for item in pair] for pair in value.items()]}
-    if isinstance(value, Options | StudentTPenalty | Quadrature):
+    if type(value) in _RECORDS.values():
         fields = {field.name: encode(getattr(value, field.name), arrays, what) for field in dataclasses.fields(value)}
         return {type(value).__name__: fields}
     if hasattr(value, "__array__") and np.asarray(value).dtype.kind in "biufU":

@@ -13,6 +13,7 @@ from glmmjax.estimation.convergence import Convergence, LaplaceError
 from glmmjax.estimation.family_limits import limit_parts
 from glmmjax.families.base import Family
 from glmmjax.fitted import FittedModel
+from glmmjax.likelihood.prior import Prior
 from glmmjax.likelihood.quadrature import IMPORTANCE, TRAPEZOID
 from glmmjax.options import Options, StudentTPenalty
 from glmmjax.postfit.inference.information_criteria import n_groups, n_rows
@@ -75,7 +76,7 @@ def _argument_text(value: Any) -> str:
     if isinstance(value, Options):
         changed = {name: chosen for name, chosen in vars(value).items() if chosen != getattr(Options(), name)}
         return f"Options({', '.join(f'{name}={chosen!r}' for name, chosen in changed.items())})"
-    return repr(value) if isinstance(value, str | int | float | StudentTPenalty) else "..."
+    return repr(value) if isinstance(value, str | int | float | StudentTPenalty | Prior) else "..."
 
 
 def _data_section(fitted: FittedModel) -> Section:
@@ -100,7 +101,11 @@ def _range(sizes: np.ndarray) -> str:
 
 def _model_section(fitted: FittedModel) -> Section:
     family, penalty = fitted.problem.family, fitted.problem.penalty
-    return Section("Model", (f"family: {family.name}", f"link: {family.link.name}", *([_penalty_text(penalty)] if penalty else [])))
+    law = fitted.request.random_effects_law
+    of_law = [f"random effects: {law.text}, with the covariance matrix below"] if law else []
+    return Section(
+        "Model", (f"family: {family.name}", f"link: {family.link.name}", *of_law, *([_penalty_text(penalty)] if penalty else []))
+    )
 
 
 def _penalty_text(penalty: StudentTPenalty) -> str:

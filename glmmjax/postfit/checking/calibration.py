@@ -14,7 +14,7 @@ from glmmjax.errors import ArgumentError
 from glmmjax.fitted import FittedModel
 from glmmjax.postfit.checking.residual_bands import bins_of
 from glmmjax.postfit.checking.simulate import SimulationSettings, simulate
-from glmmjax.postfit.prediction.predict import Request, values_of
+from glmmjax.postfit.prediction.predict import request_of, values_of
 from glmmjax.postfit.prediction.rows import own_outcome, read_own_rows
 
 __all__ = ["Calibration", "calibration"]
@@ -59,7 +59,7 @@ def calibration(fitted: FittedModel, settings: SimulationSettings, n_bins: int) 
         )
     successes = outcome[0]
     trials = successes + outcome[1] if len(outcome) > 1 else np.ones(len(successes))
-    predicted = values_of(fitted, Request("population", "mean", False), read_own_rows(fitted), None)[0]
+    predicted = values_of(fitted, request_of(fitted, "marginal", "response"), read_own_rows(fitted), None)[0]
     simulated = simulate(fitted, settings).values
     bins = np.unique(bins_of(predicted, n_bins), return_inverse=True)[1]
     n = np.bincount(bins, trials)

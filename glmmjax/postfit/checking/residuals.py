@@ -24,6 +24,8 @@ from glmmjax.fitted import FittedModel, padding_of
 from glmmjax.likelihood.model_rows import ModelRows, phi_of_rows, predictors_at
 from glmmjax.likelihood.params import Params
 from glmmjax.likelihood.population import population_average
+from glmmjax.likelihood.prior import Prior
+from glmmjax.postfit.prediction.law_moments import check_population_mean
 from glmmjax.postfit.prediction.predict import in_chunks
 from glmmjax.postfit.prediction.subjects import modes_of, targets_for
 
@@ -46,6 +48,8 @@ def residuals(fitted: FittedModel, kind: str = "raw", at: str = "subject_specifi
     """
     family = fitted.problem.family
     _check(fitted, kind)
+    if at != "subject_specific":
+        check_population_mean(fitted, moment=2 if kind == "pearson" else 1)
     targets = targets_for(fitted)
     rows = targets.rows
     u = modes_of(fitted, targets)[targets.codes].T if at == "subject_specific" else None
@@ -55,13 +59,14 @@ def residuals(fitted: FittedModel, kind: str = "raw", at: str = "subject_specifi
         (outcome, _), _ = in_chunks(rows._replace(X=(), Z=(), offset=np.stack(rows.outcome)))
         y = tuple(outcome.offset[:, k] for k in range(outcome.offset.shape[1]))
         chunks = (wide.rows(model), u_chunks, y if len(y) > 1 else y[0])
-        found = _residuals(family, kind, at == "marginal", wide.params(fitted.params), chunks)
+        law = None if u is not None else fitted.problem.prior
+        found = _residuals(family, kind, law, wide.params(fitted.params), chunks)
         return np.asarray(found).ravel()[:n]
 
 
 @as_program((0, 1, 2))
-def _residuals(family: Family, kind: str, of_population: bool, params: Params, chunks: tuple[ModelRows, Array | None, Any]) -> Array:
-    """(S, R) residuals of chunks of rows. A chunk has the rows, their random effects u, and their outcomes."""
+def _residuals(family: Family, kind: str, prior: Prior | None, params: Params, chunks: tuple[ModelRows, Array | None, Any]) -> Array:
+    """(S, R) residuals of chunks of rows, marginal ones over the law ``prior``. A chunk has rows, their random effects u, and outcomes."""
 
     def of_chunk(chunk: tuple[ModelRows, Array | None, Any]) -> Array:
         rows, u, y = chunk
@@ -72,8 +77,8 @@ def _residuals(family: Family, kind: str, of_population: bool, params: Params, c
             mean = family.mean(eta[0], phi, *eta[1:])
             return mean, mean * mean, family.variance(y, eta[0], phi, *eta[1:]) if kind == "pearson" else mean
 
-        if of_population:
-            mean, second, variance = population_average(moments, params, rows)
+        if prior is not None:
+            mean, second, variance = population_average(moments, params, rows, prior)
             variance = variance + second - mean * mean
         else:
             mean, _, variance = moments(predictors_at(params, rows, u))

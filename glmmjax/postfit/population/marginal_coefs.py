@@ -23,6 +23,7 @@ from glmmjax.estimation.xla.program import as_program
 from glmmjax.fitted import FittedModel, padding_of
 from glmmjax.likelihood.model_rows import ModelRows
 from glmmjax.likelihood.population import population_mean
+from glmmjax.postfit.prediction.law_moments import check_population_mean
 from glmmjax.postfit.prediction.rows import own_rows
 from glmmjax.postfit.uncertainty.delta_method import propagated, with_jacobian
 from glmmjax.postfit.uncertainty.sandwich import robust_kind
@@ -66,6 +67,7 @@ def marginal_coefs(fitted: FittedModel, robust: bool | str = False, se: bool = T
             f"marginal_coefs is for outcomes with a mean, and the {family.name} family has ordered levels, whose marginal probabilities "
             "do not follow one linear predictor; use marginal_means(newdata) or contrasts(newdata), which are of every level's probability."
         )
+    check_population_mean(fitted)
     with jax.enable_x64(True):
         wide, p = padding_of(fitted), fitted.problem.layout.p
         roots = None if fitted.design.row_weights is None else np.sqrt(fitted.design.row_weights)

@@ -22,6 +22,7 @@ from glmmjax.estimation.xla.program import as_program
 from glmmjax.fitted import FittedModel, padding_of
 from glmmjax.likelihood.model_rows import ModelRows, predictors_at
 from glmmjax.likelihood.population import population_mean, population_probabilities
+from glmmjax.postfit.prediction.law_moments import check_population_mean
 from glmmjax.postfit.prediction.predict import check_zero_part, in_chunks
 from glmmjax.postfit.prediction.quantities import interval_link, values_at
 from glmmjax.postfit.prediction.rows import in_all_rows, read_own_rows, row_counts
@@ -188,6 +189,8 @@ def quantity_of(fitted: FittedModel, kind: str) -> str:
 
 def row_values(fitted: FittedModel, rows: NewRows, kind: str, quantity: str) -> Values:
     """A quantity of the complete rows with its exact derivatives."""
+    if kind == "marginal" and quantity == "mean":
+        check_population_mean(fitted)
     with jax.enable_x64(True):
         n = rows.offset.shape[-1]
         (chunks, _), _ = in_chunks(_at_least(_FEWEST_ROWS, rows))

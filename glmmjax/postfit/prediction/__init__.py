@@ -13,6 +13,7 @@
 - ``random_keys``: Keys of ``jax.random`` for many draws
 - ``nested_effects``: Those of two levels, from the curvature at the joint mode
 - ``crossed_effects``: Those of crossed factors
+- ``law_moments``: whether means over the law of the random effects are finite
 - ``row_blocks``: Rows to predict beside the blocks of clusters that inform them
 - ``rows``: The rows of a fit, and rows of new data, as the arrays that predictions take
 - ``subjects``: Rows to predict, their clusters, and the random effects of the clusters given outcomes

@@ -20,6 +20,8 @@ from glmmjax.fitted import FittedModel, padding_of
 from glmmjax.likelihood.model_rows import ModelRows, predictors_at
 from glmmjax.likelihood.params import Params
 from glmmjax.likelihood.population import population_average
+from glmmjax.likelihood.prior import STANDARD_NORMAL, Prior
+from glmmjax.postfit.prediction.law_moments import check_population_mean
 from glmmjax.postfit.prediction.quantities import interval_link, values_at
 from glmmjax.postfit.prediction.rows import in_all_rows, read_rows
 from glmmjax.postfit.prediction.subjects import modes_of, targets_for
@@ -54,11 +56,13 @@ class Request(NamedTuple):
     effects : random effects: "none" (b = 0), "subject" (those of the cluster), "population" (averaged over)
     quantity : name of the quantity, see ``quantities``
     on_link : whether the quantity is reported on the scale of its intervals
+    law : of the random effects that are averaged over
     """
 
     effects: str
     quantity: str
     on_link: bool
+    law: Prior = STANDARD_NORMAL
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,9 +131,10 @@ def request_of(fitted: FittedModel, kind: str, scale: str) -> Request:
     if effects == "subject" and not fitted.design.random_names:
         effects = "none"
     if scale == "probability":
-        return Request(effects, "probabilities", False)
+        return Request(effects, "probabilities", False, fitted.problem.prior)
     if effects == "population":
-        return Request(effects, "mean", scale == "link")
+        check_population_mean(fitted)
+        return Request(effects, "mean", scale == "link", fitted.problem.prior)
     on_link = scale == "link"
     quantity = ("zero_predictor" if on_link else "zero") if of_zero else ("predictor" if on_link else "mean")
     return Request(effects, quantity, False)
@@ -178,7 +183,7 @@ def in_chunks(rows: NewRows, u: np.ndarray | None = None, width: int = _CHUNK) -
 def average_of(family: Family, request: Request, params: Params, rows: ModelRows, u: Array | None = None) -> Array:
     """(O, n) the quantity at b = L u (0 for None), or averaged over the population."""
     at = functools.partial(values_at, family, request.quantity, params)
-    return population_average(at, params, rows) if request.effects == "population" else at(predictors_at(params, rows, u))
+    return population_average(at, params, rows, request.law) if request.effects == "population" else at(predictors_at(params, rows, u))
 
 
 @as_program((0, 1))

@@ -23,9 +23,9 @@ from glmmjax.estimation.objective import Problem
 from glmmjax.families.base import Family
 from glmmjax.fitted import FittedModel, padding_of
 from glmmjax.likelihood.conditional import block_conditional, conditional_means
-from glmmjax.likelihood.gauss_hermite import tensor_rule
 from glmmjax.likelihood.model_rows import ModelRows, predictors_at, random_part
 from glmmjax.likelihood.params import Params
+from glmmjax.likelihood.quadrature import moment_rule
 from glmmjax.likelihood.rows import from_first_lane, integrand
 from glmmjax.postfit.prediction.jit_by_work import sized
 from glmmjax.postfit.prediction.predict import IntervalSettings, Request, in_chunks
@@ -162,7 +162,7 @@ _flat_quantiles, _subject_quantiles = sized(_flat, (0, 1, 2)), sized(quantiles_o
 def _effects(problem: Problem, n_points: int, draws: DrawSettings, thetas: ThetaDraws, key: Array, block: BlockRows) -> Array:
     """(M, q, B) draws of b of the clusters of a block, moved with theta."""
     q = problem.layout.covariance.q
-    rule = tensor_rule(n_points, q, problem.prior)
+    rule = moment_rule(n_points, q, problem.prior)
 
     def mean(theta: Array) -> tuple[Array, Any]:
         params = problem.layout.params(theta)

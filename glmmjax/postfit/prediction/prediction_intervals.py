@@ -29,9 +29,9 @@ from glmmjax.families.links import Link
 from glmmjax.fitted import FittedModel, padding_of
 from glmmjax.likelihood.clusters import padded_rows
 from glmmjax.likelihood.conditional import Conditional, block_conditional, conditional_means, node_of
-from glmmjax.likelihood.gauss_hermite import tensor_rule
 from glmmjax.likelihood.model_rows import ModelRows, predictors_at, random_columns
 from glmmjax.likelihood.params import Params
+from glmmjax.likelihood.quadrature import moment_rule
 from glmmjax.likelihood.rule import Rule
 from glmmjax.postfit.prediction.jit_by_work import sized
 from glmmjax.postfit.prediction.predict import IntervalSettings, Request, average_of, in_chunks, request_of, rows_of, values_of
@@ -174,7 +174,7 @@ def moments_of_blocks(
     problem: Problem, n_points: int, request: Request, theta: Array, covariance: Array, blocks: BlockRows
 ) -> tuple[Array, Array]:
     """(S, O, R) each: means and variances of rows to predict."""
-    rule = tensor_rule(n_points, problem.layout.covariance.q, problem.prior)
+    rule = moment_rule(n_points, problem.layout.covariance.q, problem.prior)
 
     def of_block(block: BlockRows) -> tuple[Array, Array]:
         def moments(theta: Array) -> tuple[Array, tuple[Array, Array]]:

@@ -19,8 +19,8 @@ from glmmjax.estimation.objective import Problem
 from glmmjax.fitted import FittedModel, padding_of
 from glmmjax.likelihood.clusters import Bucket, padded_rows, to_clusters
 from glmmjax.likelihood.conditional import block_conditional, conditional_covariances, conditional_means
-from glmmjax.likelihood.gauss_hermite import tensor_rule
 from glmmjax.likelihood.params import Params
+from glmmjax.likelihood.quadrature import moment_rule
 from glmmjax.postfit.prediction.crossed_effects import crossed_covariances
 from glmmjax.postfit.prediction.jit_by_work import sized
 from glmmjax.postfit.prediction.nested_effects import nested_curvature
@@ -192,7 +192,7 @@ def _moments(fitted: FittedModel) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def _moments_of_bucket(problem: Problem, n_points: int, params: Params, bucket: Bucket, start: Array) -> tuple[Array, Array, Array]:
     """Posterior means (S, q, B) and covariances (S, q, q, B) of b, and covariances (S, q, q, B) from the curvature at the modes."""
-    rule = tensor_rule(n_points, params.chol.shape[0], problem.prior)
+    rule = moment_rule(n_points, params.chol.shape[0], problem.prior)
 
     def turned(of_u: Array) -> Array:
         return jnp.einsum("ac,cdm,bd->abm", params.chol, of_u, params.chol)

@@ -24,9 +24,9 @@ from glmmjax.fitted import FittedModel, padding_of
 from glmmjax.likelihood.block_sums import Modes
 from glmmjax.likelihood.clusters import Bucket, ClusterData, from_clusters, to_clusters
 from glmmjax.likelihood.conditional import Conditional, conditional
-from glmmjax.likelihood.gauss_hermite import tensor_rule
 from glmmjax.likelihood.params import Params
 from glmmjax.likelihood.posterior import posterior
+from glmmjax.likelihood.quadrature import moment_rule
 from glmmjax.likelihood.rows import integrand
 from glmmjax.likelihood.rule import Rule
 from glmmjax.postfit.prediction.rows import read_own_rows, read_rows
@@ -140,7 +140,7 @@ def posterior_points(fitted: FittedModel) -> int:
 
 def posterior_rule(fitted: FittedModel) -> Rule:
     """The rule of ``Subjects.given``."""
-    return tensor_rule(posterior_points(fitted), fitted.params.chol.shape[0], fitted.problem.prior)
+    return moment_rule(posterior_points(fitted), fitted.params.chol.shape[0], fitted.problem.prior)
 
 
 def modes_of(fitted: FittedModel, targets: Targets) -> np.ndarray:
@@ -248,7 +248,7 @@ def _source_modes(fitted: FittedModel, source: Source) -> np.ndarray:
 
 @as_program((0, 1))
 def _conditional(problem: Problem, n_points: int, params: Params, clusters: ClusterData, start: Modes | None) -> Conditional:
-    rule = tensor_rule(n_points, params.chol.shape[0], problem.prior)
+    rule = moment_rule(n_points, params.chol.shape[0], problem.prior)
     return conditional(params, clusters, problem.family, rule, start, problem.prior)
 
 
