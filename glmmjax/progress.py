@@ -124,9 +124,9 @@ class Watch:
         except KeyboardInterrupt as lost:
             error = lost
         if self._shows_line and _is_live():
-            print(file=sys.stderr)
+            _write("\n")
         elif self._shows_line and self._last is not None:
-            print(describe(self._last), file=sys.stderr)
+            _write(describe(self._last) + "\n")
         if isinstance(error, KeyboardInterrupt):
             raise KeyboardInterrupt(f"glmmjax: fit stopped by the user{self._place()}") from None
 
@@ -180,9 +180,20 @@ def _show_text(text: str) -> None:
 def _show(line: str) -> None:
     """Write a line over the one before."""
     if _is_live():
-        print(f"\r{line:<100}", end="", file=sys.stderr, flush=True)
+        _write(f"\r{line:<100}")
 
 
 def _is_live() -> bool:
     """Whether a line can be written over: in a terminal, and in a notebook."""
-    return sys.stderr.isatty() or type(sys.stderr).__module__.startswith("ipykernel")
+    return _is_open() and (sys.stderr.isatty() or type(sys.stderr).__module__.startswith("ipykernel"))
+
+
+def _write(text: str) -> None:
+    """Show ``text``. A service without a terminal, whose stream is closed or None, loses the line and not the fit."""
+    if _is_open():
+        sys.stderr.write(text)
+        sys.stderr.flush()
+
+
+def _is_open() -> bool:
+    return sys.stderr is not None and not getattr(sys.stderr, "closed", False)

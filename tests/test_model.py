@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import inspect
+import io
 import pickle
 import signal
 import subprocess
@@ -333,6 +334,15 @@ def test_progress_prints_a_final_line_where_there_is_no_terminal(intro_fit, caps
     assert err.count("\n") == 1
     assert err.startswith("glmmjax: ")
     assert "log-likelihood -374.5197, gradient norm" in err
+
+
+@pytest.mark.parametrize("is_closed", [True, False])
+def test_progress_without_a_stream_is_no_reason_to_fail(intro_fit, monkeypatch, is_closed):
+    """``sys.stderr`` is None in programs without a console, and closed in some services."""
+    stream = io.StringIO()
+    stream.close()
+    monkeypatch.setattr(sys, "stderr", stream if is_closed else None)
+    assert intro_fit.update(progress=True).llf == pytest.approx(intro_fit.llf)
 
 
 def test_progress_updates_one_line_in_a_terminal(intro_fit, capsys, monkeypatch):

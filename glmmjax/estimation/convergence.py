@@ -38,7 +38,7 @@ class Code(enum.IntEnum):
     DIVERGING : an estimate runs off to infinity
     MODES_NOT_FOUND : conditional modes of some clusters are not exact
     NOT_FINITE : the log-likelihood or its Hessian is not finite
-    QUADRATURE_NOT_SETTLED : a finer rule moves the log-likelihood by too much
+    QUADRATURE_NOT_SETTLED : a finer rule moves the log-likelihood by too much, or sees no maximum there
     CONVERGED_AT_FAMILY_LIMIT : certified maximum where an extra parameter is not needed, and a simpler family fits as well
     NOT_FITTED : one of many fits whose data allow none, or that was not reached
     """
@@ -97,8 +97,8 @@ _TEXTS = {
     ),
     Code.QUADRATURE_NOT_SETTLED: (
         "the integral is not settled: the maximum of this quadrature rule is certified, but a finer rule moves the log-likelihood "
-        "there by so much that the estimates may be far from the maximum-likelihood ones. Leave n_agq out, and rules are tried until one "
-        "settles; a random effect whose variance has no bound in these data stays unsettled under any rule."
+        "there by too much, or sees no maximum there: the estimates may be far from the maximum-likelihood ones. Leave n_agq out, and "
+        "rules are tried until one settles; a random effect whose variance has no bound in these data stays unsettled under any rule."
     ),
     Code.CONVERGED_AT_FAMILY_LIMIT: "certified maximum at the limit of the family, where an extra parameter is not needed",
     Code.NOT_FITTED: "not fitted",

@@ -69,7 +69,7 @@ def corrected(whole: OneProgram, found: Settled, asked: Asked) -> tuple[Settled,
             break
     # the modes, and the log-likelihood by Laplace's method, at the end
     rule, modes = _drawn(problem, _nodes(bucket), last.newton.theta, bucket, modes, z)
-    at_end = whole.by_rule(last, whole.integral.rule, FIRST_ORDER)
+    at_end, _ = whole.by_rule(last, whole.integral.rule, FIRST_ORDER)
     error = _error(_weights(problem, last.newton.theta, bucket, rule), float(at_end.log_likelihood))
     at = last.newton.at._replace(modes=(modes,))
     last = last._replace(newton=last.newton._replace(at=at))

@@ -28,6 +28,7 @@ __all__ = [
     "are_settled",
     "by_rule",
     "evaluated",
+    "is_denied",
     "is_settled",
     "is_still",
     "judged",
@@ -38,6 +39,7 @@ __all__ = [
 ]
 
 _LARGEST_SHIFT = 0.02  # standard errors that an estimate may still move by
+_NO_MAXIMUM = (Code.NOT_A_MAXIMUM, Code.DIVERGING)
 _STILL = 1e-3  # standard errors: where a finer rule moves no estimate by more, the Hessian by the coarser one serves as well
 
 
@@ -138,7 +140,7 @@ def judgement(whole: Evaluator, last: End, quadrature: Quadrature, rules: Sequen
         rules = quadrature.judges(problem.layout.covariance.q, problem.prior)
     if not rules:
         return Judgement(np.nan, np.nan)
-    found = [whole.by_rule(last, rule, _phase(quadrature)) for rule in rules]
+    found = [whole.by_rule(last, rule, _phase(quadrature))[0] for rule in rules]
     reported = float(last.newton.at.log_likelihood)
     values = [reported, *(float(at.log_likelihood) if np.isfinite(at.value) else np.nan for at in found)]
     # steps towards the integral may cancel: their sizes are added, with the sign of the whole way
@@ -149,8 +151,18 @@ def judgement(whole: Evaluator, last: End, quadrature: Quadrature, rules: Sequen
 
 def evaluated(whole: Evaluator, last: End, quadrature: Quadrature) -> float:
     """The log-likelihood by another rule where an ascent ended; NaN where it has none."""
-    at = whole.by_rule(last, padded(whole, quadrature), _phase(quadrature))
+    at, _ = whole.by_rule(last, padded(whole, quadrature), _phase(quadrature))
     return float(at.log_likelihood) if np.isfinite(at.value) else np.nan
+
+
+def is_denied(found: Settled) -> bool:
+    """Whether the finest of the rules that judge a certified end sees no maximum there, nor one close to it.
+
+    Where the data tell little of a variance, the curvature of a rule can have another sign than that of the integral.
+    """
+    problem = found.whole.settings.problem
+    rules = found.quadrature.judges(problem.layout.covariance.q, problem.prior)
+    return bool(rules) and Code(int(found.whole.by_rule(found.last, rules[-1], NEWTON)[1])) in _NO_MAXIMUM
 
 
 def by_rule(whole: Evaluator, quadrature: Quadrature) -> Evaluator:

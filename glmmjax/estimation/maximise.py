@@ -143,7 +143,7 @@ def _close_to_limit(asked: Asked, data: Data, end: End) -> tuple[End, np.ndarray
     if Code(int(end.code)).is_certified:
         rule = asked.quadrature.padded(problem.layout.covariance.q, problem.prior)
         there = newton._replace(theta=near)  # type: ignore[arg-type]
-        at = data.whole.by_rule(end._replace(newton=there), rule, FIRST_ORDER)
+        at, _ = data.whole.by_rule(end._replace(newton=there), rule, FIRST_ORDER)
         if slopes_outwards(problem, near, np.asarray(at.gradient), is_close):
             return _at_limit(problem, start, end, is_close), None
     return end, near

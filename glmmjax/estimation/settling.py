@@ -9,7 +9,18 @@ import numpy as np
 from glmmjax.estimation.ascent import Report, ascend, ascend_again
 from glmmjax.estimation.convergence import Code
 from glmmjax.estimation.evaluators.choice import Data
-from glmmjax.estimation.judgement import Settled, added, are_confirmed, by_rule, evaluated, is_settled, judged, judgement, n_effects
+from glmmjax.estimation.judgement import (
+    Settled,
+    added,
+    are_confirmed,
+    by_rule,
+    evaluated,
+    is_denied,
+    is_settled,
+    judged,
+    judgement,
+    n_effects,
+)
 from glmmjax.estimation.second_starts import second_starts
 from glmmjax.likelihood.quadrature import GAUSS_HERMITE, SINH_TRAPEZOID, TRAPEZOID, Quadrature
 from glmmjax.options import Options
@@ -29,12 +40,12 @@ def settled(data: Data, found: Settled, options: Options, report: Report) -> Set
     Where the end of the ascent is in doubt, it is compared with those of ascents from other places, which begin with the coarse rule too.
     """
     ends = [found]
-    best = _refined(found, ends, options, report)
+    best = _vouched(_refined(found, ends, options, report), options)
     for theta in second_starts(found, best):
         other = judged(found.whole, ascend(found.whole, data.begin_on_all(theta), report), found.quadrature, best.n_evaluations)
         if other.is_certified >= best.is_certified and _is_new(other, ends):
             ends.append(other)
-            other = _refined(other, ends, options, report)
+            other = _vouched(_refined(other, ends, options, report), options)
             best = max(best, other, key=_merit) if _is_new(other, ends) else best
         best = best._replace(n_evaluations=other.n_evaluations)
     return best
@@ -46,9 +57,17 @@ def next_rule(quadrature: Quadrature, q: int, options: Options) -> Quadrature | 
     return finer if finer.n_points <= options.max_agq and finer.n_points**q <= _MOST_NODES else None
 
 
+def _vouched(found: Settled, options: Options) -> Settled:
+    """``found``; without its certificate where the rule has not settled and a finer one sees no maximum there."""
+    if not found.is_certified or is_settled(found.judgement, options) or not is_denied(found):
+        return found
+    return found._replace(last=found.last._replace(code=int(Code.QUADRATURE_NOT_SETTLED)))
+
+
 def _merit(found: Settled) -> tuple[bool, float]:
-    """What an end is worth: a log-likelihood that may be that of the rule alone is held against it."""
-    return found.is_certified, found.value - 2.0 * abs(found.judgement.error)
+    """What an end is worth: a log-likelihood that may be that of the rule alone is held against it, and one of unknown error is nothing."""
+    worth = found.value - 2.0 * abs(found.judgement.error)
+    return found.is_certified, worth if np.isfinite(worth) else -np.inf
 
 
 def _is_new(found: Settled, ends: list[Settled]) -> bool:

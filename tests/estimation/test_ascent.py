@@ -73,7 +73,7 @@ def test_every_evaluator_takes_the_same_steps(settings_and_integral, expected, w
         last = traced(integral, begun) if isinstance(evaluator, OneProgram) else ascend(evaluator, begun)
         other_rule = None
         if where != "a program of its own":
-            other_rule = float(evaluator.by_rule(last, padded_rule(15, 1), FIRST_ORDER).log_likelihood)
+            other_rule = float(evaluator.by_rule(last, padded_rule(15, 1), FIRST_ORDER)[0].log_likelihood)
         evaluator.close()
     assert list(map(int, last.n_evaluations)) == list(map(int, expected.n_evaluations))
     np.testing.assert_allclose(last.newton.theta, expected.newton.theta, rtol=1e-9)

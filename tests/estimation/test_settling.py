@@ -1,11 +1,13 @@
 """A fit without ``n_agq`` ends by a rule that has settled, and says so where none has."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import logsumexp
 
 import glmmjax as gj
 from benchmarks.stress.cases import Natural, case
@@ -13,6 +15,7 @@ from benchmarks.stress.integral import integral
 from glmmjax.errors import ConvergenceWarning
 from glmmjax.estimation.convergence import Code
 from glmmjax.estimation.judgement import Judgement, is_settled
+from glmmjax.estimation.settling import _merit
 from glmmjax.likelihood.quadrature import GAUSS_HERMITE, TRAPEZOID
 from glmmjax.options import Options
 
@@ -129,6 +132,47 @@ def test_posteriors_with_two_peaks_settle_by_gauss_hermite():
     error = fit.convergence.quadrature_error
     assert abs(error) < 0.01
     assert abs(own.value - fit.llf) < 2.0 * abs(error) + 1e-4
+
+
+def _integral_of_binary(data, beta, chol, n=401, reach=6.5):
+    """The log-likelihood of binary y with ``~ x | id`` by a plain sum over a grid of spherical effects."""
+    t = np.linspace(-reach, reach, n)
+    u = np.stack([axis.ravel() for axis in np.meshgrid(t, t, indexing="ij")])
+    weight = 2 * np.log(t[1] - t[0]) - np.log(2 * np.pi) - 0.5 * (u**2).sum(0)
+    total = 0.0
+    for _, rows in data.groupby("id"):
+        Z = np.column_stack([np.ones(len(rows)), rows["x"]])
+        eta = (Z @ beta)[:, None] + Z @ chol @ u
+        sign = np.where(rows["y"].to_numpy() == 1, 1.0, -1.0)[:, None]
+        total += logsumexp(weight - np.logaddexp(0.0, -sign * eta).sum(0))
+    return total
+
+
+@pytest.mark.slow  # two effects, and rules that do not settle
+@pytest.mark.parametrize(("seed", "has_maximum"), [(51, False), (25, True)])
+def test_a_maximum_that_a_finer_rule_does_not_see_is_not_certified(seed, has_maximum):
+    """Steep clusters tell little of the variances. Of the first data the rule alone has a maximum; the integral rises without end."""
+    rng = np.random.default_rng(seed)
+    m, n = int(rng.integers(5, 9)), 12
+    ids, x, b = np.repeat(np.arange(m), n), rng.normal(size=m * n), 4.0 * rng.normal(size=(m, 2))
+    eta = -1.0 + b[ids, 0] + x * (0.5 + b[ids, 1])
+    data = pd.DataFrame({"id": ids, "x": x, "y": 1 * (rng.random(m * n) < 1 / (1 + np.exp(-eta)))})
+    with pytest.warns(ConvergenceWarning, match="No rule has settled|the integral is not settled"):
+        fit = gj.mixed_model("y ~ x", random="~ x | id", data=data, family="binomial")
+    assert abs(fit.convergence.quadrature_error) < Options().quadrature_limit  # which refuses neither
+    beta, chol = np.asarray(fit.params.beta), np.asarray(fit.params.chol)
+    along = [_integral_of_binary(data, size * beta, size * chol) for size in (1.0, 1.3, 2.0, 4.0)]
+    assert (np.diff(along) < 0).all() if has_maximum else (np.diff(along) > 1e-3).all()
+    assert fit.converged is has_maximum
+    assert fit.convergence.code is (Code.CONVERGED if has_maximum else Code.QUADRATURE_NOT_SETTLED)
+
+
+def test_an_end_whose_error_is_unknown_is_no_rival():
+    ends: list[Any] = [
+        SimpleNamespace(is_certified=is_certified, value=value, judgement=Judgement(error, 0.0))
+        for is_certified, value, error in ((False, -9.0, np.nan), (False, -10.0, 1e-3), (False, -10.0, 0.1), (True, -11.0, np.nan))
+    ]
+    assert sorted(ends, key=_merit, reverse=True) == [ends[k] for k in (3, 1, 2, 0)]
 
 
 def test_an_effect_without_variance_gets_a_second_start():

@@ -140,6 +140,11 @@ def expect(kind: type[Exception], function: Callable[[], Any]) -> None:
     raise Wrong(f"no {kind.__name__}")
 
 
+def breaks(record: Any) -> None:
+    """A report of progress that fails, whose own error is to come through."""
+    raise KeyError("mine")
+
+
 def in_units(factor: float) -> None:
     """A normal outcome in other units is the same fit, and as certain."""
     found = fit("g ~ x", data=D.assign(g=D.g * factor), family="gaussian")
@@ -191,8 +196,8 @@ def _tables() -> dict[str, pd.DataFrame]:
 
 def names() -> dict[str, Any]:
     """Everything that an expression may use; ``f`` is the fit ``y ~ x + sex``."""
-    functions: list[Any] = [base, fit, design, once, need, close, whole, same, fixed, rand, ordered, expect, in_units, scaled, optional]
-    functions.append(arrow_dictionary)
+    functions: list[Any] = [base, fit, design, once, need, close, whole, same, fixed, rand, ordered, expect, scaled, optional]
+    functions += [breaks, in_units, arrow_dictionary]
     modules = {"np": np, "pd": pd, "gj": gj, "io": io, "copy": copy, "pickle": pickle, "tempfile": tempfile, "Path": Path}
     known = {"D": D, "TMP": TMP, "MARK": MARK, "TOUCH": TOUCH, "Wrong": Wrong, "Statsmodels": Statsmodels}
     poisson = {"poisson": lambda mean: np.random.default_rng(0).poisson(mean)}

@@ -94,10 +94,11 @@ class Evaluator(Protocol):
     def with_rule(self, rule: Rule) -> Evaluator:
         """The same data by another rule, the search for modes beginning where this evaluator is; ``close`` of either closes both."""
 
-    def by_rule(self, last: End, rule: Rule, phase: Phase) -> Evaluated:
+    def by_rule(self, last: End, rule: Rule, phase: Phase) -> tuple[Evaluated, Any]:
         """The objective where an ascent of this evaluator ended, by another rule; its value is not finite where the rule has none.
 
-        ``phase`` says whose compiled program is used: the result is the same.
+        ``phase`` says whose compiled program is used: the objective is the same. The second result is what follows that phase there: of
+        the second one the code of a fit that ends there.
         """
 
     def modes(self, last: End) -> tuple[np.ndarray, ...]:

@@ -61,11 +61,12 @@ class OneProgram:
     def with_rule(self, rule: Rule) -> OneProgram:
         return dataclasses.replace(self, integral=self.integral._replace(rule=rule))
 
-    def by_rule(self, last: End, rule: Rule, phase: Phase) -> Evaluated:
+    def by_rule(self, last: End, rule: Rule, phase: Phase) -> tuple[Evaluated, Any]:
         """The first evaluation of a phase that begins where the ascent ended: nothing new is compiled."""
         there = beginning_at(last, phase, last.newton.at.modes)
         integral = self.integral._replace(rule=rule)
-        return self._call(self.run, phase, self.settings, last.begun.start, there, integral, np.int32(1))[0].at
+        state, follows = self._call(self.run, phase, self.settings, last.begun.start, there, integral, np.int32(1))
+        return state.at, follows
 
     def modes(self, last: End) -> tuple[np.ndarray, ...]:
         return tuple(np.asarray(modes) for modes in last.newton.at.modes)

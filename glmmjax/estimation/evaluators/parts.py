@@ -95,13 +95,14 @@ class Parts(abc.ABC):
         other._rule = rule
         return other
 
-    def by_rule(self, last: End, rule: Rule, phase: Phase) -> Evaluated:
+    def by_rule(self, last: End, rule: Rule, phase: Phase) -> tuple[Evaluated, Any]:
         if type(rule) is not type(self._rule):  # compiled before the threads ask for it, each for its own
             buckets, part = self._example()
             precompile(self._run.traced_hessian, self.settings, Integral(buckets, rule), part)
         found = self._evaluate(self._program(phase), last.newton.theta, rule)
         there = beginning_at(last, phase, ())
-        return self._workers.call(self._run.step, phase, self.settings, last.begun.start, there, found)[0].at
+        state, follows, _ = self._workers.call(self._run.step, phase, self.settings, last.begun.start, there, found)
+        return state.at, follows
 
     def evaluate(self, theta: Any, rule: Rule) -> Evaluated:
         """The log-likelihood at ``theta`` (P,), numpy, without modes and without penalty; the search for modes begins at those kept."""
