@@ -71,6 +71,7 @@ OUTSIDE: dict[str, set[str]] = {
     "design/formula/transforms": {"numpy", "pandas", "patsy", "scipy"},
     "design/stream/source": {"pandas", "pyarrow"},
     "estimation": {"jax", "numpy"},
+    "estimation/phases/limited_memory": {"jax", "optax"},
     "estimation/separation": {"numpy", "scipy"},
     "estimation/xla/executables": {"jax", "jaxlib", "numpy"},
     "estimation/xla/surroundings": {"jax", "jaxlib"},
