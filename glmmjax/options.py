@@ -22,7 +22,8 @@ class Options:
     ----------
     n_em : largest number of EM steps before quasi-Newton.
     em_gain : EM gives way to quasi-Newton once a step gains less than this, in log-likelihood units a cluster.
-    optimizer : ``"bfgs"``, or ``"lbfgs"`` for optax's limited-memory update in its place; both end with the same certificate.
+    optimizer : ``"bfgs"``, or ``"lbfgs"`` for optax's limited-memory update in its place; both end with the same certificate, whose
+        Hessian takes most of the time of a fit with many fixed effects, so that neither is faster. ``fit_many`` takes the first always.
     n_quasi_newton : largest number of quasi-Newton evaluations.
     quasi_newton_gain : quasi-Newton gives way to Newton once a step promises less than this, in log-likelihood units.
     n_newton : largest number of evaluations of the exact Hessian.
