@@ -46,7 +46,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "results": _ALL_FITTED | {"postfit", "tables", "plots", "storage", "marginaleffects_adapter"},
     "model": _ALL_FITTED | {"postfit", "tables", "plots", "results", "progress", "initial_values", "devices"},
     "many": _ALL_FITTED | {"model", "progress", "results"},
-    "neural": _ALL_FITTED | {"model", "progress", "results", "storage"},
+    "neural": _ALL_FITTED | {"devices", "model", "progress", "results", "storage"},
     "loading": {"arguments", "families", "design", "results", "storage", "model"},
     "datasets": set(),
     "cli": {ROOT, "errors", "families", "likelihood", "design", "datasets"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -56,7 +57,7 @@ def sum_of_shares(function: Callable[[Any, ClusterBatch, Any, Array], Any], mesh
 
 def _one(own: SharedBatch) -> tuple[ClusterBatch, Any]:
     """The share of a device as a batch of its own, and the inputs of its rows."""
-    sizes = [bucket.row_weight.size for bucket in own.buckets]
+    sizes = [math.prod(bucket.shape) for bucket in own.buckets]
     firsts = np.cumsum([0, *sizes])
     places = tuple(
         jnp.arange(first, first + size, dtype=jnp.int32).reshape(bucket.shape)
