@@ -65,6 +65,12 @@ def _evaluations(_: Options) -> None:
     print_evaluations()
 
 
+def _optimizers(options: Options) -> None:
+    from benchmarks.optimizers import print_optimizers
+
+    print_optimizers((20, 100) if options.quick else (20, 100, 300))
+
+
 def _precision(options: Options) -> None:
     from benchmarks.precision import print_precision
 
@@ -148,6 +154,7 @@ _PARTS: dict[str, Callable[[Options], None]] = {
     "first_calls": _first_calls,
     "long_session": _long_session,
     "evaluations": _evaluations,
+    "optimizers": _optimizers,
     "precision": _precision,
     "families": _families,
     "stream": _stream,

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from glmmjax.many.entry import fit_many as fit_many
     from glmmjax.model import mixed_model as mixed_model
     from glmmjax.neural.batches import cluster_batches as cluster_batches
+    from glmmjax.neural.loading import load_neural as load_neural
     from glmmjax.neural.loss import marginal_loss as marginal_loss
     from glmmjax.neural.model import NeuralMixedModel as NeuralMixedModel
     from glmmjax.options import Options as Options
@@ -70,6 +71,7 @@ _HOMES = {
     "fit_params": "estimation.fit",
     "fit_params_many": "estimation.many.fits",
     "load": "loading",
+    "load_neural": "neural.loading",
     "load_predictor": "storage.predictors",
     "log_density": "likelihood.log_density",
     "log_likelihood": "likelihood.marginal",
@@ -108,6 +110,7 @@ __all__ = [
     "fit_params",
     "fit_params_many",
     "load",
+    "load_neural",
     "load_predictor",
     "log_density",
     "log_likelihood",

@@ -11,6 +11,8 @@ from glmmjax.values import shown
 
 __all__ = ["Options", "StudentTPenalty", "compiled_options", "default_n_agq"]
 
+_OPTIMIZERS = ("bfgs", "lbfgs")
+
 
 @dataclasses.dataclass(frozen=True)
 class Options:
@@ -20,6 +22,8 @@ class Options:
     ----------
     n_em : largest number of EM steps before quasi-Newton.
     em_gain : EM gives way to quasi-Newton once a step gains less than this, in log-likelihood units a cluster.
+    optimizer : ``"bfgs"``, or ``"lbfgs"`` for optax's limited-memory update in its place; both end with the same certificate, whose
+        Hessian takes most of the time of a fit with many fixed effects, so that neither is faster. ``fit_many`` takes the first always.
     n_quasi_newton : largest number of quasi-Newton evaluations.
     quasi_newton_gain : quasi-Newton gives way to Newton once a step promises less than this, in log-likelihood units.
     n_newton : largest number of evaluations of the exact Hessian.
@@ -45,6 +49,7 @@ class Options:
 
     n_em: int = 30
     em_gain: float = 0.1
+    optimizer: str = "bfgs"
     n_quasi_newton: int = 200
     quasi_newton_gain: float = 1e-8
     n_newton: int = 30
@@ -62,6 +67,8 @@ class Options:
             value = getattr(self, name)
             if not isinstance(value, int) or value < smallest:
                 raise ArgumentError(f"Options({name}={shown(value)}) must be a whole number >= {smallest}.")
+        if not isinstance(self.optimizer, str) or self.optimizer not in _OPTIMIZERS:
+            raise ArgumentError(f"Options(optimizer={shown(self.optimizer)}) must be one of {', '.join(map(repr, _OPTIMIZERS))}.")
         if self.n_draws % 2:
             raise ArgumentError(f"Options(n_draws={self.n_draws}) must be an even number: half of the draws mirror the others.")
         for name in ("em_gain", "quasi_newton_gain", "certificate", "quadrature_tolerance", "quadrature_limit"):

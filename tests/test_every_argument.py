@@ -128,6 +128,7 @@ def sound(name: str, receivers: dict, argument: str = "") -> dict:
         "cr_setup": {"y": pd.Categorical(["a", "b", "c"], ordered=True)},
         "cr_marg_probs": {"eta": np.zeros((2, 2))},
         "load": {"path": "nosuch.glmm"},
+        "load_neural": {"folder": "nosuch", "apply": NETWORK["apply"], "init_params": NETWORK["init_params"]},
         "load_predictor": {"path": "nosuch.glmmpred"},
         "MixedModelResults.export_predictor": {"path": "fit.glmmpred", "n_draws": 100},
         "MixedModelResults.predictor_rows": {"newdata": rows(), "newdata2": rows()},

@@ -20,6 +20,8 @@ def test_options_are_hashable_and_equal_by_value():
     [
         ({"n_em": -1}, r"Options\(n_em=-1\) must be a whole number >= 0"),
         ({"max_agq": 2.5}, r"Options\(max_agq=2.5\) must be a whole number >= 1"),
+        ({"optimizer": "adam"}, r"Options\(optimizer='adam'\) must be one of 'bfgs', 'lbfgs'"),
+        ({"optimizer": None}, r"Options\(optimizer=None\) must be one of 'bfgs', 'lbfgs'"),
         ({"n_draws": 7}, r"Options\(n_draws=7\) must be an even number"),
         ({"max_block_rows": "a"}, r"Options\(max_block_rows='a'\) must be a whole number >= 1"),
         ({"certificate": float("nan")}, r"Options\(certificate=nan\) must be a finite number > 0"),

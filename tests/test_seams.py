@@ -13,7 +13,7 @@ from tests.test_architecture import PACKAGE, ROOT, imports_of
 
 # what every layer may know of families and of covariance structures: contracts and registries, no member
 BLIND_TO_FAMILIES = ("likelihood", "estimation", "postfit", "tables", "plots", "results")
-GENERAL = {"base", "registry", "links", "observation_variance", "tails", "special"}
+GENERAL = {"base", "registry", "links", "live_outcomes", "observation_variance", "tails", "special"}
 STRUCTURE_MEMBERS = {"BlockDiagonal", "CompoundSymmetry", "Autoregressive"}
 
 

@@ -153,7 +153,7 @@ class Design:
 
     @takes(values=_VALUES)
     def with_outcome(self, values: Any) -> ClusterData:
-        """The clusters with other outcomes. Works inside ``jit`` and ``vmap``; derivatives in ``values`` are 0.
+        """The clusters with other outcomes. Works inside ``jit``, ``vmap`` and ``grad``; derivatives are 0 where they are discrete.
 
         Parameters
         ----------

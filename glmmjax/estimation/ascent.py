@@ -7,7 +7,7 @@ from typing import Any
 
 from glmmjax.estimation.convergence import Code
 from glmmjax.estimation.evaluators.evaluator import End, Evaluator
-from glmmjax.estimation.phases.first_order import Begun
+from glmmjax.estimation.phases.first_order import Begun, prepared
 from glmmjax.estimation.phases.newton import restarted
 from glmmjax.estimation.phases.phase import Phase
 from glmmjax.estimation.sequence import FIRST_ORDER, NEWTON
@@ -25,7 +25,7 @@ def ascend(evaluator: Evaluator, begun: Begun, report: Report | None = None) -> 
     ----------
     report : called whenever the evaluator comes back: after every step or after a phase.
     """
-    start = begun.start
+    start, begun = begun.start, prepared(evaluator.settings.options, begun)
     first, state = _to_the_end(evaluator, FIRST_ORDER, start, begun.state, report)
     newton, code = _to_the_end(evaluator, NEWTON, start, state, report)
     return End(begun, first, newton, code)

@@ -25,6 +25,7 @@ from glmmjax.likelihood.clusters import Bucket, ClusterData
 from glmmjax.likelihood.covariance import canonical, of_levels
 from glmmjax.likelihood.gauss_hermite import check_n_agq
 from glmmjax.likelihood.marginal import check_rule, in_ambient_precision
+from glmmjax.likelihood.outcome_derivatives import along_moved
 from glmmjax.likelihood.params import Params, Theta, check_shapes, layout_of, predictor_sizes
 from glmmjax.likelihood.prior import law_of
 from glmmjax.likelihood.quadrature import Quadrature
@@ -106,8 +107,8 @@ def fit_params(
     params : Params
         The estimates, with a non-negative diagonal of ``chol``. Their derivatives in the leaves that ``log_likelihood`` names and in the
         numbers of ``penalty`` follow from the implicit function theorem, ``d theta = -H^-1 d(gradient)``, and are exact at a certified
-        maximum. Those in ``init`` are 0, and those in outcomes are taken as 0. Without a certificate there are none: NaN where the fit is
-        traced, and an error where it is not.
+        maximum. Those in ``init`` and in discrete outcomes are 0. Without a certificate there are none: NaN where the fit is traced, and
+        an error where it is not.
     info : FitInfo
         How the fit ended; no derivative is taken of it.
 
@@ -195,11 +196,12 @@ def _attach_derivative(problem: Problem, n_agq: int, theta: Array, info: FitInfo
     return theta
 
 
-@_attach_derivative.defjvp
+@functools.partial(_attach_derivative.defjvp, symbolic_zeros=True)
 def _attach_derivative_jvp(problem, n_agq, primals, tangents):
     theta, info, data = primals
     is_certified = _certified(info.code)
-    _, change = jax.jvp(lambda data: _gradient(problem, n_agq, theta, data), (data,), (tangents[2],))
+    # in what moves alone, because a derivative in outcomes is dearer than any other
+    _, change = along_moved(lambda data: _gradient(problem, n_agq, theta, data), (data,), (tangents[2],))
     return theta, jnp.where(is_certified, 1.0, jnp.nan) * jnp.linalg.solve(-info.hessian, change)
 
 

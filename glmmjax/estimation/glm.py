@@ -148,7 +148,7 @@ def _normal_equations(family: Family, layout: Theta, buckets: tuple[Bucket, ...]
     params = layout.params(theta)
 
     def add(total: _Normal, block: Bucket) -> tuple[_Normal, None]:
-        observed = observed_of(block)
+        observed = observed_of(block, family)
         near = jnp.stack([jnp.broadcast_to(eta, block.row_weight.shape) for eta in family.initial_predictors(block.y)])
         eta = jnp.where(at_outcome, near, predictors_at(params, block))
         cluster_weight = over_lanes(observed, block.cluster_weight)

@@ -204,7 +204,7 @@ def _cluster_statistics(problem: Problem, bucket: Bucket, glm: Array) -> _Cluste
     params = layout.params(glm)
 
     def of_block(block: Bucket) -> _Clusters:
-        observed = observed_of(block)
+        observed = observed_of(block, problem.family)
         rows = row_terms(problem.family, observed, predictors_at(params, block), params.phi, jnp.ones_like(block.cluster_weight))
         lanes = block.cluster_weight.shape
         zs, zwz, xwz = (jnp.zeros((*shape, *lanes), glm.dtype) for shape in ((q,), (q, q), (layout.size, q)))

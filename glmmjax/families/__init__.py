@@ -6,6 +6,7 @@
 - ``tails``, ``special``: functions that stay exact in the tails
 - ``gamma_functions``: log Gamma, its ratios and their derivatives
 - ``dispersion``: a family whose extra parameter has a predictor
+- ``live_outcomes``: a family whose continuous outcomes are predictors, for derivatives in them
 - ``observation_variance``: variance of a row on the scale of the link
 - ``zero_inflated``, ``hurdle``: zero parts
 - ``custom``: densities of the user

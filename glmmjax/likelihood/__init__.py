@@ -23,6 +23,7 @@ The integral of a block of clusters:
 - ``rule``: what an integration rule is
 - ``gauss_hermite``, ``trapezoid``, ``sinh_trapezoid``: the rules
 - ``quadrature``: a rule by its method and number of points
+- ``outcome_derivatives``: rules of differentiation that reach continuous outcomes
 - ``node_sums``: sums over the nodes, with their derivatives
 - ``adaptive``: the integral
 

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from glmmjax.likelihood.node_sums import loop_length, node_of_rule, sum_over_nodes
+from glmmjax.likelihood.outcome_derivatives import define_jvp
 from glmmjax.likelihood.rows import Integrand, log_joint, over_lanes, over_rows
 from glmmjax.likelihood.rule import NodePlacement, Rule, columns, from_columns, in_u
 
@@ -68,7 +69,7 @@ def _log_sum(count: int | None, f: Integrand, placement: NodePlacement, rule: Ru
     return placement.shift + jnp.log(jax.lax.fori_loop(0, loop_length(count, rule), add, jnp.zeros_like(placement.shift)))
 
 
-@_log_sum.defjvp
+@define_jvp(_log_sum)
 def _log_sum_jvp(count, primals, tangents):
     value, by = _sum_and_slopes(count, *primals)
     observed, (df, change, _) = primals[0].observed, tangents

@@ -139,7 +139,7 @@ def block_value_and_gradient(
         post = posterior(f, start)
         return (f.x, rule.place(f, post), log_base(f)), post
 
-    observed = observed_of(block)
+    observed = observed_of(block, family)
     (x, placement, base), pull_back, post = jax.vjp(prepare, params, has_aux=True)
     values, by = integrate_with_slopes(Integrand(family, prior, x, observed), placement, rule)
     weight = block.cluster_weight

@@ -62,7 +62,7 @@ def _value(params: Params, block: Bucket, start: Array, family: Family, prior: P
 
 def crossed_integrand(params: Params, block: Bucket, family: Family, prior: Prior) -> Integrand:
     """The integrand of all rows, for the functions of crossed factors alone: it is no sum over clusters."""
-    return Integrand(family, prior, predictors_of(params, block, family), observed_of(block))
+    return Integrand(family, prior, predictors_of(params, block, family), observed_of(block, family))
 
 
 def crossed_levels(block: Bucket) -> CrossedFactors:

@@ -25,6 +25,7 @@ from glmmjax.likelihood.crossed_curvature import (
     sums_by_level,
 )
 from glmmjax.likelihood.levels import CrossedFactors
+from glmmjax.likelihood.outcome_derivatives import define_jvp
 from glmmjax.likelihood.prior import Prior
 from glmmjax.likelihood.row_derivatives import RowDerivatives, cut_off, row_derivatives
 from glmmjax.likelihood.rows import Integrand, Predictors
@@ -88,7 +89,7 @@ def _peak(f: Integrand, factors: CrossedFactors, start: Effects) -> tuple[Effect
     return mode, inverted(curvature_at(f, factors, row_derivatives(f, from_levels(factors, mode))))
 
 
-@_peak.defjvp
+@define_jvp(_peak)
 def _peak_jvp(primals, tangents):
     (f, factors, _), dx = primals, tangents[0].x
     mode, found = _peak(*primals)

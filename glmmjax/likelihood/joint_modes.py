@@ -20,6 +20,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from glmmjax.likelihood.modes import NewtonStep, search
+from glmmjax.likelihood.outcome_derivatives import define_jvp
 from glmmjax.likelihood.row_derivatives import RowDerivatives, cut_off, is_positive_definite, negative_hessian, row_derivatives
 from glmmjax.likelihood.rows import Integrand, from_first_lane, over_lanes, over_rows
 from glmmjax.likelihood.small_matrices import Matrix, cholesky, solve_cholesky
@@ -76,7 +77,7 @@ def find_joint_peak(f: Integrand, n_upper: int, start: Array) -> JointPeak:
     return JointPeak(mode, at.precision, at.lower_precision, at.slope, at.value, _newton(f, at)[1])
 
 
-@find_joint_peak.defjvp
+@define_jvp(find_joint_peak)
 def _find_joint_peak_jvp(n_upper, primals, tangents):
     f, start = primals
     peak, still = find_joint_peak(f, n_upper, start), jnp.zeros_like(primals[1])

@@ -65,8 +65,9 @@ def log_likelihood(params: Params, clusters: ClusterData, family: str | Family, 
     -------
     Array
         A scalar in the dtype of the data. ``jit``, ``vmap``, ``grad``, ``hessian`` work in ``params`` and in the floating-point leaves of
-        ``clusters`` but ``y`` and ``row_weight``, whose derivatives are taken as 0. The derivative includes the movement of mode and
-        scale.
+        ``clusters``. Derivatives in ``row_weight`` are taken as 0, and so are those in ``y`` where it is discrete: counts, levels, the
+        status of censoring, and outcomes of positive probability such as the 0 of a hurdle family. The derivative includes the movement
+        of mode and scale.
 
     Raises
     ------

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from glmmjax.likelihood.outcome_derivatives import define_jvp
 from glmmjax.likelihood.row_derivatives import log_joint_derivatives
 from glmmjax.likelihood.rows import Integrand, from_first_lane
 from glmmjax.likelihood.small_matrices import Matrix, cholesky, solve_cholesky
@@ -68,13 +69,14 @@ class Peak(NamedTuple):
 
 @jax.custom_jvp
 def find_peak(f: Integrand, start: Array) -> Peak:
-    """The peak of f in each cluster. The search starts at ``start`` (q, B); mode and Hessian are differentiable in ``f.x``."""
+    """The peak of f in each cluster. The search starts at ``start`` (q, B); mode and Hessian are differentiable in ``f.x`` and in
+    continuous outcomes."""
     mode = _search(f, from_first_lane(f.observed, start))
     value, gradient, hessian = log_joint_derivatives(f, mode)
     return Peak(mode, hessian, value, gradient)
 
 
-@find_peak.defjvp
+@define_jvp(find_peak)
 def _find_peak_jvp(primals, tangents):
     f, start = primals
     peak = find_peak(f, start)

@@ -75,7 +75,7 @@ def nested_value_and_gradient(
         return _prepared(integrand(params, block, family, prior), rule, start)
 
     upper, pull_back, (peak, post) = jax.vjp(prepare, params, has_aux=True)
-    f, placement = Integrand(family, prior, upper.x, observed_of(block)), upper.placement
+    f, placement = Integrand(family, prior, upper.x, observed_of(block, family)), upper.placement
     sums = jax.lax.fori_loop(0, rule.upper.count, lambda k, sums: _added(f, placement, rule, peak, k, sums), _no_sums(upper))
     values = placement.log_scale + placement.shift + jnp.log(sums.total) + upper.base
     weight = block.cluster_weight

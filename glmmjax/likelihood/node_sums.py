@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from glmmjax.families.base import Family
+from glmmjax.likelihood.outcome_derivatives import define_jvp
 from glmmjax.likelihood.row_derivatives import along, coordinates
 from glmmjax.likelihood.rows import (
     Integrand,
@@ -97,7 +98,11 @@ def sum_over_nodes(count: int | None, f: Integrand, placement: NodePlacement, ru
     return jax.lax.fori_loop(0, loop_length(count, rule), add, _no_sums(f, placement))
 
 
-@sum_over_nodes.defjvp
+def _without(n: int, sums: NodeSums) -> NodeSums:
+    return sums._replace(score=tuple(score[:n] for score in sums.score))
+
+
+@define_jvp(sum_over_nodes, _without)
 def _sum_over_nodes_jvp(count, primals, tangents):
     (f, placement, rule), (df, d_placement, _) = primals, tangents
     observed, prior, dx = f.observed, f.prior, df.x

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from glmmjax.families.base import Family
+from glmmjax.likelihood.outcome_derivatives import define_jvp
 from glmmjax.likelihood.rows import Integrand, Observed, at, materialized, over_rows, row_log_kernel
 from glmmjax.likelihood.small_matrices import Matrix, symmetric
 
@@ -77,7 +78,11 @@ def row_derivatives(f: Integrand, u: Array) -> RowDerivatives:
     return materialized(_rows_at, f, u)
 
 
-@row_derivatives.defjvp
+def _without(n: int, rows: RowDerivatives) -> RowDerivatives:
+    return RowDerivatives(rows.value, rows.score[:n], tuple(second[:n] for second in rows.curvature[:n]))
+
+
+@define_jvp(row_derivatives, _without)
 def _row_derivatives_jvp(primals, tangents):
     (rows, by_eta, by_phi), (d_eta, d_phi) = _row_slopes(*primals), _moved(primals, tangents)
     third = tuple(_along(slopes, d_eta) for slopes in zip(*by_eta, strict=True))
@@ -91,7 +96,12 @@ def _row_slopes(f: Integrand, u: Array) -> _RowSlopes:
     return materialized(_slopes_at, f, u)
 
 
-@_row_slopes.defjvp
+def _without_in_slopes(n: int, slopes: _RowSlopes) -> _RowSlopes:
+    by_eta = tuple(tuple(third[:n] for third in thirds[:n]) for thirds in slopes.by_eta[:n])
+    return _RowSlopes(_without(n, slopes.rows), by_eta, tuple(_without(n, rows) for rows in slopes.by_phi))
+
+
+@define_jvp(_row_slopes, _without_in_slopes)
 def _row_slopes_jvp(primals, tangents):
     (slopes, changes), moved = materialized(_changes_at, *primals), _moved(primals, tangents)
     return slopes, _plus(jax.tree.map(jnp.zeros_like, slopes), changes, [*moved[0], *moved[1]])

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from glmmjax.families.base import Family
+from glmmjax.families.live_outcomes import continuous_columns
 from glmmjax.likelihood.clusters import Bucket
 from glmmjax.likelihood.levels import CrossedFactors
 from glmmjax.likelihood.model_rows import predictors_at, random_columns
@@ -59,7 +60,7 @@ class Predictors(NamedTuple):
 
 
 class Observed(NamedTuple):
-    """Outcomes and weights, which do not depend on the parameters. No derivative is taken with respect to them.
+    """Outcomes and weights, which do not depend on the parameters.
 
     Attributes
     ----------
@@ -120,7 +121,7 @@ def integrand(params: Params, block: Bucket, family: Family, prior: Prior = STAN
         raise ValueError(f"the clusters have {n_upper} random effects of an upper level, and the law has {prior.n_upper}")
     if isinstance(block.levels, CrossedFactors) or prior.is_crossed:
         raise ValueError("the random effects of crossed factors have no integral cluster by cluster")
-    return Integrand(family, prior, predictors_of(params, block, family), observed_of(block), _turn_of(params, block))
+    return Integrand(family, prior, predictors_of(params, block, family), observed_of(block, family), _turn_of(params, block))
 
 
 def _turn_of(params: Params, block: Bucket) -> Array | None:
@@ -138,14 +139,19 @@ def predictors_of(params: Params, block: Bucket, family: Family) -> Predictors:
     """
     eta, zl = predictors_at(params, block), random_columns(params, block)
     phi = jnp.asarray(params.phi, eta.dtype)
-    eta, phi = family.in_rows(observed_of(block).y, eta, jnp.broadcast_to(phi[:, None], (phi.shape[0], eta.shape[-1])))
+    eta, phi = family.in_rows(block.y, eta, jnp.broadcast_to(phi[:, None], (phi.shape[0], eta.shape[-1])))
     still = jnp.zeros((len(eta) - len(zl), *zl.shape[1:]), zl.dtype)
     return Predictors(eta, jnp.concatenate([zl, still]) if len(still) else zl, phi)
 
 
-def observed_of(block: Bucket) -> Observed:
-    """Outcomes and row weights of a block; no derivative is taken with respect to them."""
-    return jax.lax.stop_gradient(Observed(block.y, block.row_weight, _lanes_of(block)))
+def observed_of(block: Bucket, family: Family) -> Observed:
+    """Outcomes and row weights of a block; derivatives are taken in continuous outcomes alone."""
+    held = jax.lax.stop_gradient(Observed(block.y, block.row_weight, _lanes_of(block)))
+    columns, tree = jax.tree.flatten(held.y)
+    live = jax.tree.leaves(block.y)
+    for k in continuous_columns(family, len(columns)):
+        columns[k] = live[k]
+    return held._replace(y=jax.tree.unflatten(tree, columns))
 
 
 def _lanes_of(block: Bucket) -> Lanes | None:

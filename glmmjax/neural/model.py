@@ -12,9 +12,11 @@ import numpy as np
 from glmmjax.arguments import COUNT, Having, InstanceOf, Judged, Maybe, Number, Text, Whole, takes
 from glmmjax.design import ModelArguments, build_design, caller_namespace
 from glmmjax.design.columns.table import as_frame
+from glmmjax.devices import resolve_devices
 from glmmjax.errors import ArgumentError, ConvergenceWarning, warn_caller
 from glmmjax.families import Family
 from glmmjax.fitted import problem_of
+from glmmjax.likelihood.sharding import plain_mesh
 from glmmjax.model import fit_of
 from glmmjax.neural.batches import generator, key_of
 from glmmjax.neural.columns import network_columns
@@ -41,6 +43,7 @@ _FIT = {
     "validation": Number(-1e-300, 1.0, "a share of the clusters, at least 0 and below 1"),
     "early_stopping": Whole(1, why=" epochs"),
     "apply_training": Maybe(_FUNCTION),
+    "devices": Judged("None, the name or number of devices, or a list of them"),
     "key": Judged("a key such as jax.random.key(0), or a whole number"),
     "progress": Judged("True, False, or a function of one record"),
 }
@@ -112,6 +115,7 @@ class NeuralMixedModel:
         validation: float = 0.1,
         early_stopping: int = 5,
         apply_training: Callable[[Any, Any, Any], Any] | None = None,
+        devices: Any = None,
         key: Any = 0,
         progress: Any = False,
     ) -> NeuralFit:
@@ -132,6 +136,8 @@ class NeuralMixedModel:
         validation : share of the clusters that are held back, to tell when to stop and which epoch was best. 0 holds back none.
         early_stopping : epochs without a lower loss on these clusters, after which training ends.
         apply_training : ``apply(network, inputs, key)`` for training alone, with dropout and its kin.
+        devices : as in ``mixed_model``, for training and for the fit at the end. Several devices share the clusters of every batch; the
+            losses are those of one device, but for dropout, which each draws by a key of its own.
         key : a key of ``jax.random``, or a whole number. The same key gives the same fit.
         progress : as in ``mixed_model``; a function gets a ``TrainingProgress`` after each epoch.
 
@@ -167,14 +173,15 @@ class NeuralMixedModel:
         """
         namespace = caller_namespace()
         frame = as_frame(data).reset_index(drop=True)
-        chosen, optimizer = checked_inputs(inputs, len(frame)), _optimizer(optimizer)
+        chosen, optimizer, mesh = checked_inputs(inputs, len(frame)), _optimizer(optimizer), resolve_devices(devices)
         design = build_design(ModelArguments(self.fixed, self.random, frame, self.family, covariance=self.covariance), namespace)
         problem, used = problem_of(design, None), np.asarray(design.row_labels)
         own = Model(apply, apply_training, problem, design, jax.tree.map(lambda leaf: leaf[used], chosen), self.n_agq_training)
         key = key_of(key)
         held_back = _held_back(len(design.groups), validation, batch, key)
         with Watch(progress) as watch:
-            found = train(own, Schedule(optimizer, epochs, batch, held_back, early_stopping), checked_weights(init_params), key, watch)
+            schedule = Schedule(optimizer, epochs, batch, held_back, early_stopping, None if mesh is None else plain_mesh(mesh))
+            found = train(own, schedule, checked_weights(init_params), key, watch)
         _tell(found)
         network = jax.tree.map(np.asarray, found.weights.network)
         values = evaluated(apply, network, chosen)
@@ -183,7 +190,7 @@ class NeuralMixedModel:
         columns = network_columns(frame, design, values[used])
         request = FitRequest(
             fixed=columns.formula(self.fixed), random=self.random, data=columns.added(frame, values), family=self.family,
-            offset=columns.offset, covariance=self.covariance, n_agq=self.n_agq, options=self.options,
+            offset=columns.offset, covariance=self.covariance, n_agq=self.n_agq, options=self.options, devices=devices,
         )  # fmt: skip
         return NeuralFit(network, fit_of(request, namespace), found.history, columns, apply)
 

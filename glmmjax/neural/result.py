@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -14,14 +13,14 @@ import numpy as np
 from glmmjax.arguments import FOLDER, Judged, Text, takes
 from glmmjax.design.columns.table import as_frame
 from glmmjax.design.new_rows import cluster_rows, read_new_rows
-from glmmjax.errors import ArgumentError, StorageError
+from glmmjax.errors import ArgumentError
 from glmmjax.likelihood.clusters import total_weight
 from glmmjax.likelihood.marginal import log_likelihood
 from glmmjax.neural.columns import NetworkColumns
+from glmmjax.neural.files import MODEL_FILE, SavedNetwork, folder_for, write_network
 from glmmjax.neural.network import checked_inputs, evaluated
 from glmmjax.progress import TrainingProgress
 from glmmjax.results import MixedModelResults
-from glmmjax.storage.archive import replacing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
 __all__ = ["NeuralFit"]
 
 _ROWS = {"newdata": Judged("a pandas DataFrame, or a dict of columns"), "inputs": Judged("an array with a row for each row of newdata")}
-_NETWORK, _MODEL = "network.npz", "mixed_model.glmmjax"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -169,7 +167,7 @@ class NeuralFit:
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write the weights of the network and the mixed model into a folder, which is made where there is none.
 
-        ``network.npz`` has the arrays in the order of ``jax.tree.leaves(fit.network)``, ``mixed_model.glmmjax`` is what ``gj.load`` reads.
+        ``gj.load_neural`` reads both; ``mixed_model.glmmjax`` alone is what ``gj.load`` reads.
 
         Parameters
         ----------
@@ -191,15 +189,9 @@ class NeuralFit:
         >>> gj.load("network/mixed_model.glmmjax").llf == fit.mixed_model.llf
         True
         """
-        place = Path(folder)
-        try:
-            place.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            why = error.strerror or error
-            raise StorageError(f"save({str(place)!r}): the folder cannot be made ({why}); give another one.") from None
-        with replacing(place / _NETWORK, f"save({str(place)!r})") as file:
-            np.savez(file, *jax.tree.leaves(self.network))
-        self.mixed_model.save(place / _MODEL)
+        place = folder_for(folder)
+        self.mixed_model.save(place / MODEL_FILE)
+        write_network(place, SavedNetwork(self.network, self.columns, self.history))
 
     def _with_network(self, newdata: Any, inputs: Any) -> pd.DataFrame:
         frame = as_frame(newdata, "newdata")

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.sharding import Mesh
 
 from glmmjax.design import Design
 from glmmjax.errors import ArgumentError
@@ -19,6 +20,7 @@ from glmmjax.likelihood.clusters import total_weight
 from glmmjax.neural.batches import ClusterBatch, batches_of, by_cluster, generator
 from glmmjax.neural.loss import marginal_loss
 from glmmjax.neural.network import output_of
+from glmmjax.neural.sharding import SharedBatch, share_out, sum_of_shares
 from glmmjax.progress import TrainingProgress, Watch
 
 __all__ = ["Model", "Schedule", "Trained", "Weights", "train"]
@@ -70,6 +72,7 @@ class Schedule(NamedTuple):
     batch : clusters of a batch
     held_back : (h,) numbers of the clusters that are not trained on
     patience : epochs without a better loss of these, after which training ends
+    mesh : devices that share every batch; None for one
     """
 
     optimizer: Any
@@ -77,13 +80,14 @@ class Schedule(NamedTuple):
     batch: int
     held_back: np.ndarray
     patience: int
+    mesh: Mesh | None = None
 
 
 class _Part(NamedTuple):
     """What a step takes of the data."""
 
-    batch: ClusterBatch
-    inputs: Any  # of its rows
+    batch: ClusterBatch | SharedBatch
+    inputs: Any  # of its rows; () of a batch that devices share, which has them
     weight: Any  # of its clusters
 
 
@@ -162,23 +166,48 @@ class _Training:
     def _batches(self, draws: np.random.Generator, members: np.ndarray) -> Iterator[_Part]:
         size = min(self._schedule.batch, len(members))
         for batch in batches_of(self._data, size, draws, members):
-            yield _Part(batch, _rows_of(self._model.inputs, batch.rows), np.float32(total_weight(batch.clusters.buckets)))
+            inputs, weight, mesh = (
+                _rows_of(self._model.inputs, batch.rows),
+                np.float32(total_weight(batch.clusters.buckets)),
+                self._schedule.mesh,
+            )
+            yield _Part(batch, inputs, weight) if mesh is None else _Part(share_out(batch, inputs, mesh), (), weight)
 
     def _loss_of(self, weights: Weights, part: _Part, *key: Any) -> Array:
         """Negative log-likelihood of a batch, a cluster."""
+        return self._summed(self._loss_of_share, weights, part, key) / part.weight
+
+    def _loss_and_slopes(self, weights: Weights, part: _Part, key: Any) -> tuple[Array, Weights]:
+        """The same with its derivatives, which each device takes of its own share."""
+        found = self._summed(jax.value_and_grad(self._loss_of_share), weights, part, (key,))
+        return jax.tree.map(lambda leaf: (leaf / part.weight).astype(leaf.dtype), found)
+
+    def _summed(self, function: Callable[..., Any], weights: Weights, part: _Part, key: tuple[Any, ...]) -> Any:
+        """``function`` of a batch, or its sum over the shares of devices, which draw by keys of their own."""
+        if isinstance(part.batch, ClusterBatch):
+            return function(weights, part.batch, part.inputs, *key)
+        assert self._schedule.mesh is not None
+
+        def of_share(shared: Any, batch: ClusterBatch, inputs: Any, number: Array) -> Any:
+            weights, key = shared
+            return function(weights, batch, inputs, *(jax.random.fold_in(one, number) for one in key))
+
+        return sum_of_shares(of_share, self._schedule.mesh, (weights, key), part.batch)
+
+    def _loss_of_share(self, weights: Weights, batch: ClusterBatch, inputs: Any, *key: Any) -> Array:
         model = self._model
         is_training = bool(key) and model.apply_training is not None
         apply: Any = model.apply_training if is_training else model.apply
-        found = output_of(apply, weights.network, part.inputs, *(key if is_training else ()))
+        found = output_of(apply, weights.network, inputs, *(key if is_training else ()))
         if found.shape[1:] != weights.last.shape:
             raise ArgumentError(f"apply_training gives rows of shape {found.shape[1:]}, and apply {weights.last.shape}; both must be one.")
         values = found @ weights.last.astype(found.dtype) if weights.last.ndim else found
         params = model.problem.layout.params(weights.theta)
-        return marginal_loss(values, params, part.batch, model.problem.family, model.n_agq) / part.weight
+        return marginal_loss(values, params, batch, model.problem.family, model.n_agq)
 
     def _stepped(self, weights: Weights, memory: Any, part: _Part, key: Any) -> tuple[Weights, Any, Array]:
         """One step; where something is not finite, the same weights and a loss that is not a number."""
-        loss, slopes = jax.value_and_grad(self._loss_of)(weights, part, key)
+        loss, slopes = self._loss_and_slopes(weights, part, key)
         # a line search takes the value at other weights as well
         value_fn = lambda moved: self._loss_of(moved, part, key)  # noqa: E731
         changes, after = self._schedule.optimizer.update(slopes, memory, weights, value=loss, grad=slopes, value_fn=value_fn)

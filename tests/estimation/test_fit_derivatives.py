@@ -5,10 +5,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 import pytest
 
 import glmmjax as gj
 from glmmjax.errors import ArgumentError
+from glmmjax.estimation.convergence import Code
 from glmmjax.estimation.fit import fit_params
 from glmmjax.families import Binomial
 from glmmjax.options import Options, StudentTPenalty
@@ -142,3 +144,53 @@ def test_a_traced_penalty_is_refused_where_programs_are_compiled_for_its_numbers
 
     with pytest.raises(ArgumentError, match=r"has a traced number.*gj.fit_params"):
         jax.grad(lambda scale: fit(scale))(1.0)
+
+
+def continuous_outcome(name):
+    """Outcomes that have no limit in the data: 20 clusters of 5 rows."""
+    rng = np.random.default_rng(6)
+    g, x = np.repeat(np.arange(20), 5), rng.normal(size=100)
+    eta = 0.3 + 0.4 * x + 0.7 * rng.normal(size=20)[g]
+    draws = {
+        "gaussian": eta + 0.5 * rng.normal(size=100),
+        "lognormal": np.exp(eta + 0.5 * rng.normal(size=100)),
+        "gamma": rng.gamma(3.0, np.exp(eta) / 3.0),
+        "student_t": eta + 0.4 * rng.standard_t(4, 100),
+        "beta": rng.beta(6.0 / (1.0 + np.exp(-eta)), 6.0 / (1.0 + np.exp(eta))),
+    }
+    return pd.DataFrame({"y": draws[name], "x": x, "id": g})
+
+
+@pytest.mark.parametrize(
+    "name", ["gaussian", *(pytest.param(n, marks=pytest.mark.slow) for n in ("lognormal", "gamma", "student_t", "beta"))]
+)
+def test_the_derivative_in_a_continuous_outcome_is_that_of_refits(name):
+    """Forward in a direction and reverse of every estimate, against central differences of whole fits."""
+    data = continuous_outcome(name)
+    room = data["y"] * (1.0 - data["y"]) if name == "beta" else data["y"].abs()
+    with jax.enable_x64(True):
+        y, direction = jnp.asarray(data["y"].to_numpy()), jnp.asarray(np.random.default_rng(2).normal(size=100) * np.minimum(1.0, room))
+        design = gj.make_design(FIXED, random=RANDOM, data=data, family=name)
+
+        def estimates(y):
+            params, info = fit_params(design.with_outcome(y), name, n_agq=5)
+            return jnp.concatenate([params.beta, params.chol.ravel(), params.phi]), info.code
+
+        h = 1e-4
+        refit = jax.jit(estimates)
+        ends = [refit(y + s * h * direction) for s in (-1.0, 1.0)]
+        assert all(Code(int(code)).is_certified for _, code in ends)
+        by_refits = (ends[1][0] - ends[0][0]) / (2.0 * h)
+        forward = jax.jit(lambda y, d: jax.jvp(lambda y: estimates(y)[0], (y,), (d,))[1])(y, direction)
+        _, pull_back = jax.jit(lambda y: jax.vjp(lambda y: estimates(y)[0], y))(y)
+        reverse = jnp.stack([pull_back(e)[0] for e in jnp.eye(len(forward))])
+    assert np.abs(by_refits).min() > 1e-4
+    np.testing.assert_allclose(forward, by_refits, atol=1e-5 * np.abs(by_refits).max())
+    np.testing.assert_allclose(reverse @ direction, forward, rtol=1e-9, atol=1e-11)
+
+
+def test_discrete_outcomes_are_held_fixed(design):
+    with jax.enable_x64(True):
+        y = jnp.asarray(simulate(1)["y"].to_numpy())
+        slope = jax.grad(lambda y: fit_params(design.with_outcome(y), Binomial())[0].beta[1])(y)
+    np.testing.assert_array_equal(slope, 0.0)

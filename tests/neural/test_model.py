@@ -143,9 +143,6 @@ def test_progress_and_files(tmp_path, fit):
     assert [record.epoch for record in seen] == [1, 2]
     assert "epoch 1 of 2, loss" in seen[0].text
     found.save(tmp_path / "net")
-    with np.load(tmp_path / "net" / "network.npz") as arrays:
-        for saved, leaf in zip(arrays.values(), jax.tree.leaves(found.network), strict=True):
-            np.testing.assert_array_equal(saved, leaf)
     assert gj.load(tmp_path / "net" / "mixed_model.glmmjax").llf == found.mixed_model.llf
     assert repr(found).startswith("<NeuralFit: 2 epochs; <MixedModelResults: binomial(logit), y ~ 1")
 

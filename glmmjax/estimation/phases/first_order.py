@@ -8,19 +8,22 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
 from glmmjax.estimation.objective import Evaluated, FitSettings, Problem, choose, penalised
 from glmmjax.estimation.phases.em import em_step
+from glmmjax.estimation.phases.limited_memory import empty_memory, remembered
 from glmmjax.estimation.phases.phase import Info
 from glmmjax.estimation.phases.quasi_newton import initial_metric, is_sufficient, shorten, updated_metric
 from glmmjax.estimation.starting_values import Start
 from glmmjax.likelihood.block_sums import Modes, start_modes
 from glmmjax.likelihood.clusters import Bucket
+from glmmjax.options import Options
 
-__all__ = ["Begun", "FirstOrderState", "begin", "init", "moved", "progress", "step", "with_metric"]
+__all__ = ["Begun", "FirstOrderState", "begin", "init", "moved", "prepared", "progress", "step", "with_metric"]
 
 _MAX_REJECTED = 20
 _RETREAT = 0.2  # of the way to the fallback that is left after a first point without a value
@@ -36,12 +39,13 @@ class FirstOrderState(NamedTuple):
     at : the objective at theta
     proposal : (P,) step to try next
     slope : () gradient times proposal
-    inverse : (P, P) quasi-Newton metric, in use once ``in_em`` is False
+    inverse : (P, P) quasi-Newton metric, in use once ``in_em`` is False; of L-BFGS the one in which it begins
     in_em : () bool: the next proposal is an EM step
     n_em : () EM evaluations
     n_quasi_newton : () quasi-Newton evaluations
     n_rejected : () proposals rejected in a row
     is_done : () bool: the phase has ended
+    memory : of L-BFGS; () for the dense update
     """
 
     theta: Any
@@ -54,6 +58,7 @@ class FirstOrderState(NamedTuple):
     n_quasi_newton: Any
     n_rejected: Any
     is_done: Any
+    memory: Any = ()
 
 
 class Begun(NamedTuple):
@@ -95,6 +100,13 @@ def with_metric(s: FirstOrderState, inverse: Any) -> FirstOrderState:
     return s._replace(inverse=inverse, in_em=np.bool_(False))
 
 
+def prepared(options: Options, begun: Begun) -> Begun:
+    """``begun`` with the memory that ``options.optimizer`` needs."""
+    theta = begun.state.theta
+    memory = empty_memory(len(theta), theta.dtype) if options.optimizer == "lbfgs" else ()
+    return begun._replace(state=begun.state._replace(memory=memory))
+
+
 def progress(s: FirstOrderState) -> tuple[str, int]:
     """Name and evaluations of the phase, for people."""
     return "EM" if s.in_em else "quasi-Newton", int(s.n_em) + int(s.n_quasi_newton)
@@ -116,18 +128,27 @@ def step(settings: FitSettings, start: Start, s: FirstOrderState, found: tuple[E
     # the last EM step shows the curvature along it, as every quasi-Newton step does
     metric = jnp.where(leave_em, initial_metric(problem, start, theta), s.inverse)
     learns = accepted & ~is_first & (leave_em | ~s.in_em)
-    inverse = jnp.where(learns, updated_metric(metric, s.proposal, s.at, new), metric)
     in_em = s.in_em & ~leave_em
+    inverse, memory, uphill = _uphill(s, metric, learns, theta, at)
+    memory = jax.tree.map(lambda after, before: jnp.where((accepted | leave_em) & ~in_em, after, before), memory, s.memory)
 
-    direction = jnp.where(in_em, em_step(problem, start, theta, at), inverse @ at.gradient)
+    direction = jnp.where(in_em, em_step(problem, start, theta, at), uphill)
     proposal = jnp.where(accepted | leave_em, direction, s.proposal * shorten(s.at.value, new.value, s.slope))
     slope = at.gradient @ proposal
     n_rejected = jnp.where(accepted | leave_em, 0, s.n_rejected + 1)
     n_quasi_newton = s.n_quasi_newton + ~s.in_em
     is_small = ~in_em & accepted & (0.5 * slope < options.quasi_newton_gain)
     stop = is_small | (n_rejected > _MAX_REJECTED) | (n_quasi_newton >= options.n_quasi_newton) | (is_first & (n_rejected > _MAX_RETREATS))
-    state = FirstOrderState(theta, at, proposal, slope, inverse, in_em, n_em, n_quasi_newton, n_rejected, stop)
+    state = FirstOrderState(theta, at, proposal, slope, inverse, in_em, n_em, n_quasi_newton, n_rejected, stop, memory)
     return state, Info(accepted)
+
+
+def _uphill(s: FirstOrderState, metric: Array, learns: Array, theta: Array, at: Evaluated) -> tuple[Array, Any, Array]:
+    """The metric and the memory after a step to ``theta``, and the direction (P,) from there."""
+    if not s.memory:
+        inverse = jnp.where(learns, updated_metric(metric, s.proposal, s.at, at), metric)
+        return inverse, (), inverse @ at.gradient
+    return metric, *remembered(s.memory, metric, theta, at.gradient)
 
 
 def _retreated(start: Start, s: FirstOrderState) -> Array:

@@ -83,7 +83,7 @@ class Programs(NamedTuple):
         """The programs of a small fit; those that take longest to compile come first."""
         begin = self.begin.trace(settings.problem, integral.buckets, given_theta(settings.problem, None))
         yield begin
-        start, state = like(begin.out_info, integral.buckets)
+        start, state = like(first_order.prepared(settings.options, begin.out_info), integral.buckets)
         end = like(jax.eval_shape(functools.partial(FIRST_ORDER.follow, settings), start, state), integral.buckets)
         yield self.run_phase.trace(NEWTON, settings, start, end, integral, np.int32(1))
         yield self.run_phase.trace(FIRST_ORDER, settings, start, state, integral, np.int32(1))
@@ -96,7 +96,7 @@ class Programs(NamedTuple):
         yield self.evaluate.trace(problem, theta, buckets, rule, modes, spans)
         begin = self.begin.trace(problem, begin_with, given_theta(problem, None))
         yield begin
-        start, state = like(begin.out_info, begin_with)
+        start, state = like(first_order.prepared(settings.options, begin.out_info), begin_with)
         state = state._replace(at=state.at._replace(modes=()))
         yield self.step.trace(FIRST_ORDER, settings, start, state, (state.at, None))
         end = like(jax.eval_shape(functools.partial(FIRST_ORDER.follow, settings), start, state), begin_with)
