@@ -48,7 +48,7 @@ def residuals(fitted: FittedModel, kind: str = "raw", at: str = "subject_specifi
     """
     family = fitted.problem.family
     _check(fitted, kind)
-    if at != "subject_specific":
+    if at == "marginal":
         check_population_mean(fitted, moment=2 if kind == "pearson" else 1)
     targets = targets_for(fitted)
     rows = targets.rows
@@ -59,7 +59,7 @@ def residuals(fitted: FittedModel, kind: str = "raw", at: str = "subject_specifi
         (outcome, _), _ = in_chunks(rows._replace(X=(), Z=(), offset=np.stack(rows.outcome)))
         y = tuple(outcome.offset[:, k] for k in range(outcome.offset.shape[1]))
         chunks = (wide.rows(model), u_chunks, y if len(y) > 1 else y[0])
-        law = None if u is not None else fitted.problem.prior
+        law = fitted.problem.prior if at == "marginal" else None
         found = _residuals(family, kind, law, wide.params(fitted.params), chunks)
         return np.asarray(found).ravel()[:n]
 
