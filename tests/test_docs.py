@@ -159,10 +159,14 @@ def test_links_lead_somewhere(name):
 
 
 def test_commands_of_tables_exist():
-    parts = set(re.findall(r"--part (\w+)", "\n".join(TEXTS.values())))
+    found = re.findall(r"-m benchmarks(\.stress)? --part (\w+)|--part (\w+)", "\n".join(TEXTS.values()))
+    of_stress = {part for campaign, part, _ in found if campaign}
+    parts = {part or other for campaign, part, other in found if not campaign}
     known = (ROOT / "benchmarks" / "__main__.py").read_text(encoding="utf-8")
     assert parts
     assert [part for part in sorted(parts) if f'"{part}": ' not in known] == []
+    known = (ROOT / "benchmarks" / "stress" / "__main__.py").read_text(encoding="utf-8")
+    assert [part for part in sorted(of_stress) if f'"{part}"' not in known] == []
 
 
 def test_the_first_page_is_short():

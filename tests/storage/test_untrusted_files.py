@@ -148,7 +148,7 @@ ARGUMENTS = {
     "fixed": "y ~ x", "random": "~ 1 | id", "family": gj.families.Poisson(), "weights": "a Series",
     "row_weights": "a Series", "offset": "a Series", "zi_fixed": None,
     "zi_random": None, "zi_offset": None, "dispersion": None, "covariance": "diagonal", "penalized": gj.StudentTPenalty(scale=2.0),
-    "correction": None,
+    "correction": None, "random_effects_law": gj.StudentTEffects(df=5),
     "n_agq": 7, "initial_values": {"beta": [0.1, 0.2], "D": [[0.5]]}, "options": gj.Options(n_newton=31), "devices": "cpu",
     "progress": False, "data": "the frame",
 }  # fmt: skip
