@@ -176,8 +176,14 @@ def test_the_derivative_in_a_continuous_outcome_is_that_of_refits(name):
             params, info = fit_params(design.with_outcome(y), name, n_agq=5)
             return jnp.concatenate([params.beta, params.chol.ravel(), params.phi]), info.code
 
+        def refit(y):
+            """One Newton step beyond the end of the fit: within 4e-6 standard errors of the maximum a difference is off by 2e-5."""
+            end, code = estimates(y)
+            value = lambda v: gj.log_likelihood(gj.Params(v[:2], v[2:3, None], v[3:]), design.with_outcome(y), name, n_agq=5)  # noqa: E731
+            return end - jnp.linalg.solve(jax.hessian(value)(end), jax.grad(value)(end)), code
+
+        refit = jax.jit(refit)
         h = 1e-4
-        refit = jax.jit(estimates)
         ends = [refit(y + s * h * direction) for s in (-1.0, 1.0)]
         assert all(Code(int(code)).is_certified for _, code in ends)
         by_refits = (ends[1][0] - ends[0][0]) / (2.0 * h)
