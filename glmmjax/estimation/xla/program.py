@@ -21,7 +21,7 @@ from glmmjax.estimation.xla.kept import Kept, keep
 from glmmjax.estimation.xla.news import logger
 from glmmjax.estimation.xla.workers import is_double_precision
 
-__all__ = ["Program", "Traced", "as_program"]
+__all__ = ["Program", "Traced", "as_program", "for_many_draws"]
 
 # numbers in the arguments of a program, some 5,000 and 30,000 rows: up to the first one run takes less than any optimisation does
 _FEW = 30_000
@@ -142,6 +142,11 @@ def as_program(
     """A decorator that makes a function a ``Program``."""
     numbers = (static_argnums,) if isinstance(static_argnums, int) else static_argnums
     return lambda function: Program(function, numbers, compiler_options)
+
+
+def for_many_draws() -> dict[str, Any]:
+    """Compiler options of a program whose work does not show in the size of its arguments."""
+    return quick_to_compile(platform_in_force())
 
 
 def _options_for(arguments: tuple[Any, ...]) -> dict[str, Any]:

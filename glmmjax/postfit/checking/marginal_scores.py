@@ -21,7 +21,7 @@ from glmmjax.design.columns.table import show_label
 from glmmjax.design.new_rows import NewRows
 from glmmjax.errors import ArgumentError
 from glmmjax.estimation.objective import Problem
-from glmmjax.estimation.xla.program import as_program
+from glmmjax.estimation.xla.program import as_program, for_many_draws
 from glmmjax.fitted import FittedModel, padding_of
 from glmmjax.likelihood.model_rows import ModelRows, phi_of_rows, predictors_at
 from glmmjax.likelihood.population import population_average
@@ -96,7 +96,7 @@ def _crps_of_draws(fitted: FittedModel, given: tuple[Any, ...], numbers: np.ndar
         raise ArgumentError(f"score='crps': the {family.name} family cannot be simulated from; take score='log'.") from None
 
 
-@as_program((0, 1))
+@as_program((0, 1), compiler_options=for_many_draws)
 def _count_sums(problem: Problem, discrete: Discrete, theta: Array, rows: ModelRows, y: Array, highest: Array) -> CountSums:
     """Sums over all counts of the marginal distribution of each row."""
     params = problem.layout.params(theta)
@@ -108,7 +108,7 @@ def _count_sums(problem: Problem, discrete: Discrete, theta: Array, rows: ModelR
     return sums_over_counts(predictive, y, jnp.asarray(_MOST_COUNTS, y.dtype))
 
 
-@as_program(0)
+@as_program(0, compiler_options=for_many_draws)
 def _sampled_crps(problem: Problem, theta: Array, rows: ModelRows, y: Array, keys: Array) -> Array:
     """(n,) the CRPS from draws, without bias: equal draws are no pair."""
     params, q = problem.layout.params(theta), problem.layout.covariance.q

@@ -17,7 +17,7 @@ from glmmjax.design.levels import check_one_level, crossed_of
 from glmmjax.design.new_rows import NewRows, read_new_rows
 from glmmjax.errors import ArgumentError
 from glmmjax.estimation.objective import Problem
-from glmmjax.estimation.xla.program import as_program
+from glmmjax.estimation.xla.program import as_program, for_many_draws
 from glmmjax.fitted import FittedModel, check_rows_count_once, padding_of
 from glmmjax.likelihood.clusters import ClusterData
 from glmmjax.likelihood.model_rows import ModelRows, phi_of_rows, predictors_at
@@ -176,7 +176,7 @@ def _template(fitted: FittedModel, rows: NewRows) -> Any:
     return columns if len(columns) > 1 else columns[0]
 
 
-@as_program((0, 1))
+@as_program((0, 1), compiler_options=for_many_draws)
 def _outcomes(problem: Problem, m: int, simulations: _Simulations, rows: ModelRows, y: Any, codes: Array) -> Array:
     """(n, n_rows) first outcome column of every simulation."""
     q = problem.layout.covariance.q
