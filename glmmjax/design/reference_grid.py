@@ -36,7 +36,7 @@ _MOST_ROWS = 5_000_000  # of a grid
 
 
 class RowGroups(NamedTuple):
-    """Groups of rows in the order of their levels: of a categorical its own, of anything else the sorted one.
+    """Groups of rows, in the order in which tables show them.
 
     Attributes
     ----------

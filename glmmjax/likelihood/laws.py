@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import numbers
 from typing import Any, ClassVar
 
 import jax
@@ -56,8 +57,8 @@ class StudentTEffects(Prior):
     is_log_concave: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        df = self.df
-        is_number = isinstance(df, int | float) and not isinstance(df, bool)
+        df: Any = self.df
+        is_number = isinstance(df, numbers.Real) and not isinstance(df, bool)  # NumPy's whole numbers too
         if not is_number or not _LEAST_DF <= df <= _LARGEST_DF:
             raise ArgumentError(
                 f"StudentTEffects(df={shown(df)}) must be a number from {_LEAST_DF} to {_LARGEST_DF:g}: D is a covariance matrix, and with "

@@ -257,3 +257,8 @@ def test_population_means_of_two_predictors_agree_with_draws():
 def test_degrees_of_freedom_without_a_law_are_refused(df):
     with pytest.raises(ArgumentError, match=r"StudentTEffects\(df=.*\) must be a number from 2.1 to 1000"):
         gj.StudentTEffects(df=df)
+
+
+@pytest.mark.parametrize("df", [4, np.int64(4), np.float32(4.0)])
+def test_degrees_of_freedom_are_any_kind_of_number(df):
+    assert gj.StudentTEffects(df=df) == gj.StudentTEffects(df=4.0)
