@@ -101,12 +101,19 @@ def problem_of(design: Design, penalty: StudentTPenalty | None, law: Prior | Non
 
 
 def _check_law(design: Design, law: Prior) -> None:
-    if design.group_name is not None and not design.factors and design.lower is None:
+    q = design.covariance.q
+    if design.factors or design.lower is not None:
+        what = "crossed factors" if design.factors else "two levels of random effects"
+        how = "leave it out: their law is normal"
+    elif design.group_name is None or not design.random_names:
+        what, how = "no random effects", "add some, random='~ 1 | id', or leave it out"
+    elif q > 2:  # the only rule for more, Gauss-Hermite, does not see such tails, nor that it has missed them
+        what, how = f"{q} of them", "take two at most, or leave it out: their law is normal"
+    else:
         return
-    has_effects = bool(design.random_names)
-    what = "no random effects" if not has_effects else "crossed factors" if design.factors else "two levels of random effects"
-    how = "leave it out: their law is normal" if has_effects else "add some, random='~ 1 | id', or leave it out"
-    raise ArgumentError(f"random_effects_law={law!r} is for the random effects of one grouping factor, and this model has {what}; {how}.")
+    raise ArgumentError(
+        f"random_effects_law={law!r} is for one or two random effects of one grouping factor, and this model has {what}; {how}."
+    )
 
 
 def padding_of(fitted: FittedModel) -> Padding:

@@ -84,7 +84,7 @@ def mixed_model(
         ``"compound_symmetry"`` (one variance, one correlation), ``"ar1"`` (one variance, correlation ``r^|i - j|`` in the order of the
         columns: ``random="~ 0 + C(visit) | id"`` has one effect a visit).
     random_effects_law : law of the random effects, such as ``StudentTEffects(df=4)`` for tails heavier than normal ones; None for N(0, D).
-        D is the covariance matrix under every law. For one grouping factor.
+        D is the covariance matrix under every law. For one or two random effects of one grouping factor.
     penalized : True for Student's t penalties (mean 0, scale 1, 3 degrees of freedom) on all fixed effects but the intercept,
         or a ``StudentTPenalty``.
     n_agq : quadrature points per random effect, 1 is Laplace's method; exactly this rule is used. None (or ``"auto"``) begins with 11 for

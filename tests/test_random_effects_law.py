@@ -207,3 +207,10 @@ def test_infinite_means_are_refused():
 def test_a_mean_that_grows_slowly_is_finite():
     fit = gj.mixed_model("y ~ x", random="~ 1 | id", data=simulated(m=60), family="gaussian", random_effects_law=LAW)
     np.testing.assert_allclose(fit.predict(kind="marginal"), fit.predict(kind="mean_subject"), atol=1e-8)
+
+
+def test_three_random_effects_are_refused_because_no_rule_for_them_sees_heavy_tails():
+    data = gj.datasets.load_intro_binomial()
+    model = {"fixed": "y ~ time", "data": data, "family": "binomial", "random_effects_law": gj.StudentTEffects(df=4)}
+    with pytest.raises(gj.errors.ArgumentError, match="this model has 3 of them; take two at most, or leave it out"):
+        gj.mixed_model(random="~ time + I(time**2) | id", **model)
