@@ -134,6 +134,23 @@ def test_posteriors_with_two_peaks_settle_by_gauss_hermite():
     assert abs(own.value - fit.llf) < 2.0 * abs(error) + 1e-4
 
 
+@pytest.mark.slow  # a zero part with random effects takes 15 s to compile
+def test_zeros_and_counts_that_vary_together_are_looked_for_too():
+    """Twelve clusters, two maxima: one inside, and one with a correlation of 1 that is .25 higher by another integral."""
+    c = case(3, 94)
+    fit, inside = c.fit(), c.fit(initial_values=c.given(c.truth), n_agq=11)
+    assert inside.convergence.code is Code.CONVERGED
+    assert fit.convergence.code is Code.CONVERGED_ON_BOUNDARY
+    values = []
+    for found in (fit, inside):
+        parameters = Natural(*(np.asarray(part, float) for part in found.params[:4]))
+        own = integral(c, parameters, np.asarray(found.fitted_model.modes))
+        assert own is not None
+        assert found.llf == pytest.approx(own.value, abs=1e-4)
+        values.append(own.value)
+    assert values[0] > values[1] + 0.2
+
+
 def _integral_of_binary(data, beta, chol, n=401, reach=6.5):
     """The log-likelihood of binary y with ``~ x | id`` by a plain sum over a grid of spherical effects."""
     t = np.linspace(-reach, reach, n)

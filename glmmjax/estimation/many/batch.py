@@ -21,7 +21,7 @@ from glmmjax.estimation.many.ends import Ends, is_accepted, is_certified, is_usu
 from glmmjax.estimation.many.in_flight import InFlight, Rows, Stage
 from glmmjax.estimation.many.programs import BatchChunk, BatchKind, Steps, batch_programs
 from glmmjax.estimation.phases.phase import Phase
-from glmmjax.estimation.second_starts import with_full_rank
+from glmmjax.estimation.second_starts import has_rivals, with_full_rank
 from glmmjax.estimation.sequence import FIRST_ORDER, NEWTON
 from glmmjax.estimation.settling import SAME, next_rule
 from glmmjax.estimation.xla.precompile import precompile
@@ -205,6 +205,7 @@ class Batch:
         """Where ascents have ended; not judged."""
         rows, n = self._flight.rows, len(seats)
         newton, first = self._kind.newton.unpack(rows["newton"][seats]), self._kind.first_order.unpack(rows["first_order"][seats])
+        start = self._kind.start.unpack(rows["start"][seats])
         ends = Ends(
             fits=self._flight.fits[seats],
             theta=newton.theta,
@@ -218,6 +219,7 @@ class Batch:
             shift=np.full(n, np.inf),
             n_evaluations=np.stack([first.n_em, first.n_quasi_newton, newton.n_newton], axis=-1),
             is_close=rows["verdict"][seats, 1] > 0,
+            has_rivals=np.full(n, has_rivals(self._kind.settings.problem, start.effect_predictor[0])),
             is_final=np.ones(n, bool),
             n_agq=np.full(n, self._n_points),
         )

@@ -35,6 +35,7 @@ class Ends(NamedTuple):
     shift : (n,) the largest change of an estimate that the finer rule asks for, in standard errors
     n_evaluations : (n, 3) in EM, quasi-Newton and Newton steps
     is_close : (n,) bool: close to a limit of the family
+    has_rivals : (n,) bool: an ordinary fit begins at other places too, whatever the end
     is_final : (n,) bool: an ordinary fit would do no more
     n_agq : (n,) points per random effect of the rule of the log-likelihood
     """
@@ -51,6 +52,7 @@ class Ends(NamedTuple):
     shift: np.ndarray
     n_evaluations: np.ndarray
     is_close: np.ndarray
+    has_rivals: np.ndarray
     is_final: np.ndarray
     n_agq: np.ndarray
 
@@ -88,7 +90,7 @@ def is_usual(problem: Problem, ends: Ends) -> np.ndarray:
     """(n,) bool: ends from which an ordinary fit goes to finer rules at most, up to that second start."""
     accepted = [Code.CONVERGED, *((Code.CONVERGED_ON_BOUNDARY, Code.DIVERGING) if problem.family.is_log_concave else ())]
     is_known = np.isin(ends.code, accepted) | (problem.layout.covariance.q == 0)
-    return _is_plain(ends) & is_known
+    return _is_plain(ends) & is_known & ~ends.has_rivals
 
 
 def _is_plain(ends: Ends) -> np.ndarray:
@@ -119,6 +121,7 @@ def empty_ends(size: int, fits: np.ndarray | None = None) -> Ends:
         shift=nothing,
         n_evaluations=np.zeros((n, 3), int),
         is_close=np.zeros(n, bool),
+        has_rivals=np.zeros(n, bool),
         is_final=np.ones(n, bool),
         n_agq=np.zeros(n, int),
     )

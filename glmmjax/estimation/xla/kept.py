@@ -11,15 +11,19 @@ import dataclasses
 import itertools
 import os
 import threading
+import time
 from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import jax
 
 __all__ = ["Kept", "Use", "call_after_release", "keep", "limits", "n_kept", "release", "use"]
 
 _SHARE = 0.5  # of a limit, at which programs are released
 _EVERY = 8  # programs between two looks at the process
 _FEWEST = 16  # programs that are never released: those of the fit that runs
+_EARNED = 3.0  # seconds that a program has to run before it is compiled again to run faster, which takes about as long
 
 _clock = itertools.count()
 _lock = threading.Lock()
@@ -52,24 +56,40 @@ class Kept:
     owner : the dict that holds it
     key : its key there
     used : when it was last called, as a number that grows
+    faster : compiles the same program to run faster, and gives None where it cannot; None itself once that has been done
+    seconds : for which it has run, as long as ``faster`` is there
     """
 
     executable: Any
     owner: dict[Any, Kept]
     key: Hashable
     used: int
+    faster: Callable[[], Any] | None = None
+    seconds: float = 0.0
 
     def __call__(self, *arguments: Any) -> Any:
         self.used = next(_clock)
-        return self.executable(*arguments)
+        return self.executable(*arguments) if self.faster is None else self._timed(*arguments)
+
+    def _timed(self, *arguments: Any) -> Any:
+        """A call that counts; the next one is of the faster program where enough of them have been made."""
+        begun = time.perf_counter()
+        result = jax.block_until_ready(self.executable(*arguments))
+        self.seconds += time.perf_counter() - begun
+        if self.seconds > _EARNED:
+            with _lock:
+                faster, self.faster = self.faster, None
+            if faster is not None:
+                self.executable = faster() or self.executable
+        return result
 
 
-def keep(executable: Any, owner: dict[Any, Kept], key: Hashable) -> Kept:
+def keep(executable: Any, owner: dict[Any, Kept], key: Hashable, faster: Callable[[], Any] | None = None) -> Kept:
     """Hold an executable in ``owner`` under ``key``; the one that is there already where two threads have made it."""
     with _lock:
         kept = owner.get(key)
         if kept is None:
-            kept = owner[key] = Kept(executable, owner, key, next(_clock))
+            kept = owner[key] = Kept(executable, owner, key, next(_clock), faster)
             _all.append(kept)
         must_look = len(_all) >= _next_look[0]
     if must_look:

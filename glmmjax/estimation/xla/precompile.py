@@ -19,6 +19,7 @@ from glmmjax.estimation.xla.executables import load_together, name_of, write_tog
 from glmmjax.estimation.xla.interrupts import keep_interrupts
 from glmmjax.estimation.xla.kept import call_after_release
 from glmmjax.estimation.xla.news import logger, tell
+from glmmjax.estimation.xla.program import shape_of
 from glmmjax.estimation.xla.workers import Workers, is_double_precision
 
 __all__ = ["like", "precompile"]
@@ -37,7 +38,7 @@ def precompile(traced: Callable[..., Iterable[Any]], static: Any, *arguments: An
     arguments : trees of arrays, numpy's or JAX's.
     """
     leaves, tree = jax.tree.flatten(arguments)
-    _compile(traced, static, tree, tuple(_shape(leaf) for leaf in leaves), is_double_precision())
+    _compile(traced, static, tree, tuple(shape_of(leaf) for leaf in leaves), is_double_precision())
 
 
 @functools.cache
@@ -82,10 +83,3 @@ def like(tree: Any, data: Any) -> Any:
     """``tree`` of a program's ``out_info`` as arguments of the next program, placed where ``data``, the first program's arguments, are."""
     placement = jax.tree.leaves(data)[0].sharding
     return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=placement, weak_type=leaf.weak_type), tree)
-
-
-def _shape(leaf: Any) -> jax.ShapeDtypeStruct:
-    """An array's shape, and its device where one was named; other arrays follow JAX's default."""
-    placement = leaf.sharding if getattr(leaf, "committed", False) else None
-    dtype = jax.dtypes.canonicalize_dtype(leaf.dtype)
-    return jax.ShapeDtypeStruct(leaf.shape, dtype, sharding=placement, weak_type=bool(getattr(leaf, "weak_type", False)))

@@ -18,10 +18,10 @@ from glmmjax.estimation.xla.executables import executable_in_memory, hold, name_
 from glmmjax.estimation.xla.forks import note_run, refuse_fork
 from glmmjax.estimation.xla.interrupts import keep_interrupts
 from glmmjax.estimation.xla.kept import Kept, keep
-from glmmjax.estimation.xla.news import logger
+from glmmjax.estimation.xla.news import logger, tell
 from glmmjax.estimation.xla.workers import is_double_precision
 
-__all__ = ["Program", "Traced", "as_program", "for_many_draws"]
+__all__ = ["Program", "Traced", "as_program", "for_many_draws", "shape_of"]
 
 # numbers in the arguments of a program, some 5,000 and 30,000 rows: up to the first one run takes less than any optimisation does
 _FEW = 30_000
@@ -70,11 +70,18 @@ class Program:
     function : pure, of trees of arrays.
     static_argnums : positions of hashable arguments on which the program depends; they come before all others.
     compiler_options : gives those of XLA, when something is first compiled; by default they follow from the size of the arguments.
+    later_options : those with which it is compiled once more when it has run for some seconds; None for no second time.
     """
 
-    def __init__(self, function: Callable[..., Any], static_argnums: tuple[int, ...] = (), compiler_options: Options | None = None):
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        static_argnums: tuple[int, ...] = (),
+        compiler_options: Options | None = None,
+        later_options: Options | None = None,
+    ):
         functools.update_wrapper(self, function)
-        self._static_argnums, self._options = static_argnums, compiler_options
+        self._static_argnums, self._options, self._later_options = static_argnums, compiler_options, later_options
         self._n_static = len(static_argnums)
         self._executables: dict[_Key, Kept] = {}
 
@@ -84,12 +91,15 @@ class Program:
         options = self._options() if self._options is not None else None
         return jax.jit(self.__wrapped__, static_argnums=self._static_argnums, compiler_options=options)  # type: ignore[attr-defined]
 
-    def _new_jitted(self, arguments: tuple[Any, ...]) -> Any:
+    def _new_jitted(self, arguments: tuple[Any, ...], options: dict[str, Any] | None = None) -> Any:
         """JAX remembers what it has traced and compiled for as long as the function lives: this one is for one executable."""
         function: Any = self.__wrapped__  # type: ignore[attr-defined]
-        options = self._options() if self._options is not None else _options_for(arguments[self._n_static :])
         own = functools.wraps(function)(lambda *arguments: function(*arguments))
-        return jax.jit(own, static_argnums=self._static_argnums, compiler_options=options)
+        given = self._options_for(arguments) if options is None else options
+        return jax.jit(own, static_argnums=self._static_argnums, compiler_options=given)
+
+    def _options_for(self, arguments: tuple[Any, ...]) -> dict[str, Any]:
+        return self._options() if self._options is not None else _options_for(arguments[self._n_static :])
 
     def __call__(self, *arguments: Any) -> Any:
         refuse_fork()
@@ -100,7 +110,7 @@ class Program:
         executable = self._executables.get(key)
         if executable is None:
             with keep_interrupts():
-                executable = self._found(key, lambda: self._new_jitted(arguments).lower(*arguments).compile())
+                executable = self._found(key, arguments, lambda: self._new_jitted(arguments).lower(*arguments).compile())
         return executable(*arguments[n:])
 
     def trace(self, *arguments: Any) -> Traced:
@@ -108,7 +118,7 @@ class Program:
         traced = self._new_jitted(arguments).trace(*arguments)
         key = _key(arguments[: self._n_static], arguments[self._n_static :])
         assert key is not None, "a program is traced from shapes or arrays"
-        return Traced(lambda: self._found(key, lambda: traced.lower().compile()), traced.out_info, self._name(key))
+        return Traced(lambda: self._found(key, arguments, lambda: traced.lower().compile()), traced.out_info, self._name(key))
 
     @property
     def token_parts(self) -> tuple[Any, ...]:
@@ -120,7 +130,7 @@ class Program:
         device = _device(key)
         return name_of(self, *key, str(device)) if device is not None else None
 
-    def _found(self, key: _Key, compiled: Callable[[], Any]) -> Any:
+    def _found(self, key: _Key, arguments: tuple[Any, ...], compiled: Callable[[], Any]) -> Any:
         """The executable from memory, from the store, or from the compiler."""
         name = self._name(key)
         executable = executable_in_memory(name)
@@ -131,17 +141,40 @@ class Program:
             executable = compiled()
             write_executable(name, executable)
         note_run()
-        kept = keep(executable, self._executables, key)
+        kept = keep(executable, self._executables, key, self._faster(arguments))
         hold(name, kept)
         return kept
 
+    def _faster(self, arguments: tuple[Any, ...]) -> Callable[[], Any] | None:
+        """Compiles an executable with the later options, None where they change nothing; it holds the shapes of its arguments alone."""
+        if self._later_options is None:
+            return None
+        later, first, static = self._later_options, self._options_for, arguments[: self._n_static]
+        shapes = jax.tree.map(shape_of, arguments[self._n_static :])
+
+        def compiled() -> Any:
+            options, like_arguments = later(), (*static, *shapes)
+            if options == first(like_arguments):
+                return None
+            tell("compiling once more, to run faster")
+            return self._new_jitted(like_arguments, options).lower(*like_arguments).compile()
+
+        return compiled
+
 
 def as_program(
-    static_argnums: tuple[int, ...] | int = (), compiler_options: Options | None = None
+    static_argnums: tuple[int, ...] | int = (), compiler_options: Options | None = None, later_options: Options | None = None
 ) -> Callable[[Callable[..., Any]], Program]:
     """A decorator that makes a function a ``Program``."""
     numbers = (static_argnums,) if isinstance(static_argnums, int) else static_argnums
-    return lambda function: Program(function, numbers, compiler_options)
+    return lambda function: Program(function, numbers, compiler_options, later_options)
+
+
+def shape_of(leaf: Any) -> jax.ShapeDtypeStruct:
+    """An array's shape, and its device where one was named; other arrays follow JAX's default."""
+    placement = leaf.sharding if getattr(leaf, "committed", False) or isinstance(leaf, jax.ShapeDtypeStruct) else None
+    dtype = jax.dtypes.canonicalize_dtype(leaf.dtype)
+    return jax.ShapeDtypeStruct(leaf.shape, dtype, sharding=placement, weak_type=bool(getattr(leaf, "weak_type", False)))
 
 
 def for_many_draws() -> dict[str, Any]:

@@ -117,11 +117,13 @@ def programs(is_small: bool) -> Programs:
 
 @functools.cache
 def _programs(is_small: bool, platform: str) -> Programs:
-    once = functools.partial(as_program, compiler_options=functools.partial(run_once, platform))
-    often = functools.partial(as_program, compiler_options=functools.partial(quick_to_compile if is_small else quick_to_run, platform))
+    quick, best = functools.partial(run_once, platform), functools.partial(quick_to_compile if is_small else quick_to_run, platform)
+    once, often = functools.partial(as_program, compiler_options=quick), functools.partial(as_program, compiler_options=best)
+    # most small fits are made a few times, and then compiling is most of their time
+    phases = functools.partial(as_program, compiler_options=quick, later_options=best) if is_small else often
     return Programs(
         begin=once(0)(begin_fit),
-        run_phase=often((0, 1))(run_phase),
+        run_phase=phases((0, 1))(run_phase),
         evaluate=often(0)(likelihood_with_gradient),
         evaluate_with_hessian=often(0)(likelihood_with_hessian),
         step=once((0, 1))(_step),

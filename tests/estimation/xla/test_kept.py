@@ -9,6 +9,7 @@ import pytest
 
 import glmmjax as gj
 from glmmjax.estimation.xla import kept
+from glmmjax.estimation.xla.compiler_options import quick_to_compile, run_once
 from glmmjax.estimation.xla.kept import Use, call_after_release, release
 from glmmjax.estimation.xla.program import Program
 
@@ -125,3 +126,50 @@ def test_threads_that_meet_a_program_together_share_it(few):
     assert found == [2.0 * k for k in range(64)]
     assert len(few) == 1
     assert jax.tree.leaves(program(np.float32(1)))
+
+
+def twice(later=lambda: quick_to_compile("cpu")):
+    """A program that is compiled without optimisation first, and how often it has been traced."""
+    traces = []
+
+    def sums(x):
+        traces.append(x.shape)
+        return (x * x).sum()
+
+    return Program(sums, compiler_options=lambda: run_once("cpu"), later_options=later), traces
+
+
+@pytest.mark.skipif(jax.default_backend() != "cpu", reason="other platforms have one way to compile")
+def test_a_program_that_has_run_for_long_is_compiled_once_more(few, monkeypatch):
+    program, traces = twice()
+    x = np.arange(5.0, dtype=np.float32)
+    assert [float(program(x)) for _ in range(3)] == [30.0] * 3
+    assert len(traces) == 1
+    (first,) = [each.executable for each in few]
+    monkeypatch.setattr(kept, "_EARNED", 0.0)
+    assert [float(program(x + 1)) for _ in range(3)] == [55.0] * 3
+    assert len(traces) == 2
+    (second,) = [each.executable for each in few]
+    assert second is not first
+    assert few[0].faster is None
+
+
+def test_a_program_that_later_options_would_not_change_is_compiled_once(few, monkeypatch):
+    monkeypatch.setattr(kept, "_EARNED", 0.0)
+    program, traces = twice(later=lambda: run_once("cpu"))
+    for _ in range(3):
+        program(np.ones(2, np.float32))
+    assert len(traces) == 1
+
+
+@pytest.mark.slow  # the same fit compiled in two ways
+def test_a_fit_that_is_made_often_gets_faster_programs_and_the_same_numbers(few, monkeypatch):
+    data = gj.datasets.load_intro_poisson()
+    fits = [gj.mixed_model("y ~ time + I(time > 3)", random="~ 1 | id", data=data, family="poisson")]
+    assert sum(each.faster is not None for each in few) == 2
+    monkeypatch.setattr(kept, "_EARNED", 0.0)
+    fits += [gj.mixed_model("y ~ time + I(time > 3)", random="~ 1 | id", data=data, family="poisson") for _ in range(2)]
+    assert not any(each.faster is not None for each in few)
+    for fit in fits[1:]:
+        assert fit.llf == pytest.approx(fits[0].llf, abs=1e-10)
+        np.testing.assert_allclose(fit.bse_fe, fits[0].bse_fe, rtol=1e-9)
