@@ -187,6 +187,7 @@ def test_a_score_test_is_close_to_the_likelihood_ratio(fit):
     assert found.statistic == pytest.approx(2.0 * (larger.llf - fit.llf), rel=0.1)
 
 
+@pytest.mark.slow
 def test_a_corrected_fit_is_not_fitted_again_by_laplace(fit):
     corrected = fit.update(correction="importance", options=gj.Options(n_draws=100))
     assert corrected.llf > fit.llf
@@ -210,6 +211,7 @@ def test_draws_beyond_memory_are_refused(fit):
         fit.update(correction="importance", options=gj.Options(n_draws=10**10))
 
 
+@pytest.mark.slow
 def test_a_whole_fit_as_a_pure_function(fit, data):
     with jax.enable_x64(True):
         design = gj.make_design("y ~ x", RANDOM, data=data, family="binomial")
@@ -223,6 +225,7 @@ def test_a_whole_fit_as_a_pure_function(fit, data):
             design.with_weights(np.ones(len(data)))
 
 
+@pytest.mark.slow
 def test_three_factors_of_which_one_is_inside_another(data, tmp_path):
     rows = data.assign(room=data.index % 3, count=(data["person"] + data.index) % 4)
     fit = gj.mixed_model("count ~ x", "(x | room) + (1 | room:item) + (1 | person)", data=rows, family="poisson")

@@ -137,6 +137,7 @@ def _covariances(values: np.ndarray, data: pd.DataFrame) -> tuple[float, float]:
     return products[same_class & ~np.eye(len(data), dtype=bool)].mean(), products[same_school & ~same_class].mean()
 
 
+@pytest.mark.slow
 def test_drawn_outcomes_have_the_variances_of_both_levels(data):
     rng = np.random.default_rng(4)
     noisy = data.assign(y=data["y"] + rng.normal(size=len(data)))

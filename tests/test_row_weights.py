@@ -60,7 +60,9 @@ def pair():
     return both("binomial")
 
 
-@pytest.mark.parametrize("family", MODELS)
+@pytest.mark.parametrize(
+    "family", [name if name in ("binomial", "poisson", "lognormal") else pytest.param(name, marks=pytest.mark.slow) for name in MODELS]
+)
 def test_a_weight_is_a_number_of_equal_rows(family):
     weighted, repeated = both(family)
     assert weighted.llf == pytest.approx(repeated.llf, abs=1e-8)
@@ -172,6 +174,7 @@ def test_what_is_no_weight_is_refused(weights, message):
         gj.mixed_model("binary ~ x", random="~ 1 | id", data=ROWS, family="binomial", row_weights=weights)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["outcomes", "by"])
 def test_many_fits_are_single_fits(how):
     common: Any = {"random": "~ 1 | id", "family": "poisson", "row_weights": "w"}

@@ -213,6 +213,7 @@ def hamiltonian(log_density, start, scales, n, key):
     return jax.lax.scan(draw, start, jax.random.split(key, n))[1]
 
 
+@pytest.mark.slow
 def test_a_short_chain_has_its_mean_near_the_maximum(intro, intro_fit):
     """A sampler of a few lines; the posterior mean of a slope differs from the maximum by less than its standard deviation."""
     fitted = intro_fit.fitted_model

@@ -101,6 +101,7 @@ def test_hypotheses_are_tested_as_in_a_single_fit(many):
     np.testing.assert_allclose(found["p_adjusted"], np.minimum(counted * found["p_value"], 1.0))
 
 
+@pytest.mark.slow
 def test_models_of_other_outcomes_are_not_compared():
     """Of the same names, and with as many rows."""
     data, counts = design_rows(), outcomes("poisson", 2)
@@ -139,6 +140,7 @@ def test_models_are_compared_as_single_fits_are(many):
         many.anova(gj.fit_many("~ x", None, data=design_rows(), outcomes=outcomes("poisson", 3), family="poisson"))
 
 
+@pytest.mark.slow
 def test_all_forms_of_outcomes_give_the_same_fits(many):
     scipy_sparse = pytest.importorskip("scipy.sparse")
     data, counts = design_rows(), outcomes("poisson", 12)

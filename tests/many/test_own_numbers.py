@@ -85,6 +85,7 @@ def test_an_offset_of_its_own_is_added_to_that_of_the_formula():
     assert_same(found, 3, single(counts()["gene3"], offset=both))
 
 
+@pytest.mark.slow
 def test_names_or_positions_say_whose_a_column_is():
     y, own = counts(), offsets()
     right = many(y, offset=own)
@@ -96,6 +97,7 @@ def test_names_or_positions_say_whose_a_column_is():
     np.testing.assert_allclose(many(y, weights=weights().loc[used].to_numpy()).llf, many(y, weights=weights()).llf, rtol=0, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_an_outcome_may_have_two_columns():
     y = counts()
     totals = y.to_numpy() + np.random.default_rng(5).integers(0, 6, size=y.shape)
@@ -173,6 +175,7 @@ def test_what_concerns_the_whole_call_is_one_error(changes, error, words):
         gj.fit_many(**{**arguments, **changes})
 
 
+@pytest.mark.slow
 def test_models_of_other_weights_are_not_compared():
     data, y = shuffled_rows().dropna(), counts().loc[shuffled_rows().dropna().index]
     larger, smaller, other = (

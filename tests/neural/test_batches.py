@@ -138,6 +138,7 @@ def test_batches_that_cannot_be_made_are_refused(design, size, key, words):
         gj.cluster_batches(design, size, key)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::glmmjax.errors.ConvergenceWarning")
 def test_a_stream_has_no_batches():
     fit = gj.mixed_model("y ~ x", "~ 1 | g", data=gj.stream([uneven_data().sort_values("g")]), family="poisson")

@@ -101,6 +101,7 @@ def test_features_that_others_give_have_no_coefficient():
     assert len(fit.predict(data, x)) == len(data)
 
 
+@pytest.mark.slow
 def test_the_same_key_gives_the_same_fit_and_dropout_is_for_training_alone():
     data, x = curved(m=40)
 

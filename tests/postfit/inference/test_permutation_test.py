@@ -100,6 +100,7 @@ def balanced(seed: int) -> pd.DataFrame:
     return data.assign(y=1.6 * data["treated"] + rng.normal(size=8)[data["id"]] + 0.3 * rng.normal(size=40))
 
 
+@pytest.mark.slow
 def test_p_value_is_that_of_all_arrangements():
     data = balanced(11)
     fit = gj.mixed_model("y ~ treated", random="~ 1 | id", data=data, family="gaussian")

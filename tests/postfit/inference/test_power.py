@@ -124,6 +124,7 @@ def balanced_fit():
     return gj.mixed_model("y ~ treated", random="~ 1 | id", data=data, family="gaussian")
 
 
+@pytest.mark.slow
 def test_power_of_a_balanced_design_is_the_closed_form(balanced_fit):
     n = 400
     found = gj.power(balanced_fit, {"treated": [0.0, 0.4, 0.9]}, [20, 60], n_sim=n, seed=1)
@@ -137,6 +138,7 @@ def test_power_of_a_balanced_design_is_the_closed_form(balanced_fit):
     assert inside.sum() >= 4
 
 
+@pytest.mark.slow
 def test_the_size_of_the_test_is_alpha_up_to_its_band(count_fit):
     found = gj.power(count_fit, {"x": 0.0}, 100, n_sim=300, alpha=0.1, seed=4)
     row = found.table.iloc[0]

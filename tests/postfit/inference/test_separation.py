@@ -160,6 +160,7 @@ def test_a_zero_part_is_separated_too():
     assert gj.mixed_model("y ~ dose", random="~ 1 | group", data=data, family="hurdle_poisson", zi_fixed="~ 1").converged
 
 
+@pytest.mark.slow
 def test_levels_in_the_order_of_a_covariate():
     _, data = _data()
     data["y"] = np.digitize(data["dose"], [-0.5, 0.5])
