@@ -47,6 +47,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "model": _ALL_FITTED | {"postfit", "tables", "plots", "results", "progress", "initial_values", "devices"},
     "many": _ALL_FITTED | {"model", "progress", "results"},
     "neural": _ALL_FITTED | {"devices", "model", "progress", "results", "storage"},
+    "sklearn": _ALL_FITTED | {"model", "results"},
     "loading": {"arguments", "families", "design", "results", "storage", "model"},
     "datasets": set(),
     "cli": {ROOT, "errors", "families", "likelihood", "design", "datasets"},
@@ -91,12 +92,14 @@ OUTSIDE: dict[str, set[str]] = {
     "postfit/uncertainty/p_values": {"numpy", "scipy"},
     "postfit/uncertainty/multiple_comparisons": {"numpy", "scipy"},
     "tables": {"numpy", "pandas"},
+    "tables/result_frame": {"numpy", "pandas", "polars"},
     "plots": {"matplotlib", "numpy"},
     "results": {"jax", "numpy"},
     "storage": {"jax", "numpy", "pandas"},
     "loading": {"jax"},
     "marginaleffects_adapter": {"jax", "marginaleffects", "numpy", "pandas", "polars"},
     "model": {"jax", "numpy"},
+    "sklearn": {"numpy", "pandas", "sklearn"},
     "datasets": {"pandas"},
     "cli": {"pandas"},
 }
@@ -282,7 +285,7 @@ def test_importing_glmmjax_loads_no_table_library_and_sets_no_flag():
 
 def test_a_first_fit_waits_for_no_library_that_it_does_not_use():
     """``scipy.stats`` alone takes a second to load; training and splines have theirs when they are asked for."""
-    late = {"scipy.stats", "scipy.special", "scipy.interpolate", "optax", "narwhals", "polars", "matplotlib"}
+    late = {"scipy.stats", "scipy.special", "scipy.interpolate", "optax", "narwhals", "polars", "matplotlib", "sklearn"}
     code = f"import glmmjax, sys; glmmjax.mixed_model, glmmjax.pool; print({late!r} & set(sys.modules))"
     assert run(code).strip() == "set()"
 
