@@ -15,7 +15,7 @@ from glmmjax.model import fit_of
 from glmmjax.options import Options, StudentTPenalty
 from glmmjax.request import FitRequest
 from glmmjax.results import MixedModelResults
-from glmmjax.sklearn.rows import Columns, FitRows, features, fit_rows, group_labels, random_slopes
+from glmmjax.sklearn.rows import FeatureColumns, FitRows, features, fit_rows, group_labels, random_slopes
 from glmmjax.values import shown
 
 __all__ = ["MixedModelClassifier", "MixedModelRegressor"]
@@ -28,7 +28,7 @@ class _MixedModel(BaseEstimator):
 
     def _fit(self, rows: FitRows, y: np.ndarray) -> None:
         """Fit the model to checked rows, with numbers for their outcomes."""
-        columns, slopes, random = Columns.of(list(rows.X.columns)), random_slopes(self.slopes), None
+        columns, slopes, random = FeatureColumns.of(list(rows.X.columns)), random_slopes(self.slopes), None
         frame = rows.X.assign(**{columns.outcome: y})
         if rows.groups is not None:
             frame[columns.groups] = rows.groups
@@ -49,7 +49,7 @@ class _MixedModel(BaseEstimator):
         has_groups = fit.fitted_model.design.covariance.q > 0
         means = fit.predict(frame, kind="marginal" if has_groups else "mean_subject").to_numpy(copy=True)
         if groups is not None and has_groups:
-            label = Columns.of(list(frame.columns)).groups
+            label = FeatureColumns.of(list(frame.columns)).groups
             frame[label] = group_labels(groups, len(frame))
             known = frame[label].isin(fit.fitted_model.design.groups).to_numpy()
             if known.any():
@@ -78,7 +78,7 @@ class MixedModelRegressor(RegressorMixin, _MixedModel):
 
     Notes
     -----
-    Columns of a table that hold texts, categories or True and False are factors, with a coefficient for every level but the first.
+    FeatureColumns of a table that hold texts, categories or True and False are factors, with a coefficient for every level but the first.
 
     In a pipeline or a search ``groups`` travels by scikit-learn's metadata routing: ``sklearn.set_config(enable_metadata_routing=True)``,
     and ``MixedModelRegressor().set_fit_request(groups=True)``. Without it a cross-validation gives ``groups`` to its splitter alone, and

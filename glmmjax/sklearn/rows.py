@@ -15,11 +15,11 @@ from glmmjax.design.frames import as_pandas
 from glmmjax.errors import ArgumentError
 from glmmjax.values import shown
 
-__all__ = ["Columns", "FitRows", "features", "fit_rows", "group_labels", "random_slopes"]
+__all__ = ["FeatureColumns", "FitRows", "features", "fit_rows", "group_labels", "random_slopes"]
 
 
 @dataclasses.dataclass(frozen=True)
-class Columns:
+class FeatureColumns:
     """Names of the columns of a fit: the features, as ``X`` or their places name them, the outcome, and the groups."""
 
     features: tuple[str, ...]
@@ -27,7 +27,7 @@ class Columns:
     groups: str
 
     @classmethod
-    def of(cls, features: list[str]) -> Columns:
+    def of(cls, features: list[str]) -> FeatureColumns:
         return cls(tuple(features), _free("y", features), _free("group", features))
 
     @property
