@@ -136,7 +136,8 @@ def test_calibration_of_rare_events_shows_their_part():
         assert ax.get_ylim() == (least, most)
         assert (most if low else least) == (1.0 if low else 0.0)
         assert low <= least < most <= high
-        assert least < observed.get_ydata().min() < observed.get_ydata().max() < most
+        shares = np.asarray(observed.get_ydata(), float)
+        assert least < shares.min() < shares.max() < most
 
 
 def test_calibration_is_of_two_outcomes(poisson_fit):
