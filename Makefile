@@ -63,7 +63,7 @@ python:
 
 $(VENV)/.installed: pyproject.toml | python
 	$(PYTHON) -m venv $(VENV)
-	$(INSTALL) -e ".[dev,parquet,plot,marginaleffects]"
+	$(INSTALL) -e ".[dev,parquet,plot,marginaleffects,sklearn]"
 	@touch $@
 
 $(VENV)/.installed-docs: $(VENV)/.installed

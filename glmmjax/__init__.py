@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_MODULES = ("datasets", "errors", "families")
+_MODULES = ("datasets", "errors", "families", "sklearn")  # the last needs scikit-learn, and is not in __all__
 _HOMES = {
     "MixedModelResults": "results",
     "NeuralMixedModel": "neural.model",

@@ -8,7 +8,17 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 
-__all__ = ["ARGUMENTS", "ATTRIBUTES", "FAMILIES", "FUNCTIONS", "advice_on_argument", "advice_on_name", "missing_attribute"]
+__all__ = [
+    "ARGUMENTS",
+    "ATTRIBUTES",
+    "ELSEWHERE",
+    "FAMILIES",
+    "FUNCTIONS",
+    "NEEDED",
+    "advice_on_argument",
+    "advice_on_name",
+    "missing_attribute",
+]
 
 # of a fit: other name -> what to write after "fit."
 ATTRIBUTES: dict[str, str] = {
@@ -50,6 +60,11 @@ ATTRIBUTES: dict[str, str] = {
     **dict.fromkeys(("VIF", "variance_inflation_factor"), "vif()"),
     **dict.fromkeys(("get_influence", "cooks"), "influence() or cooks_distance()"),
     **dict.fromkeys(("overdispersion_test", "testDispersion", "simulateResiduals"), "quantile_residuals()"),
+    **dict.fromkeys(("odds_ratios", "rate_ratios", "exp_params", "exp_coef"), "tidy(exponentiate=True), for odds ratios and rate ratios"),
+    **dict.fromkeys(
+        ("to_csv", "to_excel", "to_frame", "to_polars", "params_table"), "tidy(), a table that has to_csv(), to_polars() and more"
+    ),
+    "fit": "summary(), for mixed_model has fitted it",
     "refit": "update()",
 }
 
@@ -78,6 +93,9 @@ _ARGUMENTS: list[tuple[tuple[str, ...], dict[str, str]]] = [
     (("random_state", "rng", "key"), {"seed": "seed=1"}),
     (("variable", "variables", "term", "terms", "specs"), {"newdata": "newdata={'x': [0, 1]}", "by": "by="}),
     (("backend",), {"devices": "devices='gpu'"}),
+    (("cv", "k", "n_folds", "n_splits"), {"folds": "folds=5"}),
+    (("method",), {"n_agq": "n_agq=1 for Laplace's method", "kind": "kind=", "statistic": "statistic="}),
+    (("test",), {"null": "null='chi2' or 'simulated'; the test is that of the likelihood ratio"}),
     (
         ("freq_weights", "case_weights", "fweights"),
         {"row_weights": "row_weights=, one for each row", "weights": "weights=, one for each cluster"},
@@ -85,6 +103,33 @@ _ARGUMENTS: list[tuple[tuple[str, ...], dict[str, str]]] = [
 ]
 # of any function: other name -> {ours: what to write}; those are shown that the function has
 ARGUMENTS: dict[str, dict[str, str]] = {name: ours for names, ours in _ARGUMENTS for name in names}
+
+# of one function: (function, other name) -> what to write
+ELSEWHERE: dict[tuple[str, str], str] = {
+    **dict.fromkeys(
+        (("summary", name) for name in ("robust", "cov_type", "vcov", "cluster")), "fit.tidy(robust='CR2') for robust standard errors"
+    ),
+    **dict.fromkeys((("summary", name) for name in ("alpha", "level", "conf_int", "ci")), "fit.conf_int(level=0.9) for intervals"),
+    **dict.fromkeys((("summary", name) for name in ("exponentiate", "exp", "eform")), "fit.tidy(exponentiate=True) for ratios"),
+    **dict.fromkeys(
+        (("mixed_model", name) for name in ("vcov", "cov_type", "robust", "cluster_robust")), "fit.tidy(robust='CR2') after the fit"
+    ),
+    **dict.fromkeys((("mixed_model", name) for name in ("REML", "reml")), "no REML=: estimates are those of maximum likelihood"),
+    **dict.fromkeys(
+        (("predict", name) for name in ("re_form", "re_formula", "random_only", "allow_new_levels", "include_random")),
+        "kind='subject_specific' with the random effects of known clusters, or kind='mean_subject' or kind='marginal' without",
+    ),
+}
+
+# of one function: (function, argument that has no default) -> what it may be, where that is more than its kind says
+NEEDED: dict[tuple[str, str], str] = {
+    (
+        "anova",
+        "fit1",
+    ): "it compares two fits; make the smaller one by fit.update(fixed='. ~ . - x'), or test a term of one by fit.wald_test('x = 0')",
+    ("mixed_model", "family"): "'binomial' for 0 and 1, 'poisson' for counts, 'gaussian' for measurements, or another of glmmjax.families",
+    ("plot_effects", "newdata"): "the name of a covariate, plot_effects('x'), or values, plot_effects({'x': [0, 1]})",
+}
 
 # other text -> our family
 FAMILIES: dict[str, str] = {
@@ -138,10 +183,13 @@ def advice_on_name(name: str, others: Mapping[str, str], ours: Iterable[str]) ->
     return near[close[0]] if close else ""
 
 
-def advice_on_argument(name: str, ours: Iterable[str]) -> str:
+def advice_on_argument(name: str, ours: Iterable[str], function: str = "") -> str:
     """What to write in the place of the argument ``name`` of a function that has ``ours``; "" where nothing is near."""
     own = tuple(ours)
     plain = _plain(name)
+    elsewhere = next((how for (where, other), how in ELSEWHERE.items() if where == function and _plain(other) == plain), "")
+    if elsewhere:
+        return elsewhere
     listed = next((found for other, found in ARGUMENTS.items() if _plain(other) == plain), {})
     fitting = [how for argument, how in listed.items() if argument in own]
     if fitting:

@@ -4,89 +4,25 @@ from __future__ import annotations
 
 import inspect
 import logging
+import shutil
 import sys
+import time
+import warnings
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
+from glmmjax.arguments import Judged
 from glmmjax.errors import ArgumentError
 from glmmjax.estimation.maximum import Progress
 from glmmjax.estimation.xla.interrupts import keep_interrupts
 from glmmjax.estimation.xla.news import logger, told_to
+from glmmjax.progress_records import Counted, RefitProgress
 from glmmjax.values import shown
 
-__all__ = ["ManyProgress", "TrainingProgress", "Watch"]
+__all__ = ["PROGRESS", "Watch"]
 
-
-class ManyProgress(NamedTuple):
-    """What a monitor of many fits is told.
-
-    Attributes
-    ----------
-    n_done : fits that have ended
-    n : number of fits, None where it is not known
-    n_certified : fits with a certificate
-    n_failed : fits without one
-    seconds : since the beginning
-    """
-
-    n_done: int
-    n: int | None
-    n_certified: int
-    n_failed: int
-    seconds: float
-
-    @property
-    def seconds_left(self) -> float | None:
-        """About what the other fits will take; None where that is not known."""
-        return None if self.n is None or not self.n_done else self.seconds * (self.n - self.n_done) / self.n_done
-
-    @property
-    def place(self) -> str:
-        """How far it has come, for an interruption."""
-        return f"after {self.n_done:,} of many fits"
-
-    @property
-    def text(self) -> str:
-        """One line."""
-        total, left = "" if self.n is None else f" of {self.n:,}", self.seconds_left
-        until = "" if left is None else f", {left:.0f} s left"
-        return f"{self.n_done:,}{total} fits done, {self.n_certified:,} certified, {self.n_failed:,} without certificate{until}"
-
-
-class TrainingProgress(NamedTuple):
-    """What a monitor of a training is told after every epoch.
-
-    Attributes
-    ----------
-    epoch : from 1 on
-    n_epochs : at most
-    loss : mean over the batches of the epoch, a cluster
-    validation_loss : of the clusters that are held back, a cluster; None without these
-    n_skipped : steps that were not taken, because the loss or its gradient was not finite
-    seconds : since the beginning
-    """
-
-    epoch: int
-    n_epochs: int
-    loss: float
-    validation_loss: float | None
-    n_skipped: int
-    seconds: float
-
-    @property
-    def place(self) -> str:
-        """How far it has come, for an interruption."""
-        return f"in training, after epoch {self.epoch}"
-
-    @property
-    def text(self) -> str:
-        """One line."""
-        held_back = "" if self.validation_loss is None else f", {self.validation_loss:.4f} on clusters held back"
-        skipped = f", {self.n_skipped} steps skipped" if self.n_skipped else ""
-        return f"epoch {self.epoch} of {self.n_epochs}, loss {self.loss:.4f}{held_back}{skipped}"
-
-
-AnyProgress = Progress | ManyProgress | TrainingProgress
+PROGRESS = Judged("True, False, or a function of one record")
+AnyProgress = Progress | Counted
 
 
 class Watch:
@@ -94,18 +30,19 @@ class Watch:
 
     Parameters
     ----------
-    progress : False shows nothing, True one line on standard error (what is compiled, then each step), a
-        callable gets every ``Progress`` record.
+    progress : False shows nothing, True one line on standard error (what is compiled, then each step; a bar of tqdm for work that is
+        counted, where that package is installed), a callable gets every record.
     """
 
     def __init__(self, progress: Any):
         if not (isinstance(progress, bool) or _takes_one(progress)):
             raise ArgumentError(f"progress={shown(progress)} must be True, False, or a function of one Progress record.")
-        self._show: Callable[[Any], None] | None = _show_line if progress is True else progress or None
-        self._shows_line = progress is True
+        self._screen = _Screen() if progress is True else None
+        self._show: Callable[[Any], None] | None = self._screen.show if self._screen is not None else progress or None
         self._last: AnyProgress | None = None
+        self._begun = time.perf_counter()
         self._interrupts = keep_interrupts()
-        self._news = told_to(_show_text if self._shows_line else None)
+        self._news = told_to(self._screen.tell if self._screen is not None else None, self._count if self.is_shown else None)
 
     @property
     def is_shown(self) -> bool:
@@ -123,10 +60,8 @@ class Watch:
             self._interrupts.__exit__(kind, error, traceback)
         except KeyboardInterrupt as lost:
             error = lost
-        if self._shows_line and _is_live():
-            _write("\n")
-        elif self._shows_line and self._last is not None:
-            _write(describe(self._last) + "\n")
+        if self._screen is not None:
+            self._screen.end(self._last)
         if isinstance(error, KeyboardInterrupt):
             raise KeyboardInterrupt(f"glmmjax: fit stopped by the user{self._place()}") from None
 
@@ -138,6 +73,10 @@ class Watch:
             logger.debug(describe(step))
         if self._show is not None:
             self._show(step)
+
+    def _count(self, n_done: int, n: int) -> None:
+        """Refits, which know of nobody who follows them."""
+        self.report(RefitProgress(n_done, n, time.perf_counter() - self._begun))
 
     def _place(self) -> str:
         if self._last is None:
@@ -169,18 +108,65 @@ def describe(step: AnyProgress) -> str:
     return f"glmmjax: {place}, log-likelihood {step.log_likelihood:.4f}, gradient norm {step.gradient_norm:.2e}"
 
 
-def _show_line(step: AnyProgress) -> None:
-    _show(describe(step))
+class _Screen:
+    """Standard error: a bar of tqdm for counted work, where that is installed, else one line that is written over.
+
+    Where nothing can be written over, in a file or a pipe, the last line alone is written, at the end.
+    """
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+        self._unit = ""
+
+    def tell(self, text: str) -> None:
+        """What is done before the next step."""
+        if self._bar is not None:
+            self._bar.set_postfix_str(text)
+        elif _is_live():
+            _write(f"\r{f'glmmjax: {text}':<100}")
+
+    def show(self, step: AnyProgress) -> None:
+        """A step."""
+        if not _is_live():
+            return
+        bars = None if isinstance(step, Progress) else _bars()
+        if bars is None or isinstance(step, Progress):
+            _write(f"\r{describe(step):<100}")
+            return
+        n_done, n, unit = step.counted
+        if self._bar is None or (self._bar.total, self._unit) != (n, unit) or n_done < self._bar.n:
+            self._open(bars, n, unit)
+        self._bar.set_postfix_str(step.note, refresh=False)
+        self._bar.update(n_done - self._bar.n)
+
+    def end(self, last: AnyProgress | None) -> None:
+        """The end of the line."""
+        if self._bar is not None:
+            self._bar.close()
+        elif _is_live():
+            _write("\n")
+        elif last is not None:
+            _write(describe(last) + "\n")
+
+    def _open(self, bars: Any, n: int | None, unit: str) -> None:
+        if self._bar is None:
+            _write(f"\r{'':<100}\r")  # over what was told before
+        else:
+            self._bar.close()
+        columns, lines = shutil.get_terminal_size()  # tqdm shows nothing in a terminal that does not tell its size
+        size = {"ncols": columns, "nrows": lines} if sys.stderr.isatty() else {}
+        self._bar, self._unit = bars(total=n, desc="glmmjax", unit=f" {unit}", file=sys.stderr, **size), unit
 
 
-def _show_text(text: str) -> None:
-    _show(f"glmmjax: {text}")
-
-
-def _show(line: str) -> None:
-    """Write a line over the one before."""
-    if _is_live():
-        _write(f"\r{line:<100}")
+def _bars() -> Any:
+    """The bar of tqdm, a widget in a notebook; None without that package."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a notebook without widgets, which gets the bar of a terminal
+        try:
+            from tqdm.auto import tqdm
+        except ImportError:
+            return None
+    return tqdm
 
 
 def _is_live() -> bool:

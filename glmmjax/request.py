@@ -12,8 +12,9 @@ from jax.sharding import Mesh
 from glmmjax.arguments import InstanceOf, Judged, Kind, Maybe, OneOf, check_arguments
 from glmmjax.design import MODEL, ModelArguments, Stream
 from glmmjax.design.formula.spellings import of_update
+from glmmjax.design.formula.tokens import split_at
 from glmmjax.devices import resolve_devices
-from glmmjax.errors import ArgumentError
+from glmmjax.errors import ArgumentError, FormulaError
 from glmmjax.estimation.penalty import known_penalty
 from glmmjax.estimation.xla.forks import refuse_fork
 from glmmjax.initial_values import named_values
@@ -171,6 +172,8 @@ def updated(request: FitRequest, changes: Mapping[str, Any]) -> FitRequest:
     ------
     ArgumentError
         For a name that is no argument of ``mixed_model``.
+    FormulaError
+        For fixed effects, written with a dot, that would leave out the random effects of the formula.
     """
     names = [field.name for field in dataclasses.fields(FitRequest)]
     unknown = [name for name in changes if name not in names]
@@ -178,5 +181,23 @@ def updated(request: FitRequest, changes: Mapping[str, Any]) -> FitRequest:
         raise ArgumentError(f"update({unknown[0]}=...) is no keyword of mixed_model; choose among {', '.join(names)}.")
     check_arguments(FIT, changes)
     if isinstance(changes.get("fixed"), str):
-        changes = {**changes, "fixed": of_update(request.fixed, changes["fixed"])}
+        fixed = of_update(request.fixed, changes["fixed"])
+        if fixed != changes["fixed"] and changes.get("random", request.random) is None:
+            _keep_bars(request.fixed, changes["fixed"], fixed)
+        changes = {**changes, "fixed": fixed}
     return dataclasses.replace(request, **{"initial_values": None, **changes})
+
+
+def _keep_bars(old: str, asked: str, new: str) -> None:
+    """Refuse a change of fixed effects that takes the random effects out of the formula with them.
+
+    Raises
+    ------
+    FormulaError
+    """
+    bars = [] if "|" in new else [term for term in split_at(old.partition("~")[2], "+") if "|" in term and term.strip().startswith("(")]
+    if bars:
+        raise FormulaError(
+            f"update(fixed={asked!r}) leaves out the random effects, which stand in the formula {old!r}; write "
+            f"fixed='{asked} + {' + '.join(bars)}', or {new!r} for a model without random effects."
+        )

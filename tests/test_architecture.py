@@ -30,7 +30,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "likelihood": {"arguments", "errors", "families", "values"},
     "design": _PURE | {"options"},
     "estimation": _PURE | {"options"},
-    "progress": _FIT,
+    "progress_records": set(),
+    "progress": _FIT | {"progress_records"},
     "initial_values": _PURE,
     "compilation_cache": {"arguments", "errors", "estimation"},
     "continuation_ratio": {"arguments", "errors", "values"},
@@ -43,10 +44,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "plots": _ALL_FITTED | {"postfit", "tables"},
     "storage": _ALL_FITTED | {ROOT, "postfit"},
     "marginaleffects_adapter": _ALL_FITTED | {"postfit"},
-    "results": _ALL_FITTED | {"postfit", "tables", "plots", "storage", "marginaleffects_adapter"},
+    "results": _ALL_FITTED | {"postfit", "tables", "plots", "storage", "marginaleffects_adapter", "progress"},
     "model": _ALL_FITTED | {"postfit", "tables", "plots", "results", "progress", "initial_values", "devices"},
-    "many": _ALL_FITTED | {"model", "progress", "results"},
-    "neural": _ALL_FITTED | {"devices", "model", "progress", "results", "storage"},
+    "many": _ALL_FITTED | {"model", "progress", "progress_records", "results"},
+    "neural": _ALL_FITTED | {"devices", "model", "progress", "progress_records", "results", "storage"},
+    "sklearn": _ALL_FITTED | {"model", "results"},
     "loading": {"arguments", "families", "design", "results", "storage", "model"},
     "datasets": set(),
     "cli": {ROOT, "errors", "families", "likelihood", "design", "datasets"},
@@ -80,6 +82,7 @@ OUTSIDE: dict[str, set[str]] = {
     "continuation_ratio": {"numpy", "pandas"},
     "devices": {"jax", "numpy"},
     "initial_values": {"jax", "numpy"},
+    "progress": {"tqdm"},
     "request": {"jax"},
     "fitted": {"jax", "numpy"},
     "fitted_many": {"numpy"},
@@ -91,12 +94,14 @@ OUTSIDE: dict[str, set[str]] = {
     "postfit/uncertainty/p_values": {"numpy", "scipy"},
     "postfit/uncertainty/multiple_comparisons": {"numpy", "scipy"},
     "tables": {"numpy", "pandas"},
+    "tables/result_frame": {"numpy", "pandas", "polars"},
     "plots": {"matplotlib", "numpy"},
     "results": {"jax", "numpy"},
     "storage": {"jax", "numpy", "pandas"},
     "loading": {"jax"},
     "marginaleffects_adapter": {"jax", "marginaleffects", "numpy", "pandas", "polars"},
     "model": {"jax", "numpy"},
+    "sklearn": {"numpy", "pandas", "sklearn"},
     "datasets": {"pandas"},
     "cli": {"pandas"},
 }
@@ -282,7 +287,7 @@ def test_importing_glmmjax_loads_no_table_library_and_sets_no_flag():
 
 def test_a_first_fit_waits_for_no_library_that_it_does_not_use():
     """``scipy.stats`` alone takes a second to load; training and splines have theirs when they are asked for."""
-    late = {"scipy.stats", "scipy.special", "scipy.interpolate", "optax", "narwhals", "polars", "matplotlib"}
+    late = {"scipy.stats", "scipy.special", "scipy.interpolate", "optax", "narwhals", "polars", "matplotlib", "sklearn"}
     code = f"import glmmjax, sys; glmmjax.mixed_model, glmmjax.pool; print({late!r} & set(sys.modules))"
     assert run(code).strip() == "set()"
 

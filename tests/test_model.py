@@ -5,6 +5,7 @@ import dataclasses
 import inspect
 import io
 import pickle
+import re
 import signal
 import subprocess
 import sys
@@ -235,6 +236,21 @@ def test_auto_raises_the_number_of_points_until_the_value_settles(intro_fit):
 
 
 # update
+
+
+@pytest.mark.parametrize("fixed", [". ~ 1", "~ sex"])
+def test_an_update_by_dots_does_not_take_the_random_effects_away(as_if_fitted, intro_binomial, fixed):
+    """They stand in the formula, and a model without them would be another question."""
+    fit = as_if_fitted("y ~ sex + (1 | id)", data=intro_binomial, family="binomial")
+    with pytest.raises(
+        FormulaError, match=r"leaves out the random effects.*write fixed='.* \+ \(1 \| id\)', or 'y ~ (1|sex)' for a"
+    ) as caught:
+        fit.update(fixed=fixed)
+    kept, without = re.findall(r"'([^']+)'", str(caught.value))[-2:]
+    assert fit.update(fixed=kept).fitted_model.design.group_name == "id"
+    assert fit.update(fixed=without).fitted_model.design.group_name is None
+    assert fit.update(fixed=". ~ . - sex").fitted_model.design.group_name == "id"
+    assert fit.update(fixed=". ~ 1", random="~ 1 | id").fitted_model.design.group_name == "id"
 
 
 def test_update_refits_from_the_estimates(intro_fit):

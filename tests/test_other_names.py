@@ -2,6 +2,7 @@
 
 import inspect
 import pickle
+import re
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from glmmjax.errors import ArgumentError
 from glmmjax.families import FAMILIES
 
 MIXED_MODEL: Any = gj.mixed_model  # for calls that a type checker refuses too
+GJ: Any = gj
 
 
 @pytest.fixture
@@ -100,11 +102,122 @@ def test_arguments_in_the_table_exist_and_the_others_do_not_where_they_are_advis
         (lambda fit: fit.simulate(nsim=10), "write n=1000"),
         (lambda fit: fit.conf_int(levle=0.9), "write level=$"),
         (lambda fit: fit.cov_params(zzz=1), "it has robust, which$"),
+        (lambda fit: fit.glance(digits=2), r"glance\(\) got an unexpected keyword argument 'digits'"),
+        (lambda fit: fit.summary(zzz=2), r"summary\(\) got an unexpected keyword argument 'zzz'; it has no arguments$"),
+        (lambda fit: GJ.cross_validate(fit, cv=5), "write folds=5$"),
+        (lambda fit: GJ.compare_models(small=fit), "it has names, boundary$"),
+        (lambda fit: GJ.anova(fit, fit, test="LRT"), "write null='chi2' or 'simulated'"),
+        (lambda _: MIXED_MODEL("y ~ x", data={}, family="binomial", method="Laplace"), "write n_agq=1 for Laplace's method"),
     ],
 )
 def test_an_argument_of_another_library_names_ours(fit, call, text):
     with pytest.raises(TypeError, match=text):
         call(fit)
+
+
+@pytest.mark.parametrize(("function", "name"), other_names.ELSEWHERE)
+def test_what_another_method_does_is_said_and_works(fit, intro_fit, function, name):
+    how = other_names.ELSEWHERE[function, name]
+    data = fit.augment()
+    calls = {
+        "summary": lambda: fit.summary(**{name: True}),
+        "mixed_model": lambda: MIXED_MODEL("y ~ x", random="~ 1 | id", data=data, family="binomial", **{name: True}),
+        "predict": lambda: fit.predict(**{name: None}),
+    }
+    with pytest.raises(TypeError, match=rf"{function}\(\) got an unexpected keyword argument '{name}'; write {re.escape(how)}$"):
+        calls[function]()
+    for method, arguments in re.findall(r"fit\.(\w+)\((.*?)\)", how):
+        assert len(eval(f"fit.{method}({arguments})", {"fit": intro_fit})) == 4
+    for kind in re.findall(r"kind='(\w+)'", how):
+        assert len(fit.predict(kind=kind)) == 40
+
+
+def test_every_piece_of_advice_on_another_method_has_code():
+    assert all(re.search(r"fit\.\w+\(|kind='|no REML=", how) for how in other_names.ELSEWHERE.values())
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (
+            lambda fit: GJ.anova(fit),
+            r"anova\(\) needs fit1: it compares two fits; make the smaller one by fit\.update\(fixed='\. ~ \. - x'\)",
+        ),
+        (lambda fit: fit.plot_effects(), r"plot_effects\(\) needs newdata: the name of a covariate, plot_effects\('x'\), or values"),
+        (lambda fit: GJ.permutation_test(fit), r"permutation_test\(\) needs term: the name of a covariate, such as 'sex'$"),
+        (lambda _: MIXED_MODEL("y ~ x", data={"y": [0], "x": [0]}), r"mixed_model\(\) needs family: 'binomial' for 0 and 1, 'poisson' for"),
+        (
+            lambda _: MIXED_MODEL("y ~ x", family="binomial"),
+            r"mixed_model\(\) needs data: a DataFrame of pandas, polars or another library",
+        ),
+        (
+            lambda _: MIXED_MODEL("y ~ x", "~ 1 | id", {}, "binomial"),
+            "takes by place fixed, random; all else goes by name, data=, family=$",
+        ),
+        (lambda fit: fit.summary(1), r"summary\(\) takes by place nothing; all else goes by name$"),
+        (lambda fit: fit.cov_params(False, "all", 3), r"cov_params\(\) takes by place robust, which; all else goes by name$"),
+    ],
+)
+def test_a_call_with_too_few_or_too_many_arguments_says_which(fit, call, text):
+    with pytest.raises(TypeError, match=text):
+        call(fit)
+
+
+def test_what_is_said_of_a_missing_argument_works(fit):
+    smaller = fit.update(fixed=". ~ . - x")
+    assert smaller.fitted_model.request.fixed == "y ~ (x) - x"
+    assert fit.wald_test("x = 0").table.shape == (1, 5)
+    for newdata in ("x", {"x": [0, 1]}):
+        assert fit.plot_effects(newdata, kind="mean_subject").get_xlabel() == "x"
+    for family in ("binomial", "poisson", "gaussian"):
+        assert GJ.mixed_model("y ~ x", data=fit.augment(), family=family).nobs == 40
+
+
+TABLE = {"y": [0, 1], "x": [0, 1], "id": [0, 0]}
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (lambda _: MIXED_MODEL(pd.DataFrame(TABLE), "y ~ x", family="binomial"), "fixed=.*; the table goes by name: mixed_model"),
+        (lambda _: MIXED_MODEL("y ~ x + (1 | id)", TABLE, family="binomial"), "random=.*; the table goes by name: mixed_model"),
+        (
+            lambda _: MIXED_MODEL("y ~ x", data="y.csv", family="binomial"),
+            r"data='y.csv' is no table; read a file first, data=pandas\.read_csv",
+        ),
+        (lambda fit: fit.predict(TABLE, "response"), "newdata2='response' must be .*kind='marginal' and scale='link' go by name"),
+        (lambda fit: fit.plot_effects(["x", "y"]), r"newdata=\['x', 'y'\] must be the name of a covariate.*a second name goes to by="),
+        (lambda fit: fit.contrasts("x"), "the name of a column goes to by="),
+    ],
+)
+def test_values_in_the_place_of_others_are_told_where_they_go(fit, call, text):
+    with pytest.raises(ArgumentError, match=text):
+        call(fit)
+
+
+@pytest.mark.parametrize(
+    ("text", "own"),
+    [
+        ("binomial(link='probit')", "Binomial(link='probit')"),
+        ("probit", "Binomial(link='probit')"),
+        ("cloglog", "Binomial(link='cloglog')"),
+        ("nbinom2()", "NegativeBinomial()"),
+        ("Poisson()", "Poisson()"),
+    ],
+)
+def test_a_family_with_a_link_is_an_object(text, own):
+    with pytest.raises(ArgumentError, match=rf"write an object in the place of the text, glmmjax\.families\.{re.escape(own)}\."):
+        gj.mixed_model("y ~ x", data=TABLE, family=text)
+    assert isinstance(eval(f"gj.families.{own}", {"gj": gj}), gj.families.Family)
+
+
+def test_a_summary_and_the_data_sets_say_what_they_have(fit):
+    with pytest.raises(AttributeError, match=r"'Summary' object has no attribute 'as_latex'; write \.to_latex$"):
+        fit.summary().as_latex()
+    assert "tabular" in fit.summary().to_latex()
+    with pytest.raises(AttributeError, match="it has load_bacteria, load_cbpp"):
+        gj.datasets.toenail  # noqa: B018
+    assert pickle.loads(pickle.dumps(fit.summary())).to_latex() == fit.summary().to_latex()
 
 
 def test_what_a_message_advises_works(fit):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import resources
+from typing import Any
 
 import pandas as pd
 
@@ -221,3 +222,8 @@ def _read(name: str, factors: Mapping[str, tuple[str, ...]], suffix: str = ".csv
     with resources.files(__package__).joinpath(f"{name}{suffix}").open("rb") as file:
         table = pd.read_csv(file, dtype=dict.fromkeys(factors, str), compression="gzip" if suffix.endswith(".gz") else None)
     return table.assign(**{column: pd.Categorical(table[column], categories=levels) for column, levels in factors.items()})
+
+
+def __getattr__(name: str) -> Any:
+    """For names that are not found."""
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}; it has {', '.join(__all__)}")

@@ -6,19 +6,33 @@ import dataclasses
 import functools
 from typing import Any
 
-from glmmjax.arguments import Judged, Kind, Maybe, Text
+from glmmjax.arguments import Container, Judged, Kind, Maybe, Text
 from glmmjax.design.formula.spellings import column_names, read_spellings
 from glmmjax.design.formula.split import FormulaParts, split_formula
 from glmmjax.design.frames import as_pandas
 from glmmjax.errors import ArgumentError
 from glmmjax.families import Family, WithDispersion, resolve_family
+from glmmjax.values import shown
 
 __all__ = ["MODEL", "ModelArguments"]
 
+
+class Formula(Text):
+    """A formula as text; who passes a table in its place is told where that goes."""
+
+    def check(self, argument: str, value: Any) -> None:
+        if Container().holds(value):
+            raise ArgumentError(
+                f"{argument}={shown(value)} must be {self.allowed}; the table goes by name: "
+                "mixed_model('y ~ x', random='~ 1 | id', data=data, family='binomial')."
+            )
+        super().check(argument, value)
+
+
 _NUMBERS = "the name of a column, or one number for each"
 MODEL: dict[str, Kind] = {
-    "fixed": Text("a formula as text, such as 'y ~ x'"),
-    "random": Maybe(Text("a formula as text, such as '~ 1 | id'")),
+    "fixed": Formula("a formula as text, such as 'y ~ x'"),
+    "random": Maybe(Formula("a formula as text, such as '~ 1 | id'")),
     "data": Judged("a DataFrame of pandas, polars or another library, a dict of columns, or glmmjax.stream(...)"),
     "family": Judged("the name of a family, or a family object such as glmmjax.families.Poisson()"),
     "weights": Judged(f"None, {_NUMBERS} cluster"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import itertools
 import math
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -23,6 +24,7 @@ __all__ = [
     "covariates_of",
     "fitted_frame",
     "groups_of_rows",
+    "is_factor",
     "one_group",
     "reference_grid",
     "usual_values",
@@ -61,8 +63,8 @@ def reference_grid(design: Design, data: Any, values: Mapping[str, Any], argumen
 
     Parameters
     ----------
-    data : the rows fitted, for typical values: the mean of a number, the most frequent level (the first of them) of anything else. None
-        where they are not kept.
+    data : the rows fitted, for typical values: the mean of a number, the most frequent level (the first of them) of anything else, of
+        numbers inside ``factor()`` too. None where they are not kept.
     values : by column, one value or several.
 
     Raises
@@ -139,13 +141,23 @@ def usual_values(design: Design, data: Any, name: str, along: bool) -> list[Any]
     """
     _several(name, [0], covariates_of(design), "newdata, by and facets")  # raises for another name
     column = fitted_frame(design, data)[name]
-    if name in design.recipe.levels or not pd.api.types.is_numeric_dtype(column.dtype) or pd.api.types.is_bool_dtype(column.dtype):
+    if is_factor(design, name) or not pd.api.types.is_numeric_dtype(column.dtype) or pd.api.types.is_bool_dtype(column.dtype):
         seen = set(column)
         return [level for level in design.recipe.levels.get(name, sorted(seen)) if level in seen]
     values = np.unique(column.to_numpy(float))
     if along:
         return values.tolist() if len(values) <= _FEW_VALUES else np.linspace(values[0], values[-1], _POINTS_ALONG).tolist()
     return values.tolist() if len(values) <= _FEW_LINES else np.quantile(column.to_numpy(float), (0.25, 0.5, 0.75)).round(6).tolist()
+
+
+def is_factor(design: Design, name: str) -> bool:
+    """Whether a covariate has levels: by its column, or because the formulas name it inside ``factor()`` or ``C()`` alone."""
+    if name in design.recipe.levels:
+        return True
+    parts, in_brackets = design.formula, rf"\b(?:factor|C)\(\s*{re.escape(name)}\b(?:[^()]|\([^()]*\))*\)"
+    texts = [text for text in parts.expressions if text not in parts.outcome_columns and re.search(in_brackets, text)]
+    others = [re.sub(in_brackets, "1", text) if text in texts else text for text in parts.expressions if text not in parts.outcome_columns]
+    return bool(texts) and all(name not in {found.text for found in names_in(text)} for text in others)
 
 
 def fitted_frame(design: Design, data: Any) -> pd.DataFrame:
@@ -182,7 +194,7 @@ def _typical(design: Design, data: Any, name: str, argument: str) -> Any:
     if data is None or name not in as_frame(data).columns:
         raise ArgumentError(f"{argument} needs values for {name!r}: the fit keeps no rows from which a typical value could be taken.")
     column = fitted_frame(design, data)[name]
-    if name not in design.recipe.levels and pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_bool_dtype(column.dtype):
+    if not is_factor(design, name) and pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_bool_dtype(column.dtype):
         return float(column.mean())
     counts = column.value_counts(sort=False)
     levels = [level for level in design.recipe.levels.get(name, counts.index) if level in counts.index]

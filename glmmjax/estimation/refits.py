@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -29,6 +30,7 @@ from glmmjax.estimation.objective import Integral, Problem, fit_settings
 from glmmjax.estimation.phases.first_order import Begun, FirstOrderState, moved, with_metric
 from glmmjax.estimation.search_space import SearchSpace, search_space
 from glmmjax.estimation.xla.compiler_options import platform_in_force
+from glmmjax.estimation.xla.news import tell_count
 from glmmjax.estimation.xla.programs import given_theta, programs
 from glmmjax.estimation.xla.workers import Workers
 from glmmjax.likelihood.block_sums import Modes
@@ -170,7 +172,7 @@ def _refit(origin: Origin, changes: Changes) -> list[Estimate]:
     )
     changes = changes.searched(space, origin.buckets)
     if not is_small(searched.problem, searched.buckets, searched.quadrature.n_points):
-        ends = [_refit_large(searched, _changed(searched, changes, r)) for r in range(changes.n)]
+        ends = list(_counted((_refit_large(searched, _changed(searched, changes, r)) for r in range(changes.n)), changes.n))
     elif platform_in_force() != "cpu":
         ends = refit_in_chunks(searched, changes)
     else:
@@ -209,7 +211,14 @@ def _refit_side_by_side(origin: Origin, changes: Changes) -> list[Estimate]:
     first = one(0)  # the first refit runs alone, so that no program is compiled twice
     with Workers(n_cores()) as workers:
         running = [workers.start(one, r) for r in range(1, changes.n)]
-        return [first, *(refit.result() for refit in running)]
+        return list(_counted(itertools.chain([first], (refit.result() for refit in running)), changes.n))
+
+
+def _counted(ends: Iterable[Estimate], n: int) -> Iterator[Estimate]:
+    """The ends one after the other, each told when it is there."""
+    for k, end in enumerate(ends, 1):
+        tell_count(k, n)
+        yield end
 
 
 def refit_in_chunks(origin: Origin, changes: Changes, size: int = _CHUNK) -> list[Estimate]:
@@ -221,6 +230,7 @@ def refit_in_chunks(origin: Origin, changes: Changes, size: int = _CHUNK) -> lis
         values = jax.tree.map(lambda *leaves: jnp.stack(leaves), *[changes.values(r) for r in numbers])
         found = jax.device_get(ascend_in_batch(settings, changes.change, begun, integral, values))
         ends += [Estimate(*(leaf[k] for leaf in found)) for k in range(min(size, changes.n - first))]
+        tell_count(len(ends), changes.n)
     return ends
 
 

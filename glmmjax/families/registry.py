@@ -73,6 +73,13 @@ def resolve_family(family: str | Family) -> Family:
     if isinstance(given, type) and issubclass(given, Family):
         raise ArgumentError(f"family={given.__name__} is a class; call it, family=glmmjax.families.{given.__name__}().")
     asked = family if isinstance(family, str) else getattr(given, "__name__", type(given).__name__)
+    called, bracket, rest = asked.partition("(")
+    name = advice_on_name(called, OTHER_NAMES, FAMILIES) if bracket else ""
+    if asked in ("probit", "cloglog", "cauchit"):
+        name, rest = "binomial", f"link={asked!r})"
+    if name:
+        what = f"{FAMILIES[name].__name__}({rest}"
+        raise ArgumentError(f"family={shown(family)} is not known; write an object in the place of the text, glmmjax.families.{what}.")
     near = advice_on_name(asked, OTHER_NAMES, FAMILIES)
     if near:
         raise ArgumentError(

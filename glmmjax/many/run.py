@@ -29,7 +29,8 @@ from glmmjax.many.outcome_source import OutcomeSource
 from glmmjax.many.record import Alone, Found, alone_of, ends_of, is_doubtful, reach_of
 from glmmjax.many.source import FitSource
 from glmmjax.model import fit_of
-from glmmjax.progress import ManyProgress, Watch
+from glmmjax.progress import Watch
+from glmmjax.progress_records import ManyProgress
 from glmmjax.results import MixedModelResults
 
 __all__ = ["fitted_many"]

@@ -13,7 +13,7 @@ import numpy as np
 
 from glmmjax.errors import ArgumentError, StorageError
 from glmmjax.neural.columns import NetworkColumns
-from glmmjax.progress import TrainingProgress
+from glmmjax.progress_records import TrainingProgress
 from glmmjax.storage.archive import FileKind, damaged, read_archive, write_archive
 from glmmjax.storage.values import decode, encode
 

@@ -19,7 +19,7 @@ from glmmjax.likelihood.marginal import log_likelihood
 from glmmjax.neural.columns import NetworkColumns
 from glmmjax.neural.files import MODEL_FILE, SavedNetwork, folder_for, write_network
 from glmmjax.neural.network import checked_inputs, evaluated
-from glmmjax.progress import TrainingProgress
+from glmmjax.progress_records import TrainingProgress
 from glmmjax.results import MixedModelResults
 
 if TYPE_CHECKING:

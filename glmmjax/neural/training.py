@@ -21,7 +21,8 @@ from glmmjax.neural.batches import ClusterBatch, batches_of, by_cluster, generat
 from glmmjax.neural.loss import marginal_loss
 from glmmjax.neural.network import output_of
 from glmmjax.neural.sharding import SharedBatch, share_out, sum_of_shares
-from glmmjax.progress import TrainingProgress, Watch
+from glmmjax.progress import Watch
+from glmmjax.progress_records import TrainingProgress
 
 __all__ = ["Model", "Schedule", "Trained", "Weights", "train"]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from glmmjax.design.columns.table import as_frame
-from glmmjax.design.reference_grid import fitted_frame, usual_values
+from glmmjax.design.reference_grid import fitted_frame, is_factor, usual_values
 from glmmjax.errors import ArgumentError
 from glmmjax.fitted import FittedModel
 from glmmjax.plots.axes import COLOURS, axes
@@ -110,6 +110,8 @@ def _rows_of(found: Effects, chosen: np.ndarray) -> Effects:
 
 def _panel(fitted: FittedModel, asked: EffectPlot, found: list[Effects], ax: Axes, has_legend: bool = True) -> None:
     x, by = _axes_of(found[0]._replace(frame=found[0].frame.drop(columns=[name for name in (asked.facets,) if name])), asked.x, asked.by)
+    if _is_number(found[0].frame[x].to_numpy()) and is_factor(fitted.design, x):  # numbers that are levels have no line between them
+        found = [one._replace(frame=one.frame.assign(**{x: [f"{value:g}" for value in one.frame[x]]})) for one in found]
     lines = sorted((line for k, one in enumerate(found) for line in _lines(one, x, by, asked.kinds, k)), key=lambda line: line.group)
     _draw(ax, lines)
     if asked.rug and _is_number(lines[0].x):

@@ -138,6 +138,9 @@ class Checking(CheckingPlots):
 
         .. math:: \log f(y), \quad -\int (F(x) - 1[y \le x])^2 dx
 
+        An outcome that may be censored has the first alone: for a censored row the logarithm of the probability of what is known of it. A
+        CRPS of such rows would need the limits of all others, and is not proper without.
+
         Zeros of a hurdle, and the ends 0 and 1 of a proportion, have the logarithm of their probability in the place of log f. The CRPS of
         other programs is often the negative of this one. For hurdle families GLMMadaptive takes the mean of a positive count as its rate;
         here p is the family's own distribution.
@@ -156,19 +159,20 @@ class Checking(CheckingPlots):
         -------
         DataFrame
             Columns ``logarithmic``, ``quadratic``, ``spherical``, ``crps``, by the caller's labels of the rows; NaN where a row has a
-            missing value. A continuous outcome has ``logarithmic`` and ``crps``.
+            missing value. A continuous outcome has ``logarithmic`` and ``crps``, one that may be censored ``logarithmic``.
 
         Raises
         ------
         ArgumentError
-            For an outcome that may be censored, another ``kind`` or ``max_count``, a distribution that reaches beyond ``max_count``,
+            For another ``kind`` or ``max_count``, a distribution that reaches beyond ``max_count``,
             and clusters without outcomes to condition on.
         DesignError, FormulaError, OutcomeError
             For rows that the model cannot take.
         RowsNotKeptError
             For a streamed fit that needs its rows.
 
-        Source: Gneiting and Raftery (2007), JASA 102, 359-378.
+        Source: Gneiting and Raftery (2007), JASA 102, 359-378; Rindt, Hu, Steinsaltz and Sejdinovic (2022), PMLR 151, 1190-1205, for
+        censored outcomes.
 
         Examples
         --------

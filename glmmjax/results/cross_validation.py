@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from glmmjax.arguments import SEED, Judged, SomeOf, Whole, takes
 from glmmjax.postfit.inference.cross_validation import CROSS_SCORES, CrossValidation, FoldSettings, cross_validation
+from glmmjax.progress import PROGRESS, Watch
 from glmmjax.results.comparison import named_fits
 from glmmjax.results.mixed_model import MixedModelResults
 from glmmjax.tables import resampling as tables
@@ -56,9 +57,14 @@ class CrossValidationResults:
         return self.page.to_html()
 
 
-@takes(folds=Whole(2), score=SomeOf(CROSS_SCORES), names=Judged("None, or a list of one name a fit"), seed=SEED)
+@takes(folds=Whole(2), score=SomeOf(CROSS_SCORES), names=Judged("None, or a list of one name a fit"), seed=SEED, progress=PROGRESS)
 def cross_validate(
-    *fits: MixedModelResults, folds: int = 5, score: str | Sequence[str] = "log", names: list[str] | None = None, seed: int = 0
+    *fits: MixedModelResults,
+    folds: int = 5,
+    score: str | Sequence[str] = "log",
+    names: list[str] | None = None,
+    seed: int = 0,
+    progress: Any = False,
 ) -> CrossValidationResults:
     r"""How well models predict clusters that they have not seen: whole clusters are held out, fold by fold.
 
@@ -75,6 +81,8 @@ def cross_validate(
         (over pairs of rows). The CRPS of a continuous outcome is estimated from 1,000 draws a row. All are larger for better predictions.
     names : what the table calls the fits; ``fit0``, ``fit1``, ... when None.
     seed : whole number >= 0, of the folds and draws; the same seed gives the same.
+    progress : True shows how many refits are done, by a bar of tqdm where that is installed; a function is called with a record of
+        each. Each fit has its own count.
 
     Returns
     -------
@@ -107,4 +115,5 @@ def cross_validate(
     """
     given = named_fits("cross_validate", fits, names, 1)
     scores = tuple(dict.fromkeys((score,) if isinstance(score, str) else score))
-    return CrossValidationResults(cross_validation([fit.fitted_model for fit in fits], given, FoldSettings(folds, scores, seed)))
+    with Watch(progress):
+        return CrossValidationResults(cross_validation([fit.fitted_model for fit in fits], given, FoldSettings(folds, scores, seed)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from glmmjax.arguments import takes
 from glmmjax.estimation.convergence import Convergence
 from glmmjax.fitted import FittedModel
 from glmmjax.likelihood.params import Params
@@ -125,6 +126,7 @@ class Estimates:
         """The tables of the summary as DataFrames of numbers, by name, such as ``"fixed effects"``."""
         return summary.summary(self.fitted_model).tables
 
+    @takes()
     def summary(self) -> Summary:
         """The page that GLMMadaptive prints, with the certificate of the maximum and the quadrature error.
 

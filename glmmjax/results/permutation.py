@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from glmmjax.arguments import AXES, COUNT, SEED, InstanceOf, Maybe, OneOf, Text, takes
 from glmmjax.plots import resampling as plots
 from glmmjax.postfit.inference.permutation_test import STATISTICS, PermutationSettings, PermutationTest
 from glmmjax.postfit.inference.permutation_test import permutation_test as permuted
 from glmmjax.postfit.refitting.exchange import EXCHANGES
+from glmmjax.progress import PROGRESS, Watch
 from glmmjax.results.mixed_model import MixedModelResults
 from glmmjax.tables import resampling as tables
 
@@ -93,6 +94,7 @@ class PermutationTestResults:
     exchange=OneOf(EXCHANGES),
     strata=Maybe(Text("the name of a column of the data")),
     seed=SEED,
+    progress=PROGRESS,
 )
 def permutation_test(
     fit: MixedModelResults,
@@ -103,6 +105,7 @@ def permutation_test(
     exchange: str = "auto",
     strata: str | None = None,
     seed: int = 0,
+    progress: Any = False,
 ) -> PermutationTestResults:
     r"""Test a covariate of the fixed effects: its values are exchanged at random, and the model is refitted each time.
 
@@ -124,6 +127,8 @@ def permutation_test(
         random effects every row is a cluster. Clusters exchange values only with clusters of their weight.
     strata : column of the data; only units with the same value of it exchange, as in a trial randomised within centres.
     seed : whole number >= 0; the same seed gives the same exchanges, and the first of them are the same for every ``n_permutations``.
+    progress : True shows how many refits are done, by a bar of tqdm where that is installed; a function is called with a record of
+        each.
 
     Returns
     -------
@@ -153,4 +158,5 @@ def permutation_test(
     The p-value is (1 + the number of statistics as large) / (1 + their number) in 199 permutations.
     """
     settings = PermutationSettings(n_permutations, statistic, exchange, strata, seed)
-    return PermutationTestResults(permuted(fit.fitted_model, term, settings))
+    with Watch(progress):
+        return PermutationTestResults(permuted(fit.fitted_model, term, settings))

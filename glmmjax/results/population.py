@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from glmmjax.arguments import AXES, FLAG, LEVEL, NAMES, Container, Judged, Maybe, OneOf, SomeOf, Text, takes
+from glmmjax.arguments import AXES, FLAG, LEVEL, NAMES, Container, Judged, Maybe, NameOrTable, OneOf, SomeOf, Text, takes
 from glmmjax.fitted import FittedModel
 from glmmjax.plots import population as plots
 from glmmjax.postfit.population.contrasts import ADJUSTMENTS, COMPARISONS, contrasts
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Population"]
 
 _ROWS = Maybe(Container("a DataFrame, or a dict of columns; the name of a column goes to by="))
-_NAME_OR_TABLE = Judged("the name of a covariate, a table of rows, or a dict of values by covariate")
+_NAME_OR_TABLE = NameOrTable()
 _KIND, _COLUMN = OneOf(*MEAN_KINDS), Maybe(Text("the name of a column"))
 _CONTRAST = Judged("'pairwise', 'reference', 'sequential', a matrix of weights, or a dict of them by name")
 

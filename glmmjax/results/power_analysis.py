@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from glmmjax.arguments import AXES, COUNT, SEED, InstanceOf, Judged, Number, OneOf, takes
 from glmmjax.plots import resampling as plots
 from glmmjax.postfit.inference import power as simulated
+from glmmjax.progress import PROGRESS, Watch
 from glmmjax.results.mixed_model import MixedModelResults
 from glmmjax.tables import resampling as tables
 from glmmjax.tables.page import Summary
@@ -79,6 +80,7 @@ class PowerResults:
     alpha=Number(0.0, 1.0, "a number between 0 and 1, such as 0.05"),
     test=OneOf(simulated.TESTS),
     seed=SEED,
+    progress=PROGRESS,
 )
 def power(
     fit: MixedModelResults,
@@ -89,6 +91,7 @@ def power(
     alpha: float = 0.05,
     test: str = "wald",
     seed: int = 0,
+    progress: Any = False,
 ) -> PowerResults:
     r"""How often a test at level alpha finds an effect, for several effects and numbers of clusters, by simulation.
 
@@ -108,6 +111,8 @@ def power(
     test : ``"wald"``, or ``"likelihood_ratio"``, which fits the model without the coefficients too.
     seed : whole number >= 0; the same seed gives the same data sets. All effects and sizes share their random numbers, so that curves are
         smooth: a data set of fewer clusters is the first part of a larger one.
+    progress : True shows how many refits are done, by a bar of tqdm where that is installed; a function is called with a record of
+        each. Each effect and size has its own count.
 
     Returns
     -------
@@ -135,4 +140,5 @@ def power(
     50 data sets a row, level 0.05, seed 0; lower and upper are 95 % Monte Carlo bands.
     """
     settings = simulated.PowerSettings(n_sim, alpha, test, seed)
-    return PowerResults(simulated.power(fit.fitted_model, effects, sizes, settings))
+    with Watch(progress):
+        return PowerResults(simulated.power(fit.fitted_model, effects, sizes, settings))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from glmmjax.arguments import AXES, LEVEL, SEED, TABLE, Maybe, OneOf, Text, Whole, takes
+from glmmjax.arguments import AXES, LEVEL, SEED, TABLE, Container, Maybe, OneOf, Text, Whole, takes
 from glmmjax.fitted import FittedModel
 from glmmjax.plots import prediction as plots
 from glmmjax.postfit.checking.residuals import RESIDUALS, RESIDUALS_AT
@@ -128,7 +128,7 @@ class Prediction:
 
     @takes(
         newdata=Maybe(TABLE),
-        newdata2=Maybe(TABLE),
+        newdata2=Maybe(Container("a DataFrame, or a dict of columns; kind='marginal' and scale='link' go by name")),
         kind=OneOf(*KINDS),
         scale=OneOf(*SCALES),
         interval=Maybe(LEVEL),

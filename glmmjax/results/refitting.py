@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from glmmjax.arguments import AXES, COUNT, FLAG, SEED, OneOf, Whole, takes
 from glmmjax.fitted import FittedModel
 from glmmjax.postfit.refitting.bootstrap import BOOTSTRAPS, bootstrap
 from glmmjax.postfit.refitting.influence import METHODS, PARTS, Influence
 from glmmjax.postfit.refitting.wild import MULTIPLIERS
+from glmmjax.progress import PROGRESS, Watch
 from glmmjax.results.bootstrap import BootstrapResults
 from glmmjax.results.influence import InfluenceResults
 
@@ -179,8 +180,10 @@ class Refitting:
         """
         return self.influence().plot(method, part, scaled, n_labels, ax)
 
-    @takes(n=COUNT, kind=OneOf(BOOTSTRAPS), seed=SEED, multipliers=OneOf(MULTIPLIERS))
-    def bootstrap(self, n: int = 1000, kind: str = "parametric", seed: int = 0, *, multipliers: str = "rademacher") -> BootstrapResults:
+    @takes(n=COUNT, kind=OneOf(BOOTSTRAPS), seed=SEED, multipliers=OneOf(MULTIPLIERS), progress=PROGRESS)
+    def bootstrap(
+        self, n: int = 1000, kind: str = "parametric", seed: int = 0, *, multipliers: str = "rademacher", progress: Any = False
+    ) -> BootstrapResults:
         r"""Refit the model to ``n`` bootstrap data sets, from its estimates, or draw estimates without a refit.
 
         .. math:: \text{wild:} \quad \hat\theta^* = \hat\theta + V \sum_i \xi_i w_i s_i
@@ -194,6 +197,8 @@ class Refitting:
             information V: the draws have the sandwich CR0 as covariance, and cost next to nothing.
         seed : whole number >= 0; the same seed gives the same data sets.
         multipliers : the random numbers of ``kind="wild"``: ``"rademacher"``, 1 or -1, or ``"normal"``.
+        progress : True shows how many refits are done, by a bar of tqdm where that is installed; a function is called with a record of
+            each.
 
         Returns
         -------
@@ -219,4 +224,5 @@ class Refitting:
         >>> fit.bootstrap(n=5000, kind="wild")
         wild bootstrap, 5000 draws, seed 0
         """
-        return BootstrapResults(self.fitted_model, bootstrap(self.fitted_model, n, kind, seed, multipliers))
+        with Watch(progress):
+            return BootstrapResults(self.fitted_model, bootstrap(self.fitted_model, n, kind, seed, multipliers))

@@ -1,6 +1,7 @@
 """Numbers of a fit as labelled tables, and as the text and HTML of summaries. No other folder formats numbers.
 
 - ``summary``: the summary
+- ``result_frame``: the DataFrame that the others make, with ``to_polars``
 - ``frames``: estimates, D, fit statistics
 - ``uncertainty``: covariances and intervals
 - ``inference``: tests and comparisons

@@ -11,6 +11,7 @@ from glmmjax.fitted import FittedModel
 from glmmjax.postfit.checking.quantile_residuals import QuantileResidualRecord
 from glmmjax.postfit.checking.scoring import Scores
 from glmmjax.postfit.checking.simulate import SimulationSettings, simulate
+from glmmjax.tables.result_frame import ResultFrame
 
 __all__ = [
     "quantile_residual_series",
@@ -25,7 +26,7 @@ __all__ = [
 def simulation_frame(fitted: FittedModel, settings: SimulationSettings, newdata: Any) -> pd.DataFrame:
     """``simulate``, one column a simulation, with integers for whole-number outcomes and ordered categories for ordinal ones."""
     simulated = simulate(fitted, settings, newdata)
-    frame = pd.DataFrame(simulated.values, index=simulated.labels, columns=pd.RangeIndex(simulated.values.shape[1], name="simulation"))
+    frame = ResultFrame(simulated.values, index=simulated.labels, columns=pd.RangeIndex(simulated.values.shape[1], name="simulation"))
     if fitted.design.levels:
         return frame.apply(lambda column: _as_levels(column, fitted.design.levels))
     is_known = not np.isnan(simulated.values).any()
@@ -46,7 +47,7 @@ def residual_tests_frame(record: QuantileResidualRecord) -> pd.DataFrame:
     """Tests of the fit, one row a test."""
     rows = [[test.statistic, test.expected, test.p_value, test.independent_p_value] for test in record.tests]
     columns = ["Observed", "Simulated", "p-value", "p if independent"]
-    return pd.DataFrame(rows, index=pd.Index([test.name for test in record.tests]), columns=columns)
+    return ResultFrame(rows, index=pd.Index([test.name for test in record.tests]), columns=columns)
 
 
 def residual_tests_text(record: QuantileResidualRecord) -> str:
@@ -62,4 +63,4 @@ def residual_tests_html(record: QuantileResidualRecord) -> str:
 
 def scoring_frame(found: Scores) -> pd.DataFrame:
     """Scores, one row a row of the data."""
-    return pd.DataFrame(found.columns, index=found.labels)
+    return ResultFrame(found.columns, index=found.labels)

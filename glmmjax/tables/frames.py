@@ -17,6 +17,7 @@ from glmmjax.postfit.uncertainty.natural_phi import natural_phi
 from glmmjax.postfit.uncertainty.p_values import normal_two_sided
 from glmmjax.postfit.uncertainty.random_covariance import Spread, random_covariance, spread, spread_errors
 from glmmjax.postfit.uncertainty.vcov import fixed_covariance, standard_errors, theta_covariance
+from glmmjax.tables.result_frame import ResultFrame
 
 __all__ = [
     "coefficient_frame",
@@ -43,7 +44,7 @@ def coefficient_frame(fitted: FittedModel, part: str = "fixed") -> pd.DataFrame:
 def wald_frame(estimate: np.ndarray, error: np.ndarray, names: Sequence[str]) -> pd.DataFrame:
     """Estimates with standard errors, their ratios and two-sided p-values."""
     z = estimate / error
-    return pd.DataFrame({"estimate": estimate, "std_error": error, "z": z, "p_value": normal_two_sided(z)}, index=pd.Index(names))
+    return ResultFrame({"estimate": estimate, "std_error": error, "z": z, "p_value": normal_two_sided(z)}, index=pd.Index(names))
 
 
 def with_kind(frame: pd.DataFrame, kind: str) -> pd.DataFrame:
@@ -56,18 +57,18 @@ def phi_frame(fitted: FittedModel) -> pd.DataFrame:
     estimate, error = natural_phi(fitted)
     levels = fitted.design.levels
     names = [f"{low}|{high}" for low, high in itertools.pairwise(levels)] if levels else list(fitted.problem.family.phi_names)
-    return pd.DataFrame({"estimate": estimate, "std_error": error}, index=pd.Index(names))
+    return ResultFrame({"estimate": estimate, "std_error": error}, index=pd.Index(names))
 
 
 def fixed_covariance_frame(fitted: FittedModel) -> pd.DataFrame:
     """Covariance matrix of the fixed effects."""
-    return pd.DataFrame(fixed_covariance(fitted), index=fitted.design.fixed_names, columns=fitted.design.fixed_names)
+    return ResultFrame(fixed_covariance(fitted), index=fitted.design.fixed_names, columns=fitted.design.fixed_names)
 
 
 def random_covariance_frame(fitted: FittedModel) -> pd.DataFrame | dict[str, pd.DataFrame]:
     """Covariance matrix D of the random effects; of two levels, that of each by its name."""
     levels, d = effects_by_level(fitted.design), random_covariance(fitted)
-    found = {level: pd.DataFrame(d[place, place], index=names, columns=names) for level, (place, names) in levels.items()}
+    found = {level: ResultFrame(d[place, place], index=names, columns=names) for level, (place, names) in levels.items()}
     return _by_level(found, ())
 
 
@@ -80,14 +81,14 @@ def spread_frame(fitted: FittedModel) -> pd.DataFrame:
         column: [*part.deviations, *(part.correlations[pair] for pair in pairs)]
         for column, part in (("estimate", estimates), ("std_error", errors))
     }
-    return pd.DataFrame(columns, index=index, dtype=float)
+    return ResultFrame(columns, index=index, dtype=float)
 
 
 def random_effects_frame(fitted: FittedModel) -> pd.DataFrame | dict[str, pd.DataFrame]:
     """Conditional modes, one row a cluster; of two levels, those of each by its name."""
     values = random_effects(fitted)
     levels = levels_of_effects(fitted.design)
-    found = {at.name: pd.DataFrame(values[at.first, at.place], index=at.labels, columns=list(at.effects)) for at in levels}
+    found = {at.name: ResultFrame(values[at.first, at.place], index=at.labels, columns=list(at.effects)) for at in levels}
     return _by_level(found, fitted.design.groups)
 
 
@@ -97,18 +98,18 @@ def random_effects_covariance_frame(fitted: FittedModel) -> pd.DataFrame | dict[
     for at in levels_of_effects(fitted.design):
         columns = pd.MultiIndex.from_tuples([(a, b) for a in at.effects for b in at.effects], names=["effect", "with"])
         own = values[at.first][:, at.place, at.place]
-        found[at.name] = pd.DataFrame(own.reshape(len(own), -1), index=at.labels, columns=columns)
+        found[at.name] = ResultFrame(own.reshape(len(own), -1), index=at.labels, columns=columns)
     return _by_level(found, fitted.design.groups)
 
 
 def _by_level(found: dict[str, pd.DataFrame], labels: Any) -> pd.DataFrame | dict[str, pd.DataFrame]:
     """The table of the one level, an empty one for ``labels`` where a model has no random effects, or all tables."""
-    return found if len(found) > 1 else next(iter(found.values()), pd.DataFrame(index=labels))
+    return found if len(found) > 1 else next(iter(found.values()), ResultFrame(index=labels))
 
 
 def statistics_frame(fitted: FittedModel) -> pd.DataFrame:
     """Log-likelihood (without penalty) and information criteria."""
-    return pd.DataFrame([[fitted.log_likelihood, aic(fitted), bic(fitted)]], columns=["log.Lik", "AIC", "BIC"], index=[""])
+    return ResultFrame([[fitted.log_likelihood, aic(fitted), bic(fitted)]], columns=["log.Lik", "AIC", "BIC"], index=[""])
 
 
 def _spread_errors(fitted: FittedModel) -> Spread:

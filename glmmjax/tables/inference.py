@@ -16,6 +16,7 @@ from glmmjax.postfit.inference.wald import WaldTest
 from glmmjax.postfit.uncertainty.p_values import normal_two_sided
 from glmmjax.tables.export import html_fragment
 from glmmjax.tables.page import Summary
+from glmmjax.tables.result_frame import ResultFrame
 from glmmjax.tables.text import HEADINGS, Section, p_text, wrapped
 
 __all__ = [
@@ -35,7 +36,7 @@ def vif_frame(fitted: FittedModel) -> pd.DataFrame:
     """Generalised variance inflation factors, one row a term."""
     found = variance_inflation(fitted)
     columns = {"GVIF": found.factors, "df": found.df, "GVIF^(1/(2 df))": found.factors ** (0.5 / found.df)}
-    return pd.DataFrame(columns, index=list(found.terms))
+    return ResultFrame(columns, index=list(found.terms))
 
 
 def test_frame(test: WaldTest | ScoreTest) -> pd.DataFrame:
@@ -43,10 +44,10 @@ def test_frame(test: WaldTest | ScoreTest) -> pd.DataFrame:
     if isinstance(test, WaldTest):
         z = (test.estimates - test.values) / test.errors
         columns = {"estimate": test.estimates, "value": test.values, "std_error": test.errors, "z": z, "p_value": normal_two_sided(z)}
-        return pd.DataFrame(columns, index=list(test.hypotheses))
+        return ResultFrame(columns, index=list(test.hypotheses))
     z = test.scores / np.sqrt(test.variances)
     columns = {"one_step": test.one_step, "score": test.scores, "variance": test.variances, "z": z, "p_value": normal_two_sided(z)}
-    return pd.DataFrame(columns, index=list(test.names))
+    return ResultFrame(columns, index=list(test.names))
 
 
 def test_text(test: WaldTest | ScoreTest) -> str:
@@ -85,7 +86,7 @@ def anova_frame(comparison: Comparison) -> pd.DataFrame:
         test["MC error"] = comparison.null.p_error
     columns = {"AIC": [row.aic for row in rows], "BIC": [row.bic for row in rows], "log.Lik": [row.log_likelihood for row in rows]}
     columns |= {name: [math.nan, math.nan if value is None else value] for name, value in test.items()}
-    return pd.DataFrame(columns, index=[row.name for row in rows])
+    return ResultFrame(columns, index=[row.name for row in rows])
 
 
 def anova_text(comparison: Comparison) -> str:
@@ -127,7 +128,7 @@ def comparison_frame(table: ModelTable) -> pd.DataFrame:
         "BIC": [row.bic for row in table.rows],
         **{name: [math.nan if test[k] is None else test[k] for test in tests] for k, name in enumerate(("LRT", "df", "p-value"))},
     }
-    return pd.DataFrame(columns, index=[row.name for row in table.rows])
+    return ResultFrame(columns, index=[row.name for row in table.rows])
 
 
 def comparison_page(table: ModelTable) -> Summary:

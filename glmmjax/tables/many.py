@@ -17,6 +17,7 @@ from glmmjax.postfit.many.wald_tests import WaldTests
 from glmmjax.postfit.uncertainty.adjustment import adjusted
 from glmmjax.postfit.uncertainty.p_values import normal_two_sided
 from glmmjax.tables.page import Summary
+from glmmjax.tables.result_frame import ResultFrame
 from glmmjax.tables.text import Section
 from glmmjax.tables.tidy import COEFFICIENTS, ROWS
 from glmmjax.values import shown
@@ -49,14 +50,14 @@ def coefficient_frame_of_fits(many: FittedMany, found: ReportedMany, kind: str, 
     parameters = found.parameters
     where = [k for k, one in enumerate(parameters.kinds) if one == kind]
     values = (found.errors if errors else found.estimates)[:, where]
-    return pd.DataFrame(values, index=many.labels, columns=[parameters.names[k] for k in where])
+    return ResultFrame(values, index=many.labels, columns=[parameters.names[k] for k in where])
 
 
 def random_covariance_frame_of_fits(many: FittedMany) -> pd.DataFrame:
     """D, a row a fit and a column a pair of random effects."""
     names, values = many.design.random_names, random_covariances(many)
     columns = pd.MultiIndex.from_tuples([(a, b) for a in names for b in names], names=["effect", "with"])
-    return pd.DataFrame(values.reshape(len(values), -1), index=many.labels, columns=columns)
+    return ResultFrame(values.reshape(len(values), -1), index=many.labels, columns=columns)
 
 
 def code_series(many: FittedMany) -> pd.Series:
@@ -93,20 +94,20 @@ def tidy_frame_of_fits(many: FittedMany, found: ReportedMany, effects: str, adju
         "converged": many.converged.repeat(size),
         "code": code_series(many).to_numpy().repeat(size),
     }
-    return pd.DataFrame(columns)
+    return ResultFrame(columns)
 
 
 def test_frame_of_fits(many: FittedMany, tests: WaldTests, adjust: str) -> pd.DataFrame:
     """One test a fit."""
     columns: dict[str, Any] = {text: tests.estimates[:, j] for j, text in enumerate(tests.hypotheses.texts)}
     columns |= {"statistic": tests.statistic, "df": tests.estimates.shape[1], "p_value": tests.p_value}
-    return pd.DataFrame(columns | {"p_adjusted": adjusted(tests.p_value, adjust)}, index=many.labels)
+    return ResultFrame(columns | {"p_adjusted": adjusted(tests.p_value, adjust)}, index=many.labels)
 
 
 def comparison_frame_of_fits(many: FittedMany, found: Comparisons, adjust: str) -> pd.DataFrame:
     """One likelihood-ratio test a fit."""
     columns = {"statistic": found.statistic, "df": found.df, "p_value": found.p_value, "p_adjusted": adjusted(found.p_value, adjust)}
-    return pd.DataFrame(columns, index=many.labels)
+    return ResultFrame(columns, index=many.labels)
 
 
 def table_of_fits(many: FittedMany, found: ReportedMany) -> pd.DataFrame:
@@ -116,7 +117,7 @@ def table_of_fits(many: FittedMany, found: ReportedMany) -> pd.DataFrame:
     columns |= {f"se({name})": errors for name, errors in zip(labels, found.errors.T, strict=True)}
     columns |= {"log_likelihood": many.log_likelihood, "quadrature_error": many.quadrature_error, "n_agq": many.n_agq}
     columns |= {"nobs": many.nobs, "n_groups": many.n_groups, "n_evaluations": many.n_evaluations, "converged": many.converged}
-    return pd.DataFrame(columns | {"code": code_series(many).to_numpy(), "message": message_series(many).to_numpy()}, index=many.labels)
+    return ResultFrame(columns | {"code": code_series(many).to_numpy(), "message": message_series(many).to_numpy()}, index=many.labels)
 
 
 def number_of_fit(many: FittedMany, name: Any) -> int:
@@ -155,7 +156,7 @@ def one_line_of_many(many: FittedMany) -> str:
 def many_summary(many: FittedMany, found: ReportedMany) -> Summary:
     """How many fits ended how, and how their estimates are spread."""
     n, counts = len(many.code), pd.Series(many.code).value_counts().sort_index()
-    ends = pd.DataFrame(
+    ends = ResultFrame(
         {"fits": counts.to_numpy(), "share": counts.to_numpy() / n, "certified": [Code(code).is_certified for code in counts.index]},
         index=[Code(code).name for code in counts.index],
     )
@@ -175,17 +176,17 @@ def many_summary(many: FittedMany, found: ReportedMany) -> Summary:
     found_tables = {"ends": ends, "estimates": spread}
     if not many.is_moderated:
         return Summary(sections, found_tables)
-    prior = pd.DataFrame([one[1:] for one in found.priors], index=[one.name for one in found.priors], columns=["mean", "sd", "fits"])
+    prior = ResultFrame([one[1:] for one in found.priors], index=[one.name for one in found.priors], columns=["mean", "sd", "fits"])
     text = "Normal, on the free scale; the estimates above are moderated by it. Fixed effects and log-likelihoods have no prior."
     return Summary((*sections, Section("Prior over the fits", (text,), prior.map(_cell))), found_tables | {"prior": prior})
 
 
 def _spread(values: np.ndarray, names: Sequence[str]) -> pd.DataFrame:
     """Quartiles of each parameter."""
-    known = pd.DataFrame(values, columns=list(names))
+    known = ResultFrame(values, columns=list(names))
     with np.errstate(invalid="ignore"):  # of a parameter that is infinite in some fits
         moments = {"mean": known.mean(), "sd": known.std()}
-    return pd.DataFrame({**moments, **{f"{p:.0%}": known.quantile(p) for p in (0.05, 0.5, 0.95)}})
+    return ResultFrame({**moments, **{f"{p:.0%}": known.quantile(p) for p in (0.05, 0.5, 0.95)}})
 
 
 def _cell(value: Any) -> str:

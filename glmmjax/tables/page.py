@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from glmmjax.other_names import missing_attribute
 from glmmjax.tables.export import html_fragment, latex_text, markdown_text
 from glmmjax.tables.text import Section
 
@@ -25,6 +27,11 @@ class Summary:
 
     sections: tuple[Section, ...]
     tables: Mapping[str, pd.DataFrame]
+
+    if not TYPE_CHECKING:  # a type checker knows the names itself
+
+        def __getattr__(self, name: str) -> Any:  # for names that are not found
+            raise missing_attribute(self, name)
 
     def __str__(self) -> str:
         return "\n\n".join(section.text() for section in self.sections)

@@ -17,6 +17,7 @@ from glmmjax.postfit.population.variance_shares import Variances
 from glmmjax.postfit.uncertainty.link_intervals import normal_quantile
 from glmmjax.tables.frames import wald_frame, with_kind
 from glmmjax.tables.page import Summary
+from glmmjax.tables.result_frame import ResultFrame
 from glmmjax.tables.text import Section, coefficient_texts
 
 __all__ = [
@@ -41,13 +42,13 @@ def marginal_coefficient_frame(found: MarginalCoefficients) -> pd.DataFrame:
 
 def marginal_coefficient_covariance(found: MarginalCoefficients) -> pd.DataFrame:
     """Covariance matrix of the marginal coefficients."""
-    return pd.DataFrame(found.covariance, index=pd.Index(found.names), columns=pd.Index(found.names))
+    return ResultFrame(found.covariance, index=pd.Index(found.names), columns=pd.Index(found.names))
 
 
 def marginal_coefficient_intervals(found: MarginalCoefficients, level: float) -> pd.DataFrame:
     """Wald intervals."""
     reach = normal_quantile(level) * np.sqrt(np.diagonal(found.covariance))
-    return pd.DataFrame({"lower": found.estimate - reach, "upper": found.estimate + reach}, index=pd.Index(found.names))
+    return ResultFrame({"lower": found.estimate - reach, "upper": found.estimate + reach}, index=pd.Index(found.names))
 
 
 def marginal_coefficient_summary(found: MarginalCoefficients) -> Summary:
@@ -82,7 +83,7 @@ def effect_frame(found: Effects) -> pd.DataFrame:
     columns: dict[str, Any] = {name: values.T.ravel() for name, values in _columns(found).items()}
     if found.levels:
         columns = {"level": pd.Categorical(list(found.levels) * len(found.frame), categories=list(found.levels), ordered=True), **columns}
-    return with_kind(frame.assign(**columns), found.kind)
+    return with_kind(ResultFrame(frame.assign(**columns)), found.kind)
 
 
 def _columns(found: Means | Contrasts | Effects) -> dict[str, np.ndarray]:
@@ -95,7 +96,7 @@ def _long(columns: dict[str, np.ndarray], labels: pd.Index, levels: tuple[Any, .
     if levels:
         keys = [(*(label if isinstance(label, tuple) else (label,)), level) for label in labels for level in levels]
         labels = pd.MultiIndex.from_tuples(keys, names=[*labels.names, "level"])
-    return with_kind(pd.DataFrame({name: values.T.ravel() for name, values in columns.items()}, index=labels), kind)
+    return with_kind(ResultFrame({name: values.T.ravel() for name, values in columns.items()}, index=labels), kind)
 
 
 def r2_series(parts: Variances) -> pd.Series:

@@ -14,6 +14,7 @@ from glmmjax.postfit.prediction.predict import IntervalSettings, predict
 from glmmjax.postfit.prediction.prediction_intervals import predict_with_intervals
 from glmmjax.postfit.prediction.random_effects import EffectIntervals, cluster_coefficients, levels_of_effects, random_effects_intervals
 from glmmjax.tables.frames import with_kind
+from glmmjax.tables.result_frame import ResultFrame
 
 __all__ = ["cluster_coefs_frame", "fitted_table", "prediction_table", "random_effects_table", "residual_series"]
 
@@ -35,7 +36,7 @@ def random_effects_table(fitted: FittedModel, kind: str = "mode", level: float =
         names = [*(["level"] if has_levels(design) else []), *columns_of_labels, "effect"]
         index = pd.MultiIndex.from_arrays([*keys, effects], names=names)
         columns = {name: getattr(found, name)[at.first, at.place].ravel() for name in found._fields}
-        parts.append(pd.DataFrame(columns, index=index))
+        parts.append(ResultFrame(columns, index=index))
     return pd.concat(parts) if parts else _no_effects(found)
 
 
@@ -46,14 +47,14 @@ def _texts(labels: pd.Index) -> pd.Index:
 
 def _no_effects(found: EffectIntervals) -> pd.DataFrame:
     index = pd.MultiIndex.from_arrays([[], []], names=["row", "effect"])
-    return pd.DataFrame({name: getattr(found, name).ravel() for name in found._fields}, index=index)
+    return ResultFrame({name: getattr(found, name).ravel() for name in found._fields}, index=index)
 
 
 def cluster_coefs_frame(fitted: FittedModel) -> pd.DataFrame:
     """Coefficients of the clusters, one row a cluster, one column a coefficient."""
     check_has_clusters(fitted.design, "cluster_coefs")
     values, names = cluster_coefficients(fitted)
-    return pd.DataFrame(values, index=fitted.design.units, columns=list(names))
+    return ResultFrame(values, index=fitted.design.units, columns=list(names))
 
 
 def prediction_table(
@@ -66,9 +67,9 @@ def prediction_table(
     bounds = predict_with_intervals(fitted, settings, newdata, newdata2, kind, scale)
     columns = {"prediction": bounds.values, "std_error": bounds.std_errors, "lower": bounds.lower, "upper": bounds.upper}
     if scale != "probability":
-        return with_kind(pd.DataFrame({name: values[0] for name, values in columns.items()}, index=bounds.labels), kind)
+        return with_kind(ResultFrame({name: values[0] for name, values in columns.items()}, index=bounds.labels), kind)
     by_level = {(level, name): values[k] for k, level in enumerate(fitted.design.levels) for name, values in columns.items()}
-    return pd.DataFrame(by_level, index=bounds.labels).rename_axis(columns=["level", kind])
+    return ResultFrame(by_level, index=bounds.labels).rename_axis(columns=["level", kind])
 
 
 def fitted_table(fitted: FittedModel, kind: str, scale: str) -> pd.Series | pd.DataFrame:
@@ -84,4 +85,4 @@ def residual_series(fitted: FittedModel, kind: str, at: str) -> pd.Series:
 def _table(fitted: FittedModel, values: np.ndarray, labels: Any, scale: str, name: str) -> pd.Series | pd.DataFrame:
     if scale != "probability":
         return pd.Series(values[0], index=labels, name=name)
-    return with_kind(pd.DataFrame(values.T, index=labels, columns=list(fitted.design.levels)), name)
+    return with_kind(ResultFrame(values.T, index=labels, columns=list(fitted.design.levels)), name)

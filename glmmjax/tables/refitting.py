@@ -10,6 +10,7 @@ from glmmjax.postfit.refitting import influence
 from glmmjax.postfit.refitting.bootstrap import Bootstrap, reported_values
 from glmmjax.postfit.refitting.bootstrap_limits import bootstrap_limits
 from glmmjax.postfit.uncertainty.parameters import estimates, reported
+from glmmjax.tables.result_frame import ResultFrame
 
 __all__ = [
     "bootstrap_converged_series",
@@ -29,7 +30,7 @@ def cooks_series(found: influence.Influence, method: str, part: str, scaled: boo
 
 def dfbetas_frame(found: influence.Influence, method: str) -> pd.DataFrame:
     """Scaled changes of the parameters, one row a cluster."""
-    return pd.DataFrame(influence.dfbetas(found, method), index=found.fitted.design.groups, columns=list(reported(found.fitted).labels))
+    return ResultFrame(influence.dfbetas(found, method), index=found.fitted.design.groups, columns=list(reported(found.fitted).labels))
 
 
 def leave_cluster_out_series(found: influence.Influence) -> pd.Series:
@@ -39,7 +40,7 @@ def leave_cluster_out_series(found: influence.Influence) -> pd.Series:
 
 def bootstrap_parameter_frame(fitted: FittedModel, found: Bootstrap) -> pd.DataFrame:
     """Estimates of every refit, on the scales that are reported, one row a data set."""
-    return pd.DataFrame(reported_values(fitted, found.theta), index=_data_sets(found), columns=list(reported(fitted).labels))
+    return ResultFrame(reported_values(fitted, found.theta), index=_data_sets(found), columns=list(reported(fitted).labels))
 
 
 def bootstrap_converged_series(found: Bootstrap) -> pd.Series:
@@ -52,7 +53,7 @@ def bootstrap_interval_frame(fitted: FittedModel, found: Bootstrap, level: float
     draws = reported_values(fitted, found.theta[found.converged])
     lower, upper = bootstrap_limits(fitted, found, level, ci)
     columns = {"estimate": estimates(fitted, reported(fitted)), "std_error": _deviations(draws), "lower": lower, "upper": upper}
-    return pd.DataFrame(columns, index=list(reported(fitted).labels))
+    return ResultFrame(columns, index=list(reported(fitted).labels))
 
 
 def bootstrap_text(found: Bootstrap) -> str:

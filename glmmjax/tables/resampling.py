@@ -10,6 +10,7 @@ from glmmjax.postfit.inference.permutation_test import PermutationTest
 from glmmjax.postfit.inference.power import Power
 from glmmjax.tables.export import html_fragment
 from glmmjax.tables.page import Summary
+from glmmjax.tables.result_frame import ResultFrame
 from glmmjax.tables.text import Section, p_text
 
 __all__ = [
@@ -37,7 +38,7 @@ def permutation_frame(test: PermutationTest) -> pd.DataFrame:
         "MC error": test.p_error,
         "chi2 p-value": test.asymptotic,
     }
-    return pd.DataFrame(columns, index=[test.covariate])
+    return ResultFrame(columns, index=[test.covariate])
 
 
 def permutation_draws(test: PermutationTest) -> pd.Series:
@@ -67,14 +68,14 @@ def cross_validation_frame(found: CrossValidation) -> pd.DataFrame:
     """One row a score and fit, with the difference from the first fit."""
     first = {score.kind: score for score in reversed(found.scores)}
     rows = [[score.kind, score.value, score.error, *_difference(score is first[score.kind], score, first)] for score in found.scores]
-    frame = pd.DataFrame(rows, columns=["score", "estimate", "std_error", "difference", "difference_error"])
+    frame = ResultFrame(rows, columns=["score", "estimate", "std_error", "difference", "difference_error"])
     frame.index = pd.Index([score.name for score in found.scores])
     return frame if len(found.names) > 1 else frame.drop(columns=["difference", "difference_error"])
 
 
 def log_score_frame(found: CrossValidation) -> pd.DataFrame:
     """Log scores of the clusters, one column a fit."""
-    return pd.DataFrame(found.log_scores.T, index=found.groups, columns=list(found.names))
+    return ResultFrame(found.log_scores.T, index=found.groups, columns=list(found.names))
 
 
 def fold_series(found: CrossValidation) -> pd.Series:
@@ -112,7 +113,7 @@ def power_frame(found: Power) -> pd.DataFrame:
     effects = {name: np.repeat(found.effects[:, k], len(sizes)) for k, name in enumerate(found.names)}
     numbers = {"power": found.power, "lower": lower, "upper": upper, "certified": found.n_known / found.settings.n_sim}
     columns = {found.unit: np.tile(sizes, n_values), **effects, **{name: values.T.ravel() for name, values in numbers.items()}}
-    return pd.DataFrame(columns)
+    return ResultFrame(columns)
 
 
 def power_page(found: Power) -> Summary:

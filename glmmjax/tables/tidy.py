@@ -25,6 +25,7 @@ from glmmjax.postfit.uncertainty.link_intervals import normal_quantile
 from glmmjax.postfit.uncertainty.p_values import normal_two_sided
 from glmmjax.postfit.uncertainty.parameters import Reported, errors_of, estimates, reported
 from glmmjax.postfit.uncertainty.vcov import covariance
+from glmmjax.tables.result_frame import ResultFrame
 
 __all__ = ["COEFFICIENTS", "EFFECTS", "ROWS", "augment_frame", "glance_frame", "tidy_frame"]
 
@@ -62,7 +63,7 @@ def tidy_frame(fitted: FittedModel, conf_int: bool, level: float, exponentiate: 
     chosen = np.array([effects in (effect, "all") for effect in columns["effect"]], bool)
     if conf_int:
         columns |= _limits(fitted, parameters, chosen, level, robust)
-    frame = pd.DataFrame(columns)
+    frame = ResultFrame(columns)
     if exponentiate:
         frame.loc[is_tested, "std.error"] *= np.exp(values[is_tested])
         ends = [name for name in ("estimate", "conf.low", "conf.high") if name in frame]
@@ -88,7 +89,7 @@ def glance_frame(fitted: FittedModel) -> pd.DataFrame:
         "converged": fitted.convergence.has_converged,
         "singular": fitted.is_singular,
     }
-    return pd.DataFrame([values])
+    return ResultFrame([values])
 
 
 def augment_frame(fitted: FittedModel, newdata: Any = None, kind: str | None = None) -> pd.DataFrame:
@@ -103,7 +104,7 @@ def augment_frame(fitted: FittedModel, newdata: Any = None, kind: str | None = N
     added = {".fitted": predict(fitted, newdata, kind=kind).values[0], ".fixed": predict(fitted, newdata, kind="mean_subject").values[0]}
     if newdata is None:
         added[".resid"] = residuals(fitted, "raw", kind)
-    return pd.concat([frame, pd.DataFrame(added, index=frame.index)], axis=1)
+    return ResultFrame(pd.concat([frame, pd.DataFrame(added, index=frame.index)], axis=1))
 
 
 def _levels(fitted: FittedModel, parameters: Reported) -> list[str | None]:
@@ -138,7 +139,7 @@ def _random_values(fitted: FittedModel, conf_int: bool, level: float) -> pd.Data
     if conf_int:
         reach = normal_quantile(level) * columns["std.error"]
         columns |= {"conf.low": columns["estimate"] - reach, "conf.high": columns["estimate"] + reach}
-    return pd.DataFrame(columns)
+    return ResultFrame(columns)
 
 
 def _limits(fitted: FittedModel, parameters: Reported, chosen: np.ndarray, level: float, robust: Any) -> dict[str, np.ndarray]:

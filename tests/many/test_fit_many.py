@@ -282,4 +282,4 @@ def test_a_file_holds_everything(many, tmp_path):
     pytest.importorskip("pyarrow")
     many.to_parquet(tmp_path / "many.parquet")
     back = pd.read_parquet(tmp_path / "many.parquet")
-    pd.testing.assert_frame_equal(back, many.table(), check_names=False, check_index_type=False, check_dtype=False)
+    pd.testing.assert_frame_equal(many.table(), back, check_names=False, check_index_type=False, check_dtype=False)

@@ -158,6 +158,36 @@ def test_names_make_the_grid(intro_fit, intro_binomial):
     ]
 
 
+@pytest.mark.parametrize(
+    ("fixed", "has_levels"),
+    [
+        ("y ~ factor(visit)", True),
+        ("y ~ C(visit, Treatment(1)) * x", True),
+        ("y ~ x + factor(visit) + visit:x", False),
+        ("y ~ visit", False),
+        ("y ~ factor(other) + visit", False),
+    ],
+)
+def test_numbers_inside_factor_are_levels(as_if_fitted, fixed, has_levels):
+    """Nothing lies between visits 1 and 2 that the formula has as levels."""
+    frame = pd.DataFrame({"y": [0.0, 1.0, 0.5, 0.2] * 7, "visit": [1, 2, 3, 4] * 7, "x": np.sin(np.arange(28.0)), "other": [1, 2] * 14})
+    fit = as_if_fitted(fixed, data=frame, family="gaussian")
+    ax = fit.plot_effects("visit")
+    lines = [line for line in ax.lines if line.get_linestyle() != "None"]
+    assert bool(lines) != has_levels
+    texts = [label.get_text() for label in ax.get_xticklabels()]
+    assert (texts == ["1", "2", "3", "4"]) == has_levels
+    rug = [line for line in ax.lines if line.get_label() == "_rug"]
+    assert bool(rug) != has_levels
+
+
+def test_a_number_inside_factor_is_held_at_a_level(as_if_fitted):
+    """Its mean is none."""
+    frame = pd.DataFrame({"y": [0.0, 1.0, 0.5] * 8, "dose": [1, 2, 2] * 8, "x": np.sin(np.arange(24.0))})
+    fit = as_if_fitted("y ~ factor(dose) * x", data=frame, family="gaussian")
+    np.testing.assert_array_equal(fit.effects({"x": [0.0, 1.0]})["estimate"], fit.effects({"x": [0.0, 1.0], "dose": [2]})["estimate"])
+
+
 def test_a_panel_for_each_value(intro_fit, tmp_path):
     panels = intro_fit.plot_effects("time", facets="sex", kind=("mean_subject", "marginal"))
     assert {panel.get_title() for panel in panels} == {"sex: male", "sex: female"}

@@ -10,6 +10,7 @@ import pytest
 
 import glmmjax as gj
 from glmmjax.errors import ArgumentError
+from tests.postfit.model_checks import at_parameters
 
 pytestmark = pytest.mark.usefixtures("compile_quickly")
 
@@ -121,6 +122,22 @@ def test_calibration_by_hand(intro_fit, intro_binomial, tmp_path):
     np.testing.assert_allclose(bars[2, :, 1], np.quantile(simulated[bins == 2].mean(0), [0.025, 0.975]))
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("Predicted Pr(y = 1), population average", "Observed share")
     ax.figure.savefig(tmp_path / "calibration.png")
+
+
+def test_calibration_of_rare_events_shows_their_part():
+    """All shares of an event of one in ten stand in a corner of (0, 1); the axes end above the largest of them."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"k": rng.binomial(50, 0.1, 60), "x": rng.normal(size=60)}).assign(other=lambda d: 50 - d["k"])
+    for outcome, (low, high) in {"cbind(k, other)": (0.0, 0.5), "cbind(other, k)": (0.5, 1.0)}.items():
+        beta = [np.log(1 / 9) if low == 0 else np.log(9.0), 0.1]
+        fit = at_parameters({"fixed": f"{outcome} ~ x", "data": frame, "family": "binomial"}, beta)
+        ax = fit.plot_calibration(n_bins=4, n=50)
+        (least, most), (_, observed) = ax.get_xlim(), ax.lines
+        assert ax.get_ylim() == (least, most)
+        assert (most if low else least) == (1.0 if low else 0.0)
+        assert low <= least < most <= high
+        shares = np.asarray(observed.get_ydata(), float)
+        assert least < shares.min() < shares.max() < most
 
 
 def test_calibration_is_of_two_outcomes(poisson_fit):

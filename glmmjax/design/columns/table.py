@@ -9,6 +9,7 @@ from __future__ import annotations
 import decimal
 import difflib
 import numbers
+import os
 import types
 import warnings
 from collections.abc import Iterable, Mapping
@@ -77,6 +78,9 @@ def as_frame(data: Any, argument: str = "data") -> pd.DataFrame:
     other = from_other_library(data, argument)
     if other is not None:
         return other
+    if isinstance(data, str | os.PathLike):
+        file = os.fspath(data)
+        raise ArgumentError(f"{argument}={shown(file)} is no table; read a file first, {argument}=pandas.read_csv({shown(file)}).")
     try:
         if data is None:
             raise TypeError("None holds no columns")

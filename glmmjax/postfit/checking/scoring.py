@@ -6,7 +6,11 @@ A row has the predictive probabilities p_k, their cumulative sums P_k, and the o
     \text{logarithmic } \log p_y, \quad \text{quadratic (Brier) } 2 p_y - \sum_k p_k^2, \quad
     \text{spherical } p_y \Big/ \sqrt{\textstyle\sum_k p_k^2}, \quad \text{CRPS } -\sum_k (P_k - 1[y \le k])^2
 
-Source: Gneiting and Raftery (2007), JASA 102, 359-378, also for the signs; Czado, Gneiting and Held (2009), Biometrics 65, 1254-1261.
+An outcome that may be censored has the logarithmic score alone, the logarithm of its density or of the probability of what is known of it.
+A CRPS that ends at the limit of a censored row, and goes on in the others, is not proper: it rewards a distribution that is too short.
+
+Source: Gneiting and Raftery (2007), JASA 102, 359-378, also for the signs; Czado, Gneiting and Held (2009), Biometrics 65, 1254-1261;
+Rindt, Hu, Steinsaltz and Sejdinovic (2022), PMLR 151, 1190-1205, for censored outcomes.
 """
 
 from __future__ import annotations
@@ -27,6 +31,7 @@ from glmmjax.estimation.xla.program import as_program
 from glmmjax.fitted import FittedModel, padding_of
 from glmmjax.likelihood.conditional import Conditional, node_of
 from glmmjax.likelihood.model_rows import ModelRows, mean_at, phi_of_rows, predictors_at
+from glmmjax.likelihood.params import Params
 from glmmjax.postfit.checking.continuous_scores import LOST, Range, crps, range_of
 from glmmjax.postfit.prediction.discrete import Discrete, discrete_outcome, highest_outcomes, log_masses
 from glmmjax.postfit.prediction.rows import in_all_rows, model_rows, read_own_rows
@@ -45,7 +50,7 @@ class Scores(NamedTuple):
     Attributes
     ----------
     columns : (n_rows,) each, by name: ``logarithmic``, ``quadratic`` (Brier), ``spherical``, ``crps`` (continuous ranked probability
-        score); the first and the last of a continuous outcome
+        score); the first and the last of a continuous outcome, the first of one that may be censored
     labels : (n_rows,) pandas Index
     """
 
@@ -78,7 +83,7 @@ class _Scored(NamedTuple):
     rows: ModelRows
     codes: Any  # (n,) cluster of each row
     nodes: tuple[Any, Any]  # (K, q, m) in coordinates u, and weights (K, m)
-    outcome: Any  # (n,)
+    outcome: Any  # (n,), or the columns of one that may be censored
     highest: Any  # (n,) largest value that each outcome can have
 
 
@@ -90,7 +95,7 @@ def scoring_rules(
     Raises
     ------
     ArgumentError
-        For an outcome that may be censored, and a distribution that reaches beyond ``max_count``.
+        For a distribution that reaches beyond ``max_count``.
     DesignError, FormulaError, OutcomeError, RowsNotKeptError
         As ``read_new_rows`` and streamed fits raise them.
     """
@@ -119,17 +124,15 @@ def _continuous(fitted: FittedModel, rows: NewRows, codes: np.ndarray, nodes: tu
     Raises
     ------
     ArgumentError
-        For an outcome that may be censored, and a density that the quadrature does not integrate to 1.
+        For a density that the quadrature does not integrate to 1.
     """
     family = fitted.problem.family
-    if len(rows.outcome) > 1:
-        raise ArgumentError(
-            f"scoring_rules needs outcomes that were seen, and those of {fitted.design.outcome_name} may be censored; "
-            "see quantile_residuals."
-        )
     with jax.enable_x64(True):
         wide = padding_of(fitted)
         scored = _Scored(wide.rows(model_rows(rows)), codes, nodes, rows.outcome[0], np.zeros(0))
+        if len(rows.outcome) > 1:  # of values that may be censored
+            known = np.asarray(_log_scores(wide.problem, wide.vector(fitted.theta), scored._replace(outcome=rows.outcome)))
+            return Scores({"logarithmic": in_all_rows(known, rows.is_complete)}, rows.labels)
         for n_panels in _PANELS:
             found = _integrals(wide.problem, range_of(family), n_panels, wide.vector(fitted.theta), scored)
             at_outcome, crps, total = map(np.asarray, found)
@@ -150,24 +153,37 @@ def _continuous(fitted: FittedModel, rows: NewRows, codes: np.ndarray, nodes: tu
 @as_program((0, 1, 2))
 def _integrals(problem: Problem, within: Range, n_panels: int, theta: Array, scored: _Scored) -> tuple[Array, Array, Array]:
     """(n,) log density of the outcomes, their scores, and the probability that was integrated."""
-    params, family = problem.layout.params(theta), problem.family
-    rows, codes, (points, weights), y, _ = scored
-
-    def averaged(of_row: Callable[[Array], Array], join: Callable[[Array, Array, Array], Array], start: Array) -> Array:
-        def add(total: Array, node: tuple[Array, Array]) -> tuple[Array, None]:
-            u, weight = node
-            return join(total, of_row(predictors_at(params, rows, u[:, codes])), weight[codes]), None
-
-        return jax.lax.scan(add, start, (points, weights))[0]
-
-    def log_density(x: Array) -> Array:
-        phi = phi_of_rows(params, len(x))
-        of_row = lambda eta: family.log_density(x, eta[0], phi, *eta[1:])  # noqa: E731
-        return averaged(of_row, lambda total, one, w: jnp.logaddexp(total, jnp.log(w) + one), jnp.full_like(y, -jnp.inf))
-
-    mean = averaged(lambda eta: mean_at(family, params, eta), lambda total, one, w: total + w * one, jnp.zeros_like(y))
+    params, y = problem.layout.params(theta), scored.outcome
+    log_density = lambda x: _log_predictive(problem, params, scored, x)  # noqa: E731
+    mean = _averaged(params, scored, lambda eta: mean_at(problem.family, params, eta), lambda total, one, w: total + w * one, 0.0)
     found = crps(log_density, y, mean, within, n_panels)
     return log_density(y), found.score, found.total
+
+
+@as_program(0)
+def _log_scores(problem: Problem, theta: Array, scored: _Scored) -> Array:
+    """(n,) logarithms of the density of the outcomes, or of the probability of what is known of them."""
+    return _log_predictive(problem, problem.layout.params(theta), scored, scored.outcome)
+
+
+def _log_predictive(problem: Problem, params: Params, scored: _Scored, x: Any) -> Array:
+    """(n,) logarithms of the predictive density at the outcomes x, averaged over the nodes."""
+    phi = phi_of_rows(params, len(scored.codes))
+    of_row = lambda eta: problem.family.log_density(x, eta[0], phi, *eta[1:])  # noqa: E731
+    return _averaged(params, scored, of_row, lambda total, one, w: jnp.logaddexp(total, jnp.log(w) + one), -jnp.inf)
+
+
+def _averaged(
+    params: Params, scored: _Scored, of_row: Callable[[Array], Array], join: Callable[[Array, Array, Array], Array], start: float
+) -> Array:
+    """(n,) what rows have at their predictors, joined over the nodes of their clusters."""
+    rows, codes, nodes = scored.rows, scored.codes, scored.nodes
+
+    def add(total: Array, node: tuple[Array, Array]) -> tuple[Array, None]:
+        u, weight = node
+        return join(total, of_row(predictors_at(params, rows, u[:, codes])), weight[codes]), None
+
+    return jax.lax.scan(add, jnp.full(len(codes), start, nodes[1].dtype), nodes)[0]
 
 
 def _rows_and_nodes(fitted: FittedModel, newdata: Any, newdata2: Any, kind: str) -> tuple[NewRows, np.ndarray, tuple[Any, Any]]:

@@ -107,12 +107,54 @@ def test_integrated_scores_average_over_the_posterior():
     np.testing.assert_allclose(found["logarithmic"], st.norm.logpdf(REAL, mean, sd), rtol=1e-6)
 
 
+STATUS = np.resize([0, 1, 2, 3, 0], len(REAL))
+SD = 0.7
+CENSORED = {
+    "fixed": "cbind(value, status, upper) ~ x",
+    "random": "~ 1 | id",
+    "data": ROWS.assign(value=REAL, status=STATUS, upper=REAL + 0.4),
+    "family": "censored_normal",
+}
+
+
+def what_is_known(mean):
+    """(n,) density of values that were seen, and probability of what is known of the others, by SciPy."""
+    at = st.norm(mean, SD)
+    cases = [at.pdf(REAL), at.cdf(REAL), at.sf(REAL), at.cdf(REAL + 0.4) - at.cdf(REAL)]
+    return np.choose(STATUS, cases)
+
+
+def test_the_score_of_a_censored_outcome_is_the_probability_of_what_is_known():
+    fit = at_parameters(CENSORED, [0.3, 0.2], [[0.9]], phi=[np.log(SD)])
+    modes = fit.random_effects["Intercept"].to_numpy().repeat(3)
+    found = fit.scoring_rules()
+    assert list(found.columns) == ["logarithmic"]  # a CRPS that ends at the limits of censored rows alone is not proper
+    np.testing.assert_allclose(found["logarithmic"], np.log(what_is_known(ETA + modes)), rtol=1e-8)
+
+
+def test_the_integrated_score_of_a_censored_outcome_is_that_of_integration():
+    fit = at_parameters(CENSORED, [0.3, 0.2], [[0.9]], phi=[np.log(SD)])
+    expected = []
+    for cluster in np.arange(len(REAL)).reshape(6, 3):
+        joint = lambda b, cluster=cluster: st.norm.pdf(b, 0.0, 0.9) * what_is_known(ETA + b)[cluster].prod()  # noqa: E731
+        whole = quad(joint, -8.0, 8.0, epsabs=1e-13, limit=200)[0]
+        given = lambda row, joint=joint: quad(lambda b: joint(b) * what_is_known(ETA + b)[row], -8.0, 8.0, epsabs=1e-13)[0]  # noqa: E731
+        expected += [given(row) / whole for row in cluster]
+    np.testing.assert_allclose(fit.scoring_rules(kind="integrated")["logarithmic"], np.log(expected), atol=1e-6)
+
+
+def test_a_score_of_new_censored_times_has_missing_rows():
+    data = ROWS.assign(time=POSITIVE, event=np.resize([1, 0], len(REAL)))
+    fit = at_parameters({"fixed": "cbind(time, event) ~ x", "data": data, "family": "weibull"}, [0.3, 0.2], phi=[np.log(1.5)])
+    new = data.assign(x=data["x"].where(np.arange(len(data)) != 2))
+    law = st.weibull_min(1.5, scale=np.exp(ETA))
+    found = fit.scoring_rules(new)["logarithmic"].to_numpy()
+    assert np.isnan(found[2])
+    expected = np.where(data["event"] == 1, law.logpdf(POSITIVE), law.logsf(POSITIVE))
+    np.testing.assert_allclose(np.delete(found, 2), np.delete(expected, 2), rtol=1e-9)
+
+
 def test_what_has_no_score_is_refused():
-    y = np.column_stack([REAL, np.zeros(len(REAL))])
-    data = ROWS.assign(value=y[:, 0], status=y[:, 1])
-    censored = at_parameters({"fixed": "cbind(value, status) ~ x", "data": data, "family": "censored_normal"}, [0.3, 0.2], phi=[0.0])
-    with pytest.raises(ArgumentError, match=r"those of cbind\(value, status\) may be censored"):
-        censored.scoring_rules()
     no_constant = gj.families.Custom(lambda y, eta, phi: -0.5 * (y - eta) ** 2)
     with pytest.raises(ArgumentError, match=r"the custom density of row 0 integrates to 2\.506"):
         scores(no_constant, REAL, [])

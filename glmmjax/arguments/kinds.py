@@ -1,27 +1,16 @@
-"""What each argument of a public function may be: declared beside its signature, checked where it comes in.
-
-``takes`` declares, and a kind says what holds::
-
-    @takes(kind=OneOf("mode", "mean"), level=LEVEL)
-    def random_effects_table(self, kind="mode", level=0.95): ...
-
-A value that no kind can judge without the model, such as the name of a covariate, is judged where the model is known.
-"""
+"""The kinds of values that arguments take."""
 
 from __future__ import annotations
 
 import dataclasses
-import functools
-import inspect
 import itertools
 import os
-from collections.abc import Callable, Mapping
-from typing import Any, ParamSpec, TypeVar
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from glmmjax.errors import ArgumentError
-from glmmjax.other_names import advice_on_argument
 from glmmjax.values import shown
 
 __all__ = [
@@ -37,21 +26,19 @@ __all__ = [
     "TABLE",
     "Container",
     "Flags",
+    "Having",
     "InstanceOf",
     "Judged",
     "Kind",
     "Maybe",
+    "NameOrTable",
     "Number",
     "OneOf",
     "SomeOf",
     "Text",
     "Whole",
-    "check_arguments",
-    "takes",
 ]
 
-P = ParamSpec("P")
-R = TypeVar("R")
 _NO_CONTAINERS = (str, bytes, type, set, frozenset)
 _OF_CONTAINERS = ("__iter__", "__array__", "__dataframe__", "__arrow_c_stream__")
 
@@ -179,6 +166,16 @@ class Container(Kind):
 
 
 @dataclasses.dataclass(frozen=True)
+class NameOrTable(Kind):
+    """What stands on an axis: one covariate by its name, or rows."""
+
+    allowed: str = "the name of a covariate, a table of rows, or a dict of values by covariate; a second name goes to by="
+
+    def holds(self, value: Any) -> bool:
+        return not (isinstance(value, list | tuple) and len(value) > 0 and all(isinstance(one, str) for one in value))
+
+
+@dataclasses.dataclass(frozen=True)
 class Names(Kind):
     """A name, or a list of them, each once."""
 
@@ -228,7 +225,9 @@ class Maybe(Kind):
     def check(self, argument: str, value: Any) -> None:
         if isinstance(self.kind, OneOf):
             OneOf(None, self.kind.meaning).check(argument, value)
-        else:
+        elif not self.holds(value):
+            if type(self.kind).check is not Kind.check:  # which says more than what is allowed
+                self.kind.check(argument, value)
             super().check(argument, value)
 
 
@@ -252,55 +251,3 @@ NAMES = Names()
 PATH = Location()
 FOLDER = Location("the path of a folder")
 AXES = Maybe(Having(("plot", "get_xlabel", "transAxes"), "a matplotlib Axes, such as that of plt.subplots()"))
-
-
-def takes(**kinds: Kind) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Declare the kinds of a function's arguments: a call with another value is refused before the function begins."""
-
-    def declare(function: Callable[P, R]) -> Callable[P, R]:
-        parameters = inspect.signature(function).parameters
-        names = tuple(parameters)
-        by_place = [name for name, one in parameters.items() if one.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD]
-        takes_any = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters.values())
-        if unknown := set(kinds) - set(names):
-            raise TypeError(f"{function.__qualname__} has no {', '.join(sorted(unknown))}")
-
-        @functools.wraps(function)
-        def checked(*args: P.args, **given: P.kwargs) -> R:
-            if not takes_any:
-                _check_names(function.__name__, names, given)
-            check_arguments(kinds, dict(zip(by_place, args, strict=False)) | given)
-            return function(*args, **given)
-
-        checked.kinds = kinds  # type: ignore[attr-defined]
-        return checked
-
-    return declare
-
-
-def _check_names(function: str, names: tuple[str, ...], given: Mapping[str, Any]) -> None:
-    """Refuse a keyword that the function does not have, with the name that it has here.
-
-    Raises
-    ------
-    TypeError
-        As Python raises it, with what to write.
-    """
-    for name in given:
-        if name not in names:
-            own = [one for one in names if one != "self"]
-            advice = advice_on_argument(name, own)
-            how = f"write {advice}" if advice else f"it has {', '.join(own)}"
-            raise TypeError(f"{function}() got an unexpected keyword argument {name!r}; {how}")
-
-
-def check_arguments(kinds: Mapping[str, Kind], given: Mapping[str, Any]) -> None:
-    """Refuse values that are not of their kinds.
-
-    Raises
-    ------
-    ArgumentError
-    """
-    for name, value in given.items():
-        if name in kinds:
-            kinds[name].check(name, value)
