@@ -179,7 +179,7 @@ def maximised(design: Design, request: FitRequest, previous: FittedModel | None,
     # where a pass over the rows shows that there is no maximum, no finer rule is asked for one
     is_separated = blocks is None and problem.penalty is None and by_one_column(problem.family, design.clusters.buckets) is not None
     rule = request.rule_for(design.factors)
-    quadrature, is_exact = rule.quadrature(q, design.n_upper), rule.is_exact or is_separated
+    quadrature, is_exact = rule.quadrature(q, design.n_upper, request.random_effects_law), rule.is_exact or is_separated
     place = placement(request.mesh, None if blocks is not None else quadrature.n_points**q * padded_rows(design.clusters.buckets))
     if place.device is not None:
         design = dataclasses.replace(design, rows=jax.device_put(design.rows, place.device))
