@@ -5,8 +5,8 @@ posterior densities of all clusters is not: where the model is right it estimate
 
 .. math:: \frac{1}{m} \sum_i p(b \mid y_i) \to p(b), \qquad \text{because}\quad E\, p(b \mid y_i) = p(b).
 
-It is the law after one EM step towards its nonparametric estimate. For one random effect a posterior is the joint density on a grid over its
-integral. Of several each posterior is taken for normal, with its own mean and variance.
+It is the law after one EM step towards its nonparametric estimate. For one random effect a posterior is the joint density over its
+integral, on a grid. Of several each posterior is taken for normal, with its own mean and variance.
 Source: Laird (1978), Journal of the American Statistical Association 73, 805-811.
 """
 
