@@ -83,9 +83,9 @@ def mixed_model(
     covariance : structure of D for one set of random effects: ``"unstructured"`` (default), ``"diagonal"`` (as ``||``),
         ``"compound_symmetry"`` (one variance, one correlation), ``"ar1"`` (one variance, correlation ``r^|i - j|`` in the order of the
         columns: ``random="~ 0 + C(visit) | id"`` has one effect a visit).
-    random_effects_law : law of the random effects; None for N(0, D). ``StudentTEffects(df=4)`` has tails heavier than normal ones, for one or
-        two random effects of one grouping factor; ``SkewNormalEffects``, ``NormalMixtureEffects`` and ``CustomEffects`` are for one. D is
-        the covariance matrix under every law.
+    random_effects_law : law of the random effects; None for N(0, D). ``StudentTEffects(df=4)`` has tails heavier than normal ones, for one
+        or two random effects of one grouping factor; ``SkewNormalEffects``, ``NormalMixtureEffects`` and ``CustomEffects`` are for one. D
+        is the covariance matrix under every law.
     penalized : True for Student's t penalties (mean 0, scale 1, 3 degrees of freedom) on all fixed effects but the intercept,
         or a ``StudentTPenalty``.
     n_agq : quadrature points per random effect, 1 is Laplace's method; exactly this rule is used. None (or ``"auto"``) begins with 11 for

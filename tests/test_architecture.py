@@ -47,7 +47,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "model": _ALL_FITTED | {"postfit", "tables", "plots", "results", "progress", "initial_values", "devices"},
     "many": _ALL_FITTED | {"model", "progress", "results"},
     "neural": _ALL_FITTED | {"devices", "model", "progress", "results", "storage"},
-    "loading": {"arguments", "families", "design", "results", "storage", "model"},
+    "loading": {"arguments", "families", "likelihood", "design", "results", "storage", "model"},
     "datasets": set(),
     "cli": {ROOT, "errors", "families", "likelihood", "design", "datasets"},
     "__main__": {"cli"},

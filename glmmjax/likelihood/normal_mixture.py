@@ -19,6 +19,7 @@ from glmmjax.values import NOT_NUMBERS, shown
 
 __all__ = ["NormalMixtureEffects"]
 
+_Numbers = Sequence[float] | np.ndarray
 _MOST_COMPONENTS = 20
 _NARROWEST = 0.05  # standard deviation of a component, where that of the mixture is 1: no rule that is fitted with sees a narrower one
 _FAR = 8.5  # standard deviations of a normal law, beyond which it has nothing
@@ -51,13 +52,13 @@ class NormalMixtureEffects(Prior):
 
     Examples
     --------
-    >>> law = gj.NormalMixtureEffects(weights=(0.8, 0.2), means=(0, 3), sds=(1, 1))
+    >>> law = gj.NormalMixtureEffects(weights=(0.7, 0.3), means=(0, 3), sds=(1, 0.5))
     >>> [round(m, 3) for m in law.standard_means], [round(s, 3) for s in law.standard_sds]
-    ([-0.384, 1.536], [0.64, 0.64])
+    ([-0.551, 1.286], [0.613, 0.306])
     >>> data = gj.datasets.load_intro_binomial()
     >>> fit = gj.mixed_model("y ~ sex * time", random="~ 1 | id", data=data, family="binomial", random_effects_law=law)
     >>> f"{fit.llf:.2f}"
-    '-374.19'
+    '-369.51'
     """
 
     weights: tuple[float, ...]
@@ -68,7 +69,7 @@ class NormalMixtureEffects(Prior):
     is_symmetric: ClassVar[bool] = False
     most_effects: ClassVar[int] = 1
 
-    def __init__(self, weights: Sequence[float], means: Sequence[float], sds: Sequence[float]):
+    def __init__(self, weights: _Numbers, means: _Numbers, sds: _Numbers):
         given = {"weights": _numbers("weights", weights), "means": _numbers("means", means), "sds": _numbers("sds", sds)}
         sizes = {name: len(values) for name, values in given.items()}
         if len(set(sizes.values())) > 1:

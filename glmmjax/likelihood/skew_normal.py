@@ -48,12 +48,12 @@ class SkewNormalEffects(Prior):
     Examples
     --------
     >>> data = gj.datasets.load_intro_binomial()
-    >>> law = gj.SkewNormalEffects(shape=4)
+    >>> law = gj.SkewNormalEffects(shape=-4)
     >>> f"{law.skewness:.3f}"
-    '0.784'
+    '-0.784'
     >>> fit = gj.mixed_model("y ~ sex * time", random="~ 1 | id", data=data, family="binomial", random_effects_law=law)
     >>> f"{fit.llf:.2f}"
-    '-374.19'
+    '-370.45'
     """
 
     shape: float

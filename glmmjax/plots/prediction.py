@@ -69,7 +69,7 @@ def plot_random_effects_density(fitted: FittedModel, effect: str | None = None, 
     ax.set_ylabel("density")
     ax.set_ylim(bottom=0.0)
     ax.margins(x=0.0)
-    ax.legend(frameon=False, fontsize=9)
+    ax.legend(frameon=False, fontsize=9, loc="lower left", bbox_to_anchor=(0.0, 1.0))  # above: a curve may go anywhere
     return ax
 
 

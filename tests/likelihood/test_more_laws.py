@@ -1,6 +1,7 @@
-"""Skew-normal, mixture and custom laws of a random effect: densities, the rule over a whole law, integrals, population averages, refusals."""
+"""Skew-normal, mixture and custom laws of a random effect: densities, the rule over a whole law, integrals, averages, refusals."""
 
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -46,7 +47,7 @@ def standardised(law):
 
 
 TWO = ((0.7, 0.3), (0.0, 4.0), (1.0, 0.5))
-LAWS = {
+LAWS: dict[str, Any] = {
     "skew-normal": (gj.SkewNormalEffects(4), standardised(scipy.stats.skewnorm(4))),
     "skewed to the left": (gj.SkewNormalEffects(-10), standardised(scipy.stats.skewnorm(-10))),
     "mixture": (gj.NormalMixtureEffects(*TWO), mixture_density(*TWO)),
@@ -376,4 +377,5 @@ def test_components_without_a_law_are_refused(weights, means, sds, text):
 def test_numbers_may_be_arrays_and_lists():
     law = gj.NormalMixtureEffects(np.array([0.7, 0.3]), [0, 4], np.array([1.0, 0.5], np.float32))
     assert law == LAWS["mixture"][0]
-    assert gj.SkewNormalEffects(np.int64(4)) == LAWS["skew-normal"][0]
+    whole: Any = np.int64(4)
+    assert gj.SkewNormalEffects(whole) == LAWS["skew-normal"][0]
