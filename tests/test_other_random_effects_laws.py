@@ -162,7 +162,7 @@ def test_a_skewed_law_and_its_mirror_image():
         **model,
         data=to_right,
         random_effects_law=gj.SkewNormalEffects(8),
-        initial_values={"beta": [0.5, 0.7], "D": [[0.01]], "phi": [-0.7]},
+        initial_values={"beta": [0.5, 0.7], "D": [[0.01]], "phi": [-1.0]},
     )
     np.testing.assert_allclose(started.llf, right.llf, atol=1e-5)
     eta = right.predict(kind="mean_subject").to_numpy()

@@ -82,26 +82,32 @@ class CustomEffects(Prior):
 
     @property
     def reach(self) -> float:  # type: ignore[override]
+        """Where the density has fallen to nothing."""
         return self.numbers.reach
 
     @property
     def step(self) -> float:  # type: ignore[override]
+        """Steps of a trapezoidal rule that has the law exactly."""
         return self.numbers.step
 
     @property
     def peaks(self) -> tuple[float, ...]:
+        """Where the density is largest."""
         return self.numbers.peaks
 
     @property
     def skewness(self) -> float:  # type: ignore[override]
+        """Of the random effect."""
         return self.numbers.skewness
 
     @property
     def excess_kurtosis(self) -> float:  # type: ignore[override]
+        """Of the random effect; 0 for a normal law."""
         return self.numbers.excess_kurtosis
 
     @property
     def text(self) -> str:
+        """The law as a summary shows it."""
         return f"{self.name} (skewness {self.skewness:.2f}, excess kurtosis {self.excess_kurtosis:.2f})"
 
     def __repr__(self) -> str:

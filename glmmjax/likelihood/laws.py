@@ -80,6 +80,7 @@ class StudentTEffects(Prior):
 
     @property
     def excess_kurtosis(self) -> float:  # type: ignore[override]
+        """Of a random effect; infinite for 4 degrees of freedom or fewer."""
         return 6.0 / (self.df - 4.0) if self.df > 4.0 else math.inf
 
     @property

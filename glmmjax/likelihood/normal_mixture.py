@@ -114,28 +114,34 @@ class NormalMixtureEffects(Prior):
 
     @property
     def reach(self) -> float:  # type: ignore[override]
+        """Where the density has fallen to nothing."""
         return max(abs(m) + _FAR * s for m, s in zip(self.standard_means, self.standard_sds, strict=True))
 
     @property
     def step(self) -> float:  # type: ignore[override]
+        """Steps of a trapezoidal rule that has the law exactly."""
         return min(0.3, 0.7 * min(self.standard_sds))
 
     @property
     def peaks(self) -> tuple[float, ...]:
+        """Where the density is largest."""
         return tuple(sorted(set(self.standard_means)))
 
     @property
     def skewness(self) -> float:  # type: ignore[override]
+        """Of the random effect."""
         of_components = zip(self.weights, self.standard_means, self.standard_sds, strict=True)
         return sum(w * (m**3 + 3.0 * m * s * s) for w, m, s in of_components)
 
     @property
     def excess_kurtosis(self) -> float:  # type: ignore[override]
+        """Of the random effect; 0 for a normal law."""
         of_components = zip(self.weights, self.standard_means, self.standard_sds, strict=True)
         return sum(w * (m**4 + 6.0 * (m * s) ** 2 + 3.0 * s**4) for w, m, s in of_components) - 3.0
 
     @property
     def text(self) -> str:
+        """The law as a summary shows it."""
         return (
             f"mixture of {len(self.weights)} normal components (skewness {self.skewness:.2f}, excess kurtosis {self.excess_kurtosis:.2f})"
         )

@@ -31,7 +31,7 @@ class Prior(abc.ABC):
 
     has_linear_gradient: ClassVar[bool] = False  # whether it is a matrix times u; moments of the nodes then give sums over nodes
     is_log_concave: ClassVar[bool] = True
-    is_symmetric: ClassVar[bool] = True  # whether u and -u have the same law
+    is_symmetric: ClassVar[bool] = True  # u and -u have the same law; others are for one effect, with moments by a rule over all of the law
     most_effects: ClassVar[int] = 2  # random effects that the law and its rules take
     reach: ClassVar[float]  # along one axis, the density is below 1e-15 of its peak further from 0 than this
     step: ClassVar[float] = 0.3  # steps with which a trapezoidal rule along one axis has the law exactly, to rounding

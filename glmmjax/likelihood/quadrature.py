@@ -113,8 +113,8 @@ def first_method(prior: Prior | None) -> str:
 
 
 def moment_rule(n_points: int, q: int, prior: Prior) -> Rule:
-    """The rule of fixed length for moments of random effects given outcomes; one that sees heavy tails, or several peaks, of the law."""
-    if prior.peaks:
+    """The rule of fixed length for moments of random effects given outcomes; one that sees heavy tails of the law, or all of its shape."""
+    if not prior.is_symmetric:
         return wide_trapezoid.wide_trapezoid(max(n_points, _WIDE_POINTS), q, prior)
     if prior.tail_df is None or q not in _LEAST_POINTS:
         return gauss_hermite.tensor_rule(n_points, q, prior)

@@ -83,6 +83,7 @@ class SkewNormalEffects(Prior):
 
     @property
     def reach(self) -> float:  # type: ignore[override]
+        """Where the density has fallen to nothing."""
         return (_FAR + abs(self._mean)) / self._scale
 
     @property
@@ -92,14 +93,17 @@ class SkewNormalEffects(Prior):
 
     @property
     def skewness(self) -> float:  # type: ignore[override]
+        """Of the random effect."""
         return 0.5 * (4.0 - math.pi) * (self._mean / self._scale) ** 3
 
     @property
     def excess_kurtosis(self) -> float:  # type: ignore[override]
+        """Of the random effect; 0 for a normal law."""
         return 2.0 * (math.pi - 3.0) * (self._mean / self._scale) ** 4
 
     @property
     def text(self) -> str:
+        """The law as a summary shows it."""
         return f"skew-normal, shape {self.shape:g} (skewness {self.skewness:.2f}, excess kurtosis {self.excess_kurtosis:.2f})"
 
     def log_density(self, u: Any) -> Any:

@@ -182,7 +182,7 @@ def test_the_log_likelihood_and_its_gradient_agree_with_dense_integration(family
 
 
 def test_a_rule_around_one_mode_misses_the_other_peak():
-    """Why such a law has a rule of its own: whatever the number of nodes, they stand around one peak."""
+    """Why such a law has a rule of its own: nodes around one peak reach another one only where that is near."""
     law, density = LAWS["narrow"]
     data = rows_of()
     design, params = problem_of("binomial", data)
@@ -193,14 +193,12 @@ def test_a_rule_around_one_mode_misses_the_other_peak():
         return abs(float(log_likelihood_by_rule(at, design.clusters, design.family, quadrature.fixed(1, law), law)) - exact)
 
     assert error(Quadrature(11)) > 0.01
-    assert error(Quadrature(95, TRAPEZOID)) > 0.1
     assert error(Quadrature(159, WIDE_TRAPEZOID)) < 1e-8
 
 
-@pytest.mark.parametrize("name", ["mixture", "custom"])
-def test_the_gradient_of_a_fit_is_that_of_the_public_function(name):
+def test_the_gradient_of_a_fit_is_that_of_the_public_function():
     """Block by block with a padded rule, and its derivative, the Hessian."""
-    law = LAWS[name][0]
+    law = LAWS["custom"][0]
     design, params = problem_of("binomial")
     buckets, rule = design.clusters.buckets, padded_wide(63, 1, law)
 
@@ -224,9 +222,8 @@ def test_moments_of_random_effects_agree_with_dense_integration(family, law):
     rule = moment_rule(31, 1, law)
     given = conditional(params(jnp.asarray(BETA), jnp.array([[SD]])), design.clusters, design.family, rule, prior=law)
     total, first, second = (integrals(family, density, data, power=power) for power in range(3))
-    atol = 1e-6 if law.peaks else 1e-3  # Gauss-Hermite with 31 points of a skewed law
-    np.testing.assert_allclose(conditional_means(given, rule)[0], first / total, atol=atol)
-    np.testing.assert_allclose(conditional_covariances(given, rule)[0, 0], second / total - (first / total) ** 2, atol=atol)
+    np.testing.assert_allclose(conditional_means(given, rule)[0], first / total, atol=1e-6)
+    np.testing.assert_allclose(conditional_covariances(given, rule)[0, 0], second / total - (first / total) ** 2, atol=1e-6)
 
 
 @pytest.mark.parametrize("start", [-3.0, 0.0, 3.0])

@@ -1,6 +1,6 @@
 """Draws of random effects from their distribution given outcomes. Each is one of 32 candidates, chosen by its weight (``t_proposals``).
 
-A law with several peaks has draws from the nodes of its rule (``node_draws``): candidates around one mode would miss another.
+A law that is not symmetric has draws from the nodes of its rule (``node_draws``): candidates around one mode would miss another, or a tail.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def _of_bucket(problem: Problem, theta: Array, keys: Array, number: int, bucket:
         block, place = block_and_place
         f, start = integrand(params, block, problem.family, problem.prior), jnp.zeros((q, block.shape[-1]), theta.dtype)
         at = lambda key: jax.random.fold_in(jax.random.fold_in(key, number), place)  # noqa: E731
-        if problem.prior.peaks:
+        if not problem.prior.is_symmetric:
             rule = moment_rule(1, q, problem.prior)
             given = block_conditional(params, block, start, problem.family, rule, problem.prior)[1]
             return jax.lax.map(lambda key: drawn_from_nodes(at(key), f, given, rule, 1)[0], keys)

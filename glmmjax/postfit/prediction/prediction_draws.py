@@ -174,7 +174,7 @@ def _effects(problem: Problem, n_points: int, draws: DrawSettings, thetas: Theta
     slopes, (post, given) = jax.jacfwd(mean, has_aux=True)(thetas.centre)
     params = problem.layout.params(thetas.centre)
     f = integrand(params, block.bucket, problem.family, problem.prior)
-    u = drawn_from_nodes(key, f, given, rule, draws.n) if problem.prior.peaks else _by_candidates(key, f, post, draws.n)
+    u = _by_candidates(key, f, post, draws.n) if problem.prior.is_symmetric else drawn_from_nodes(key, f, given, rule, draws.n)
     return jnp.einsum("ac,mcb->mab", params.chol, u) + jnp.einsum("abp,mp->mab", slopes, thetas.moves)
 
 
