@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, ClassVar
 
 import jax
@@ -66,7 +66,7 @@ class CustomEffects(Prior):
     most_effects: ClassVar[int] = 1
 
     def __init__(self, log_density: Callable[..., Any], *, name: str = "custom", ends: Sequence[float] | None = None):
-        if not callable(log_density):
+        if not callable(log_density) or not isinstance(log_density, Hashable):
             raise ArgumentError(f"CustomEffects(log_density={shown(log_density)}) must be a function g(u), the log density of one number.")
         if not isinstance(name, str) or not name.strip():
             raise ArgumentError(f"CustomEffects(name={shown(name)}) must be a text, which tables call the law.")

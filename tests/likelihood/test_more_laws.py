@@ -13,6 +13,7 @@ import scipy.stats
 
 import glmmjax as gj
 from glmmjax.errors import ArgumentError
+from glmmjax.estimation.xla.tokens import NotStorable, token
 from glmmjax.likelihood.block_sums import start_modes, value_and_gradient
 from glmmjax.likelihood.conditional import conditional, conditional_covariances, conditional_means
 from glmmjax.likelihood.covariance import Deviation
@@ -285,6 +286,20 @@ def test_a_custom_law_is_equal_by_its_function():
     assert gj.CustomEffects(gumbel, name="Gumbel") == LAWS["custom"][0]
     assert hash(gj.CustomEffects(gumbel, name="Gumbel")) == hash(LAWS["custom"][0])
     assert gj.CustomEffects(lambda u: gumbel(u), name="Gumbel") != LAWS["custom"][0]
+
+
+def test_the_program_store_tells_custom_laws_apart_by_their_code():
+    narrow, wide = (gj.CustomEffects(lambda u, s=s: -0.5 * (u / s) ** 4, name="a") for s in (1.0, 2.0))
+    again = gj.CustomEffects(lambda u, s=2.0: -0.5 * (u / s) ** 4, name="a")
+    assert token(narrow) != token(wide)
+    assert token(wide) == token(again)
+
+    class Opaque:
+        def __call__(self, u):
+            return -u * u
+
+    with pytest.raises(NotStorable):
+        token(gj.CustomEffects(Opaque()))
 
 
 @pytest.mark.parametrize(
