@@ -21,13 +21,16 @@ if TYPE_CHECKING:
     from glmmjax.design.stream.source import stream as stream
     from glmmjax.estimation.fit import fit_params as fit_params
     from glmmjax.estimation.many.fits import fit_params_many as fit_params_many
+    from glmmjax.likelihood.custom_law import CustomEffects as CustomEffects
     from glmmjax.likelihood.laws import StudentTEffects as StudentTEffects
     from glmmjax.likelihood.log_density import log_density as log_density
     from glmmjax.likelihood.marginal import cluster_log_likelihoods as cluster_log_likelihoods
     from glmmjax.likelihood.marginal import log_likelihood as log_likelihood
+    from glmmjax.likelihood.normal_mixture import NormalMixtureEffects as NormalMixtureEffects
     from glmmjax.likelihood.parameter_priors import Priors as Priors
     from glmmjax.likelihood.params import Params as Params
     from glmmjax.likelihood.sharding import shard_clusters as shard_clusters
+    from glmmjax.likelihood.skew_normal import SkewNormalEffects as SkewNormalEffects
     from glmmjax.loading import load as load
     from glmmjax.many.entry import fit_many as fit_many
     from glmmjax.model import mixed_model as mixed_model
@@ -57,6 +60,9 @@ _HOMES = {
     "Options": "options",
     "Params": "likelihood.params",
     "Priors": "likelihood.parameter_priors",
+    "CustomEffects": "likelihood.custom_law",
+    "NormalMixtureEffects": "likelihood.normal_mixture",
+    "SkewNormalEffects": "likelihood.skew_normal",
     "StudentTEffects": "likelihood.laws",
     "StudentTPenalty": "options",
     "anova": "results",
@@ -87,12 +93,15 @@ _HOMES = {
 }
 
 __all__ = [
+    "CustomEffects",
     "ManyFits",
     "MixedModelResults",
     "NeuralMixedModel",
+    "NormalMixtureEffects",
     "Options",
     "Params",
     "Priors",
+    "SkewNormalEffects",
     "StudentTEffects",
     "StudentTPenalty",
     "anova",

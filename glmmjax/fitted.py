@@ -15,7 +15,7 @@ from glmmjax.estimation.maximum import Maximum
 from glmmjax.estimation.objective import Problem
 from glmmjax.estimation.padding import Padding, padding
 from glmmjax.likelihood.clusters import from_clusters, to_clusters
-from glmmjax.likelihood.covariance import lower_factor
+from glmmjax.likelihood.covariance import Deviation, lower_factor
 from glmmjax.likelihood.params import Params, layout_of
 from glmmjax.likelihood.prior import Prior, StandardNormal
 from glmmjax.likelihood.quadrature import GAUSS_HERMITE, METHODS, Quadrature
@@ -23,6 +23,9 @@ from glmmjax.options import Options, StudentTPenalty
 from glmmjax.request import FitRequest, RuleRequest
 
 __all__ = ["FittedModel", "check_rows_count_once", "fitted_model", "has_same_parameters", "modes_in_blocks", "padding_of", "problem_of"]
+
+
+_HOW_MANY = {1: "one", 2: "two"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,7 +98,8 @@ def problem_of(design: Design, penalty: StudentTPenalty | None, law: Prior | Non
     """
     if law is not None:
         _check_law(design, law)
-    layout = layout_of(design.family, design.predictor_sizes, design.covariance)
+    structure = design.covariance if law is None or law.is_symmetric else Deviation()
+    layout = layout_of(design.family, design.predictor_sizes, structure)
     is_intercept = tuple(name == "Intercept" for name in design.fixed_names) if penalty else ()
     return Problem(design.family, layout, penalty, is_intercept, law or StandardNormal(design.n_upper, bool(design.factors)))
 
@@ -107,13 +111,12 @@ def _check_law(design: Design, law: Prior) -> None:
         how = "leave it out: their law is normal"
     elif design.group_name is None or not design.random_names:
         what, how = "no random effects", "add some, random='~ 1 | id', or leave it out"
-    elif q > 2:  # the only rule for more, Gauss-Hermite, does not see such tails, nor that it has missed them
-        what, how = f"{q} of them", "take two at most, or leave it out: their law is normal"
+    elif q > law.most_effects:  # no rule for more sees heavy tails, skewness or several peaks, nor that it has missed them
+        what, how = f"{q} of them", f"take {_HOW_MANY[law.most_effects]} at most, or leave it out: their law is normal"
     else:
         return
-    raise ArgumentError(
-        f"random_effects_law={law!r} is for one or two random effects of one grouping factor, and this model has {what}; {how}."
-    )
+    most = "one random effect" if law.most_effects == 1 else "one or two random effects"
+    raise ArgumentError(f"random_effects_law={law!r} is for {most} of one grouping factor, and this model has {what}; {how}.")
 
 
 def padding_of(fitted: FittedModel) -> Padding:
@@ -123,7 +126,7 @@ def padding_of(fitted: FittedModel) -> Padding:
 
 def fitted_model(request: FitRequest, design: Design, problem: Problem, maximum: Maximum) -> FittedModel:
     """The record of a fit, with the lower factor of D and its diagonal non-negative, whatever root of D was fitted."""
-    layout, structure, method = problem.layout, design.covariance, maximum.convergence.method
+    layout, structure, method = problem.layout, problem.layout.covariance, maximum.convergence.method
     theta, hessian = maximum.theta, maximum.hessian
     root = root_of(structure, theta[layout.random])
     chol, rotation = lower_factor(root)

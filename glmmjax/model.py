@@ -83,13 +83,15 @@ def mixed_model(
     covariance : structure of D for one set of random effects: ``"unstructured"`` (default), ``"diagonal"`` (as ``||``),
         ``"compound_symmetry"`` (one variance, one correlation), ``"ar1"`` (one variance, correlation ``r^|i - j|`` in the order of the
         columns: ``random="~ 0 + C(visit) | id"`` has one effect a visit).
-    random_effects_law : law of the random effects, such as ``StudentTEffects(df=4)`` for tails heavier than normal ones; None for N(0, D).
-        D is the covariance matrix under every law. For one or two random effects of one grouping factor.
+    random_effects_law : law of the random effects; None for N(0, D). ``StudentTEffects(df=4)`` has tails heavier than normal ones, for one
+        or two random effects of one grouping factor; ``SkewNormalEffects``, ``NormalMixtureEffects`` and ``CustomEffects`` are for one. D
+        is the covariance matrix under every law.
     penalized : True for Student's t penalties (mean 0, scale 1, 3 degrees of freedom) on all fixed effects but the intercept,
         or a ``StudentTPenalty``.
     n_agq : quadrature points per random effect, 1 is Laplace's method; exactly this rule is used. None (or ``"auto"``) begins with 11 for
         one or two random effects, 7 for three, 5, 3 and 1 for four, five and more, and takes finer rules until the log-likelihood moves by
-        less than ``options.quadrature_tolerance`` and no estimate by more than .02 standard errors. Crossed factors take 1.
+        less than ``options.quadrature_tolerance`` and no estimate by more than .02 standard errors. Crossed factors take 1, and laws under
+        which posteriors can have several peaks 15 or more.
     correction : for crossed factors ``"importance"``, which maximises the log-likelihood by importance sampling, with ``options.n_draws``
         draws; None (default) maximises that by Laplace's method. ``fit.convergence.laplace_error`` is the error of the latter.
     initial_values : a ``Params``, or a dict of ``beta`` (p,) and ``D`` (q, q), with ``phi`` (free scale) and ``gamma`` where the
@@ -179,7 +181,7 @@ def maximised(design: Design, request: FitRequest, previous: FittedModel | None,
     # where a pass over the rows shows that there is no maximum, no finer rule is asked for one
     is_separated = blocks is None and problem.penalty is None and by_one_column(problem.family, design.clusters.buckets) is not None
     rule = request.rule_for(design.factors)
-    quadrature, is_exact = rule.quadrature(q, design.n_upper), rule.is_exact or is_separated
+    quadrature, is_exact = rule.quadrature(q, design.n_upper, request.random_effects_law), rule.is_exact or is_separated
     place = placement(request.mesh, None if blocks is not None else quadrature.n_points**q * padded_rows(design.clusters.buckets))
     if place.device is not None:
         design = dataclasses.replace(design, rows=jax.device_put(design.rows, place.device))

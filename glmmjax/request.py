@@ -22,7 +22,7 @@ from glmmjax.likelihood.gauss_hermite import check_n_agq
 from glmmjax.likelihood.laws import LAWS
 from glmmjax.likelihood.params import Params
 from glmmjax.likelihood.prior import Prior
-from glmmjax.likelihood.quadrature import Quadrature
+from glmmjax.likelihood.quadrature import Quadrature, first_method
 from glmmjax.options import Options, StudentTPenalty, default_n_agq
 from glmmjax.progress import Watch
 from glmmjax.values import shown
@@ -40,6 +40,7 @@ FIT: dict[str, Kind] = {
     "devices": Judged("None, the name or number of devices, or a list of them"),
     "progress": Judged("True, False, or a function of a record"),
 }
+_WIDE_POINTS, _LEAST_WIDE_POINTS = 63, 15  # of a rule that goes over the whole law: the first, and the fewest
 _MOST_NODES = 200_000  # largest size of a rule; each node is evaluated for every row
 
 
@@ -59,14 +60,16 @@ class RuleRequest:
         """Whether exactly this rule was asked for."""
         return self.n_points is not None
 
-    def quadrature(self, q: int, n_upper: int = 0) -> Quadrature:
-        """The rule to begin with, for ``q`` random effects, ``n_upper`` of them of the upper of two levels.
+    def quadrature(self, q: int, n_upper: int = 0, law: Prior | None = None) -> Quadrature:
+        """The rule to begin with, for ``q`` random effects, ``n_upper`` of them of the upper of two levels; ``law`` None is the normal one.
 
         Raises
         ------
         ArgumentError
-            When they make too many nodes.
+            When they make too many nodes, or too few for the law.
         """
+        if law is not None and law.peaks:
+            return self._over_all_of(law)
         n_agq = default_n_agq(max(n_upper, q - n_upper)) if self.n_points is None else self.n_points
         if n_agq**q > _MOST_NODES:
             raise ArgumentError(
@@ -74,6 +77,15 @@ class RuleRequest:
                 f"{_MOST_NODES:,} are allowed. Take fewer points (n_agq=1 is Laplace's method) or fewer random effects."
             )
         return Quadrature(n_agq)
+
+    def _over_all_of(self, law: Prior) -> Quadrature:
+        n_agq = _WIDE_POINTS if self.n_points is None else self.n_points
+        if n_agq < _LEAST_WIDE_POINTS:
+            raise ArgumentError(
+                f"n_agq={n_agq} is too few for the law {law.text}, whose posteriors can have several peaks: a rule goes over all of it. "
+                f"Take {_LEAST_WIDE_POINTS} points or more, or leave n_agq out."
+            )
+        return Quadrature(n_agq, first_method(law))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

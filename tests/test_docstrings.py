@@ -19,7 +19,7 @@ from glmmjax.neural.result import NeuralFit
 mpl.use("Agg")
 
 # records that public functions return or take, beside the public names themselves
-RECORDS = (gj.Params, gj.Priors, gj.Options, gj.StudentTEffects, gj.StudentTPenalty)
+RECORDS = (gj.Params, gj.Priors, gj.Options, gj.SkewNormalEffects, gj.StudentTEffects, gj.StudentTPenalty)
 
 
 def public_names() -> Iterator[tuple[str, Any]]:

@@ -18,6 +18,7 @@ from jax.experimental.compilation_cache import compilation_cache
 
 import glmmjax as gj
 from glmmjax.errors import ConvergenceWarning, DesignWarning, GlmmError
+from glmmjax.likelihood.laws import LAWS
 from tests.test_docstrings import functions, public_names
 
 mpl.use("Agg")
@@ -128,6 +129,8 @@ def sound(name: str, receivers: dict, argument: str = "") -> dict:
         "cr_setup": {"y": pd.Categorical(["a", "b", "c"], ordered=True)},
         "cr_marg_probs": {"eta": np.zeros((2, 2))},
         "load": {"path": "nosuch.glmm"},
+        "NormalMixtureEffects": {"weights": (0.5, 0.5), "means": (0.0, 1.0), "sds": (1.0, 1.0)},
+        "CustomEffects": {"log_density": lambda u: -u * u},
         "load_neural": {"folder": "nosuch", "apply": NETWORK["apply"], "init_params": NETWORK["init_params"]},
         "load_predictor": {"path": "nosuch.glmmpred"},
         "MixedModelResults.export_predictor": {"path": "fit.glmmpred", "n_draws": 100},
@@ -174,7 +177,7 @@ def sound(name: str, receivers: dict, argument: str = "") -> dict:
 def classes() -> dict:
     """What users make themselves: settings, penalties and families."""
     found = {name: value for name, value in public_names() if inspect.isclass(value)}
-    return {name: kind for name, kind in found.items() if name.startswith(("families.", "Options", "StudentTEffects", "StudentTPenalty"))}
+    return {name: kind for name, kind in found.items() if name.startswith(("families.", "Options", "StudentTPenalty")) or name in LAWS}
 
 
 def arguments() -> list[tuple[str, str]]:

@@ -133,7 +133,7 @@ class SearchColumns:
         changes = self._by_entry @ rotation
         first, second = _derivatives(chol, changes)
         moved[where], slope[where, where] = _free(structure, chol), _free(structure, first).T
-        return _Moved(moved, slope, np.moveaxis(_free(structure, second), -1, 0), rotation)
+        return _Moved(moved, slope, np.moveaxis(_free(structure, second), -1, 0), rotation if structure.turns else np.eye(q))
 
 
 def search_columns(problem: Problem, buckets: tuple[Bucket, ...], unit: float | None = None) -> SearchColumns | None:

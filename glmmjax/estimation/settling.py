@@ -22,7 +22,7 @@ from glmmjax.estimation.judgement import (
     n_effects,
 )
 from glmmjax.estimation.second_starts import second_starts
-from glmmjax.likelihood.quadrature import GAUSS_HERMITE, SINH_TRAPEZOID, TRAPEZOID, Quadrature
+from glmmjax.likelihood.quadrature import GAUSS_HERMITE, SINH_TRAPEZOID, TRAPEZOID, WIDE_TRAPEZOID, Quadrature
 from glmmjax.options import Options
 
 __all__ = ["SAME", "next_rule", "settled"]
@@ -31,6 +31,7 @@ _MOST_NODES = 7_000  # of a rule that is taken of itself
 _GAUSS_HERMITE_STEPS = 2  # finer rules of this kind; where a posterior is skewed, more of them do not settle either
 _NESTED_STEPS = 4  # of two levels, which have no other method
 _TRAPEZOIDS = {1: (31, 47, 95), 2: (21, 31, 47)}  # points of the rules that come after them, by the number of effects
+_WIDE_TRAPEZOIDS = (95, 159)  # the same of a law whose first rule goes over all of it
 SAME = 1e-6  # difference of log-likelihoods of one maximum
 
 
@@ -105,6 +106,8 @@ def _refined(found: Settled, ends: list[Settled], options: Options, report: Repo
 def _gauss_hermite(found: Settled, q: int, max_agq: int) -> list[Quadrature]:
     """Finer rules, in the order in which they are tried; where nothing is finite, another method finds nothing."""
     quadrature, rules = found.quadrature, []
+    if quadrature.method != GAUSS_HERMITE:  # a law for which these are not sound
+        return []
     steps = _NESTED_STEPS if found.whole.settings.problem.prior.n_upper else _GAUSS_HERMITE_STEPS
     for _ in range(0 if found.code is Code.NOT_FINITE else steps):
         quadrature = Quadrature(min(quadrature.finer(q).n_points, max_agq))
@@ -115,15 +118,15 @@ def _gauss_hermite(found: Settled, q: int, max_agq: int) -> list[Quadrature]:
 
 def _trapezoids(found: Settled) -> tuple[int, ...]:
     """Points of the trapezoidal rules for the model; none where their bounds, those of one level, do not apply."""
+    if found.quadrature.method == WIDE_TRAPEZOID:
+        return _WIDE_TRAPEZOIDS
     return () if found.whole.settings.problem.prior.n_upper else _TRAPEZOIDS.get(n_effects(found.whole), ())
 
 
 def _by_trapezoids(found: Settled, ends: list[Settled], options: Options, report: Report) -> Settled:
     """The maximum by the first trapezoidal rule that settles; each begins where the one before has ended."""
     best, near = found, found
-    # bounds between which a heavy tail has fallen by a cut would be too far apart
-    method = TRAPEZOID if found.whole.settings.problem.prior.tail_df is None else SINH_TRAPEZOID
-    ladder = [Quadrature(n, method) for n in _trapezoids(found) if n <= options.max_agq]
+    ladder = [Quadrature(n, _method(found)) for n in _trapezoids(found) if n <= options.max_agq]
     for quadrature in ladder:
         if is_settled(best.judgement, options):
             break
@@ -140,6 +143,14 @@ def _by_trapezoids(found: Settled, ends: list[Settled], options: Options, report
         else:  # a rule this coarse may have no maximum here
             near = near._replace(n_evaluations=moved.n_evaluations)
     return best
+
+
+def _method(found: Settled) -> str:
+    """The method that comes after the first one."""
+    if found.quadrature.method == WIDE_TRAPEZOID:
+        return WIDE_TRAPEZOID
+    # bounds between which a heavy tail has fallen by a cut would be too far apart
+    return TRAPEZOID if found.whole.settings.problem.prior.tail_df is None else SINH_TRAPEZOID
 
 
 def _least_wrong(before: Settled, after: Settled, rules: list[Quadrature], options: Options, report: Report) -> Settled:

@@ -10,7 +10,9 @@ The data and the model:
 - ``structure``: what every covariance structure answers
 - ``covariance``: the structures of D, and their names
 - ``prior``: what a law of the random effects answers, and the normal one
-- ``laws``: the others
+- ``laws``: Student's t, and all others by name
+- ``skew_normal``, ``normal_mixture``, ``custom_law``: three of them
+- ``law_numbers``: constant and moments of a law that is known as a function only
 - ``model_rows``: linear predictors
 
 The integral of a block of clusters:
@@ -21,7 +23,7 @@ The integral of a block of clusters:
 - ``modes``: its maximum
 - ``posterior``: its mode and scale
 - ``rule``: what an integration rule is
-- ``gauss_hermite``, ``trapezoid``, ``sinh_trapezoid``: the rules
+- ``gauss_hermite``, ``trapezoid``, ``sinh_trapezoid``, ``wide_trapezoid``: the rules
 - ``quadrature``: a rule by its method and number of points
 - ``outcome_derivatives``: rules of differentiation that reach continuous outcomes
 - ``node_sums``: sums over the nodes, with their derivatives

@@ -22,6 +22,7 @@ __all__ = [
     "Autoregressive",
     "BlockDiagonal",
     "CompoundSymmetry",
+    "Deviation",
     "canonical",
     "diagonal",
     "lower_factor",
@@ -99,6 +100,24 @@ class BlockDiagonal(Structure):
 
     def _positions(self) -> tuple[list[int], list[int]]:
         return [r for r, _ in self.entries], [c for _, c in self.entries]
+
+
+@dataclasses.dataclass(frozen=True)
+class Deviation(BlockDiagonal):
+    """One random effect whose law is not symmetric: L is the absolute value of the free number, so that it never turns the law round.
+
+    The log-likelihood of a centred law has no slope in the standard deviation at 0, so that it stays smooth there in the free number.
+    """
+
+    sizes: tuple[int, ...] = (1,)
+
+    turns: ClassVar[bool] = False
+
+    def factor(self, free: Array) -> Array:
+        return super().factor(jnp.where(free < 0, -free, free))
+
+    def pull_back(self, free: Array, slope: Array) -> Array:
+        return jnp.where(free < 0, -1.0, 1.0) * self.free(slope)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Laws of the random effects beside the normal one, which a user may choose."""
+"""Student's t law of the random effects, and the registry of all laws beside the normal one, which a user may choose."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ import jax.numpy as jnp
 from jax import Array
 
 from glmmjax.errors import ArgumentError
+from glmmjax.likelihood.custom_law import CustomEffects
+from glmmjax.likelihood.normal_mixture import NormalMixtureEffects
 from glmmjax.likelihood.prior import Prior
+from glmmjax.likelihood.skew_normal import SkewNormalEffects
 from glmmjax.likelihood.small_matrices import Matrix, symmetric
 from glmmjax.values import shown
 
@@ -76,6 +79,11 @@ class StudentTEffects(Prior):
         return self.df
 
     @property
+    def excess_kurtosis(self) -> float:  # type: ignore[override]
+        """Of a random effect; infinite for 4 degrees of freedom or fewer."""
+        return 6.0 / (self.df - 4.0) if self.df > 4.0 else math.inf
+
+    @property
     def text(self) -> str:
         """The law as a summary shows it."""
         return f"Student's t, {self.df:g} degrees of freedom"
@@ -109,4 +117,4 @@ class StudentTEffects(Prior):
         return (self.df + len(u)) / (self.df - 2.0 + (u * u).sum(0))
 
 
-LAWS: dict[str, type[Prior]] = {law.__name__: law for law in (StudentTEffects,)}
+LAWS: dict[str, type[Prior]] = {law.__name__: law for law in (StudentTEffects, SkewNormalEffects, NormalMixtureEffects, CustomEffects)}

@@ -17,7 +17,7 @@ from jax import Array
 
 from glmmjax.likelihood.outcome_derivatives import define_jvp
 from glmmjax.likelihood.row_derivatives import log_joint_derivatives
-from glmmjax.likelihood.rows import Integrand, from_first_lane
+from glmmjax.likelihood.rows import Integrand, from_first_lane, log_joint
 from glmmjax.likelihood.small_matrices import Matrix, cholesky, solve_cholesky
 
 __all__ = ["NewtonStep", "Peak", "find_peak", "search"]
@@ -98,7 +98,22 @@ def _search(f: Integrand, start: Array) -> Array:
         step = jnp.stack(solve_cholesky(cholesky(hessian), gradient))
         return NewtonStep(value, step, (step * jnp.stack(gradient)).sum(0))
 
-    return search(newton, start) if start.shape[0] else start
+    if not start.shape[0]:
+        return start
+    found = search(newton, start)
+    return _highest(f, newton, found) if f.prior.peaks else found
+
+
+def _highest(f: Integrand, newton: Callable[[Array], NewtonStep], found: Array) -> Array:
+    """The highest of ``found`` (q, B) and the modes that searches from each peak of the law come to."""
+
+    def compare(best: tuple[Array, Array], peak: Array) -> tuple[tuple[Array, Array], None]:
+        other = search(newton, jnp.full_like(found, peak))
+        value = log_joint(f, other)
+        is_higher = value > best[1]  # not where it is NaN
+        return (jnp.where(is_higher, other, best[0]), jnp.where(is_higher, value, best[1])), None
+
+    return jax.lax.scan(compare, (found, log_joint(f, found)), jnp.asarray(f.prior.peaks, found.dtype))[0][0]
 
 
 def search(newton: Callable[[Array], NewtonStep], start: Array) -> Array:

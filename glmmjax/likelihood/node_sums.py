@@ -141,12 +141,12 @@ def _sum_over_nodes_jvp(count, primals, tangents):
 
 
 def _finite_far_out(f: Integrand, u: Array, p: Array, derivatives: Any) -> Any:
-    """``derivatives`` of the rows; of a law with heavy tails, with 0 where they overflow and do not count.
+    """``derivatives`` of the rows; of a law whose nodes are far apart, with 0 where they overflow and do not count.
 
     Its nodes lie where exp of a predictor overflows. A density is 0 there, and the node has no weight; or, such as that of a zero under
     inflation, it has come to a limit, and its derivative, which is computed as 0 times infinity, is 0.
     """
-    if f.prior.tail_df is None:
+    if not f.prior.has_far_nodes:
         return derivatives
     is_far = (jnp.abs(at(f.x, u)) > _FAR).any((0, 1))
     is_lost = lambda leaf: (p == 0) | (is_far & ~jnp.isfinite(leaf))  # noqa: E731

@@ -25,7 +25,7 @@ from glmmjax.likelihood.model_rows import ModelRows, phi_of_rows, predictors_at,
 from glmmjax.likelihood.params import Params
 from glmmjax.likelihood.prior import STANDARD_NORMAL, Prior
 
-__all__ = ["population_average", "population_mean", "population_probabilities"]
+__all__ = ["grid_half", "population_average", "population_mean", "population_probabilities"]
 
 _MOST_SHIFT = 12.0  # a log link moves the weight up by the standard deviation of the predictor, so the grid reaches further by as much
 _STEP = {1: 0.3, 2: 0.4}  # by dimension, in units of the predictor's standard deviation, or of 1 where that is smaller
@@ -156,8 +156,9 @@ def _sum_over_grid(prior: Prior, function: Callable[[Array, Array], Any], eta: A
     """Weighted mean over the grid of ``function``, which takes predictors (E, n) and the node z (d,) where they hold."""
     d = directions.shape[1]
     spread = jnp.nan_to_num(jax.lax.stop_gradient(jnp.abs(directions).max((0, 2), initial=0.0)))
-    half = prior.reach + jnp.minimum(spread, _MOST_SHIFT)
-    to_each_side = jnp.minimum(jnp.ceil(half * jnp.maximum(spread, 1.0) / _STEP[d]), _MOST_POINTS[d])
+    half = grid_half(prior, spread)
+    steps_per_unit = jnp.maximum(jnp.maximum(spread, 1.0) / _STEP[d], 1.0 / prior.step if d == 1 else 0.0)
+    to_each_side = jnp.minimum(jnp.ceil(half * steps_per_unit), _MOST_POINTS[d])
     step, counts = half / to_each_side, (2 * to_each_side + 1).astype(jnp.int32)
 
     def add(index: Array, total: Any) -> Any:
@@ -172,6 +173,16 @@ def _sum_over_grid(prior: Prior, function: Callable[[Array, Array], Any], eta: A
         return jax.lax.cond(((z / half) ** 2).sum() <= 1.0 + 1e-6, with_node, lambda: total)  # the corners of the grid have no weight
 
     return _weighted_mean(add, counts, function, eta, d)
+
+
+def grid_half(prior: Prior, spread: Any) -> Any:
+    """How far out the grid goes along one axis, for predictors with the standard deviation ``spread``."""
+    return prior.reach + jnp.minimum(spread, _MOST_SHIFT) * _widening(prior)
+
+
+def _widening(prior: Prior) -> float:
+    """By how much a log link moves the weight further out than under the standard normal law: as the square of the widths of its tails."""
+    return (prior.reach / STANDARD_NORMAL.reach) ** 2
 
 
 def _weighted_mean(add: Callable[[Array, Any], Any], counts: Array, function: Callable[[Array, Array], Any], eta: Array, d: int) -> Any:
@@ -215,11 +226,13 @@ def _rule(n_dimensions: int, prior: Prior) -> tuple[np.ndarray, np.ndarray]:
     """Nodes (K, d) and weights (K,), which sum to 1; corners whose weight is nothing beside the largest are left out."""
     if prior.tail_df is not None:
         return _rule_of_tails(n_dimensions, prior)
-    half, step = prior.reach + _FIXED_SHIFT[n_dimensions], _FIXED_STEP[n_dimensions]
+    half = prior.reach + _FIXED_SHIFT[n_dimensions] * _widening(prior)
+    step = min(_FIXED_STEP[n_dimensions], 0.5 * prior.step if n_dimensions == 1 else math.inf)
     points = np.arange(-half, half + step / 2, step)
     nodes = np.stack(np.meshgrid(*[points] * n_dimensions, indexing="ij"), axis=-1).reshape(-1, n_dimensions)
     nodes = nodes[(nodes**2).sum(1) <= half**2]
-    weights = np.exp(prior.log_density(nodes.T))
+    with jax.enable_x64(True), jax.ensure_compile_time_eval():
+        weights = np.exp(np.asarray(prior.log_density(nodes.T)))
     return nodes, weights / weights.sum()
 
 

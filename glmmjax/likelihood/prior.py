@@ -31,7 +31,12 @@ class Prior(abc.ABC):
 
     has_linear_gradient: ClassVar[bool] = False  # whether it is a matrix times u; moments of the nodes then give sums over nodes
     is_log_concave: ClassVar[bool] = True
+    is_symmetric: ClassVar[bool] = True  # u and -u have the same law; others are for one effect, with moments by a rule over all of the law
+    most_effects: ClassVar[int] = 2  # random effects that the law and its rules take
     reach: ClassVar[float]  # along one axis, the density is below 1e-15 of its peak further from 0 than this
+    step: ClassVar[float] = 0.3  # steps with which a trapezoidal rule along one axis has the law exactly, to rounding
+    skewness: ClassVar[float] = 0.0  # of one random effect
+    excess_kurtosis: ClassVar[float] = 0.0  # the same; infinity where it has no fourth moment
 
     @property
     def n_upper(self) -> int:
@@ -56,6 +61,19 @@ class Prior(abc.ABC):
         faster than any power.
         """
         return None
+
+    @property
+    def peaks(self) -> tuple[float, ...]:
+        """Where the density is largest, of a law of one random effect under which a posterior can have several modes; () for others.
+
+        No rule around one mode is sound for such a law: ``quadrature`` takes one that goes over all of it.
+        """
+        return ()
+
+    @property
+    def has_far_nodes(self) -> bool:
+        """Whether its rules have nodes so far out that densities overflow there."""
+        return self.tail_df is not None or bool(self.peaks)
 
     @abc.abstractmethod
     def log_density(self, u: Any) -> Any:

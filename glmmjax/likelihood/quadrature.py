@@ -9,19 +9,33 @@ import dataclasses
 from collections.abc import Callable
 from typing import NamedTuple, cast
 
-from glmmjax.likelihood import gauss_hermite, sinh_trapezoid, trapezoid
+from glmmjax.likelihood import gauss_hermite, sinh_trapezoid, trapezoid, wide_trapezoid
 from glmmjax.likelihood.levels import CrossedRule, NestedRule
 from glmmjax.likelihood.prior import STANDARD_NORMAL, Prior
 from glmmjax.likelihood.rule import Rule
 
-__all__ = ["GAUSS_HERMITE", "IMPORTANCE", "LAPLACE", "METHODS", "SINH_TRAPEZOID", "TRAPEZOID", "Method", "Quadrature", "moment_rule"]
+__all__ = [
+    "GAUSS_HERMITE",
+    "IMPORTANCE",
+    "LAPLACE",
+    "METHODS",
+    "SINH_TRAPEZOID",
+    "TRAPEZOID",
+    "WIDE_TRAPEZOID",
+    "Method",
+    "Quadrature",
+    "first_method",
+    "moment_rule",
+]
 
 GAUSS_HERMITE = "adaptive Gauss-Hermite quadrature rule"
 LAPLACE = "Laplace's method for the random effects of all levels together"
 IMPORTANCE = "Laplace's method, corrected by importance sampling"
 TRAPEZOID = "trapezoidal rule between bounds where the log joint has fallen by a cut"
 SINH_TRAPEZOID = "trapezoidal rule in the inverse hyperbolic sine, for heavy tails"
-_LEAST_POINTS = {1: 95, 2: 31}  # of this rule, for moments of random effects, by the number of random effects
+WIDE_TRAPEZOID = "trapezoidal rule over the whole law, for posteriors with several peaks"
+_LEAST_POINTS = {1: 95, 2: 31}  # of the rule for heavy tails, for moments of random effects, by the number of random effects
+_WIDE_POINTS = 159  # of that over the whole law, for the same
 
 
 class Method(NamedTuple):
@@ -45,6 +59,7 @@ METHODS: dict[str, Method] = {
     GAUSS_HERMITE: Method(gauss_hermite.tensor_rule, gauss_hermite.padded_rule, gauss_hermite.finer, gauss_hermite.judges),
     TRAPEZOID: Method(trapezoid.trapezoid, trapezoid.padded_trapezoid, trapezoid.finer, trapezoid.judges),
     SINH_TRAPEZOID: Method(sinh_trapezoid.sinh_trapezoid, sinh_trapezoid.padded_sinh, sinh_trapezoid.finer, sinh_trapezoid.judges),
+    WIDE_TRAPEZOID: Method(wide_trapezoid.wide_trapezoid, wide_trapezoid.padded_wide, wide_trapezoid.finer, wide_trapezoid.judges),
 }
 
 
@@ -92,8 +107,15 @@ class Quadrature:
         return cast(Rule, NestedRule(*(make(self.n_points, size, prior) for size in (prior.n_upper, q - prior.n_upper))))
 
 
+def first_method(prior: Prior | None) -> str:
+    """The method of the rule that a fit begins with, and of any that a number of points asks for; None is a normal law."""
+    return WIDE_TRAPEZOID if prior is not None and prior.peaks else GAUSS_HERMITE
+
+
 def moment_rule(n_points: int, q: int, prior: Prior) -> Rule:
-    """The rule of fixed length for moments of random effects given outcomes; one that sees heavy tails where the law has them."""
+    """The rule of fixed length for moments of random effects given outcomes; one that sees heavy tails of the law, or all of its shape."""
+    if not prior.is_symmetric:
+        return wide_trapezoid.wide_trapezoid(max(n_points, _WIDE_POINTS), q, prior)
     if prior.tail_df is None or q not in _LEAST_POINTS:
         return gauss_hermite.tensor_rule(n_points, q, prior)
     return sinh_trapezoid.sinh_trapezoid(max(n_points, _LEAST_POINTS[q]), q, prior)

@@ -23,9 +23,11 @@ class Structure(abc.ABC):
     Class attributes
     ----------------
     fewest : smallest number of random effects that the structure makes sense for.
+    turns : whether some of its free vectors have the same D and another L, as those of other signs do.
     """
 
     fewest: ClassVar[int] = 1
+    turns: ClassVar[bool] = True
 
     @property
     @abc.abstractmethod

@@ -16,7 +16,7 @@ from glmmjax.model import refit
 from glmmjax.neural.files import MODEL_FILE, read_network
 from glmmjax.neural.result import NeuralFit
 from glmmjax.results import MixedModelResults
-from glmmjax.storage import read_fit
+from glmmjax.storage import OwnParts, read_fit
 
 __all__ = ["load_neural"]
 
@@ -76,5 +76,5 @@ def load_neural(
     place = Path(folder)
     saved = read_network(place, init_params)
     with jax.enable_x64(True):
-        fitted = read_fit(place / MODEL_FILE, family, caller_namespace() if trust else None)
+        fitted = read_fit(place / MODEL_FILE, OwnParts(family, None), caller_namespace() if trust else None)
     return NeuralFit(saved.network, MixedModelResults(fitted, refit), saved.history, saved.columns, apply)

@@ -6,7 +6,7 @@
 - ``estimates``: coefficients with intervals
 - ``many``: one coefficient in many fits
 - ``population``: effects along covariates
-- ``prediction``: random effects by size
+- ``prediction``: random effects by size, and their density
 - ``quantities``: what axes say of a mean
 - ``refitting``: influence of the clusters
 - ``resampling``: permutation tests, power

@@ -1,4 +1,4 @@
-"""Caterpillar plots: the random effects of all clusters in the order of their size, with intervals."""
+"""Caterpillar plots: the random effects of all clusters in the order of their size, with intervals; and the density of one of them."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ import numpy as np
 
 from glmmjax.errors import ArgumentError
 from glmmjax.fitted import FittedModel
-from glmmjax.plots.axes import axes
+from glmmjax.plots.axes import COLOURS, axes
+from glmmjax.postfit.prediction.effects_density import effect_density
 from glmmjax.postfit.prediction.random_effects import levels_of_effects, random_effects_intervals
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["plot_random_effects"]
+__all__ = ["plot_random_effects", "plot_random_effects_density"]
 
 _LABELLED = 5  # at each end of a plot without labels on its axis
 _MOST_LABELS = 40  # clusters whose labels can be read side by side
@@ -30,13 +31,8 @@ def plot_random_effects(
     ArgumentError
         For an ``effect`` that the model does not have, and as ``random_effects_intervals``.
     """
-    names = fitted.design.random_names
-    if effect is None and names:
-        effect = names[0]
-    if effect not in names:
-        known = f"choose one of {', '.join(map(repr, names))}" if names else "the model has none"
-        raise ArgumentError(f"effect={effect!r} is no random effect of the model; {known}.")
-    found, k = random_effects_intervals(fitted, kind, level), names.index(effect)
+    names, k = fitted.design.random_names, _place(fitted, effect)
+    effect, found = names[k], random_effects_intervals(fitted, kind, level)
     at = next(at for at in levels_of_effects(fitted.design) if k in range(len(names))[at.place])
     group, clusters, first = at.name, at.labels, at.first
     order = np.argsort(found.estimate[first, k], kind="stable")
@@ -52,6 +48,40 @@ def plot_random_effects(
         _label_ends(ax, clusters[order], lower, upper)
     ax.set_ylabel(f"{effect}: {'conditional mode' if kind == 'mode' else 'posterior mean'}, {100 * level:g} % interval")
     return ax
+
+
+def plot_random_effects_density(fitted: FittedModel, effect: str | None = None, ax: Axes | None = None) -> Axes:
+    """Draw the density of one random effect; the arguments are those of ``MixedModelResults.plot_random_effects_density``.
+
+    Raises
+    ------
+    ArgumentError
+        For an ``effect`` that the model does not have, and as ``effect_density``.
+    """
+    k = _place(fitted, effect)
+    found = effect_density(fitted, k)
+    ax = axes(ax, figsize=(6.4, 4.0))
+    bins = np.histogram_bin_edges(found.modes, "auto").tolist()
+    ax.hist(found.modes, bins=bins, density=True, color="0.85", edgecolor="0.65", label=f"conditional modes of {len(found.modes)} clusters")
+    ax.plot(found.at, found.law, color="black", linewidth=1.8, label=f"law: {fitted.problem.prior.text.partition(' (')[0]}")
+    ax.plot(found.at, found.posterior, color=COLOURS[1], linewidth=1.8, linestyle="--", label="mean of posterior densities")
+    ax.set_xlabel(f"{fitted.design.random_names[k]}, deviation from the mean over clusters")
+    ax.set_ylabel("density")
+    ax.set_ylim(bottom=0.0)
+    ax.margins(x=0.0)
+    ax.legend(frameon=False, fontsize=9, loc="lower left", bbox_to_anchor=(0.0, 1.0))  # above: a curve may go anywhere
+    return ax
+
+
+def _place(fitted: FittedModel, effect: str | None) -> int:
+    """The number of the random effect with this name; None is the first."""
+    names = fitted.design.random_names
+    if effect is None and names:
+        return 0
+    if effect not in names:
+        known = f"choose one of {', '.join(map(repr, names))}" if names else "the model has none"
+        raise ArgumentError(f"effect={effect!r} is no random effect of the model; {known}.")
+    return names.index(effect)
 
 
 def _label_ends(ax: Axes, labels: Any, lower: np.ndarray, upper: np.ndarray) -> None:

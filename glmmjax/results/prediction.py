@@ -126,6 +126,40 @@ class Prediction:
         """
         return plots.plot_random_effects(self.fitted_model, effect, level, kind, ax)
 
+    @takes(effect=Maybe(Text("the name of a random effect")), ax=AXES)
+    def plot_random_effects_density(self, effect: str | None = None, ax: Axes | None = None) -> Axes:
+        r"""The density of a random effect: that of its law at the estimates, beside what the clusters say of it.
+
+        A histogram of the conditional modes, which are drawn towards 0 and lie closer together than the law, and the mean of the posterior
+        densities of the clusters, :math:`m^{-1} \sum_i p(b \mid y_i)`, which estimates the law where the model is right. Where both bend
+        away from the law, another one (``random_effects_law``) may suit the clusters better. Where a cluster has few rows, both follow the
+        law that was taken, whatever it is, and say little.
+
+        Parameters
+        ----------
+        effect : name of the random effect, as in ``random_effects``; the first when not given.
+        ax : matplotlib Axes to draw on; a new figure when not given.
+
+        Returns
+        -------
+        matplotlib Axes
+
+        Raises
+        ------
+        ArgumentError
+            For an ``effect`` that the model does not have or whose standard deviation is 0, and for several grouping factors.
+        RowsNotKeptError
+            For a fit of a stream.
+
+        Examples
+        --------
+        >>> fit = gj.mixed_model("y ~ sex * time", random="~ 1 | id", data=gj.datasets.load_intro_binomial(), family="binomial")
+        >>> ax = fit.plot_random_effects_density()
+        >>> [text.get_text() for text in ax.get_legend().get_texts()]
+        ['conditional modes of 100 clusters', 'law: normal', 'mean of posterior densities']
+        """
+        return plots.plot_random_effects_density(self.fitted_model, effect, ax)
+
     @takes(
         newdata=Maybe(TABLE),
         newdata2=Maybe(Container("a DataFrame, or a dict of columns; kind='marginal' and scale='link' go by name")),

@@ -10,7 +10,7 @@ import dataclasses
 import os
 import warnings
 from collections.abc import Iterator, Mapping
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
 
 import jax
 import numpy as np
@@ -23,18 +23,34 @@ from glmmjax.design.levels import cluster_columns
 from glmmjax.errors import ArgumentError, DesignError, DesignWarning, FormulaError, GlmmError, StorageError
 from glmmjax.estimation.convergence import Code, Convergence, LaplaceError
 from glmmjax.fitted import FittedModel, problem_of
+from glmmjax.likelihood.prior import Prior
 from glmmjax.request import FitRequest
 from glmmjax.storage.archive import read_archive, write_archive
 from glmmjax.storage.columns import decode_column, decode_index, encode_column, encode_index
 from glmmjax.storage.families import decode_family, encode_family
 from glmmjax.storage.fingerprint import fingerprint, is_like
+from glmmjax.storage.laws import decode_law, encode_law
 from glmmjax.storage.streamed import LostRows, decode_streamed, encode_streamed
 from glmmjax.storage.values import Arrays, decode, encode
 
-__all__ = ["read_fit", "save_fit"]
+__all__ = ["OwnParts", "read_fit", "save_fit"]
 
+_LAW = "random_effects_law"
 _APART = ("data", "family", "progress")  # arguments with a place of their own in the document
 _ESTIMATES = ("quadrature", "theta", "params", "information", "log_likelihood", "objective", "modes", "is_singular", "options")
+
+
+class OwnParts(NamedTuple):
+    """What users write themselves, or what stands in its place.
+
+    Attributes
+    ----------
+    family : of the outcome
+    law : of the random effects
+    """
+
+    family: Any
+    law: Prior | None
 
 
 def save_fit(fitted: FittedModel, path: str | os.PathLike[str]) -> None:
@@ -49,7 +65,7 @@ def save_fit(fitted: FittedModel, path: str | os.PathLike[str]) -> None:
     request, design = fitted.request, fitted.design
     given = {field.name: _plain(field.name, getattr(request, field.name)) for field in dataclasses.fields(FitRequest)}
     document: dict[str, Any] = {
-        "call": {name: None if name in _APART else encode(value, arrays, f"the argument {name}") for name, value in given.items()},
+        "call": {name: _encoded(name, value, arrays) for name, value in given.items()},
         "progress": request.progress is True,
         "family": encode_family(request.family),
         "estimates": {name: encode(getattr(fitted, name), arrays, name) for name in _ESTIMATES},
@@ -67,11 +83,18 @@ def save_fit(fitted: FittedModel, path: str | os.PathLike[str]) -> None:
     write_archive(path, document, arrays)
 
 
-def read_fit(path: str | os.PathLike[str], family: Any, env: Mapping[str, Any] | None) -> FittedModel:
+def _encoded(name: str, value: Any, arrays: Arrays) -> Any:
+    if name == _LAW:
+        return encode_law(value, arrays)
+    return None if name in _APART else encode(value, arrays, f"the argument {name}")
+
+
+def read_fit(path: str | os.PathLike[str], own: OwnParts, env: Mapping[str, Any] | None) -> FittedModel:
     """The record of the fit in the file ``path``.
 
     Parameters
     ----------
+    own : what its user has written, which is in no file.
     env : what names in its formulas mean that are no columns; None for a file that is not trusted, whose formulas may have nothing but
         columns and what ``allow_list`` names.
 
@@ -80,7 +103,7 @@ def read_fit(path: str | os.PathLike[str], family: Any, env: Mapping[str, Any] |
     StorageError
         For a file that is no fit, is damaged, or was written by a later version.
     ArgumentError
-        For a ``family`` that is missing or not wanted.
+        For a ``family`` or a law of the random effects that is missing or not wanted.
     FormulaError
         For a name in a formula that is no column and not in ``env``, and for a formula that is not allowed.
     DesignError
@@ -89,7 +112,9 @@ def read_fit(path: str | os.PathLike[str], family: Any, env: Mapping[str, Any] |
     document, arrays = read_archive(path)
     text = str(path)
     try:
-        return _fitted(document, arrays, decode_family(document["family"], family, text), env, text)
+        family = decode_family(document["family"], own.family, text)
+        law = decode_law(document["call"].pop(_LAW, None), own.law, arrays, text)
+        return _fitted(document, arrays, OwnParts(family, law), env, text)
     except FormulaError as error:
         hint = (
             ""
@@ -103,11 +128,12 @@ def read_fit(path: str | os.PathLike[str], family: Any, env: Mapping[str, Any] |
         raise StorageError(f"load({text!r}): the file is damaged ({type(error).__name__}: {str(error)[:200]}).") from None
 
 
-def _fitted(document: dict[str, Any], arrays: Arrays, family: Any, env: Mapping[str, Any] | None, path: str) -> FittedModel:
+def _fitted(document: dict[str, Any], arrays: Arrays, own: OwnParts, env: Mapping[str, Any] | None, path: str) -> FittedModel:
     streamed = document.get("streamed")
     data: Any = Stream(LostRows(path), 1, None) if streamed else _frame(document, arrays)
     given = {name: decode(value, arrays) for name, value in document["call"].items()}
-    request = FitRequest(**{**given, "family": family, "data": data, "progress": document["progress"]})
+    apart = {"family": own.family, _LAW: own.law, "data": data, "progress": document["progress"]}
+    request = FitRequest(**{**given, **apart})
     if env is None:
         _check_code(document, request, arrays)
         env = {}

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from glmmjax.errors import ArgumentError
+from glmmjax.likelihood.custom_law import CustomEffects
 from glmmjax.likelihood.laws import LAWS
 from glmmjax.likelihood.params import Params
 from glmmjax.likelihood.quadrature import Quadrature
@@ -21,7 +22,8 @@ __all__ = ["Arrays", "decode", "encode"]
 
 Arrays = list[np.ndarray]
 
-_RECORDS: dict[str, type[Any]] = {"Options": Options, "StudentTPenalty": StudentTPenalty, "Quadrature": Quadrature, **LAWS}
+_LAWS = {name: law for name, law in LAWS.items() if law is not CustomEffects}  # ``laws`` has that one
+_RECORDS: dict[str, type[Any]] = {"Options": Options, "StudentTPenalty": StudentTPenalty, "Quadrature": Quadrature, **_LAWS}
 
 
 def encode(value: Any, arrays: Arrays, what: str) -> Any:

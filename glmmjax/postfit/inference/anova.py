@@ -199,7 +199,7 @@ def _not_comparable(smaller: FittedModel, larger: FittedModel) -> str:
     if smaller.problem.family.plain != larger.problem.family.plain and not n_limits(smaller, larger):
         return f"No test: the families or links differ ({family_text(smaller)} and {family_text(larger)}), so the models are not nested."
     with_effects = [fit for fit in (smaller, larger) if fit.design.random_names]
-    if len({fit.problem.prior.text for fit in with_effects}) > 1:
+    if len({fit.request.random_effects_law for fit in with_effects}) > 1:
         return (
             f"No test: the laws of the random effects differ ({smaller.problem.prior.text} and {larger.problem.prior.text}), so the models "
             "are not nested; compare their AIC."

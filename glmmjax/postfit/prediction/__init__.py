@@ -3,7 +3,9 @@
 - ``discrete``: Probabilities of single values of a discrete outcome, from the family's log density
 - ``dynamic_predictor``: An exported program of dynamic predictions, called with arrays
 - ``dynamic_program``: Dynamic predictions as one program of arrays, and its export
+- ``effects_density``: The density of a random effect by its law, and by the posteriors of the clusters
 - ``jit_by_work``: Compilation by the amount of work: fast compiling for small predictions, fast programs for large ones
+- ``node_draws``: Draws of one random effect given outcomes, from the nodes of a rule
 - ``posterior_draws``: Draws of random effects from their distribution given outcomes
 - ``predict``: Predictions of rows at the estimates
 - ``prediction_draws``: Quantiles of new outcomes, from draws

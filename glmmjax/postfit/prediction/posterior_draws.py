@@ -1,4 +1,7 @@
-"""Draws of random effects from their distribution given outcomes. Each is one of 32 candidates, chosen by its weight (``t_proposals``)."""
+"""Draws of random effects from their distribution given outcomes. Each is one of 32 candidates, chosen by its weight (``t_proposals``).
+
+A law that is not symmetric has draws from the nodes of its rule (``node_draws``): candidates around one mode would miss another, or a tail.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,11 @@ from jax import Array
 from glmmjax.estimation.objective import Problem
 from glmmjax.estimation.xla.program import as_program
 from glmmjax.likelihood.clusters import Bucket, ClusterData, to_clusters
+from glmmjax.likelihood.conditional import block_conditional
 from glmmjax.likelihood.posterior import Posterior, posterior
+from glmmjax.likelihood.quadrature import moment_rule
 from glmmjax.likelihood.rows import Integrand, from_first_lane, integrand
+from glmmjax.postfit.prediction.node_draws import drawn_from_nodes
 from glmmjax.postfit.prediction.t_proposals import log_weight, t_draws
 
 __all__ = ["posterior_draws"]
@@ -42,11 +48,16 @@ def _of_bucket(problem: Problem, theta: Array, keys: Array, number: int, bucket:
 
     def of_block(block_and_place: tuple[Bucket, Array]) -> Array:
         block, place = block_and_place
-        f = integrand(params, block, problem.family, problem.prior)
-        post = posterior(f, jnp.zeros((q, block.shape[-1]), theta.dtype))
+        f, start = integrand(params, block, problem.family, problem.prior), jnp.zeros((q, block.shape[-1]), theta.dtype)
+        at = lambda key: jax.random.fold_in(jax.random.fold_in(key, number), place)  # noqa: E731
+        if not problem.prior.is_symmetric:
+            rule = moment_rule(1, q, problem.prior)
+            given = block_conditional(params, block, start, problem.family, rule, problem.prior)[1]
+            return jax.lax.map(lambda key: drawn_from_nodes(at(key), f, given, rule, 1)[0], keys)
+        post = posterior(f, start)
 
         def one(key: Array) -> Array:
-            return _resampled(f, post, jax.random.fold_in(jax.random.fold_in(key, number), place))
+            return _resampled(f, post, at(key))
 
         return jax.lax.map(one, keys)
 

@@ -25,9 +25,11 @@ from glmmjax.fitted import FittedModel, padding_of
 from glmmjax.likelihood.conditional import block_conditional, conditional_means
 from glmmjax.likelihood.model_rows import ModelRows, predictors_at, random_part
 from glmmjax.likelihood.params import Params
+from glmmjax.likelihood.posterior import Posterior
 from glmmjax.likelihood.quadrature import moment_rule
-from glmmjax.likelihood.rows import from_first_lane, integrand
+from glmmjax.likelihood.rows import Integrand, from_first_lane, integrand
 from glmmjax.postfit.prediction.jit_by_work import sized
+from glmmjax.postfit.prediction.node_draws import drawn_from_nodes
 from glmmjax.postfit.prediction.predict import IntervalSettings, Request, in_chunks
 from glmmjax.postfit.prediction.row_blocks import MOST_ROWS, BlockRows, rows_by_bucket
 from glmmjax.postfit.prediction.subjects import posterior_points
@@ -167,18 +169,23 @@ def _effects(problem: Problem, n_points: int, draws: DrawSettings, thetas: Theta
     def mean(theta: Array) -> tuple[Array, Any]:
         params = problem.layout.params(theta)
         post, given = block_conditional(params, block.bucket, block.start, problem.family, rule, problem.prior)
-        return jnp.tensordot(params.chol, conditional_means(given, rule), 1), post
+        return jnp.tensordot(params.chol, conditional_means(given, rule), 1), (post, given)
 
-    slopes, post = jax.jacfwd(mean, has_aux=True)(thetas.centre)
-    f = integrand(problem.layout.params(thetas.centre), block.bucket, problem.family, problem.prior)
+    slopes, (post, given) = jax.jacfwd(mean, has_aux=True)(thetas.centre)
+    params = problem.layout.params(thetas.centre)
+    f = integrand(params, block.bucket, problem.family, problem.prior)
+    u = _by_candidates(key, f, post, draws.n) if problem.prior.is_symmetric else drawn_from_nodes(key, f, given, rule, draws.n)
+    return jnp.einsum("ac,mcb->mab", params.chol, u) + jnp.einsum("abp,mp->mab", slopes, thetas.moves)
+
+
+def _by_candidates(key: Array, f: Integrand, post: Posterior, n: int) -> Array:
+    """(M, q, B) draws of u, resampled from as many candidates."""
     for_normal, for_scale, for_choice = jax.random.split(key, 3)
-    z = t_draws(for_normal, for_scale, f, (draws.n, q))
+    z = t_draws(for_normal, for_scale, f, (n, len(post.mode)))
     level = from_first_lane(f.observed, jax.random.uniform(for_choice, z.shape[-1:], z.dtype))
     weights = jax.nn.softmax(jax.lax.map(lambda z: log_weight(f, post.at(z), z), z), axis=0)
     chosen = _resampled(weights, level)
-    u = jax.vmap(post.at)(jnp.take_along_axis(z, chosen[:, None], axis=0))
-    params = problem.layout.params(thetas.centre)
-    return jnp.einsum("ac,mcb->mab", params.chol, u) + jnp.einsum("abp,mp->mab", slopes, thetas.moves)
+    return jax.vmap(post.at)(jnp.take_along_axis(z, chosen[:, None], axis=0))
 
 
 def _resampled(weights: Array, level: Array) -> Array:
