@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from glmmjax.results import anova as anova
     from glmmjax.results import compare_models as compare_models
     from glmmjax.results import cross_validate as cross_validate
+    from glmmjax.results import nonparametric_effects as nonparametric_effects
     from glmmjax.results import permutation_test as permutation_test
     from glmmjax.results import pool as pool
     from glmmjax.results import power as power
@@ -84,6 +85,7 @@ _HOMES = {
     "make_design": "design.builder",
     "marginal_loss": "neural.loss",
     "mixed_model": "model",
+    "nonparametric_effects": "results",
     "permutation_test": "results",
     "pool": "results",
     "power": "results",
@@ -126,6 +128,7 @@ __all__ = [
     "make_design",
     "marginal_loss",
     "mixed_model",
+    "nonparametric_effects",
     "permutation_test",
     "pool",
     "power",

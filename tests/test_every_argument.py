@@ -100,6 +100,7 @@ def receivers():
     fit = gj.mixed_model(**MODEL)
     made = [fit, fit.bootstrap(2), fit.influence(), fit.marginal_coefs(), fit.quantile_residuals(20), fit.summary()]
     made += [gj.fit_many(**MANY), gj.permutation_test(fit, "x", 3), gj.cross_validate(fit), gj.power(fit, {"x": 0.5}, n_sim=2)]
+    made += [gj.nonparametric_effects(fit)]
     made += [gj.make_design(**{name: value for name, value in MODEL.items() if name != "n_agq"})]
     network = gj.NeuralMixedModel("y ~ x + sex", "~ 1 | id", "poisson", n_agq=11)
     made += [network, network.fit(**NETWORK)]
@@ -125,6 +126,7 @@ def sound(name: str, receivers: dict, argument: str = "") -> dict:
         "pool": {"fits": [fit, fit]},
         "anova": {"fit0": fit, "fit1": fit, "n": 2},
         "power": {"fit": fit, "effects": {"x": 0.5}, "n_sim": 2},
+        "nonparametric_effects": {"fit": fit},
         "permutation_test": {"fit": fit, "term": "x", "n_permutations": 2},
         "cr_setup": {"y": pd.Categorical(["a", "b", "c"], ordered=True)},
         "cr_marg_probs": {"eta": np.zeros((2, 2))},

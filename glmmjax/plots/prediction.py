@@ -10,12 +10,13 @@ from glmmjax.errors import ArgumentError
 from glmmjax.fitted import FittedModel
 from glmmjax.plots.axes import COLOURS, axes
 from glmmjax.postfit.prediction.effects_density import effect_density
-from glmmjax.postfit.prediction.random_effects import levels_of_effects, random_effects_intervals
+from glmmjax.postfit.prediction.random_effects import levels_of_effects, random_effects, random_effects_intervals
+from glmmjax.postfit.refitting.nonparametric_law import NonparametricLaw
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["plot_random_effects", "plot_random_effects_density"]
+__all__ = ["plot_random_effects", "plot_random_effects_density", "plot_support"]
 
 _LABELLED = 5  # at each end of a plot without labels on its axis
 _MOST_LABELS = 40  # clusters whose labels can be read side by side
@@ -70,6 +71,27 @@ def plot_random_effects_density(fitted: FittedModel, effect: str | None = None, 
     ax.set_ylim(bottom=0.0)
     ax.margins(x=0.0)
     ax.legend(frameon=False, fontsize=9, loc="lower left", bbox_to_anchor=(0.0, 1.0))  # above: a curve may go anywhere
+    return ax
+
+
+def plot_support(fitted: FittedModel, law: NonparametricLaw, ax: Axes | None = None) -> Axes:
+    """Draw the points of a nonparametric law and their probabilities; see ``NonparametricEffects.plot``."""
+    ax = axes(ax, figsize=(6.4, 4.0))
+    inner = law.support[~law.at_end] if not law.at_end.all() else law.support
+    ax.vlines(law.support, 0.0, law.masses, color="black", linewidth=2.5, label=f"nonparametric law, {len(law.support)} points")
+    modes = random_effects(fitted)[:, 0]
+    ax.plot(modes, np.zeros(len(modes)), "|", color=COLOURS[1], markersize=9, clip_on=False, label="conditional modes of the fit")
+    ax.set_xlabel(f"{fitted.design.random_names[0]}, deviation from the mean over clusters")
+    ax.set_ylabel("probability")
+    ax.set_ylim(bottom=0.0)
+    low, high = min(inner.min(), modes.min()), max(inner.max(), modes.max())
+    margin = 0.08 * (high - low) or 1.0
+    ax.set_xlim(low - margin, high + margin)
+    for point, mass in zip(law.support[law.at_end], law.masses[law.at_end], strict=True):
+        ax.annotate(
+            f"{mass:.3f} runs off", (0.02 if point < low else 0.98, 0.93), xycoords="axes fraction", ha="left" if point < low else "right"
+        )
+    ax.legend(frameon=False, fontsize=9, loc="lower left", bbox_to_anchor=(0.0, 1.0))
     return ax
 
 

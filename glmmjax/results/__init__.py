@@ -6,6 +6,7 @@
 - ``inference``: Wald and score tests
 - ``comparison``: ``anova``, ``compare_models``
 - ``cross_validation``: ``cross_validate``
+- ``nonparametric``: ``nonparametric_effects``
 - ``permutation``: ``permutation_test``
 - ``pooling``: ``pool``
 - ``power_analysis``: ``power``
@@ -35,6 +36,8 @@ from glmmjax.results.influence import InfluenceResults as InfluenceResults
 from glmmjax.results.many import ManyFits as ManyFits
 from glmmjax.results.marginal_coefs import MarginalCoefsResults as MarginalCoefsResults
 from glmmjax.results.mixed_model import MixedModelResults as MixedModelResults
+from glmmjax.results.nonparametric import NonparametricEffects as NonparametricEffects
+from glmmjax.results.nonparametric import nonparametric_effects as nonparametric_effects
 from glmmjax.results.permutation import PermutationTestResults as PermutationTestResults
 from glmmjax.results.permutation import permutation_test as permutation_test
 from glmmjax.results.pooling import pool as pool

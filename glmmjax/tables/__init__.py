@@ -10,6 +10,7 @@
 - ``population``: marginal coefficients, means, contrasts, effects
 - ``checking``: simulations, residual tests, scores
 - ``refitting``: influence and the bootstrap
+- ``nonparametric``: a nonparametric law of a random effect
 - ``resampling``: permutation tests, cross-validation, power
 - ``many``: many fits of one model
 - ``tidy``: tidy, glance, augment

@@ -7,5 +7,7 @@
 - ``influence``: How much each cluster moves the estimates: the fit without it, exactly or by one Newton step
 - ``drawn_clusters``: Data sets of clusters drawn with replacement, with outcomes of their own
 - ``refit_tests``: Wald statistics of many refits
+- ``support_masses``: The masses of given points of support that maximise the likelihood of a mixture
+- ``nonparametric_law``: The law of a random effect left free: nonparametric maximum likelihood
 - ``bootstrap_limits``: Confidence limits from bootstrap draws: percentile, basic, and bias-corrected and accelerated (BCa)
 """
