@@ -94,6 +94,8 @@ OUTSIDE: dict[str, set[str]] = {
     "neural": {"jax", "numpy", "optax", "scipy"},
     "postfit": {"jax", "numpy"},
     "postfit/inference/pooling": {"numpy", "scipy"},
+    "postfit/refitting/nonparametric_law": {"jax", "numpy", "scipy"},
+    "postfit/refitting/support_masses": {"numpy", "scipy"},
     "postfit/checking/residual_tests": {"numpy", "scipy"},
     "postfit/uncertainty/p_values": {"numpy", "scipy"},
     "postfit/uncertainty/multiple_comparisons": {"numpy", "scipy"},

@@ -92,13 +92,13 @@ def plot_calibration(fitted: FittedModel, settings: SimulationSettings, n_bins: 
     ax.plot([0, 1], [0, 1], color="0.5", linewidth=1.0, linestyle="--", label="observed = predicted")
     ax.vlines(found.predicted, found.lower, found.upper, color="0.75", linewidth=6, label="95 % of simulated")
     ax.plot(found.predicted, found.observed, color="black", marker="o", markersize=5, linewidth=1.0, label="observed")
-    event, shown = outcome_text(fitted), _shown_part(found.predicted, found.lower, found.upper, found.observed)
+    event, shown = outcome_text(fitted), _shown_part((found.predicted, found.lower, found.upper, found.observed))
     ax.set(xlim=shown, ylim=shown, aspect="equal", xlabel=f"Predicted {event}, population average", ylabel="Observed share")
     ax.legend(loc="upper left", frameon=False)
     return ax
 
 
-def _shown_part(*shares: np.ndarray) -> tuple[float, float]:
+def _shown_part(shares: tuple[np.ndarray, ...]) -> tuple[float, float]:
     """The part of (0, 1) to show: up to the largest share where all are below one half, from the smallest where all are above."""
     least, most = (float(end(np.concatenate(shares))) for end in (np.min, np.max))
     return (1.0 - 1.15 * (1.0 - least) if 0.5 < least < 1.0 else 0.0), (1.15 * most if 0.0 < most < 0.5 else 1.0)

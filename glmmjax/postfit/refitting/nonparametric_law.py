@@ -77,7 +77,7 @@ class NonparametricLaw(NamedTuple):
         return self.gap < _LARGEST_GAP and self.decrement < _LARGEST_DECREMENT
 
 
-class _Rows(NamedTuple):
+class _FittedRows(NamedTuple):
     """The rows of a fit."""
 
     columns: ModelRows
@@ -96,7 +96,7 @@ class _Point(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class _Search:
+class _LawSearch:
     """What stays the same in a search.
 
     Attributes
@@ -108,7 +108,7 @@ class _Search:
     """
 
     problem: Problem
-    rows: _Rows
+    rows: _FittedRows
     scale: np.ndarray
     covariance: np.ndarray
     near: float
@@ -164,7 +164,7 @@ def _check(fitted: FittedModel) -> None:
     check_is_maximum(fitted, what)
 
 
-def _search(fitted: FittedModel) -> tuple[_Search, int | None]:
+def _search(fitted: FittedModel) -> tuple[_LawSearch, int | None]:
     """What the search needs; and the coefficient of the random effect's own column, which is held while the support moves."""
     layout, design = fitted.problem.layout, fitted.design
     sd, mode = abs(float(fitted.params.chol[0, 0])), float(np.abs(random_effects(fitted)).max())
@@ -180,11 +180,11 @@ def _search(fitted: FittedModel) -> tuple[_Search, int | None]:
         scale[held] = 0.0
     outcome = own_outcome(fitted)
     y = outcome[0] if len(outcome) == 1 else outcome
-    rows = _Rows(columns, y, row_counts(fitted), own_clusters(fitted), cluster_weights(design.clusters))
-    return _Search(fitted.problem, rows, scale, covariance, near, _FAR * near), held
+    rows = _FittedRows(columns, y, row_counts(fitted), own_clusters(fitted), cluster_weights(design.clusters))
+    return _LawSearch(fitted.problem, rows, scale, covariance, near, _FAR * near), held
 
 
-def _with_masses(search: _Search, theta: np.ndarray, candidates: np.ndarray, are_coarse: bool) -> _Point:
+def _with_masses(search: _LawSearch, theta: np.ndarray, candidates: np.ndarray, are_coarse: bool) -> _Point:
     """The points that get a mass. On a coarse grid neighbours stand for one point between them."""
     order = np.argsort(candidates)
     apart = np.diff(candidates[order], prepend=-np.inf) > _SAME * search.near
@@ -197,7 +197,7 @@ def _with_masses(search: _Search, theta: np.ndarray, candidates: np.ndarray, are
     return _Point(theta, np.bincount(group, masses[kept] * points[kept]) / total, np.log(total / total.sum()))
 
 
-def _climbed(search: _Search, at: _Point) -> _Point:
+def _climbed(search: _LawSearch, at: _Point) -> _Point:
     """Coefficients, points and masses moved together to the next maximum."""
     from scipy.optimize import minimize  # loading it takes longer than a fit
 
@@ -219,7 +219,7 @@ def _climbed(search: _Search, at: _Point) -> _Point:
     return point(end.x)
 
 
-def _joined(search: _Search, at: _Point) -> _Point:
+def _joined(search: _LawSearch, at: _Point) -> _Point:
     """The points in their order; those that have come together are one, and those that need no mass are left out."""
     order = np.argsort(at.support)
     support, masses = at.support[order], np.exp(at.log_masses - np.logaddexp.reduce(at.log_masses))[order]
@@ -236,7 +236,7 @@ def _peaks(points: np.ndarray, slopes: np.ndarray) -> np.ndarray:
     return points[(walled[1:-1] >= walled[:-2]) & (walled[1:-1] >= walled[2:]) & (slopes > 0.0)]
 
 
-def _gradient_function(search: _Search, at: _Point, points: np.ndarray) -> np.ndarray:
+def _gradient_function(search: _LawSearch, at: _Point, points: np.ndarray) -> np.ndarray:
     """(G,) d(b) at ``points``."""
     own = np.asarray(_log_densities(search.problem, at.theta, at.support, search.rows))
     log_masses = at.log_masses - np.logaddexp.reduce(at.log_masses)
@@ -246,7 +246,7 @@ def _gradient_function(search: _Search, at: _Point, points: np.ndarray) -> np.nd
 
 
 @as_program(0)
-def _log_densities(problem: Problem, theta: Array, points: Array, rows: _Rows) -> Array:
+def _log_densities(problem: Problem, theta: Array, points: Array, rows: _FittedRows) -> Array:
     """(K, m) log density of the outcomes of each cluster where its random effect is each of ``points``."""
     params, n = problem.layout.without_random.params(theta), len(rows.codes)
     fixed, phi = predictors_at(params, rows.columns), phi_of_rows(params, n)
@@ -260,7 +260,7 @@ def _log_densities(problem: Problem, theta: Array, points: Array, rows: _Rows) -
 
 
 @as_program(0)
-def _slopes(problem: Problem, at: _Point, rows: _Rows) -> tuple[Array, _Point]:
+def _slopes(problem: Problem, at: _Point, rows: _FittedRows) -> tuple[Array, _Point]:
     """The log-likelihood and its gradient."""
 
     def value(at: _Point) -> Array:
