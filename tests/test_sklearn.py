@@ -101,6 +101,7 @@ def test_without_groups_there_are_no_random_effects():
     assert model.score(X, y) == pytest.approx(least_squares.score(X, y), abs=1e-6)
 
 
+@pytest.mark.slow
 def test_a_weight_is_a_number_of_rows_and_rows_of_weight_0_are_none():
     rng = np.random.default_rng(3)
     X, groups, weights = rng.normal(size=(80, 2)), np.repeat(np.arange(16), 5), rng.integers(0, 4, size=80)
@@ -133,6 +134,7 @@ def test_links_options_and_penalties_arrive(data):
     assert (request.family, request.penalized, request.options.n_newton) == (gj.families.Binomial(link="probit"), True, 30)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("routing")
 def test_groups_travel_by_metadata_routing(data):
     X, y, groups = data[["time"]], data["y"], data["id"]

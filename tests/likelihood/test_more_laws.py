@@ -163,7 +163,7 @@ def rule_for(law):
     return Quadrature(159, WIDE_TRAPEZOID) if law.peaks else Quadrature(159, TRAPEZOID)
 
 
-@pytest.mark.parametrize("family", ["binomial", "poisson", "gaussian"])
+@pytest.mark.parametrize("family", ["binomial", *(pytest.param(name, marks=pytest.mark.slow) for name in ("poisson", "gaussian"))])
 def test_the_log_likelihood_and_its_gradient_agree_with_dense_integration(family, law):
     law, density = law
     data = rows_of()
@@ -197,6 +197,7 @@ def test_a_rule_around_one_mode_misses_the_other_peak():
     assert error(Quadrature(159, WIDE_TRAPEZOID)) < 1e-8
 
 
+@pytest.mark.slow
 def test_the_gradient_of_a_fit_is_that_of_the_public_function():
     """Block by block with a padded rule, and its derivative, the Hessian."""
     law = LAWS["custom"][0]
