@@ -227,7 +227,8 @@ class Maybe(Kind):
             OneOf(None, self.kind.meaning).check(argument, value)
         elif not self.holds(value):
             if type(self.kind).check is not Kind.check:  # which says more than what is allowed
-                self.kind.check(argument, value)
+                kind: Any = self.kind
+                dataclasses.replace(kind, allowed=self.allowed).check(argument, value)
             super().check(argument, value)
 
 

@@ -6,7 +6,7 @@ import dataclasses
 import functools
 from typing import Any
 
-from glmmjax.arguments import Container, Judged, Kind, Maybe, Text
+from glmmjax.arguments import Judged, Kind, Maybe, Text
 from glmmjax.design.formula.spellings import column_names, read_spellings
 from glmmjax.design.formula.split import FormulaParts, split_formula
 from glmmjax.design.frames import as_pandas
@@ -21,7 +21,7 @@ class Formula(Text):
     """A formula as text; who passes a table in its place is told where that goes."""
 
     def check(self, argument: str, value: Any) -> None:
-        if Container().holds(value):
+        if hasattr(value, "columns") or isinstance(value, dict):
             raise ArgumentError(
                 f"{argument}={shown(value)} must be {self.allowed}; the table goes by name: "
                 "mixed_model('y ~ x', random='~ 1 | id', data=data, family='binomial')."

@@ -132,7 +132,7 @@ def test_data_that_are_no_usable_table(data):
     refuse(DesignError, "data has 2 columns named 'x'; rename all but one", pd.concat([data, data[["x"]]], axis=1))
     refuse(DesignError, "the cluster variable 'lists' has values that cannot be labels", data, random="~ 1 | lists")
     refuse(ArgumentError, "data has type NoneType and must be a DataFrame of pandas, polars or pyarrow, or a dict of columns", None)
-    refuse(ArgumentError, "data has type str and must be a DataFrame", "file.csv")
+    refuse(ArgumentError, "data='file.csv' is no table; read a file first, data=pandas.read_csv\\('file.csv'\\)", "file.csv")
     refuse(ArgumentError, "data has type dict and must be a DataFrame.*same length", {"y": [1, 2], "x": [1]})
 
 
