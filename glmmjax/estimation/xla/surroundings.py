@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
+import importlib.metadata
 import os
 import platform
 import sys
@@ -23,8 +24,15 @@ def surroundings() -> str:
     device = jax.devices()[0]
     flags = tuple(os.environ.get(name, "") for name in ("XLA_FLAGS", "LIBTPU_INIT_ARGS", "JAX_PLATFORMS"))
     numpy: Any = sys.modules["numpy"]  # JAX has loaded it
-    versions = (sys.version_info[:3], numpy.__version__, jax.__version__, jaxlib.__version__, device.client.platform_version)
+    versions = (sys.version_info[:3], numpy.__version__, jax.__version__, jaxlib.__version__, _optax(), device.client.platform_version)
     return repr((_source(), versions, device.platform, device.device_kind, jax.device_count(), platform.machine(), _processor(), flags))
+
+
+def _optax() -> str:
+    """The version of optax, whose steps are traced into some programs; it need not be loaded."""
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        return importlib.metadata.version("optax")
+    return ""
 
 
 def _source() -> str:

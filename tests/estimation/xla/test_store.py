@@ -114,13 +114,15 @@ def test_precision_tells_programs_apart(folder, loads):
     assert not loads
 
 
-@pytest.mark.parametrize("what", ["source", "versions", "processor", "flags"])
+@pytest.mark.parametrize("what", ["source", "versions", "optax", "processor", "flags"])
 def test_other_surroundings_have_other_programs(folder, loads, monkeypatch, what):
     called()
     if what == "source":
         monkeypatch.setattr(surroundings, "_source", lambda: "another")
     elif what == "versions":
         monkeypatch.setattr(jax, "__version__", "0.0.1")
+    elif what == "optax":
+        monkeypatch.setattr(surroundings, "_optax", lambda: "0.0.1")
     elif what == "processor":
         monkeypatch.setattr(surroundings, "_processor", lambda: "another")
     else:
