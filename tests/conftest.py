@@ -1,5 +1,6 @@
 """Fits that several test files look at, made once a session: compiling is what costs time."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -21,6 +22,15 @@ from glmmjax.estimation.xla import kept
 FIXED = "y ~ sex * time"
 
 kept._EARNED = float("inf")  # no program is compiled once more in a test that counts what is compiled
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_memory_maps():
+    """What tests compile by themselves takes memory maps, and near the limit of maps our programs would be released again and again."""
+    yield
+    if kept.use().maps > 0.25 * kept.limits().maps:
+        jax.clear_caches()
+        gc.collect()
 
 
 @pytest.fixture(scope="module")
