@@ -21,7 +21,9 @@ import jax
 __all__ = ["Kept", "Use", "call_after_release", "keep", "limits", "n_kept", "release", "use"]
 
 _SHARE = 0.5  # of a limit, at which programs are released
+_URGENT = 0.85  # of the limit of maps, from which on every look releases programs
 _EVERY = 8  # programs between two looks at the process
+_MOST_DOUBLINGS = 3  # of that number where maps fill up: so many programs stay far below the limit
 _FEWEST = 16  # programs that are never released: those of the fit that runs
 _EARNED = 3.0  # seconds that a program has to run before it is compiled again to run faster, which takes about as long
 
@@ -30,7 +32,7 @@ _lock = threading.Lock()
 _all: list[Kept] = []
 _callbacks: list[Callable[[], None]] = []
 _next_look = [_EVERY]
-_in_vain = [0]  # looks that found memory full again although programs had been released
+_in_vain = [0]  # looks that found the process full again although programs had been released
 
 
 class Use(NamedTuple):
@@ -139,9 +141,10 @@ def _look() -> None:
     has_many_maps, is_full = used.maps > _SHARE * allowed.maps, used.memory > _SHARE * allowed.memory
     if (has_many_maps or is_full) and len(_all) > _FEWEST:
         release(max(1, min(len(_all) // 2, len(_all) - _FEWEST)))
-    # where memory is full of data, releasing programs again and again would only compile them again
-    _in_vain[0] = _in_vain[0] + 1 if is_full and not has_many_maps else 0
-    _next_look[0] = len(_all) + _EVERY * 2 ** _in_vain[0]
+    # where data, or programs of others, fill the process, releasing ours again and again would only compile them again
+    is_urgent = used.maps > _URGENT * allowed.maps
+    _in_vain[0] = _in_vain[0] + 1 if (has_many_maps or is_full) and not is_urgent else 0
+    _next_look[0] = len(_all) + _EVERY * 2 ** min(_in_vain[0], _MOST_DOUBLINGS if has_many_maps else 16)
 
 
 def _number(path: str) -> float:

@@ -79,6 +79,16 @@ def test_where_data_fill_the_memory_programs_are_not_released_at_every_call(few,
     assert len(released) < 6
 
 
+@pytest.mark.parametrize(("share", "n_released"), [(60.0, 4), (90.0, 21)])
+def test_maps_of_other_programs_are_no_reason_to_release_ours_each_time_until_the_limit_is_near(few, monkeypatch, share, n_released):
+    monkeypatch.setattr(kept, "limits", lambda: Use(100.0, float("inf")))
+    monkeypatch.setattr(kept, "use", lambda: Use(share, 0.0))
+    released: list[int] = []
+    monkeypatch.setattr(kept, "release", released.append)
+    programs(176 + kept._EVERY)
+    assert len(released) == n_released
+
+
 def test_a_system_that_tells_nothing_sets_no_limit(few, monkeypatch):
     monkeypatch.setattr(kept, "limits", lambda: Use(float("inf"), float("inf")))
     monkeypatch.setattr(kept, "use", lambda: Use(0.0, 0.0))
