@@ -147,6 +147,7 @@ def test_laws_without_shape_are_the_normal_law(data):
         np.testing.assert_allclose(same.fe_params, normal.fe_params, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_skewed_law_and_its_mirror_image():
     """A free number below 0 must not turn the law round: outcomes and law turned together give the same fit, one of them alone another."""
     data = simulated(gj.SkewNormalEffects(8), m=80, k=3, seed=5)

@@ -89,6 +89,7 @@ def test_draws_given_outcomes_have_the_means_of_the_integral(fit, data):
     assert abs(z.mean()) < 0.3
 
 
+@pytest.mark.slow
 def test_it_recovers_what_was_simulated_and_beats_the_normal_law():
     data = simulated(seed=1)
     fit = gj.mixed_model("y ~ x", random="~ 1 | id", data=data, family="gaussian", random_effects_law=LAW)
@@ -116,6 +117,7 @@ def test_a_gaussian_model_agrees_with_dense_integration():
     assert abs(fit.llf - total) < max(2.0 * abs(fit.convergence.quadrature_error), 1e-6)
 
 
+@pytest.mark.slow
 def test_two_random_effects():
     law, rng = gj.StudentTEffects(df=5), np.random.default_rng(4)
     data = simulated(m=150, k=6)

@@ -190,6 +190,7 @@ def test_two_random_effects_agree_with_dense_integration():
     assert abs(values[2] - exact) < 1e-6
 
 
+@pytest.mark.slow
 def test_the_gradient_of_a_fit_is_that_of_the_public_function():
     """Block by block with a padded rule, and its derivative, the Hessian."""
     law, design, family = gj.StudentTEffects(df=4.0), design_of(1, rows_of()), gj.families.Binomial()

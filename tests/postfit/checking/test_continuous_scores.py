@@ -132,6 +132,7 @@ def test_the_score_of_a_censored_outcome_is_the_probability_of_what_is_known():
     np.testing.assert_allclose(found["logarithmic"], np.log(what_is_known(ETA + modes)), rtol=1e-8)
 
 
+@pytest.mark.slow
 def test_the_integrated_score_of_a_censored_outcome_is_that_of_integration():
     fit = at_parameters(CENSORED, [0.3, 0.2], [[0.9]], phi=[np.log(SD)])
     expected = []
