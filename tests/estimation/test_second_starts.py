@@ -92,12 +92,15 @@ def test_extra_zeros_and_a_variance_that_makes_zeros(columns, begin):
     assert once.llf < fit.llf - 0.1
 
 
-def end(code, chol, log_likelihood=-10.0, error=0.0, shift=0.0):
+BINOMIAL = gj.families.Binomial()
+
+
+def end(code, chol, log_likelihood=-10.0, error=0.0, shift=0.0, family=BINOMIAL, predictor=(0.0, 0.0)):
     """An end with two fixed effects and two random ones."""
     layout = Theta(2, unstructured(2))
     theta = jnp.concatenate([jnp.array([0.5, -0.5]), layout.covariance.free(jnp.asarray(chol))])
-    start = SimpleNamespace(effect_reach=jnp.array([1.0, 4.0]), fallback=jnp.full(5, 0.1))
-    whole = SimpleNamespace(settings=SimpleNamespace(problem=SimpleNamespace(layout=layout, family=gj.families.Binomial())))
+    start = SimpleNamespace(effect_reach=jnp.array([1.0, 4.0]), effect_predictor=jnp.array(predictor), fallback=jnp.full(5, 0.1))
+    whole = SimpleNamespace(settings=SimpleNamespace(problem=SimpleNamespace(layout=layout, family=family)))
     last = SimpleNamespace(begun=SimpleNamespace(start=start), newton=SimpleNamespace(theta=theta))
     is_certified = code in (Code.CONVERGED, Code.CONVERGED_ON_BOUNDARY)
     return SimpleNamespace(
@@ -141,3 +144,19 @@ def test_a_lost_rank_comes_back(chol, deviations, monkeypatch):
         root = np.asarray(Theta(2, unstructured(2)).covariance.factor(jnp.asarray(theta[2:])))
     np.testing.assert_allclose(root @ root.T, np.diag(deviations) ** 2, atol=1e-12)
     np.testing.assert_array_equal(theta[:2], [0.5, -0.5])
+
+
+def test_effects_of_two_parts_are_tried_near_both_ends_of_their_correlation():
+    """Of a certified end too; of effects of one part, and of a family whose rows are log-concave, there is nothing to try."""
+    family = gj.families.ZeroInflatedPoisson()
+    with jax.enable_x64(True):
+        found = end(Code.CONVERGED, FULL, family=family, predictor=(0.0, 1.0))
+        roots = [np.asarray(Theta(2, unstructured(2)).covariance.factor(jnp.asarray(theta[2:]))) for theta in second_starts(found, found)]
+        for other in (end(Code.CONVERGED, FULL, family=family), end(Code.CONVERGED, FULL, predictor=(0.0, 1.0))):
+            assert list(second_starts(other, other)) == []
+    expected = np.sqrt(np.diagonal(FULL @ FULL.T))
+    assert len(roots) == 2
+    for root, sign in zip(roots, (1.0, -1.0), strict=True):
+        covariance = root @ root.T
+        np.testing.assert_allclose(np.sqrt(np.diagonal(covariance)), expected, rtol=1e-12)
+        assert covariance[0, 1] / expected.prod() == pytest.approx(0.98 * sign, abs=1e-12)

@@ -16,7 +16,7 @@ from glmmjax.estimation.evaluators.cores import Cores
 from glmmjax.estimation.evaluators.disk import Blocks, Disk
 from glmmjax.estimation.evaluators.evaluator import End, Evaluator
 from glmmjax.estimation.evaluators.mesh import MeshEvaluator
-from glmmjax.estimation.evaluators.one_program import ALL_STEPS, OneProgram
+from glmmjax.estimation.evaluators.one_program import SOME_STEPS, OneProgram
 from glmmjax.estimation.objective import FitSettings, Integral, Problem
 from glmmjax.estimation.phases.first_order import Begun
 from glmmjax.estimation.xla.program import as_program
@@ -92,8 +92,8 @@ def is_small(problem: Problem, buckets: tuple[Bucket, ...], n_agq: int) -> bool:
 
 
 def small(settings: FitSettings, integral: Integral, every_step: bool, takes_long: bool = False) -> Data:
-    """Blocks for one program, which comes back after every step or after a phase; where it ``takes_long`` it is compiled to run fast."""
-    run, max_steps = programs(is_small=not takes_long), np.int32(1) if every_step else ALL_STEPS
+    """Blocks for one program, which comes back after every step or after some; where it ``takes_long`` it is compiled to run fast."""
+    run, max_steps = programs(is_small=not takes_long), np.int32(1) if every_step else SOME_STEPS
     whole = OneProgram(settings, integral, run.run_phase, max_steps, Workers(), runs_whole_phases=False, is_small=not takes_long)
     return Data(run, integral.buckets, total_weight(integral.buckets), whole)
 

@@ -19,9 +19,10 @@ from glmmjax.estimation.xla.workers import Workers
 from glmmjax.likelihood.clusters import Bucket
 from glmmjax.likelihood.rule import Rule
 
-__all__ = ["ALL_STEPS", "OneProgram"]
+__all__ = ["ALL_STEPS", "SOME_STEPS", "OneProgram"]
 
 ALL_STEPS = np.int32(1_000_000)  # steps of a phase in one call, when nothing has to be shown in between
+SOME_STEPS = np.int32(25)  # more than most phases take; after so many a program that has run for long may be compiled to run faster
 
 
 @dataclasses.dataclass(frozen=True)

@@ -25,7 +25,7 @@ _URGENT = 0.85  # of the limit of maps, from which on every look releases progra
 _EVERY = 8  # programs between two looks at the process
 _MOST_DOUBLINGS = 3  # of that number where maps fill up: so many programs stay far below the limit
 _FEWEST = 16  # programs that are never released: those of the fit that runs
-_EARNED = 3.0  # seconds that a program has to run before it is compiled again to run faster, which takes about as long
+_EARNED = 1.5  # seconds that a program has to run before it is compiled again to run faster, which takes one to five
 
 _clock = itertools.count()
 _lock = threading.Lock()
