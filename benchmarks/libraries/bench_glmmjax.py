@@ -23,7 +23,7 @@ print(gj.mixed_model("y ~ sex * time", random="~ 1 | id", data=load_intro_binomi
 def fit(problem: Problem) -> Result:
     """Formula and table to a certified maximum, standard errors and quadrature error included.
 
-    A warm fit is one that has been made often: its programs are compiled to run fast, which they are after 1.5 seconds each of fits.
+    A warm fit is one that has been made often: its programs are compiled to run fast, which they are after some seconds of fits.
     """
     import glmmjax as gj
     from glmmjax.estimation.xla import kept
