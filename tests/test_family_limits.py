@@ -119,6 +119,7 @@ def test_a_dispersion_with_a_covariate_is_at_its_limit_in_every_row(simpler):
     assert gj.anova(simpler["poisson"], fit).p_value is None  # no known mixture: the slope is not identified in the smaller model
 
 
+@pytest.mark.slow
 def test_random_effects_of_a_zero_part_at_its_limit_are_not_needed_either():
     """Five counts of 1 among 600 zeros tell of no extra zeros, nor of what varies between clusters."""
     random = np.random.default_rng(5)
@@ -154,6 +155,7 @@ def test_a_step_so_far_that_no_slope_is_left_ends_at_the_limit(simpler):
     assert fit.llf == pytest.approx(poisson.llf, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_two_limits_of_which_one_is_left_without_a_slope():
     random = np.random.default_rng(7)
     x = random.normal(size=360)

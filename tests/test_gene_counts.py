@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import pytest
 
 import glmmjax as gj
 
@@ -29,6 +30,7 @@ def test_the_file_is_what_its_recipe_makes():
     pd.testing.assert_frame_equal(gj.datasets.load_gene_counts(), recipe())
 
 
+@pytest.mark.slow
 def test_the_genes_that_differ_are_found():
     cells = gj.datasets.load_gene_counts()
     many = gj.fit_many(

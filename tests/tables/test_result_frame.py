@@ -55,6 +55,7 @@ def test_every_table_of_a_fit_leaves_for_polars(intro_fit):
                 assert [str(v) for v in theirs] == [str(None if pd.isna(v) else v) for v in own], name
 
 
+@pytest.mark.slow
 def test_tables_of_many_fits_do_too(intro_binomial):
     outcomes = np.random.default_rng(0).integers(0, 2, size=(len(intro_binomial), 3))
     many = gj.fit_many("~ sex", "~ 1 | id", data=intro_binomial, outcomes=outcomes, family="binomial", n_agq=5)

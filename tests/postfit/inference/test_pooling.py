@@ -42,6 +42,7 @@ def imputed(m: int = 4) -> pd.DataFrame:
     return pd.concat([data.assign(x=data["time"] + draws.normal(0, 2, len(data)), imputation=k) for k in range(m)])
 
 
+@pytest.mark.slow
 def test_fits_in_one_call_are_pooled_as_single_ones():
     data = imputed(3)
     many = gj.fit_many("y ~ x", "~ 1 | id", data=data, by="imputation", family="binomial")

@@ -65,6 +65,7 @@ def test_the_moderated_value_is_the_mode_of_the_posterior():
     assert shrunken(np.array([3.0]), np.array([0.5]), 1.0, 0.0)[0][0] == 1.0
 
 
+@pytest.mark.slow
 def test_moderated_sizes_are_closer_to_the_truth(pair):
     plain, moderated = pair
     plain_table, table = plain.tidy("extra"), moderated.tidy("extra")

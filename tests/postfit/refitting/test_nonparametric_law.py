@@ -109,6 +109,7 @@ def test_clusters_without_an_event_have_a_point_that_runs_off(intro_fit):
     assert gj.nonparametric_effects(intro_fit).table["at_end"].sum() == 0
 
 
+@pytest.mark.slow
 def test_weights_count_and_a_slope_may_be_the_effect(two_kinds):
     weighted = gj.mixed_model("y ~ x", random="~ 1 | id", data=two_kinds, family="poisson", row_weights="w")
     repeated = gj.mixed_model("y ~ x", random="~ 1 | id", data=two_kinds.loc[two_kinds.index.repeat(two_kinds["w"])], family="poisson")
