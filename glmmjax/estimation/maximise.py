@@ -61,7 +61,8 @@ def maximise(
     if mesh is not None:
         data = on_mesh(settings, integral, mesh, fits_one_program)
     elif fits_one_program:
-        data = small(settings, integral, every_step, takes_long=problem.prior.is_crossed and padded_rows(buckets) > _LONG_CROSSED)
+        takes_long = problem.prior.is_crossed and padded_rows(buckets) > _LONG_CROSSED
+        data = small(settings, integral, every_step, quadrature.n_points, takes_long)
     else:
         data = in_memory(settings, integral)
     start = None if initial is None else space.theta(initial)

@@ -28,6 +28,7 @@ __all__ = ["Data", "Sample", "in_memory", "is_small", "on_disk", "on_mesh", "sma
 
 _SMALL_WORK = 1_000_000  # rows x nodes of an evaluation; up to here one core and one program are enough (some 5 ms)
 _SAMPLE_ROWS = 20_000  # fewest padded rows of a sample
+_LIGHT_WORK = 50_000  # the same; up to here an evaluation takes a millisecond however it is compiled
 _LARGEST_STRIDE = 20  # between the blocks of a sample
 _FEWEST_BLOCKS = 4  # fewest blocks of the largest bucket in a sample
 
@@ -88,13 +89,19 @@ class Data(NamedTuple):
 
 def is_small(problem: Problem, buckets: tuple[Bucket, ...], n_agq: int) -> bool:
     """Whether one core and one program are enough for a fit."""
-    return n_agq**problem.layout.covariance.q * padded_rows(buckets) <= _SMALL_WORK
+    return _work(problem, buckets, n_agq) <= _SMALL_WORK
 
 
-def small(settings: FitSettings, integral: Integral, every_step: bool, takes_long: bool = False) -> Data:
+def _work(problem: Problem, buckets: tuple[Bucket, ...], n_agq: int) -> int:
+    """Densities of rows in an evaluation."""
+    return n_agq**problem.layout.covariance.q * padded_rows(buckets)
+
+
+def small(settings: FitSettings, integral: Integral, every_step: bool, n_agq: int, takes_long: bool = False) -> Data:
     """Blocks for one program, which comes back after every step or after some; where it ``takes_long`` it is compiled to run fast."""
-    run, max_steps = programs(is_small=not takes_long), np.int32(1) if every_step else SOME_STEPS
-    whole = OneProgram(settings, integral, run.run_phase, max_steps, Workers(), runs_whole_phases=False, is_small=not takes_long)
+    is_light = not takes_long and _work(settings.problem, integral.buckets, n_agq) <= _LIGHT_WORK
+    run, max_steps = programs(not takes_long, is_light), np.int32(1) if every_step else SOME_STEPS
+    whole = OneProgram(settings, integral, run.run_phase, max_steps, Workers(), runs_whole_phases=False, compiled=run)
     return Data(run, integral.buckets, total_weight(integral.buckets), whole)
 
 

@@ -14,7 +14,7 @@ from glmmjax.estimation.phases.first_order import Begun
 from glmmjax.estimation.phases.phase import Phase, run_phase
 from glmmjax.estimation.starting_values import Start
 from glmmjax.estimation.xla.precompile import precompile
-from glmmjax.estimation.xla.programs import programs
+from glmmjax.estimation.xla.programs import Programs
 from glmmjax.estimation.xla.workers import Workers
 from glmmjax.likelihood.clusters import Bucket
 from glmmjax.likelihood.rule import Rule
@@ -37,7 +37,7 @@ class OneProgram:
     max_steps : steps in one call of ``run``; None for all of a phase, without a count of them.
     workers : run compiled programs in a thread of their own; None runs them in the thread of the caller.
     runs_whole_phases : see ``Evaluator``.
-    is_small : whether its programs are those that compile fast.
+    compiled : the programs to compile side by side before the first call; ``run`` is one of them.
     """
 
     settings: FitSettings
@@ -46,12 +46,13 @@ class OneProgram:
     max_steps: Any = None
     workers: Workers | None = None
     runs_whole_phases: bool = True
-    is_small: bool = True
+    compiled: Programs | None = None
 
     def precompile(self, begin_with: tuple[Bucket, ...]) -> None:
         """Compile the programs, which begin with all blocks."""
         del begin_with
-        precompile(programs(self.is_small).traced, self.settings, self.integral)
+        if self.compiled is not None:
+            precompile(self.compiled.traced, self.settings, self.integral)
 
     def begin(self, program: Callable[..., Begun], *arguments: Any) -> Begun:
         return self._call(program, *arguments)

@@ -110,25 +110,34 @@ class Programs(NamedTuple):
         yield self.evaluate_with_hessian.trace(problem, np.zeros(problem.layout.size), buckets, rule, modes, spans)
 
 
-def programs(is_small: bool) -> Programs:
-    """The programs for small data, where the user waits for the compiler, or for large data; on the platform in force."""
-    return _programs(is_small, platform_in_force())
+def programs(is_small: bool, is_light: bool = False) -> Programs:
+    """The programs for small data, where the user waits for the compiler, or for large data; on the platform in force.
+
+    Where an evaluation ``is_light``, most fits are made a few times and compiling is most of their time: their phases are compiled without
+    optimisation first.
+    """
+    platform = platform_in_force()
+    found = _programs(is_small, platform)
+    return found._replace(run_phase=_light_phases(platform)) if is_light else found
 
 
 @functools.cache
 def _programs(is_small: bool, platform: str) -> Programs:
-    quick, best = functools.partial(run_once, platform), functools.partial(quick_to_compile if is_small else quick_to_run, platform)
-    once, often = functools.partial(as_program, compiler_options=quick), functools.partial(as_program, compiler_options=best)
-    # most small fits are made a few times, and then compiling is most of their time
-    phases = functools.partial(as_program, compiler_options=quick, later_options=best) if is_small else often
+    once = functools.partial(as_program, compiler_options=functools.partial(run_once, platform))
+    often = functools.partial(as_program, compiler_options=functools.partial(quick_to_compile if is_small else quick_to_run, platform))
     return Programs(
         begin=once(0)(begin_fit),
-        run_phase=phases((0, 1))(run_phase),
+        run_phase=often((0, 1))(run_phase),
         evaluate=often(0)(likelihood_with_gradient),
         evaluate_with_hessian=often(0)(likelihood_with_hessian),
         step=once((0, 1))(_step),
         resume=once(0)(_resume),
     )
+
+
+@functools.cache
+def _light_phases(platform: str) -> Any:
+    return as_program((0, 1), functools.partial(run_once, platform), functools.partial(quick_to_compile, platform))(run_phase)
 
 
 def given_theta(problem: Problem, initial: np.ndarray | None, is_real: np.ndarray | None = None) -> Given:
