@@ -25,7 +25,7 @@ from glmmjax.estimation.phases.quasi_newton import updated_metric
 from glmmjax.estimation.search_space import SearchSpace
 from glmmjax.estimation.sequence import FIRST_ORDER
 from glmmjax.estimation.starting_values import Start, starting_values
-from glmmjax.estimation.xla.program import Program
+from glmmjax.estimation.xla import kept
 from glmmjax.estimation.xla.programs import given_theta, programs
 from glmmjax.families import Binomial, NegativeBinomial
 from glmmjax.likelihood.covariance import unstructured
@@ -263,13 +263,22 @@ def test_pure_fit_is_differentiable_in_the_data():
 
 def test_second_fit_of_the_same_shapes_traces_nothing():
     """Also with another number of points and other data whose sizes fall into the same padded classes."""
-    data = load_intro_binomial()
+    data, traced = load_intro_binomial(), []
+
+    def listen(event, duration_secs, **about):
+        if duration_secs >= 0 and event.endswith("jaxpr_trace_duration"):
+            traced.append(about)
+
     gj.mixed_model("y ~ sex * time", random="~ 1 | id", data=data, family="binomial")
-    compiled: tuple[Program, ...] = tuple(RUN)
-    before = [len(program._executables) for program in compiled]
-    gj.mixed_model("y ~ sex * time", random="~ 1 | id", data=data, family=Binomial(), n_agq=15)
-    gj.mixed_model("y ~ sex * time", random="~ 1 | id", data=data[data["id"] > 2], family="binomial")
-    assert [len(program._executables) for program in compiled] == before
+    before = kept.n_kept()
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    try:
+        gj.mixed_model("y ~ sex * time", random="~ 1 | id", data=data, family=Binomial(), n_agq=15)
+        gj.mixed_model("y ~ sex * time", random="~ 1 | id", data=data[data["id"] > 2], family="binomial")
+    finally:
+        jax.monitoring.unregister_event_duration_listener(listen)
+    assert traced == []
+    assert kept.n_kept() == before
 
 
 def test_objective_gradient_includes_the_penalty(design):

@@ -117,8 +117,7 @@ def programs(is_small: bool, is_light: bool = False) -> Programs:
     optimisation first.
     """
     platform = platform_in_force()
-    found = _programs(is_small, platform)
-    return found._replace(run_phase=_light_phases(platform)) if is_light else found
+    return _light_programs(platform) if is_light else _programs(is_small, platform)
 
 
 @functools.cache
@@ -136,8 +135,9 @@ def _programs(is_small: bool, platform: str) -> Programs:
 
 
 @functools.cache
-def _light_phases(platform: str) -> Any:
-    return as_program((0, 1), functools.partial(run_once, platform), functools.partial(quick_to_compile, platform))(run_phase)
+def _light_programs(platform: str) -> Programs:
+    once, later = functools.partial(run_once, platform), functools.partial(quick_to_compile, platform)
+    return _programs(True, platform)._replace(run_phase=as_program((0, 1), once, later)(run_phase))
 
 
 def given_theta(problem: Problem, initial: np.ndarray | None, is_real: np.ndarray | None = None) -> Given:
