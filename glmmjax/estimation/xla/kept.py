@@ -82,7 +82,9 @@ class Kept:
             with _lock:
                 faster, self.faster = self.faster, None
             if faster is not None:
-                self.executable = faster() or self.executable
+                # the result is there: where the compiler fails, for want of memory, the program stays as it is
+                with contextlib.suppress(jax.errors.JaxRuntimeError, MemoryError):
+                    self.executable = faster() or self.executable
         return result
 
 

@@ -172,6 +172,13 @@ def test_a_program_that_later_options_would_not_change_is_compiled_once(few, mon
     assert len(traces) == 1
 
 
+def test_a_compiler_that_fails_the_second_time_costs_no_result(few, monkeypatch):
+    program, traces = twice(later=lambda: {"xla_no_such_option": True})
+    monkeypatch.setattr(kept, "_EARNED", 0.0)
+    assert [float(program(np.ones(3, np.float32))) for _ in range(3)] == [3.0] * 3
+    assert len(traces) == 2  # once in vain
+
+
 @pytest.mark.slow  # the same fit compiled in two ways
 def test_a_fit_that_is_made_often_gets_faster_programs_and_the_same_numbers(few, monkeypatch):
     data = gj.datasets.load_intro_poisson()
