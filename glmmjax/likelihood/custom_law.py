@@ -81,12 +81,12 @@ class CustomEffects(Prior):
         return law_numbers(self.density, self.ends)
 
     @property
-    def reach(self) -> float:  # type: ignore[override]
+    def reach(self) -> float:
         """Where the density has fallen to nothing."""
         return self.numbers.reach
 
     @property
-    def step(self) -> float:  # type: ignore[override]
+    def step(self) -> float:
         """Steps of a trapezoidal rule that has the law exactly."""
         return self.numbers.step
 
@@ -96,12 +96,12 @@ class CustomEffects(Prior):
         return self.numbers.peaks
 
     @property
-    def skewness(self) -> float:  # type: ignore[override]
+    def skewness(self) -> float:
         """Of the random effect."""
         return self.numbers.skewness
 
     @property
-    def excess_kurtosis(self) -> float:  # type: ignore[override]
+    def excess_kurtosis(self) -> float:
         """Of the random effect; 0 for a normal law."""
         return self.numbers.excess_kurtosis
 
@@ -146,7 +146,7 @@ def _check_traced(log_density: Callable[..., Any]) -> None:
     with jax.enable_x64(True):
         try:
             found = jax.eval_shape(log_density, jax.ShapeDtypeStruct((), jnp.float64))
-        except Exception as error:
+        except Exception as error:  # a user's function can raise anything
             cause = str(error).strip().splitlines()[0] if str(error).strip() else ""
             raise ArgumentError(
                 f"CustomEffects(log_density) cannot be traced by JAX ({type(error).__name__}: {cause}). Write it for one number u, with "

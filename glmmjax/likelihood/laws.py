@@ -70,7 +70,7 @@ class StudentTEffects(Prior):
         object.__setattr__(self, "df", float(df))
 
     @property
-    def reach(self) -> float:  # type: ignore[override]
+    def reach(self) -> float:
         """Where the density has fallen to 1e-15 of its peak."""
         return math.sqrt((self.df - 2.0) * math.expm1(2.0 / (self.df + 1.0) * 15.0 * math.log(10.0)))
 
@@ -79,7 +79,7 @@ class StudentTEffects(Prior):
         return self.df
 
     @property
-    def excess_kurtosis(self) -> float:  # type: ignore[override]
+    def excess_kurtosis(self) -> float:
         """Of a random effect; infinite for 4 degrees of freedom or fewer."""
         return 6.0 / (self.df - 4.0) if self.df > 4.0 else math.inf
 

@@ -113,12 +113,12 @@ class NormalMixtureEffects(Prior):
         return tuple(s / self._scale for s in self.sds)
 
     @property
-    def reach(self) -> float:  # type: ignore[override]
+    def reach(self) -> float:
         """Where the density has fallen to nothing."""
         return max(abs(m) + _FAR * s for m, s in zip(self.standard_means, self.standard_sds, strict=True))
 
     @property
-    def step(self) -> float:  # type: ignore[override]
+    def step(self) -> float:
         """Steps of a trapezoidal rule that has the law exactly."""
         return min(0.3, 0.7 * min(self.standard_sds))
 
@@ -128,13 +128,13 @@ class NormalMixtureEffects(Prior):
         return tuple(sorted(set(self.standard_means)))
 
     @property
-    def skewness(self) -> float:  # type: ignore[override]
+    def skewness(self) -> float:
         """Of the random effect."""
         of_components = zip(self.weights, self.standard_means, self.standard_sds, strict=True)
         return sum(w * (m**3 + 3.0 * m * s * s) for w, m, s in of_components)
 
     @property
-    def excess_kurtosis(self) -> float:  # type: ignore[override]
+    def excess_kurtosis(self) -> float:
         """Of the random effect; 0 for a normal law."""
         of_components = zip(self.weights, self.standard_means, self.standard_sds, strict=True)
         return sum(w * (m**4 + 6.0 * (m * s) ** 2 + 3.0 * s**4) for w, m, s in of_components) - 3.0

@@ -33,10 +33,26 @@ class Prior(abc.ABC):
     is_log_concave: ClassVar[bool] = True
     is_symmetric: ClassVar[bool] = True  # u and -u have the same law; others are for one effect, with moments by a rule over all of the law
     most_effects: ClassVar[int] = 2  # random effects that the law and its rules take
-    reach: ClassVar[float]  # along one axis, the density is below 1e-15 of its peak further from 0 than this
-    step: ClassVar[float] = 0.3  # steps with which a trapezoidal rule along one axis has the law exactly, to rounding
-    skewness: ClassVar[float] = 0.0  # of one random effect
-    excess_kurtosis: ClassVar[float] = 0.0  # the same; infinity where it has no fourth moment
+
+    @property
+    @abc.abstractmethod
+    def reach(self) -> float:
+        """Along one axis, the density is below 1e-15 of its peak further from 0 than this."""
+
+    @property
+    def step(self) -> float:
+        """Steps with which a trapezoidal rule along one axis has the law exactly, to rounding."""
+        return 0.3
+
+    @property
+    def skewness(self) -> float:
+        """Of one random effect."""
+        return 0.0
+
+    @property
+    def excess_kurtosis(self) -> float:
+        """Of one random effect; infinity where it has no fourth moment."""
+        return 0.0
 
     @property
     def n_upper(self) -> int:
@@ -111,7 +127,10 @@ class StandardNormal(Prior):
     is_crossed: bool = False
 
     has_linear_gradient = True
-    reach = 8.5
+
+    @property
+    def reach(self) -> float:
+        return 8.5
 
     @property
     def text(self) -> str:

@@ -82,22 +82,22 @@ class SkewNormalEffects(Prior):
         return math.sqrt(1.0 - self._mean**2)
 
     @property
-    def reach(self) -> float:  # type: ignore[override]
+    def reach(self) -> float:
         """Where the density has fallen to nothing."""
         return (_FAR + abs(self._mean)) / self._scale
 
     @property
-    def step(self) -> float:  # type: ignore[override]
+    def step(self) -> float:
         """The characteristic function falls like that of a normal law with standard deviation ``1 / sqrt(1 + shape^2)``."""
         return min(0.3, 0.7 / (math.hypot(1.0, self.shape) * self._scale))
 
     @property
-    def skewness(self) -> float:  # type: ignore[override]
+    def skewness(self) -> float:
         """Of the random effect."""
         return 0.5 * (4.0 - math.pi) * (self._mean / self._scale) ** 3
 
     @property
-    def excess_kurtosis(self) -> float:  # type: ignore[override]
+    def excess_kurtosis(self) -> float:
         """Of the random effect; 0 for a normal law."""
         return 2.0 * (math.pi - 3.0) * (self._mean / self._scale) ** 4
 

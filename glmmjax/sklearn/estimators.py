@@ -78,7 +78,7 @@ class MixedModelRegressor(RegressorMixin, _MixedModel):
 
     Notes
     -----
-    FeatureColumns of a table that hold texts, categories or True and False are factors, with a coefficient for every level but the first.
+    Columns of a table that hold texts, categories or True and False are factors, with a coefficient for every level but the first.
 
     In a pipeline or a search ``groups`` travels by scikit-learn's metadata routing: ``sklearn.set_config(enable_metadata_routing=True)``,
     and ``MixedModelRegressor().set_fit_request(groups=True)``. Without it a cross-validation gives ``groups`` to its splitter alone, and
@@ -123,6 +123,13 @@ class MixedModelRegressor(RegressorMixin, _MixedModel):
         Returns
         -------
         The estimator.
+
+        Raises
+        ------
+        ArgumentError, DesignError, OutcomeError
+            As the class says.
+        ValueError
+            As scikit-learn has it, for shapes, missing values and weights.
         """
         rows = fit_rows(self, X, y, groups, sample_weight)
         self._fit(rows, check_array(rows.y, ensure_2d=False, dtype=np.float64, input_name="y"))
@@ -140,6 +147,13 @@ class MixedModelRegressor(RegressorMixin, _MixedModel):
         Returns
         -------
         Array (n,) on the scale of the outcome.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        ValueError
+            For other columns than those of ``fit``, missing values, and another number of ``groups`` than rows.
         """
         return self._means(X, groups)
 
@@ -204,6 +218,13 @@ class MixedModelClassifier(ClassifierMixin, _MixedModel):
         Returns
         -------
         The estimator.
+
+        Raises
+        ------
+        ArgumentError, DesignError, OutcomeError
+            As the class says.
+        ValueError
+            As scikit-learn has it, for shapes, missing values and weights.
         """
         if self.family != "binomial" and not isinstance(self.family, Binomial):
             raise ArgumentError(f"family={shown(self.family)} must be 'binomial', or a glmmjax.families.Binomial(link=...).")
@@ -230,6 +251,13 @@ class MixedModelClassifier(ClassifierMixin, _MixedModel):
         Returns
         -------
         Array (n, 2) in the order of ``classes_``.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        ValueError
+            For other columns than those of ``fit``, missing values, and another number of ``groups`` than rows.
         """
         second = self._means(X, groups)
         return np.column_stack([1.0 - second, second])
@@ -244,6 +272,13 @@ class MixedModelClassifier(ClassifierMixin, _MixedModel):
         Returns
         -------
         Array (n,) of labels.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        ValueError
+            For other columns than those of ``fit``, missing values, and another number of ``groups`` than rows.
         """
         likelier = self.predict_proba(X, groups).argmax(axis=1)
         return self.classes_[likelier]

@@ -28,7 +28,7 @@ __all__ = ["Data", "Sample", "in_memory", "is_small", "on_disk", "on_mesh", "sma
 
 _SMALL_WORK = 1_000_000  # rows x nodes of an evaluation; up to here one core and one program are enough (some 5 ms)
 _SAMPLE_ROWS = 20_000  # fewest padded rows of a sample
-_LIGHT_WORK = 50_000  # the same; up to here an evaluation takes a millisecond however it is compiled
+_LIGHT_WORK = 50_000  # the same; up to here an evaluation takes a few milliseconds however it is compiled
 _LARGEST_STRIDE = 20  # between the blocks of a sample
 _FEWEST_BLOCKS = 4  # fewest blocks of the largest bucket in a sample
 

@@ -170,7 +170,9 @@ def _search(fitted: FittedModel) -> tuple[_LawSearch, int | None]:
     sd, mode = abs(float(fitted.params.chol[0, 0])), float(np.abs(random_effects(fitted)).max())
     near = max(_DEVIATIONS * sd, _NEAR * mode) or 1.0 / float(design.random_reach[0])
     covariance = np.nan_to_num(theta_covariance(fitted)[np.ix_(layout.not_random, layout.not_random)])
-    scale = np.sqrt(np.maximum(np.diagonal(covariance), 1e-12))
+    # a coefficient without a variance, at a limit of the family, moves too, and a slope along it counts
+    covariance += np.diag(np.where(np.diagonal(covariance) > 0.0, 0.0, 1.0))
+    scale = np.sqrt(np.diagonal(covariance))
     columns = own_rows(fitted)
     e = next(e for e, z in enumerate(columns.Z) if len(z))
     names = (design.fixed_names, *((design.zi_fixed_names,) if layout.p_zi else ()), design.dispersion_names)[e]

@@ -120,6 +120,16 @@ def test_weights_count_and_a_slope_may_be_the_effect(two_kinds):
     assert slope.table["x"] @ slope.table["probability"] == pytest.approx(0.0, abs=1e-10)
 
 
+def test_a_coefficient_at_a_limit_of_the_family_is_free_to_come_back(two_kinds):
+    """No overdispersion is left beside a normal law, and its size has no standard error; the law of Poisson counts is the same one."""
+    fit = gj.mixed_model("y ~ x", random="~ 1 | id", data=two_kinds, family="negative_binomial")
+    found, poisson = gj.nonparametric_effects(fit), gj.mixed_model("y ~ x", random="~ 1 | id", data=two_kinds, family="poisson")
+    assert fit.convergence.limits
+    assert found.converged
+    assert found.llf == pytest.approx(gj.nonparametric_effects(poisson).llf, abs=1e-4)
+    assert found.law.decrement < 1e-6
+
+
 def test_masses_of_two_points_are_the_root_of_the_score():
     """One equation in one unknown."""
     rng = np.random.default_rng(1)
