@@ -108,14 +108,15 @@ def fit_params(
         The estimates, with a non-negative diagonal of ``chol``. Their derivatives in the leaves that ``log_likelihood`` names and in the
         numbers of ``penalty`` follow from the implicit function theorem, ``d theta = -H^-1 d(gradient)``, and are exact at a certified
         maximum. Those in ``init`` and in discrete outcomes are 0. Without a certificate there are none: NaN where the fit is traced, and
-        an error where it is not.
+        an error where it is not. There are first derivatives alone: those of these derivatives are refused.
     info : FitInfo
         How the fit ended; no derivative is taken of it.
 
     Raises
     ------
     ArgumentError
-        For clusters, shapes, family, penalty or ``n_agq`` that do not fit, and for derivatives at an end without a certificate.
+        For clusters, shapes, family, penalty or ``n_agq`` that do not fit; for derivatives at an end without a certificate, and for second
+        derivatives.
 
     Examples
     --------
@@ -202,7 +203,25 @@ def _attach_derivative_jvp(problem, n_agq, primals, tangents):
     is_certified = _certified(info.code)
     # in what moves alone, because a derivative in outcomes is dearer than any other
     _, change = along_moved(lambda data: _gradient(problem, n_agq, theta, data), (data,), (tangents[2],))
-    return theta, jnp.where(is_certified, 1.0, jnp.nan) * jnp.linalg.solve(-info.hessian, change)
+    hessian = _held_in(data, info.hessian)
+    return theta, jnp.where(is_certified, 1.0, jnp.nan) * jnp.linalg.solve(-hessian, change)
+
+
+@jax.custom_jvp
+def _held_in(data: _Data, hessian: Array) -> Array:
+    """``hessian``, which moves with the data; so a derivative of what is made of it is refused."""
+    del data
+    return hessian
+
+
+@functools.partial(_held_in.defjvp, symbolic_zeros=True)
+def _held_in_jvp(primals, tangents):
+    if any(not isinstance(tangent, jax.custom_derivatives.SymbolicZero) for tangent in jax.tree.leaves(tangents)):
+        raise ArgumentError(
+            "fit_params: a derivative of a derivative of the estimates was asked for, and there are first derivatives alone. "
+            "Take differences of the first, such as (grad(x + h) - grad(x - h)) / (2 * h)."
+        )
+    return primals[1], jnp.zeros_like(primals[1])
 
 
 # compiled once for eager callers too

@@ -200,3 +200,22 @@ def test_discrete_outcomes_are_held_fixed(design):
         y = jnp.asarray(simulate(1)["y"].to_numpy())
         slope = jax.grad(lambda y: fit_params(design.with_outcome(y), Binomial())[0].beta[1])(y)
     np.testing.assert_array_equal(slope, 0.0)
+
+
+def test_a_second_derivative_of_a_fit_is_refused_and_its_advice_works(design):
+    """Forward and reverse, traced or not. A loss that holds a first derivative of a fit is still differentiated in all else."""
+
+    def slope(scale):
+        params, _ = fit_params(design.with_weights(jnp.ones(len(design.groups)).at[0].set(scale)), Binomial())
+        return params.beta[1]
+
+    pull = jax.jit(jax.grad(slope))
+    for second in (jax.grad(jax.grad(slope)), jax.jit(jax.hessian(slope)), jax.jacfwd(jax.jacfwd(slope))):
+        with jax.enable_x64(True), pytest.raises(ArgumentError, match="first derivatives alone"):
+            second(1.0)
+    with jax.enable_x64(True):
+        difference = (pull(1.0 + 1e-4) - pull(1.0 - 1e-4)) / 2e-4
+        assert np.isfinite(difference)
+        assert abs(difference) > 1e-6
+        in_the_other = jax.jit(jax.grad(lambda factor: factor**2 * jax.grad(slope)(1.0)))(3.0)
+        np.testing.assert_allclose(in_the_other, 6.0 * pull(1.0), rtol=1e-9)
