@@ -70,6 +70,7 @@ OUTSIDE: dict[str, set[str]] = {
     "likelihood/law_numbers": {"jax", "numpy"},
     "likelihood/trapezoid": {"jax", "numpy"},
     "likelihood/population": {"jax", "numpy"},
+    "likelihood/cluster_sums": {"jax", "numpy"},
     "likelihood/covariance": {"jax", "numpy"},
     "likelihood/structure": {"jax", "numpy"},
     "likelihood/parameter_priors": {"jax", "numpy"},

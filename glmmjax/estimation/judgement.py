@@ -27,6 +27,7 @@ __all__ = [
     "are_confirmed",
     "are_settled",
     "by_rule",
+    "error_of_rule",
     "evaluated",
     "is_denied",
     "is_settled",
@@ -100,6 +101,19 @@ def judged(whole: Evaluator, last: End, quadrature: Quadrature, before: tuple[in
     return Settled(last, whole, quadrature, judgement(whole, last, quadrature), counts)
 
 
+def error_of_rule(values: Sequence[Any], signed: Sequence[Any]) -> float:
+    """The error of a rule from what it and its judges give at one place.
+
+    Parameters
+    ----------
+    values : log-likelihoods, each by a finer rule than the one before.
+    signed : the same with signs (N_SIGNED,), as in ``ClusterSums``; those of a rule whose judges are much nearer to the integral are 0.
+    """
+    # errors of clusters may cancel, and so may steps towards the integral: sizes are added, with the sign of the whole way
+    ways, by_cluster = np.abs(np.diff(values)), np.sqrt((np.diff(signed, axis=0) ** 2).mean(-1))
+    return float(np.copysign(np.maximum(ways, by_cluster).sum(), values[-1] - values[0]))
+
+
 def is_settled(found: Judgement, options: Options) -> bool:
     """Whether a finer rule would change nothing that matters."""
     return bool(are_settled(np.asarray(found.error), np.asarray(found.shift), options))
@@ -141,12 +155,13 @@ def judgement(whole: Evaluator, last: End, quadrature: Quadrature, rules: Sequen
     if not rules:
         return Judgement(np.nan, np.nan)
     found = [whole.by_rule(last, rule, _phase(quadrature))[0] for rule in rules]
-    reported = float(last.newton.at.log_likelihood)
-    values = [reported, *(float(at.log_likelihood) if np.isfinite(at.value) else np.nan for at in found)]
-    # steps towards the integral may cancel: their sizes are added, with the sign of the whole way
-    error = np.copysign(np.abs(np.diff(values)).sum(), values[-1] - values[0])
+    ends = (last.newton.at, *found)
+    values = [float(at.log_likelihood) if np.isfinite(at.value) else np.nan for at in ends]
+    # the steps of a trapezoid and those of its judges are of one size, and each cluster errs to either side as they happen to lie in it
+    is_alike = quadrature.method != GAUSS_HERMITE
+    error = error_of_rule(values, [is_alike * np.asarray(at.signed) for at in ends])
     shift, step = newton_steps(np.asarray(last.newton.hessian), np.asarray(found[-1].gradient))
-    return Judgement(float(error), float(shift), step, found[-1])
+    return Judgement(error, float(shift), step, found[-1])
 
 
 def evaluated(whole: Evaluator, last: End, quadrature: Quadrature) -> float:

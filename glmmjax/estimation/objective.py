@@ -14,6 +14,7 @@ from jax import Array
 from glmmjax.estimation.penalty import log_penalty, penalty_numbers
 from glmmjax.families.base import Family
 from glmmjax.likelihood.block_sums import Modes, Span, block_value_and_gradient, sum_over_blocks, value_and_gradient
+from glmmjax.likelihood.cluster_sums import ClusterSums, no_sums
 from glmmjax.likelihood.clusters import Bucket
 from glmmjax.likelihood.params import Theta
 from glmmjax.likelihood.prior import STANDARD_NORMAL, Prior
@@ -91,6 +92,7 @@ class Evaluated(NamedTuple):
     value : () penalised log-likelihood
     gradient : (P,) of the penalised log-likelihood
     log_likelihood : () without the penalty
+    signed : (N_SIGNED,) of ``ClusterSums``
     chol_gradient : (q, q) derivative of the log-likelihood in every entry of L, which an EM step needs
     modes : conditional modes found, where the next search begins
     mode_error : () largest squared Newton step left in any mode, in posterior standard deviations
@@ -99,6 +101,7 @@ class Evaluated(NamedTuple):
     value: Array
     gradient: Array
     log_likelihood: Array
+    signed: Array
     chol_gradient: Array
     modes: Modes
     mode_error: Array
@@ -133,7 +136,7 @@ def likelihood_with_gradient(
 ) -> tuple[Evaluated, None]:
     """``evaluate`` without the penalty: a sum over clusters, so that the results of parts of the data can be added. It has no Hessian."""
     at = value_and_gradient(problem.layout.params(theta), buckets, problem.family, rule, modes, spans, prior=problem.prior)
-    return Evaluated(at.value, problem.layout.gradient(theta, at.gradient), at.value, at.gradient.chol, at.modes, at.mode_error), None
+    return _evaluated(problem.layout, theta, *at), None
 
 
 def likelihood_with_hessian(
@@ -146,17 +149,21 @@ def likelihood_with_hessian(
     def of_block(block: Bucket, start: Array) -> tuple[Any, Array, Array]:
         def gradient(theta: Array) -> tuple[Array, Any]:
             found = block_value_and_gradient(layout.params(theta), block, start, problem.family, rule, problem.prior)
-            return layout.gradient(theta, found[0][1]), found
+            return layout.gradient(theta, found[0].gradient), found
 
         # differentiated block by block, because JAX would trace a block several times through the loop over blocks
         columns = _one_by_one if problem.prior.is_crossed else functools.partial(jax.jacfwd, has_aux=True)
-        hessian, (first, mode, error) = columns(gradient)(theta)
-        return (*first, hessian), mode, error
+        hessian, (sums, mode, error) = columns(gradient)(theta)
+        return (sums, hessian), mode, error
 
-    params, size = layout.params(theta), layout.size
-    zero = (jnp.zeros((), theta.dtype), jax.tree.map(jnp.zeros_like, params), jnp.zeros((size, size), theta.dtype))
-    (value, slope, hessian), modes, error = sum_over_blocks(of_block, zero, buckets, modes, spans)
-    return Evaluated(value, layout.gradient(theta, slope), value, slope.chol, modes, error), hessian
+    zero = (no_sums(layout.params(theta)), jnp.zeros((layout.size, layout.size), theta.dtype))
+    (sums, hessian), modes, error = sum_over_blocks(of_block, zero, buckets, modes, spans)
+    return _evaluated(layout, theta, sums, modes, error), hessian
+
+
+def _evaluated(layout: Theta, theta: Array, sums: ClusterSums, modes: Modes, mode_error: Array) -> Evaluated:
+    value, slope = sums.value, sums.gradient
+    return Evaluated(value, layout.gradient(theta, slope), value, sums.signed, slope.chol, modes, mode_error)
 
 
 def _one_by_one(gradient: Callable[[Array], tuple[Array, Any]]) -> Callable[[Array], tuple[Array, Any]]:

@@ -43,6 +43,7 @@ Crossed factors, whose rows are one block:
 
 What uses it:
 
+- ``cluster_sums``: what is added over clusters
 - ``block_sums``: the sum over all blocks with its gradient; this file and the next are the only ones that batch over clusters
 - ``marginal``: the same sum as public functions
 - ``parameter_priors``, ``log_density``: prior densities of the parameters, and their posterior as a potential for samplers

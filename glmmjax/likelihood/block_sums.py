@@ -14,6 +14,7 @@ from jax import Array
 
 from glmmjax.families.base import Family
 from glmmjax.likelihood.adaptive import integrate, integrate_with_slopes
+from glmmjax.likelihood.cluster_sums import ClusterSums, no_sums, sums_of
 from glmmjax.likelihood.clusters import Bucket
 from glmmjax.likelihood.crossed import crossed_value_and_gradient, crossed_values
 from glmmjax.likelihood.crossed_importance import importance_value_and_gradient
@@ -45,16 +46,24 @@ class Evaluation(NamedTuple):
 
     Attributes
     ----------
-    value : () log-likelihood
-    gradient : derivatives in the ``Params``, those in chol for every entry of it
+    sums : over all clusters
     modes : where the next evaluation starts its search
     mode_error : () largest squared Newton step left in any mode, in posterior standard deviations
     """
 
-    value: Array
-    gradient: Params
+    sums: ClusterSums
     modes: Modes
     mode_error: Array
+
+    @property
+    def value(self) -> Array:
+        """() log-likelihood."""
+        return self.sums.value
+
+    @property
+    def gradient(self) -> Params:
+        """Derivatives in the ``Params``, those in chol for every entry of it."""
+        return self.sums.gradient
 
 
 class Span(NamedTuple):
@@ -84,9 +93,7 @@ def value_and_gradient(
 ) -> Evaluation:
     """Log-likelihood and exact gradient at ``params``. The search for modes starts at ``modes``; ``spans``: see ``sum_over_blocks``."""
     of_block = lambda block, start: block_value_and_gradient(params, block, start, family, rule, prior)  # noqa: E731
-    zero = (jnp.zeros((), params.beta.dtype), jax.tree.map(jnp.zeros_like, params))
-    (value, gradient), modes, error = sum_over_blocks(of_block, zero, buckets, modes, spans)
-    return Evaluation(value, gradient, modes, error)
+    return Evaluation(*sum_over_blocks(of_block, no_sums(params), buckets, modes, spans))
 
 
 def sum_over_blocks(
@@ -121,8 +128,8 @@ def sum_over_blocks(
 
 def block_value_and_gradient(
     params: Params, block: Bucket, start: Array, family: Family, rule: AnyRule, prior: Prior = STANDARD_NORMAL
-) -> tuple[tuple[Array, Params], Array, Array]:
-    """Weighted log-likelihood of a block, its gradient, its modes and their largest error.
+) -> tuple[ClusterSums, Array, Array]:
+    """Weighted log-likelihood of a block with its gradient, its modes and their largest error.
 
     The chain rule is written out where it meets the sum over nodes: automatic differentiation through that loop would trace it twice
     and move parts of the density out of it.
@@ -147,7 +154,7 @@ def block_value_and_gradient(
     eta, zl, phi = (over_lanes(observed, weight) * slope for slope in by[:3])
     placed = NodePlacement(weight * by.origin, weight * by.axes, weight, jnp.zeros_like(weight))
     (gradient,) = pull_back((Predictors(eta, zl, phi), placed, weight))
-    return ((weight * (values + base)).sum(), gradient), post.mode, jnp.max(post.mode_error)
+    return sums_of(weight * (values + base), gradient), post.mode, jnp.max(post.mode_error)
 
 
 def start_modes(buckets: tuple[Bucket, ...], q: int) -> Modes:

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from glmmjax.families.base import Family
+from glmmjax.likelihood.cluster_sums import ClusterSums, no_sums
 from glmmjax.likelihood.clusters import Bucket
 from glmmjax.likelihood.crossed_curvature import level_covariances
 from glmmjax.likelihood.crossed_modes import CrossedPeak, find_crossed_peak, from_levels
@@ -29,15 +30,15 @@ __all__ = ["crossed_covariance", "crossed_integrand", "crossed_levels", "crossed
 
 def crossed_value_and_gradient(
     params: Params, block: Bucket, start: Array, family: Family, prior: Prior
-) -> tuple[tuple[Array, Params], Array, Array]:
-    """Log-likelihood of all rows, its gradient, the modes on the rows and their error, as ``block_value_and_gradient``."""
+) -> tuple[ClusterSums, Array, Array]:
+    """Log-likelihood of all rows with its gradient, the modes on the rows and their error, as ``block_value_and_gradient``."""
 
     def value(params: Params) -> tuple[Array, tuple[Array, Array]]:
         total, peak = _value(params, block, start, family, prior)
         return total, (from_levels(crossed_levels(block), peak.mode), peak.mode_error)
 
     (total, (modes, error)), gradient = jax.value_and_grad(value, has_aux=True)(params)
-    return (total, gradient), jax.lax.stop_gradient(modes), error
+    return no_sums(params)._replace(value=total, gradient=gradient), jax.lax.stop_gradient(modes), error
 
 
 def crossed_values(params: Params, block: Bucket, family: Family, prior: Prior) -> Array:

@@ -20,6 +20,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from glmmjax.families.base import Family
+from glmmjax.likelihood.cluster_sums import ClusterSums, no_sums
 from glmmjax.likelihood.clusters import Bucket
 from glmmjax.likelihood.crossed import crossed_integrand, crossed_levels
 from glmmjax.likelihood.crossed_curvature import sums_by_level
@@ -56,8 +57,8 @@ def importance_weights(f: Integrand, factors: CrossedFactors, rule: ImportanceRu
 
 def importance_value_and_gradient(
     params: Params, block: Bucket, start: Array, family: Family, rule: ImportanceRule, prior: Prior
-) -> tuple[tuple[Array, Params], Array, Array]:
-    """Log-likelihood and gradient as ``block_value_and_gradient``, of the draws of ``rule``; the modes come back as they were."""
+) -> tuple[ClusterSums, Array, Array]:
+    """Log-likelihood with its gradient as ``block_value_and_gradient``, of the draws of ``rule``; the modes come back as they were."""
     factors = crossed_levels(block)
 
     def one(draw: tuple[Array, Array]) -> tuple[Array, Params]:
@@ -66,7 +67,8 @@ def importance_value_and_gradient(
     terms, slopes = jax.lax.map(one, (rule.draws, rule.log_q))
     weight = jax.nn.softmax(terms)
     gradient = jax.tree.map(lambda slope: jnp.tensordot(weight, slope, 1), slopes)
-    return (jax.nn.logsumexp(terms) - math.log(len(terms)), gradient), start, jnp.zeros((), terms.dtype)
+    value = jax.nn.logsumexp(terms) - math.log(len(terms))
+    return no_sums(params)._replace(value=value, gradient=gradient), start, jnp.zeros((), terms.dtype)
 
 
 def _log_term(f: Integrand, factors: CrossedFactors, rule: ImportanceRule, draw: Array, log_q: Array) -> Array:

@@ -21,6 +21,7 @@ from jax import Array
 
 from glmmjax.families.base import Family
 from glmmjax.likelihood.adaptive import integrate, integrate_with_slopes
+from glmmjax.likelihood.cluster_sums import ClusterSums, sums_of
 from glmmjax.likelihood.clusters import Bucket
 from glmmjax.likelihood.joint_modes import JointPeak, find_joint_peak
 from glmmjax.likelihood.levels import NestedRule
@@ -68,8 +69,8 @@ def nested_values(params: Params, block: Bucket, family: Family, rule: NestedRul
 
 def nested_value_and_gradient(
     params: Params, block: Bucket, start: Array, family: Family, rule: NestedRule, prior: Prior
-) -> tuple[tuple[Array, Params], Array, Array]:
-    """Weighted log-likelihood of a block, its gradient, its modes and their largest error, as ``block_value_and_gradient``."""
+) -> tuple[ClusterSums, Array, Array]:
+    """Weighted log-likelihood of a block with its gradient, its modes and their largest error, as ``block_value_and_gradient``."""
 
     def prepare(params: Params) -> tuple[_Upper, tuple[JointPeak, Posterior]]:
         return _prepared(integrand(params, block, family, prior), rule, start)
@@ -82,7 +83,7 @@ def nested_value_and_gradient(
     of_lanes, of_cluster = over_lanes(f.observed, weight) / sums.total, weight / sums.total
     placed = NodePlacement(of_cluster * sums.origin, of_cluster * sums.axes, weight, jnp.zeros_like(weight))
     (gradient,) = pull_back(_Upper(jax.tree.map(lambda slope: of_lanes * slope, sums.x), placed, weight))
-    return ((weight * values).sum(), gradient), peak.mode, jnp.max(post.mode_error)
+    return sums_of(weight * values, gradient), peak.mode, jnp.max(post.mode_error)
 
 
 def nested_posterior(params: Params, block: Bucket, start: Array, family: Family, prior: Prior) -> JointPeak:

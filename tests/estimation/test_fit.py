@@ -97,7 +97,7 @@ def test_bfgs_update_satisfies_the_secant_equation():
     hessian, inverse, step = root @ root.T + np.eye(3), np.eye(3), rng.normal(size=3)
     with jax.enable_x64(True):
         zero = jnp.zeros(())
-        nothing = Evaluated(zero, zero, zero, zero, (), zero)
+        nothing = Evaluated(*(zero,) * 5, modes=(), mode_error=zero)
         at = lambda gradient: nothing._replace(gradient=jnp.asarray(gradient))  # noqa: E731
         new = updated_metric(jnp.asarray(inverse), jnp.asarray(step), at(np.zeros(3)), at(-hessian @ step))
         np.testing.assert_allclose(new @ (hessian @ step), step, rtol=1e-10)
@@ -212,7 +212,7 @@ def test_coefficients_that_run_off_with_an_extra_parameter_diverge(flat, code):
             is_real=jnp.ones(3, bool)
         )
         zero, none = jnp.zeros(3), jnp.zeros((0, 0))
-        at = Evaluated(jnp.array(-1.0), zero, jnp.array(-1.0), none, (), jnp.array(0.0))
+        at = Evaluated(jnp.array(-1.0), zero, jnp.array(-1.0), zero, none, (), jnp.array(0.0))
         count = jnp.zeros((), int)
         state = newton.NewtonState(zero, at, -jnp.asarray(information), zero, jnp.array(0.0), count, count, jnp.array(True))
         assert int(code_of(settings, start, state)) == code

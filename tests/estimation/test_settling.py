@@ -4,6 +4,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,8 +16,9 @@ from benchmarks.stress.cases import Natural, case
 from benchmarks.stress.integral import integral
 from glmmjax.errors import ConvergenceWarning
 from glmmjax.estimation.convergence import Code
-from glmmjax.estimation.judgement import Judgement, is_settled
+from glmmjax.estimation.judgement import Judgement, error_of_rule, is_settled
 from glmmjax.estimation.settling import _merit
+from glmmjax.likelihood.cluster_sums import sums_of
 from glmmjax.likelihood.quadrature import GAUSS_HERMITE, TRAPEZOID
 from glmmjax.options import Options
 
@@ -132,6 +135,34 @@ def test_posteriors_with_two_peaks_settle_by_gauss_hermite():
     error = fit.convergence.quadrature_error
     assert abs(error) < 0.01
     assert abs(own.value - fit.llf) < 2.0 * abs(error) + 1e-4
+
+
+@pytest.mark.slow  # a zero part with random effects, by trapezoids
+def test_errors_that_cancel_between_clusters_are_reported():
+    """Clusters of zeros err by 9e-5 each to either side; the changes to finer rules add up to a sixth of the error of the sum."""
+    c = case(3, 55)
+    with pytest.warns(ConvergenceWarning, match="No rule has settled"):
+        fit = c.fit()
+    parameters = Natural(*(np.asarray(part, float) for part in fit.params[:4]))
+    own = integral(c, parameters, np.asarray(fit.fitted_model.modes))
+    assert own is not None
+    assert 2e-4 < abs(own.value - fit.llf) < 2.0 * abs(fit.convergence.quadrature_error) + 1e-4
+
+
+def test_the_error_of_a_rule_is_not_less_than_what_its_clusters_change_by():
+    """Changes of either sign, whose sum is 0; those of one sign, whose sum counts; and no value."""
+    n, changes = 400, np.random.default_rng(2).normal(size=400)
+    changes -= changes.mean()
+
+    def error(*values):
+        sums = [sums_of(jnp.asarray(each), gj.Params(jnp.zeros(1), jnp.zeros((1, 1)))) for each in values]
+        return error_of_rule([float(each.value) for each in sums], [each.signed for each in sums])
+
+    with jax.enable_x64(True):
+        assert abs(error(np.zeros(n), changes)) == pytest.approx(np.sqrt((changes**2).sum()), rel=0.5)
+        assert error(np.zeros(n), np.full(n, -0.1)) == pytest.approx(-0.1 * n)
+        assert error(np.zeros(n), np.full(n, 0.1), np.full(n, 0.05)) == pytest.approx(0.15 * n)
+        assert np.isnan(error(np.zeros(n), np.full(n, np.nan)))
 
 
 @pytest.mark.slow  # a zero part with random effects takes 15 s to compile

@@ -84,4 +84,4 @@ def _on_mesh(mesh: Mesh, likelihood: Callable[..., Found], specs: Any) -> Callab
 def _added(mesh: Mesh) -> Evaluated:
     everywhere: Any = PartitionSpec()
     blocks: Any = by_block(mesh)
-    return Evaluated(everywhere, everywhere, everywhere, everywhere, modes=blocks, mode_error=everywhere)
+    return Evaluated(*(everywhere,) * 5, modes=blocks, mode_error=everywhere)

@@ -20,6 +20,7 @@ from glmmjax.estimation.phases.phase import Info
 from glmmjax.estimation.phases.quasi_newton import initial_metric, is_sufficient, shorten, updated_metric
 from glmmjax.estimation.starting_values import Start
 from glmmjax.likelihood.block_sums import Modes, start_modes
+from glmmjax.likelihood.cluster_sums import N_SIGNED
 from glmmjax.likelihood.clusters import Bucket
 from glmmjax.options import Options
 
@@ -84,7 +85,8 @@ def init(problem: Problem, start: Start, modes: Modes) -> FirstOrderState:
     theta, dtype = start.theta, start.theta.dtype
     zero, q = jnp.zeros_like(theta), problem.layout.covariance.q
     lowest = jnp.array(-jnp.inf, dtype)
-    nothing = Evaluated(lowest, zero, lowest, jnp.zeros((q, q), dtype), modes, jnp.array(jnp.inf, dtype))
+    unsigned, flat = jnp.zeros(N_SIGNED, dtype), jnp.zeros((q, q), dtype)
+    nothing = Evaluated(lowest, zero, lowest, unsigned, flat, modes, jnp.array(jnp.inf, dtype))
     count = jnp.zeros((), jnp.int32)
     inverse = initial_metric(problem, start, theta)
     return FirstOrderState(theta, nothing, zero, jnp.zeros((), dtype), inverse, jnp.array(True), count, count, count, jnp.array(False))
