@@ -121,32 +121,25 @@ def test_two_effects_where_no_gauss_hermite_rule_settles(toenail):
     assert abs(fit.convergence.quadrature_error) < 1e-4
 
 
-@pytest.mark.slow  # two effects, and three ascents by trapezoids before
-def test_posteriors_with_two_peaks_settle_by_gauss_hermite():
-    """Extra zeros and a small mean explain a cluster of zeros alike, and the trapezoids stand around one peak: against another integral."""
-    c = case(2, 830)
+@pytest.mark.slow  # a zero part with random effects, by trapezoids
+@pytest.mark.parametrize(
+    ("seed", "index"),
+    [
+        pytest.param(2, 830, id="posteriors with two peaks: extra zeros and a small mean explain a cluster of zeros alike"),
+        pytest.param(3, 55, id="clusters of zeros err by 9e-5 to either side, and the changes of their sum are a sixth of its error"),
+    ],
+)
+def test_the_error_that_is_reported_holds_against_another_integral(seed, index):
+    c = case(seed, index)
     with pytest.warns(ConvergenceWarning, match="No rule has settled"):  # to 1e-4
         fit = c.fit()
     assert fit.converged
-    assert fit.convergence.method == GAUSS_HERMITE
     parameters = Natural(*(np.asarray(part, float) for part in fit.params[:4]))
     own = integral(c, parameters, np.asarray(fit.fitted_model.modes))
     assert own is not None
     error = fit.convergence.quadrature_error
-    assert abs(error) < 0.01
-    assert abs(own.value - fit.llf) < 2.0 * abs(error) + 1e-4
-
-
-@pytest.mark.slow  # a zero part with random effects, by trapezoids
-def test_errors_that_cancel_between_clusters_are_reported():
-    """Clusters of zeros err by 9e-5 each to either side; the changes to finer rules add up to a sixth of the error of the sum."""
-    c = case(3, 55)
-    with pytest.warns(ConvergenceWarning, match="No rule has settled"):
-        fit = c.fit()
-    parameters = Natural(*(np.asarray(part, float) for part in fit.params[:4]))
-    own = integral(c, parameters, np.asarray(fit.fitted_model.modes))
-    assert own is not None
-    assert 2e-4 < abs(own.value - fit.llf) < 2.0 * abs(fit.convergence.quadrature_error) + 1e-4
+    assert abs(error) < 1e-3
+    assert 2e-4 < abs(own.value - fit.llf) < 2.0 * abs(error) + 1e-4
 
 
 def test_the_error_of_a_rule_is_not_less_than_what_its_clusters_change_by():
