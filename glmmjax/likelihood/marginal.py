@@ -14,11 +14,12 @@ from glmmjax.arguments import InstanceOf, Judged, Maybe, takes
 from glmmjax.errors import ArgumentError
 from glmmjax.families.base import Family
 from glmmjax.families.registry import resolve_family
-from glmmjax.likelihood.block_sums import block_values
+from glmmjax.likelihood.block_sums import block_values, start_modes, value_and_gradient
 from glmmjax.likelihood.clusters import ClusterData, to_clusters
 from glmmjax.likelihood.covariance import unstructured
 from glmmjax.likelihood.gauss_hermite import check_n_agq
 from glmmjax.likelihood.levels import CrossedFactors
+from glmmjax.likelihood.outcome_derivatives import along_moved, is_moved, with_zeros
 from glmmjax.likelihood.params import Params, check_shapes, layout_of, predictor_sizes
 from glmmjax.likelihood.prior import STANDARD_NORMAL, Prior, law_of
 from glmmjax.likelihood.quadrature import Quadrature
@@ -139,15 +140,36 @@ def cluster_log_likelihoods(params: Params, clusters: ClusterData, family: str |
 # compiled once for eager callers too; inside another program they become part of it
 @functools.partial(jax.jit, static_argnums=(2, 3))
 def _log_likelihood(params: Params, clusters: ClusterData, family: Family, n_agq: int) -> Array:
-    return log_likelihood_by_rule(params, clusters, family, *_rule_and_law(params, clusters, n_agq))
+    return _total(params, clusters, family, n_agq)
 
 
 @functools.partial(jax.jit, static_argnums=(2, 3, 4))
 def _log_likelihood_on_mesh(params: Params, clusters: ClusterData, family: Family, n_agq: int, mesh: Mesh) -> Array:
     def sum_of_own(params: Params, own: ClusterData) -> Array:
-        return sum_over_devices(log_likelihood_by_rule(params, own, family, *_rule_and_law(params, own, n_agq)), mesh)
+        return sum_over_devices(_total(params, own, family, n_agq), mesh)
 
     return over_blocks(sum_of_own, mesh, PartitionSpec())(params, ClusterData(clusters.buckets, ()))  # type: ignore[arg-type]  # nothing to shard
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(2, 3))
+def _total(params: Params, clusters: ClusterData, family: Family, n_agq: int) -> Array:
+    return log_likelihood_by_rule(params, clusters, family, *_rule_and_law(params, clusters, n_agq))
+
+
+@functools.partial(_total.defjvp, symbolic_zeros=True)
+def _total_jvp(family: Family, n_agq: int, primals: tuple[Params, ClusterData], tangents: Any) -> tuple[Array, Array]:
+    """In parameters alone by the exact gradient, block by block; JAX would hold what its derivative needs of all blocks at once."""
+
+    def plain(params: Params, clusters: ClusterData) -> Array:
+        return log_likelihood_by_rule(params, clusters, family, *_rule_and_law(params, clusters, n_agq))
+
+    if is_moved(tangents[1]):
+        return along_moved(plain, primals, tangents)
+    (params, clusters), (rule, law) = primals, _rule_and_law(*primals, n_agq)
+    modes = start_modes(clusters.buckets, params.chol.shape[-1])
+    found = value_and_gradient(params, clusters.buckets, family, rule, modes, prior=law)
+    terms = jax.tree.map(lambda slope, change: (slope * change).sum(), found.gradient, with_zeros(tangents[0]))
+    return found.value, jax.tree.reduce(jnp.add, terms)
 
 
 @functools.partial(jax.jit, static_argnums=(2, 3))

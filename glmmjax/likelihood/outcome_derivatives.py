@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from glmmjax.families.live_outcomes import WithLiveOutcomes, continuous_columns
 from glmmjax.likelihood.rows import Integrand, Predictors
 
-__all__ = ["along_moved", "define_jvp"]
+__all__ = ["along_moved", "define_jvp", "is_moved", "with_zeros"]
 
 _SymbolicZero = jax.custom_derivatives.SymbolicZero
 
@@ -33,8 +33,8 @@ def define_jvp(function: Any, without: Callable[[int, Any], Any] | None = None) 
     def of_rule(rule: Callable[..., Any]) -> Callable[..., Any]:
         def with_outcomes(*arguments: Any) -> tuple[Any, Any]:
             *static, primals, tangents = arguments
-            if not _is_moved(tangents[0].observed.y):
-                return rule(*static, primals, jax.tree.map(_dense, tangents, is_leaf=_is_zero))
+            if not is_moved(tangents[0].observed.y):
+                return rule(*static, primals, with_zeros(tangents))
             n = len(primals[0].x.eta)
 
             def of_live(f: Integrand, *others: Any) -> Any:
@@ -85,7 +85,8 @@ def _with_static(function: Any, static: list[Any], arrays: tuple[Any, ...]) -> l
     return arguments
 
 
-def _is_moved(tangents: Any) -> bool:
+def is_moved(tangents: Any) -> bool:
+    """Whether any leaf of ``tangents``, those of a rule with symbolic zeros, is a change."""
     return any(not _is_still(leaf) for leaf in jax.tree.leaves(tangents, is_leaf=_is_zero))
 
 
@@ -97,6 +98,10 @@ def _is_still(leaf: Any) -> bool:
     return _is_zero(leaf) or leaf.dtype == jax.dtypes.float0
 
 
+def with_zeros(tangents: Any) -> Any:
+    """``tangents`` with numbers in the places of symbolic zeros."""
+    return jax.tree.map(_dense, tangents, is_leaf=_is_zero)
+
+
 def _dense(leaf: Any) -> Any:
-    """Numbers in the place of a symbolic zero."""
     return jnp.zeros(leaf.shape, leaf.dtype) if _is_zero(leaf) and leaf.dtype != jax.dtypes.float0 else leaf

@@ -127,19 +127,59 @@ def layout_of(design):
     return Theta(len(design.fixed_names), design.covariance)
 
 
+def plain(family, n_agq=11, q=2):
+    """The log-likelihood that JAX differentiates by itself."""
+    return lambda params, clusters: log_likelihood_by_rule(params, clusters, family, tensor_rule(n_agq, q))
+
+
 def test_blockwise_gradient_is_the_gradient():
-    """What a fit uses (blocks, traced number of nodes, warm modes) is the gradient of the public function."""
+    """What a fit uses (blocks, traced number of nodes, warm modes) is the gradient that JAX finds by itself."""
     data = simulate("poisson", MIXED)
     family = gj.families.Poisson()
     with jax.enable_x64(True):
         design, params = design_of(data, family, RANDOM[1]), params_of(RANDOM[1])
         modes = start_modes(design.clusters.buckets, 2)
         at = jax.jit(value_and_gradient, static_argnums=2)(params, design.clusters.buckets, family, padded_rule(11, 2), modes)
-        value, gradient = jax.value_and_grad(gj.log_likelihood)(params, design.clusters, family)
+        value, gradient = jax.jit(jax.value_and_grad(plain(family)))(params, design.clusters)
     np.testing.assert_allclose(at.value, value, rtol=1e-13)
     np.testing.assert_allclose(at.gradient.beta, gradient.beta, rtol=1e-10)
     np.testing.assert_allclose(at.gradient.chol, gradient.chol, rtol=1e-10)
     assert float(at.mode_error) < 1e-20
+
+
+@pytest.mark.slow  # two programs with derivatives of derivatives
+def test_derivatives_in_parameters_alone_have_a_rule_of_their_own():
+    """Gradient, one direction, many points at once, and the gradient's derivative in weights, against what JAX finds by itself."""
+    data, family = simulate("poisson", MIXED), gj.families.Poisson()
+    with jax.enable_x64(True):
+        design, params = design_of(data, family, RANDOM[1]), params_of(RANDOM[1])
+        public = lambda params, clusters: gj.log_likelihood(params, clusters, family)  # noqa: E731
+        weights, points = jnp.ones(len(MIXED)), jax.tree.map(lambda leaf: jnp.stack([leaf, 0.9 * leaf]), params)
+
+        def all_of(f):
+            by_weight = lambda w: jax.grad(f)(params, design.with_weights(w)).beta[1]  # noqa: E731
+            along = jax.jvp(lambda params: f(params, design.clusters), (params,), (jax.tree.map(jnp.ones_like, params),))
+            both = jax.grad(lambda params, w: f(params, design.with_weights(w)), argnums=(0, 1))(params, weights)
+            return jax.vmap(jax.grad(f), (0, None))(points, design.clusters), along, both, jax.grad(by_weight)(weights)
+
+        found, expected = jax.jit(lambda: (all_of(public), all_of(plain(family))))()
+    for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12)
+
+
+def test_the_gradient_takes_no_memory_by_the_number_of_rows():
+    """Beside the data themselves: four times as many clusters take the same."""
+
+    def working_memory(m):
+        data = simulate("poisson", [5] * m)
+        with jax.enable_x64(True):
+            design, params = design_of(data, "poisson", RANDOM[0]), params_of(RANDOM[0])
+            run = jax.jit(jax.value_and_grad(lambda params, clusters: gj.log_likelihood(params, clusters, "poisson")))
+            return run.lower(params, design.clusters).compile().memory_analysis().temp_size_in_bytes, design.clusters.buckets[0].shape
+
+    (few, shape), (many, more) = working_memory(2_000), working_memory(8_000)
+    assert more[0] > 2 * shape[0]  # blocks
+    assert many < 1.5 * few
 
 
 def test_gradient_in_the_data():
