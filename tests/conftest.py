@@ -2,6 +2,8 @@
 
 import gc
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 os.environ["GLMMJAX_PROGRAM_STORE"] = "off"  # a test traces and lowers what it says that it compiles
@@ -20,8 +22,21 @@ from glmmjax.estimation.maximum import Maximum
 from glmmjax.estimation.xla import kept
 
 FIXED = "y ~ sex * time"
+QUICK = (
+    "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1 "
+    "--xla_backend_extra_options=xla_cpu_disable_slp_vectorizer,xla_cpu_disable_loop_unrolling,xla_cpu_optimize_for_size"
+)
 
 kept._EARNED = float("inf")  # no program is compiled once more in a test that counts what is compiled
+
+
+def pytest_configure(config):
+    """XLA's options for compiling in two thirds of the time. One that it does not know would end the process, so another one tries them."""
+    del config
+    if "XLA_FLAGS" not in os.environ:  # the processes of a run have them from the first
+        trial = [sys.executable, "-c", "import jax; jax.devices()"]
+        tried = subprocess.run(trial, env=os.environ | {"XLA_FLAGS": QUICK, "JAX_PLATFORMS": "cpu"}, capture_output=True)
+        os.environ["XLA_FLAGS"] = "" if tried.returncode else QUICK
 
 
 @pytest.fixture(scope="module", autouse=True)

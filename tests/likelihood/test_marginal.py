@@ -175,7 +175,8 @@ def test_the_gradient_takes_no_memory_by_the_number_of_rows():
         with jax.enable_x64(True):
             design, params = design_of(data, "poisson", RANDOM[0]), params_of(RANDOM[0])
             run = jax.jit(jax.value_and_grad(lambda params, clusters: gj.log_likelihood(params, clusters, "poisson")))
-            return run.lower(params, design.clusters).compile().memory_analysis().temp_size_in_bytes, design.clusters.buckets[0].shape
+            analysis: Any = run.lower(params, design.clusters).compile().memory_analysis()
+            return analysis.temp_size_in_bytes, design.clusters.buckets[0].shape
 
     (few, shape), (many, more) = working_memory(2_000), working_memory(8_000)
     assert more[0] > 2 * shape[0]  # blocks
