@@ -54,6 +54,7 @@ def _evaluations(model: Model) -> dict[str, Callable[[], Any]]:
         "value, gradient, modes from zero": lambda: fresh.evaluate(model.theta, model.rule),
         "value, gradient, modes given": lambda: settled.evaluate(model.theta, model.rule),
         "the same and the exact Hessian": lambda: settled.evaluate_with_hessian(model.theta, model.rule),
+        "value, gradient of gj.log_likelihood": model.pure(),
     }
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
@@ -13,6 +16,7 @@ from benchmarks.problems import BETA, simulate_random_intercept, simulate_two_ef
 from glmmjax.estimation.evaluators.cores import Cores
 from glmmjax.estimation.objective import Integral, Problem, fit_settings
 from glmmjax.estimation.xla.programs import programs
+from glmmjax.likelihood.clusters import ClusterData
 from glmmjax.likelihood.gauss_hermite import padded_rule
 from glmmjax.likelihood.params import Theta
 from glmmjax.likelihood.rule import Rule
@@ -52,6 +56,16 @@ class Model:
     def parts(self) -> Cores:
         """What a fit of large data evaluates; its search for modes begins at zero until ``keep``."""
         return Cores(fit_settings(self.problem, gj.Options()), Integral(self.buckets, self.rule), programs(is_small=False))
+
+    def pure(self) -> Callable[[], Any]:
+        """Value and gradient of ``gj.log_likelihood`` in the parameters, compiled, as a program of the user's own has them."""
+        family, params, clusters = (
+            self.problem.family,
+            self.problem.layout.params(jnp.asarray(self.theta)),
+            ClusterData(self.buckets, jnp.zeros(0, int)),
+        )
+        run = jax.jit(jax.value_and_grad(lambda params, clusters: gj.log_likelihood(params, clusters, family, self.n_agq)))
+        return lambda: jax.block_until_ready(run(params, clusters))
 
 
 def of_design(design: gj.Design, chol: tuple[float, ...]) -> Model:
