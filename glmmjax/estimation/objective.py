@@ -34,6 +34,7 @@ __all__ = [
     "likelihood_with_gradient",
     "likelihood_with_hessian",
     "penalised",
+    "rounding",
 ]
 
 
@@ -115,6 +116,11 @@ def fit_settings(problem: Problem, options: Options) -> FitSettings:
 def choose(condition: Array, new: Evaluated, old: Evaluated) -> Evaluated:
     """``new`` where ``condition`` holds, else ``old``."""
     return jax.tree.map(lambda a, b: jnp.where(condition, a, b), new, old)
+
+
+def rounding(value: Array) -> Array:
+    """() how well a sum of the size of ``value`` is known in its precision: a smaller rise cannot be seen."""
+    return jnp.finfo(value.dtype).eps * (1.0 + jnp.abs(value))
 
 
 def evaluate(problem: Problem, theta: Array, integral: Integral, modes: Modes, penalty: Array | None = None) -> Evaluated:

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from glmmjax.estimation.objective import Evaluated, FitSettings, Problem, choose, penalised
+from glmmjax.estimation.objective import Evaluated, FitSettings, Problem, choose, penalised, rounding
 from glmmjax.estimation.phases.em import em_step
 from glmmjax.estimation.phases.limited_memory import empty_memory, remembered
 from glmmjax.estimation.phases.phase import Info
@@ -140,7 +140,14 @@ def step(settings: FitSettings, start: Start, s: FirstOrderState, found: tuple[E
     n_rejected = jnp.where(accepted | leave_em, 0, s.n_rejected + 1)
     n_quasi_newton = s.n_quasi_newton + ~s.in_em
     is_small = ~in_em & accepted & (0.5 * slope < options.quasi_newton_gain)
-    stop = is_small | (n_rejected > _MAX_REJECTED) | (n_quasi_newton >= options.n_quasi_newton) | (is_first & (n_rejected > _MAX_RETREATS))
+    is_unseen = ~s.in_em & ~accepted & ~is_first & (0.5 * s.slope < rounding(s.at.value))  # the exact Hessian needs no rise to go on
+    stop = (
+        is_small
+        | is_unseen
+        | (n_rejected > _MAX_REJECTED)
+        | (n_quasi_newton >= options.n_quasi_newton)
+        | (is_first & (n_rejected > _MAX_RETREATS))
+    )
     state = FirstOrderState(theta, at, proposal, slope, inverse, in_em, n_em, n_quasi_newton, n_rejected, stop, memory)
     return state, Info(accepted)
 

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from glmmjax.estimation.objective import Evaluated, FitSettings, Problem, choose, penalised
+from glmmjax.estimation.objective import Evaluated, FitSettings, Problem, choose, penalised, rounding
 from glmmjax.estimation.phases.first_order import FirstOrderState
 from glmmjax.estimation.phases.phase import Info
 from glmmjax.estimation.starting_values import Start
@@ -23,6 +23,7 @@ __all__ = ["FLAT", "NewtonState", "Spectrum", "init", "progress", "restarted", "
 FLAT = 1e-11  # an eigenvalue of the unit-diagonal negative Hessian that is closer to 0 than this carries no information
 _FINISHED = 1e-11  # in log-likelihood units: estimates are then within 5e-6 of their standard errors
 _MAX_REJECTED = 10
+_SMALL = 0.01  # change of a linear predictor, in deviations of its rows: a longer step is on its way to somewhere
 
 
 class Spectrum(NamedTuple):
@@ -101,14 +102,16 @@ def step(settings: FitSettings, start: Start, s: NewtonState, found: tuple[Evalu
     options, theta = settings.options, s.theta + s.proposal
     new, hessian = penalised(settings.problem, theta, found, start.is_real, start.penalty)
     finite = jnp.isfinite(new.value) & jnp.all(jnp.isfinite(hessian))
-    slack = 1e4 * jnp.finfo(theta.dtype).eps * (1.0 + jnp.abs(s.at.value))
-    accepted = finite & (new.value >= s.at.value - slack)
+    accepted = finite & (new.value >= s.at.value - 1e4 * rounding(s.at.value))
     n_newton, n_rejected = s.n_newton + 1, jnp.where(accepted, 0, s.n_rejected + 1)
 
     curvature = spectrum(jnp.where(finite, hessian, -jnp.eye(theta.shape[0], dtype=theta.dtype)), new.gradient)
     decrement = jnp.where(accepted, curvature.decrement, s.decrement)
     proposal = jnp.where(accepted, _newton_step(curvature), 0.25 * s.proposal)
-    finished = accepted & (decrement < _FINISHED) & (curvature.values[0] > -FLAT)
+    # near a maximum a step leaves next to nothing of it, until the gradient is rounding alone
+    seen = jnp.minimum(rounding(new.value), options.certificate)
+    is_rounding = (decrement < seen) & (decrement > 0.5 * s.decrement) & jnp.all(jnp.abs(proposal) * start.reach < _SMALL)
+    finished = accepted & ((decrement < _FINISHED) | is_rounding) & (curvature.values[0] > -FLAT)
     stop = finished | (n_newton >= options.n_newton) | (n_rejected > _MAX_REJECTED)
     kept = [jnp.where(accepted, a, b) for a, b in ((theta, s.theta), (hessian, s.hessian))]
     state = NewtonState(kept[0], choose(accepted, new, s.at), kept[1], proposal, decrement, n_newton, n_rejected, stop)
