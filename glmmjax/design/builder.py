@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 import pandas as pd
 
-from glmmjax.arguments import InstanceOf, Maybe, takes
+from glmmjax.arguments import InstanceOf, Maybe, OneOf, takes
 from glmmjax.design.arguments import MODEL, ModelArguments
 from glmmjax.design.columns.factors import number_factors
 from glmmjax.design.columns.groups import (
@@ -76,7 +77,11 @@ class _UsedRows(NamedTuple):
     namespace: Mapping[str, Any]  # the other names in the formulas, with their values
 
 
-@takes(**MODEL, options=Maybe(InstanceOf(Options, "a glmmjax.Options, such as Options(max_block_rows=512)")))
+@takes(
+    **MODEL,
+    options=Maybe(InstanceOf(Options, "a glmmjax.Options, such as Options(max_block_rows=512)")),
+    dtype=OneOf("float64", "float32", {None: "the precision in force"}),
+)
 def make_design(
     fixed: str,
     random: str | None = None,
@@ -92,6 +97,7 @@ def make_design(
     dispersion: str | None = None,
     covariance: str | None = None,
     options: Options | None = None,
+    dtype: str | None = None,
 ) -> Design:
     """Arrays of a mixed model, for the pure layer.
 
@@ -111,6 +117,8 @@ def make_design(
     dispersion : predictor of the extra parameter, as in ``mixed_model``. ``design.family`` then takes it.
     covariance : structure of D, as in ``mixed_model``.
     options : ``max_block_rows`` bounds the blocks.
+    dtype : of the arrays, ``"float64"`` or ``"float32"``, wherever the design is made; by default the precision in force, which is float32
+        outside ``jax.enable_x64(True)``. Pure functions run in the dtype of the design where the precision in force allows it.
 
     Returns
     -------
@@ -140,7 +148,9 @@ def make_design(
     given = ModelArguments(
         fixed, random, data, family, weights, row_weights, offset, zi_fixed, zi_random, zi_offset, dispersion, covariance
     )
-    return build_design(given, caller_namespace(), options)
+    env = caller_namespace()
+    with nullcontext() if dtype is None else jax.enable_x64(dtype == "float64"):
+        return build_design(given, env, options)
 
 
 def build_design(given: ModelArguments, env: Any, options: Options | None = None) -> Design:

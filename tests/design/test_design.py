@@ -47,6 +47,18 @@ def test_float32_process_gets_float32_without_a_warning(data):
     assert {leaf.dtype for leaf in jax.tree.leaves(design.clusters.buckets)} == {np.dtype("float32")}
 
 
+def test_a_design_has_the_precision_that_is_asked_for_wherever_it_is_made(data):
+    """One that was made outside the context, and is used inside it, was float32 without a word."""
+    made = {dtype: make_design("y ~ x", random="~ 1 | id", data=data, family="binomial", dtype=dtype) for dtype in ("float64", "float32")}
+    with jax.enable_x64(True):
+        inside = make_design("y ~ x", random="~ 1 | id", data=data, family="binomial")
+        single = make_design("y ~ x", random="~ 1 | id", data=data, family="binomial", dtype="float32")
+    assert [design.clusters.buckets[0].offset.dtype for design in (*made.values(), single)] == ["float64", "float32", "float32"]
+    for one, other in zip(jax.tree.leaves(made["float64"].clusters), jax.tree.leaves(inside.clusters), strict=True):
+        assert one.dtype == other.dtype
+        np.testing.assert_array_equal(one, other)
+
+
 def test_without_random_effects_every_row_is_a_cluster(data):
     design = make_design("y ~ x", data=data, family="binomial", weights=np.arange(60.0))
     assert design.covariance.q == 0
