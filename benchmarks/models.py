@@ -59,11 +59,8 @@ class Model:
 
     def pure(self) -> Callable[[], Any]:
         """Value and gradient of ``gj.log_likelihood`` in the parameters, compiled, as a program of the user's own has them."""
-        family, params, clusters = (
-            self.problem.family,
-            self.problem.layout.params(jnp.asarray(self.theta)),
-            ClusterData(self.buckets, jnp.zeros(0, int)),
-        )
+        family, clusters = self.problem.family, ClusterData(self.buckets, jnp.zeros(0, int))
+        params = self.problem.layout.params(jnp.asarray(self.theta))
         run = jax.jit(jax.value_and_grad(lambda params, clusters: gj.log_likelihood(params, clusters, family, self.n_agq)))
         return lambda: jax.block_until_ready(run(params, clusters))
 

@@ -25,7 +25,7 @@ from glmmjax.likelihood.clusters import Bucket, ClusterData
 from glmmjax.likelihood.covariance import canonical, of_levels
 from glmmjax.likelihood.gauss_hermite import check_n_agq
 from glmmjax.likelihood.marginal import check_rule, in_ambient_precision
-from glmmjax.likelihood.outcome_derivatives import along_moved
+from glmmjax.likelihood.outcome_derivatives import along_moved, is_moved
 from glmmjax.likelihood.params import Params, Theta, check_shapes, layout_of, predictor_sizes
 from glmmjax.likelihood.prior import law_of
 from glmmjax.likelihood.quadrature import Quadrature
@@ -216,7 +216,7 @@ def _held_in(data: _Data, hessian: Array) -> Array:
 
 @functools.partial(_held_in.defjvp, symbolic_zeros=True)
 def _held_in_jvp(primals, tangents):
-    if any(not isinstance(tangent, jax.custom_derivatives.SymbolicZero) for tangent in jax.tree.leaves(tangents)):
+    if is_moved(tangents):
         raise ArgumentError(
             "fit_params: a derivative of a derivative of the estimates was asked for, and there are first derivatives alone. "
             "Take differences of the first, such as (grad(x + h) - grad(x - h)) / (2 * h)."
